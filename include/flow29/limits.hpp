@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+/// Every bound of the program in one place: sizes in bytes, counts, and times with their unit.
+/// A bound on foreign data is checked before anything is allocated for it.
+namespace flow29::limits {
+
+using namespace std::chrono_literals;
+
+// The object format. These enter hashes: changing one changes every root.
+inline constexpr std::uint64_t chunk_bytes = 512;
+inline constexpr unsigned hash_bytes = 32;
+
+// Extents.
+inline constexpr unsigned extent_level_max = 17;      ///< 2^17 chunks: 64 MiB
+inline constexpr unsigned extent_level_auto_min = 11; ///< 2^11 chunks: 1 MiB
+inline constexpr std::uint64_t extent_bytes_max = chunk_bytes << extent_level_max;
+inline constexpr std::uint64_t extents_per_object_max = 65'536;
+inline constexpr std::uint64_t object_bytes_max = extent_bytes_max * extents_per_object_max;
+inline constexpr std::uint64_t descriptor_bytes_max = extents_per_object_max * hash_bytes + 256;
+inline constexpr unsigned hash_group_level = 5;  ///< a stored tree starts at 2^5 chunks: 16 KiB
+inline constexpr std::uint64_t checksum_block_bytes = chunk_bytes << hash_group_level;
+
+// The wire.
+inline constexpr std::uint32_t frame_head_bytes_max = 256 * 1024;
+inline constexpr std::uint32_t frame_body_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::uint64_t range_bytes_max = 1024 * 1024;  ///< of one request
+inline constexpr unsigned proof_hashes_max = 2 * 64;
+inline constexpr unsigned msgpack_depth_max = 8;
+inline constexpr unsigned items_per_message_max = 4096;
+inline constexpr unsigned records_per_message_max = 256;
+inline constexpr unsigned addresses_per_record_max = 8;
+inline constexpr unsigned requests_in_flight_per_peer_max = 256;
+inline constexpr unsigned user_agent_bytes_max = 64;
+inline constexpr unsigned error_text_bytes_max = 256;
+
+// Connections.
+inline constexpr unsigned peers_max = 512;
+inline constexpr unsigned handshakes_max = 128;
+inline constexpr auto connect_timeout = 5s;
+inline constexpr auto handshake_timeout = 10s;
+inline constexpr auto request_idle_timeout = 20s;
+inline constexpr auto ping_interval = 3s;
+inline constexpr auto tcp_user_timeout = 8s;
+
+// The DHT.
+inline constexpr std::size_t datagram_bytes_max = 1'500;
+inline constexpr std::size_t record_bytes_max = 590;  ///< packed; one datagram carries it
+inline constexpr auto record_lifetime_max = 24h;
+inline constexpr auto record_clock_tolerance = 10min;
+inline constexpr unsigned records_per_key_max = 64;
+inline constexpr unsigned records_per_group_max = 2;  ///< signers per /24 or /48 at one key
+inline constexpr unsigned dht_client_operations_max = 3'000;
+inline constexpr auto dht_client_age_max = 10min;
+
+// Copies.
+inline constexpr unsigned copies_default = 4;
+inline constexpr unsigned copies_max = 16;
+inline constexpr unsigned candidates_max = 20;        ///< nodes near a key that placement ranks
+inline constexpr unsigned descriptor_records_max = 16;
+inline constexpr auto lease_default = 24h * 365;
+inline constexpr auto lease_clock_tolerance = 10min;
+
+// Directories.
+inline constexpr unsigned manifest_entries_max = 1'000'000;
+inline constexpr unsigned path_bytes_max = 4'096;
+inline constexpr unsigned path_component_bytes_max = 255;
+
+static_assert(range_bytes_max <= frame_body_bytes_max);
+static_assert(descriptor_bytes_max <= frame_body_bytes_max);
+static_assert(range_bytes_max % chunk_bytes == 0);
+static_assert(extent_level_auto_min <= extent_level_max);
+
+}  // namespace flow29::limits

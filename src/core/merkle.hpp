@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <vector>
+
+#include <flow29/error.hpp>
+#include <flow29/ids.hpp>
+
+namespace flow29::core {
+
+/// The top of the RFC 6962 tree over `nodes`: tree(n>1) = node(tree(first k), tree(rest)) with k the
+/// largest power of two below n. `nodes` may be leaves, or the tops of equal complete subtrees with
+/// a ragged last one: both give the hash of the same whole tree. No nodes: empty_tree_hash().
+[[nodiscard]] TreeHash fold(std::span<const TreeHash> nodes);
+
+/// The tree hash of `data` cut into 512-byte chunks: leaf_hashes, then fold.
+[[nodiscard]] TreeHash tree_hash(ByteView data);
+
+/// Builds a tree from leaves or equal subtrees as they come, in O(log n) memory.
+class TreeBuilder {
+  public:
+    void push(const TreeHash& node);
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+    /// The top over everything pushed so far; the builder can go on.
+    [[nodiscard]] TreeHash top() const;
+
+  private:
+    struct Peak {
+        TreeHash hash;
+        std::uint64_t nodes;  // a power of two
+    };
+    std::vector<Peak> peaks_;  // sizes strictly fall
+    std::uint64_t count_ = 0;
+};
+
+/// The hashes that prove a range of chunks against the top of their tree.
+///
+/// Order: a walk of the tree from its top, left before right; each maximal subtree that lies wholly
+/// outside the range contributes its hash. So a proof for everything is empty, and a proof for one
+/// chunk of 2,048 has 11 hashes.
+///
+///            top                proof of [2,4) of 6 chunks:
+///           /    \                 A = tree[0,2), then B = tree[4,6)
+///        [0,4)   [4,6)=B
+///        /   \
+///     A=[0,2) [2,4)
+using Proof = std::vector<TreeHash>;
+
+/// The hashes above groups of 2^group_level chunks of one extent: what a holder keeps so that it can
+/// prove aligned ranges without hashing data. 32 bytes per 16 KiB at group level 5.
+class GroupTree {
+  public:
+    /// Over the data of a whole extent, or nothing at all.
+    [[nodiscard]] static GroupTree build(ByteView data, unsigned group_level);
+    /// From stored group hashes. Requires group_hashes.size() == ceil(chunks / 2^group_level).
+    GroupTree(std::vector<TreeHash> group_hashes, ChunkCount chunks, unsigned group_level);
+
+    [[nodiscard]] TreeHash top() const;
+    [[nodiscard]] ChunkCount chunks() const { return chunks_; }
+    [[nodiscard]] unsigned group_level() const { return group_level_; }
+    [[nodiscard]] std::span<const TreeHash> group_hashes() const { return groups_; }
+
+    /// The chunk range, widened to group borders, whose data `prove` needs to see for `range`:
+    /// empty when `range` already lies on group borders (or ends at the last chunk).
+    [[nodiscard]] ChunkRange data_needed(ChunkRange range) const;
+
+    /// The proof of `range`. `data` are the bytes of data_needed(range); ignored when that is empty.
+    /// Requires range to be non-empty and within chunks(). O(groups).
+    [[nodiscard]] Proof prove(ChunkRange range, ByteView data) const;
+
+  private:
+    std::vector<TreeHash> groups_;
+    ChunkCount chunks_;
+    unsigned group_level_;
+};
+
+/// What a verified range yields besides trust.
+struct VerifiedRange {
+    std::vector<ChunkHash> leaves;  ///< of the range's chunks, in order
+};
+
+/// Checks `data`, the bytes of `range` of a tree of `chunks` chunks, against `top`.
+///
+/// Errors (Errc::verification_failed): wrong byte, wrong proof, or a proof with too few or too many
+/// hashes. The error says which chunk only if one chunk was asked: a proof cannot tell more.
+/// Requires range within chunks and data.size() to be what bytes_of(range) says for the extent.
+[[nodiscard]] Result<VerifiedRange> verify_range(const TreeHash& top, ChunkCount chunks,
+                                                 ChunkRange range, ByteView data,
+                                                 const Proof& proof);
+
+/// The number of hashes in the proof of `range` in a tree of `chunks` chunks.
+[[nodiscard]] std::size_t proof_length(ChunkCount chunks, ChunkRange range);
+
+}  // namespace flow29::core

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <vector>
+
+#include <flow29/ids.hpp>
+#include "core/endpoint.hpp"
+
+namespace flow29::core {
+
+/// A confirmed storing node that could hold an extent.
+struct Candidate {
+    NodeId id;
+    AddressGroup group;
+    std::uint8_t capacity_class = 0;  ///< capacity_class_of; signed by the node
+    bool young = false;               ///< below the uptime threshold
+
+    bool operator==(const Candidate&) const = default;
+};
+
+/// floor(log2(capacity / 1 GiB)) + 1, and 0 below 1 GiB; at most 20. Quantised so that every node
+/// computes the same placement from records of slightly different age.
+[[nodiscard]] std::uint8_t capacity_class_of(ByteCount capacity);
+
+/// Who should hold what lives at `key`, best first: every candidate once, the first `copies` being
+/// the targets.
+///
+/// Rules:
+/// 1. Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights as in Schindelhauer and
+///    Schomaker 2005), weight 2^class capped at 8 times the median.
+///    Rationale: capacity decides how much a node gets, and a node that comes or goes changes only
+///    its own share.
+/// 2. A candidate whose address group was already used comes after all whose group was not; a young
+///    candidate comes after the old ones of equal group use.
+///    Rationale: four copies in one rack are one copy, but in a swarm of one rack they are still
+///    better than none, so this demotes and never excludes.
+/// 3. The answer depends on the candidates as a set, not on their order.
+/// O(n log n + n * groups).
+[[nodiscard]] std::vector<Candidate> rank_candidates(const DhtKey& key,
+                                                     std::vector<Candidate> candidates);
+
+}  // namespace flow29::core
