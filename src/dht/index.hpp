@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include <flow29/error.hpp>
+#include "core/endpoint.hpp"
+#include "core/time.hpp"
+#include "proto/record.hpp"
+
+namespace flow29::dht {
+
+/// A node as the DHT names it: not confirmed, perhaps dead, perhaps a thief of that position.
+struct Contact {
+    DhtKey position;  ///< first 20 bytes of the NodeId, if it tells the truth
+    core::Endpoint endpoint;
+
+    bool operator==(const Contact&) const = default;
+};
+
+/// What one look-up at a key brings back.
+struct Lookup {
+    std::vector<proto::ProviderRecord> providers;  ///< verified, within their window, bounded
+    std::vector<Contact> nearest;                  ///< nearest first, self left out
+    bool connected = true;                         ///< false: no neighbour answered at all
+};
+
+/// Counters since the start.
+struct IndexStatus {
+    bool connected = false;
+    std::size_t good_nodes = 0;
+    std::uint64_t packets_up = 0;
+    std::uint64_t packets_down = 0;
+    std::uint64_t bytes_up = 0;
+    std::uint64_t bytes_down = 0;
+    std::uint64_t datagrams_dropped = 0;  ///< by the guard
+    std::uint64_t puts = 0;
+    std::uint64_t lookups = 0;
+    std::size_t stored_values = 0;
+};
+
+/// The distributed index: chunk, extent and root hashes to the nodes that hold them, and any key to
+/// the nodes nearest to it. The OpenDHT adaptor and the simulator implement it.
+///
+/// All functions may be called from one thread (the owner's) and return at once. Callbacks run on a
+/// thread of the index: copy, post to your own executor, return; never call the index from inside.
+class Index {
+  public:
+    virtual ~Index() = default;
+
+    /// Publishes a signed record at its key on the nodes nearest to it, once; the caller renews.
+    /// The callback tells whether any neighbour was there to take it, not that it is stored.
+    virtual void announce(const proto::ProviderRecord& record, std::function<void(bool)> done) = 0;
+    /// Publishes this node's own record at core::node_key.
+    virtual void announce(const proto::NodeRecord& record, std::function<void(bool)> done) = 0;
+
+    /// Provider records at `key` and the nodes nearest to it. `done` is called once, always.
+    virtual void find(const DhtKey& key, std::function<void(Lookup)> done) = 0;
+    /// The newest record that a node has published about itself.
+    virtual void find_node(const NodeId& node,
+                           std::function<void(std::optional<proto::NodeRecord>)> done) = 0;
+
+    /// Tries these addresses now, and again until connected.
+    virtual void bootstrap(const std::vector<core::Endpoint>& endpoints) = 0;
+    /// Good neighbours now, to be saved and bootstrapped from after a restart.
+    virtual void neighbours(std::function<void(std::vector<Contact>)> done) = 0;
+    virtual void status(std::function<void(IndexStatus)> done) = 0;
+
+    /// Ends all work; pending callbacks are called with failure. Blocks until the thread has ended.
+    virtual void stop() = 0;
+};
+
+}  // namespace flow29::dht

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <flow29/error.hpp>
+#include "core/buffer.hpp"
+#include "core/descriptor.hpp"
+#include "core/merkle.hpp"
+#include "core/range_set.hpp"
+#include "core/time.hpp"
+#include "proto/message.hpp"
+#include "proto/record.hpp"
+
+namespace flow29::store {
+
+/// Chunks of one extent, as read and checked, with what proves them against the extent's hash.
+struct ExtentSlice {
+    core::Buffer data;
+    core::Proof proof;
+};
+
+/// A whole extent on its way into the store.
+struct NewExtent {
+    ExtentHash hash;
+    core::Buffer data;  ///< whole and verified by the caller: the store trusts and records it
+    std::vector<TreeHash> group_hashes;  ///< of core::GroupTree at limits::hash_group_level
+};
+
+/// An extent that lies in a file outside the store and is served from there.
+struct ExtentReference {
+    ExtentHash hash;
+    std::filesystem::path file;  ///< absolute
+    ByteCount offset;
+    ByteCount length;
+    std::vector<TreeHash> group_hashes;
+    std::vector<std::uint32_t> checksums;  ///< CRC-32C per limits::checksum_block_bytes
+};
+
+/// One object of the catalogue.
+struct ObjectInfo {
+    RootHash root;
+    core::Descriptor descriptor;
+    std::string name;         ///< as its publisher or fetcher called it here; may be empty
+    bool published = false;   ///< by this node
+    bool pinned = false;
+    WallTime added;
+    std::uint64_t extents_held = 0;  ///< whole and durable here
+};
+
+/// What is used and what may be, in bytes. `used` counts data, trees and the catalogue's rows.
+struct Usage {
+    ByteCount used;
+    ByteCount reserved;
+    ByteCount capacity;
+    std::uint64_t objects = 0;
+    std::uint64_t extents = 0;
+};
+
+/// Who holds an item as far as this node knows; hints to be confirmed.
+struct KnownHolder {
+    proto::ItemId item;
+    NodeId node;
+};
+
+/// Room promised to something on its way. Gives back what is left when destroyed.
+class Reservation {
+  public:
+    virtual ~Reservation() = default;
+};
+
+/// Where this node's extents, descriptors, leases and memories live, durably: whatever a call has
+/// acknowledged survives kill -9 and a power cut. Functions block on the disk, so they belong on a
+/// worker; all are safe to call from several threads.
+///
+/// Errors everywhere: no_space (capacity or disk), file_error, corrupt_store (data do not match
+/// their checksum: the damaged extent is dropped from the catalogue first), not_found.
+class Store {
+  public:
+    virtual ~Store() = default;
+
+    // Extents.
+
+    /// no_space unless `bytes` more, with their trees, fit under the capacity together with what
+    /// is already reserved.
+    [[nodiscard]] virtual Result<std::unique_ptr<Reservation>> reserve(ByteCount bytes) = 0;
+    /// Makes all of them durable with as few syncs as possible. Already held ones are skipped.
+    [[nodiscard]] virtual Result<void> put_extents(std::vector<NewExtent> extents) = 0;
+    [[nodiscard]] virtual Result<void> put_references(std::vector<ExtentReference> extents) = 0;
+    [[nodiscard]] virtual bool has_extent(const ExtentHash& extent) = 0;
+    /// Reads and checks chunks of an extent. Requires a non-empty range.
+    /// not_found, corrupt_store; refused when the range lies outside the extent.
+    [[nodiscard]] virtual Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) = 0;
+    /// Length of a held extent.
+    [[nodiscard]] virtual Result<ByteCount> extent_length(const ExtentHash& extent) = 0;
+    /// Re-reads the whole extent against its hash; a damaged one is dropped and reported.
+    [[nodiscard]] virtual Result<void> scrub(const ExtentHash& extent) = 0;
+
+    // Objects.
+
+    /// Keeps the descriptor; `name` replaces an empty one only. Idempotent.
+    [[nodiscard]] virtual Result<void> put_object(const RootHash& root,
+                                                  const core::Descriptor& descriptor,
+                                                  std::string_view name) = 0;
+    [[nodiscard]] virtual Result<core::Descriptor> descriptor(const RootHash& root) = 0;
+    [[nodiscard]] virtual Result<ObjectInfo> object(const RootHash& root) = 0;
+    [[nodiscard]] virtual std::vector<ObjectInfo> objects() = 0;
+    /// Objects that contain this extent.
+    [[nodiscard]] virtual std::vector<RootHash> roots_of(const ExtentHash& extent) = 0;
+    [[nodiscard]] virtual Result<void> set_published(const RootHash& root, bool published) = 0;
+    [[nodiscard]] virtual Result<void> set_pinned(const RootHash& root, bool pinned) = 0;
+
+    // Leases. An extent is collectable when no object that contains it is published here, pinned,
+    // or under a lease that is neither withdrawn nor past.
+
+    /// Keeps a lease; false when an equal or newer sequence of that root and publisher is known.
+    /// Withdrawals are kept until the lease would have expired.
+    [[nodiscard]] virtual Result<bool> put_lease(const proto::Lease& lease) = 0;
+    [[nodiscard]] virtual std::vector<proto::Lease> leases(const RootHash& root) = 0;
+    /// Removes everything collectable and returns the bytes freed.
+    [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;
+
+    // Who holds what: the holder table of items this node keeps or published.
+
+    [[nodiscard]] virtual Result<void> add_holders(std::vector<KnownHolder> holders) = 0;
+    [[nodiscard]] virtual Result<void> remove_holder(const proto::ItemId& item,
+                                                     const NodeId& node) = 0;
+    [[nodiscard]] virtual std::vector<KnownHolder> holders(
+        const std::vector<proto::ItemId>& items) = 0;
+
+    // Nodes met: their newest records, to dial again after a restart.
+
+    [[nodiscard]] virtual Result<void> put_node_record(const proto::NodeRecord& record) = 0;
+    [[nodiscard]] virtual std::optional<proto::NodeRecord> node_record(const NodeId& node) = 0;
+    /// The most recently seen ones, newest first.
+    [[nodiscard]] virtual std::vector<proto::NodeRecord> node_records(std::size_t count_max) = 0;
+
+    // Fetches under way: which bytes of a partial output are verified and synced.
+
+    [[nodiscard]] virtual core::RangeSet fetch_progress(const RootHash& root,
+                                                        const std::filesystem::path& partial) = 0;
+    [[nodiscard]] virtual Result<void> set_fetch_progress(const RootHash& root,
+                                                          const std::filesystem::path& partial,
+                                                          const core::RangeSet& verified) = 0;
+    [[nodiscard]] virtual Result<void> end_fetch(const RootHash& root,
+                                                 const std::filesystem::path& partial) = 0;
+
+    /// Small durable settings of the node itself, such as saved neighbours.
+    [[nodiscard]] virtual std::optional<Bytes> setting(std::string_view key) = 0;
+    [[nodiscard]] virtual Result<void> set_setting(std::string_view key, ByteView value) = 0;
+
+    [[nodiscard]] virtual Usage usage() = 0;
+};
+
+/// How to open a data directory.
+struct DiskStoreOptions {
+    std::filesystem::path directory;
+    ByteCount capacity;
+};
+
+/// The store in a directory: SQLite catalogue, extents up to 64 KiB inside it, larger ones as files.
+/// Errors: locked (another process has it; says its pid when known), file_error (cannot be created
+/// or written), corrupt_store (the catalogue is damaged, or of a later version than this program).
+[[nodiscard]] Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options);
+
+/// A store in memory with the same rules, for the simulator and for tests.
+[[nodiscard]] std::unique_ptr<Store> make_memory_store(ByteCount capacity);
+
+}  // namespace flow29::store
