@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/hash.hpp"
 
+#include "core/assert.hpp"
+#include "core/layout.hpp"
+
 #include <nettle/sha2.h>
 
 #include <algorithm>
-
-#include "core/assert.hpp"
-#include "core/layout.hpp"
 
 namespace flow29::core {
 namespace {
@@ -68,6 +68,7 @@ Sha256Digest sha256(std::initializer_list<ByteView> parts) {
 }
 
 ChunkHash leaf_hash(ByteView chunk) {
+    FLOW29_ASSERT(!chunk.empty());
     ChunkHash hash;
     leaf_hashes(chunk, {&hash, 1});
     return hash;

@@ -1,1 +1,281 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/identity.hpp"
+
+#include "core/assert.hpp"
+#include "core/hash.hpp"
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace flow29::core {
+namespace {
+
+/// SEQUENCE { SEQUENCE { OID 1.3.101.112 } BIT STRING } up to the key itself (RFC 8410 §4).
+constexpr std::array<std::uint8_t, 12> spki_prefix{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                                                   0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+constexpr std::size_t key_file_bytes_max = 16 * 1024;
+
+struct PrivateKeyDeleter {
+    void operator()(gnutls_privkey_t key) const { gnutls_privkey_deinit(key); }
+};
+struct PublicKeyDeleter {
+    void operator()(gnutls_pubkey_t key) const { gnutls_pubkey_deinit(key); }
+};
+struct X509KeyDeleter {
+    void operator()(gnutls_x509_privkey_t key) const { gnutls_x509_privkey_deinit(key); }
+};
+using PrivateKeyHandle = std::unique_ptr<gnutls_privkey_st, PrivateKeyDeleter>;
+using PublicKeyHandle = std::unique_ptr<gnutls_pubkey_st, PublicKeyDeleter>;
+using X509KeyHandle = std::unique_ptr<gnutls_x509_privkey_int, X509KeyDeleter>;
+
+/// Octets that GnuTLS allocated.
+class OwnedDatum {
+  public:
+    OwnedDatum() = default;
+    ~OwnedDatum() { gnutls_free(datum_.data); }
+    OwnedDatum(const OwnedDatum&) = delete;
+    OwnedDatum& operator=(const OwnedDatum&) = delete;
+
+    gnutls_datum_t* out() { return &datum_; }
+    [[nodiscard]] ByteView view() const { return {datum_.data, datum_.size}; }
+    [[nodiscard]] std::string text() const {
+        return {reinterpret_cast<const char*>(datum_.data), datum_.size};
+    }
+
+  private:
+    gnutls_datum_t datum_{};
+};
+
+/// GnuTLS takes input through pointers to non-const and does not write to it.
+gnutls_datum_t borrow(ByteView view) {
+    return {const_cast<unsigned char*>(view.data()), static_cast<unsigned>(view.size())};
+}
+
+/// For calls that fail only when memory or the library itself is broken.
+void require_success(int status) {
+    FLOW29_ASSERT(status >= 0);
+}
+
+PublicKeyHandle public_handle(gnutls_privkey_t key) {
+    gnutls_pubkey_t handle = nullptr;
+    require_success(gnutls_pubkey_init(&handle));
+    PublicKeyHandle owner(handle);
+    require_success(gnutls_pubkey_import_privkey(handle, key, 0, 0));
+    return owner;
+}
+
+PrivateKeyHandle new_private_handle() {
+    gnutls_privkey_t handle = nullptr;
+    require_success(gnutls_privkey_init(&handle));
+    return PrivateKeyHandle(handle);
+}
+
+/// A file descriptor that closes itself.
+class File {
+  public:
+    explicit File(int fd) : fd_(fd) {}
+    ~File() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    [[nodiscard]] int fd() const { return fd_; }
+    [[nodiscard]] bool open() const { return fd_ >= 0; }
+
+  private:
+    int fd_;
+};
+
+Result<std::string> read_key_file(int fd, const std::string& name) {
+    std::string text(key_file_bytes_max + 1, '\0');
+    std::size_t used = 0;
+    while (used < text.size()) {
+        const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail_errno(errno, "reading " + name);
+        if (got == 0) break;
+        used += static_cast<std::size_t>(got);
+    }
+    if (used > key_file_bytes_max) return fail(Errc::usage, name + " is too long to be a key");
+    text.resize(used);
+    return text;
+}
+
+Result<void> write_all(int fd, std::string_view text, const std::string& name) {
+    while (!text.empty()) {
+        const ssize_t put = ::write(fd, text.data(), text.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return fail_errno(errno, "writing " + name);
+        text.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return {};
+}
+
+/// Temporary, sync, rename, sync of the directory: after a power cut the file is absent or whole.
+Result<void> write_key_file(const std::filesystem::path& path, std::string_view text) {
+    const std::string temporary = path.string() + ".new";
+    ::unlink(temporary.c_str());  // what a crash left behind
+    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file.open()) return fail_errno(errno, "creating " + temporary);
+    auto written = write_all(file.fd(), text, temporary);
+    if (written && ::fsync(file.fd()) != 0) written = fail_errno(errno, "syncing " + temporary);
+    if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+        written = fail_errno(errno, "renaming " + temporary);
+    if (!written) {
+        ::unlink(temporary.c_str());
+        return written;
+    }
+    const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    const File directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.open() || ::fsync(directory.fd()) != 0)
+        return fail_errno(errno, "syncing " + parent.string());
+    return {};
+}
+
+}  // namespace
+
+NodeId node_id_of(const PublicKey& key) {
+    return NodeId{sha256({spki_prefix, key.view()})};
+}
+
+std::optional<PublicKey> public_key_from_spki(ByteView spki) {
+    if (spki.size() != spki_prefix.size() + PublicKey::size) return std::nullopt;
+    if (!std::ranges::equal(spki.first<spki_prefix.size()>(), spki_prefix)) return std::nullopt;
+    return PublicKey::from(spki.subspan(spki_prefix.size()));
+}
+
+bool verify_signature(const PublicKey& key, ByteView message, const Signature& signature) {
+    gnutls_pubkey_t handle = nullptr;
+    require_success(gnutls_pubkey_init(&handle));
+    const PublicKeyHandle owner(handle);
+    const gnutls_datum_t x = borrow(key.view());
+    if (gnutls_pubkey_import_ecc_raw(handle, GNUTLS_ECC_CURVE_ED25519, &x, nullptr) < 0)
+        return false;
+    const gnutls_datum_t data = borrow(message);
+    const gnutls_datum_t made = borrow(signature.view());
+    return gnutls_pubkey_verify_data2(handle, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &made) >= 0;
+}
+
+struct Identity::State {
+    PrivateKeyHandle key;
+    PublicKey public_key;
+    NodeId id;
+
+    explicit State(PrivateKeyHandle handle) : key(std::move(handle)) {
+        OwnedDatum spki;
+        const PublicKeyHandle handle_of_public = public_handle(key.get());
+        require_success(
+            gnutls_pubkey_export2(handle_of_public.get(), GNUTLS_X509_FMT_DER, spki.out()));
+        const auto raw = public_key_from_spki(spki.view());
+        FLOW29_ASSERT(raw.has_value());
+        public_key = *raw;
+        id = node_id_of(public_key);
+    }
+};
+
+Identity::Identity(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Identity::~Identity() = default;
+Identity::Identity(Identity&&) noexcept = default;
+Identity& Identity::operator=(Identity&&) noexcept = default;
+
+Result<Identity> Identity::generate() {
+    PrivateKeyHandle key = new_private_handle();
+    const int status =
+        gnutls_privkey_generate2(key.get(), GNUTLS_PK_EDDSA_ED25519, 0, 0, nullptr, 0);
+    if (status < 0)
+        return fail(Errc::other, std::string("generating a key: ") + gnutls_strerror(status));
+    return Identity(std::make_unique<State>(std::move(key)));
+}
+
+Result<Identity> Identity::from_pem(std::string_view pem) {
+    if (pem.size() > key_file_bytes_max) return fail(Errc::usage, "too long to be a private key");
+    PrivateKeyHandle key = new_private_handle();
+    const gnutls_datum_t text =
+        borrow({reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()});
+    const int status = gnutls_privkey_import_x509_raw(key.get(), &text, GNUTLS_X509_FMT_PEM,
+                                                      nullptr, GNUTLS_PKCS_PLAIN);
+    if (status < 0)
+        return fail(Errc::usage,
+                    std::string("not a plain PEM private key: ") + gnutls_strerror(status));
+    const int algorithm = gnutls_privkey_get_pk_algorithm(key.get(), nullptr);
+    if (algorithm != GNUTLS_PK_EDDSA_ED25519) {
+        const char* name = gnutls_pk_get_name(static_cast<gnutls_pk_algorithm_t>(algorithm));
+        return fail(Errc::usage, std::string("the private key is ") +
+                                     (name == nullptr ? "unknown" : name) + ", not Ed25519");
+    }
+    return Identity(std::make_unique<State>(std::move(key)));
+}
+
+Result<Identity> Identity::load_or_create(const std::filesystem::path& file) {
+    const File existing(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (existing.open()) {
+        const auto text = read_key_file(existing.fd(), file.string());
+        if (!text) return fail(text.error());
+        auto identity = from_pem(*text);
+        if (!identity) identity.error().context = file.string() + ": " + identity.error().context;
+        return identity;
+    }
+    if (errno != ENOENT) return fail_errno(errno, "opening " + file.string());
+
+    auto identity = generate();
+    if (!identity) return identity;
+    const auto written = write_key_file(file, identity->private_pem());
+    if (!written) return fail(written.error());
+    return identity;
+}
+
+const PublicKey& Identity::public_key() const {
+    return state_->public_key;
+}
+
+const NodeId& Identity::id() const {
+    return state_->id;
+}
+
+Signature Identity::sign(ByteView message) const {
+    OwnedDatum made;
+    const gnutls_datum_t data = borrow(message);
+    require_success(gnutls_privkey_sign_data2(state_->key.get(), GNUTLS_SIGN_EDDSA_ED25519, 0,
+                                              &data, made.out()));
+    const auto signature = Signature::from(made.view());
+    FLOW29_ASSERT(signature.has_value());
+    return *signature;
+}
+
+std::string Identity::private_pem() const {
+    gnutls_x509_privkey_t handle = nullptr;
+    require_success(gnutls_privkey_export_x509(state_->key.get(), &handle));
+    const X509KeyHandle owner(handle);
+    OwnedDatum pem;
+    require_success(gnutls_x509_privkey_export2_pkcs8(handle, GNUTLS_X509_FMT_PEM, nullptr,
+                                                      GNUTLS_PKCS_PLAIN, pem.out()));
+    return pem.text();
+}
+
+std::string Identity::public_pem() const {
+    OwnedDatum pem;
+    const PublicKeyHandle handle = public_handle(state_->key.get());
+    require_success(gnutls_pubkey_export2(handle.get(), GNUTLS_X509_FMT_PEM, pem.out()));
+    return pem.text();
+}
+
+void random_bytes(std::span<std::uint8_t> out) {
+    while (!out.empty()) {
+        const ssize_t got = ::getrandom(out.data(), out.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        FLOW29_ASSERT(got > 0);  // the kernel has had a generator since 3.17
+        out = out.subspan(static_cast<std::size_t>(got));
+    }
+}
+
+}  // namespace flow29::core

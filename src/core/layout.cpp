@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/layout.hpp"
 
+#include "core/assert.hpp"
+
 #include <algorithm>
 #include <bit>
-
-#include "core/assert.hpp"
 
 namespace flow29::core {
 

@@ -1,1 +1,82 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/log.hpp"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <atomic>
+
+namespace flow29::core::log {
+namespace {
+
+std::atomic<Level>& threshold() {
+    static std::atomic<Level> level = Level::warn;
+    return level;
+}
+
+spdlog::logger& logger() {
+    // Never destroyed: other threads may still log while the program ends.
+    static auto* const instance = [] {
+        auto* created =
+            new spdlog::logger("flow29", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        created->set_level(spdlog::level::trace);  // `enabled` decides
+        created->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+        return created;
+    }();
+    return *instance;
+}
+
+spdlog::level::level_enum to_spdlog(Level level) {
+    switch (level) {
+        case Level::debug:
+            return spdlog::level::debug;
+        case Level::info:
+            return spdlog::level::info;
+        case Level::warn:
+            return spdlog::level::warn;
+        case Level::error:
+            return spdlog::level::err;
+    }
+    return spdlog::level::err;
+}
+
+bool is_control(std::uint8_t byte) {
+    return byte < 0x20 || byte == 0x7f;
+}
+
+/// `text` with C0 and C1 control characters as \xNN, so that it cannot forge lines or drive a
+/// terminal. C1 in UTF-8 is C2 80 to C2 9F.
+std::string escape(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    bool after_c2 = false;
+    for (const char c : text) {
+        const auto byte = static_cast<std::uint8_t>(c);
+        const bool c1 = after_c2 && byte >= 0x80 && byte <= 0x9f;
+        if (is_control(byte) || c1) {
+            if (c1) out.replace(out.size() - 1, 1, "\\xc2");
+            out += fmt::format("\\x{:02x}", byte);
+        } else {
+            out.push_back(c);
+        }
+        after_c2 = byte == 0xc2;
+    }
+    return out;
+}
+
+}  // namespace
+
+void set_level(Level level) {
+    threshold().store(level, std::memory_order_relaxed);
+}
+
+bool enabled(Level level) {
+    return level >= threshold().load(std::memory_order_relaxed);
+}
+
+void write(Level level, std::string_view component, std::string_view text) {
+    if (!enabled(level)) return;
+    logger().log(to_spdlog(level), "{}: {}", escape(component), escape(text));
+}
+
+}  // namespace flow29::core::log

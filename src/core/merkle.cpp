@@ -1,1 +1,220 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/merkle.hpp"
+
+#include "core/assert.hpp"
+#include "core/hash.hpp"
+#include "core/layout.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace flow29::core {
+namespace {
+
+/// The shape of the tree: where a subtree of at least two chunks divides.
+ChunkIndex split_of(ChunkRange subtree) {
+    const std::uint64_t left = std::bit_floor(subtree.count().value - 1);
+    return ChunkIndex(subtree.first.value + left);
+}
+
+bool disjoint(ChunkRange a, ChunkRange b) {
+    return a.last <= b.first || b.last <= a.first;
+}
+
+bool encloses(ChunkRange outer, ChunkRange inner) {
+    return outer.first <= inner.first && inner.last <= outer.last;
+}
+
+/// Calls `visit` with each maximal subtree of `subtree` outside `range`, left before right.
+/// At most two subtrees a level are divided, and a level at least halves: depth and calls are
+/// O(log chunks), at most 64 deep.
+template <class Visit>
+void for_each_outside(ChunkRange subtree, ChunkRange range, const Visit& visit) {
+    if (encloses(range, subtree)) return;
+    if (disjoint(range, subtree)) {
+        visit(subtree);
+        return;
+    }
+    const ChunkIndex split = split_of(subtree);
+    for_each_outside({subtree.first, split}, range, visit);
+    for_each_outside({split, subtree.last}, range, visit);
+}
+
+ChunkRange whole(ChunkCount chunks) {
+    return {ChunkIndex(0), ChunkIndex(chunks.value)};
+}
+
+/// The leaves of a range and the hashes of a proof, put together again in the order of the walk.
+/// The caller has checked that there is exactly the right number of each.
+class Rebuild {
+  public:
+    Rebuild(ChunkRange range, std::span<const ChunkHash> leaves, const Proof& proof)
+        : range_(range), leaves_(leaves), proof_(proof) {}
+
+    TreeHash top_of(ChunkRange subtree) {
+        if (encloses(range_, subtree))
+            return fold(
+                leaves_.subspan(subtree.first.value - range_.first.value, subtree.count().value));
+        if (disjoint(range_, subtree)) return proof_[used_++];
+        const ChunkIndex split = split_of(subtree);
+        // Two statements, because the order of evaluation is the order of the proof.
+        const TreeHash left = top_of({subtree.first, split});
+        const TreeHash right = top_of({split, subtree.last});
+        return node_hash(left, right);
+    }
+
+  private:
+    ChunkRange range_;
+    std::span<const ChunkHash> leaves_;
+    const Proof& proof_;
+    std::size_t used_ = 0;
+};
+
+std::string name_of(ChunkRange range) {
+    if (range.count() == ChunkCount(1)) return "chunk " + std::to_string(range.first.value);
+    return "chunks " + std::to_string(range.first.value) + " to " +
+           std::to_string(range.last.value - 1);
+}
+
+/// True when `data` can be the bytes of `range`: every chunk full but the tree's last, which has at
+/// least one byte.
+bool size_fits(ByteView data, ChunkCount chunks, ChunkRange range) {
+    if (chunks_in(ByteCount(data.size())) != range.count()) return false;
+    return range.last.value == chunks.value || data.size() % limits::chunk_bytes == 0;
+}
+
+}  // namespace
+
+TreeHash fold(std::span<const TreeHash> nodes) {
+    TreeBuilder builder;
+    for (const TreeHash& node : nodes)
+        builder.push(node);
+    return builder.top();
+}
+
+TreeHash tree_hash(ByteView data) {
+    constexpr std::size_t batch_bytes = 64 * limits::chunk_bytes;
+    std::array<ChunkHash, 64> leaves;
+    TreeBuilder builder;
+    while (!data.empty()) {
+        const ByteView batch = data.first(std::min(data.size(), batch_bytes));
+        leaf_hashes(batch, leaves);
+        const std::uint64_t count = chunks_in(ByteCount(batch.size())).value;
+        for (std::uint64_t i = 0; i < count; ++i)
+            builder.push(leaves[i]);
+        data = data.subspan(batch.size());
+    }
+    return builder.top();
+}
+
+void TreeBuilder::push(const TreeHash& node) {
+    Peak peak{node, 1};
+    while (!peaks_.empty() && peaks_.back().nodes == peak.nodes) {
+        peak = {node_hash(peaks_.back().hash, peak.hash), peak.nodes * 2};
+        peaks_.pop_back();
+    }
+    peaks_.push_back(peak);
+    ++count_;
+}
+
+TreeHash TreeBuilder::top() const {
+    if (peaks_.empty()) return empty_tree_hash();
+    TreeHash top = peaks_.back().hash;
+    for (auto peak = peaks_.rbegin() + 1; peak != peaks_.rend(); ++peak)
+        top = node_hash(peak->hash, top);
+    return top;
+}
+
+GroupTree GroupTree::build(ByteView data, unsigned group_level) {
+    FLOW29_ASSERT(group_level <= limits::extent_level_max);
+    const std::size_t group_bytes = limits::chunk_bytes << group_level;
+    const ChunkCount chunks = chunks_in(ByteCount(data.size()));
+    std::vector<TreeHash> groups;
+    groups.reserve(data.size() / group_bytes + 1);
+    while (!data.empty()) {
+        const ByteView group = data.first(std::min(data.size(), group_bytes));
+        groups.push_back(tree_hash(group));
+        data = data.subspan(group.size());
+    }
+    return {std::move(groups), chunks, group_level};
+}
+
+GroupTree::GroupTree(std::vector<TreeHash> group_hashes, ChunkCount chunks, unsigned group_level)
+    : groups_(std::move(group_hashes)), chunks_(chunks), group_level_(group_level) {
+    FLOW29_ASSERT(group_level <= limits::extent_level_max);
+    const std::uint64_t ragged = chunks.value % (1ULL << group_level) != 0 ? 1 : 0;
+    FLOW29_ASSERT(groups_.size() == (chunks.value >> group_level) + ragged);
+}
+
+TreeHash GroupTree::top() const {
+    return fold(groups_);
+}
+
+ChunkRange GroupTree::data_needed(ChunkRange range) const {
+    FLOW29_ASSERT(!range.empty());
+    FLOW29_ASSERT(range.last.value <= chunks_.value);
+    const std::uint64_t first_group = range.first.value >> group_level_;
+    const std::uint64_t last_group = ((range.last.value - 1) >> group_level_) + 1;
+    const ChunkRange widened{
+        ChunkIndex(first_group << group_level_),
+        ChunkIndex(last_group == groups_.size() ? chunks_.value : last_group << group_level_)};
+    if (widened == range) return {range.first, range.first};
+    return widened;
+}
+
+Proof GroupTree::prove(ChunkRange range, ByteView data) const {
+    const ChunkRange seen = data_needed(range);
+    if (!seen.empty()) FLOW29_ASSERT(size_fits(data, chunks_, seen));
+    const std::uint64_t group_chunks = 1ULL << group_level_;
+    const std::span<const TreeHash> groups(groups_);
+
+    Proof proof;
+    for_each_outside(whole(chunks_), range, [&](ChunkRange subtree) {
+        const bool ends_on_border =
+            subtree.last.value % group_chunks == 0 || subtree.last.value == chunks_.value;
+        if (subtree.first.value % group_chunks == 0 && ends_on_border) {
+            const std::uint64_t first = subtree.first.value >> group_level_;
+            const std::uint64_t last = (subtree.last.value - 1) >> group_level_;
+            proof.push_back(fold(groups.subspan(first, last - first + 1)));
+        } else {
+            // Inside a group that the range only touches, so `seen` covers it.
+            const ChunkRange local{ChunkIndex(subtree.first.value - seen.first.value),
+                                   ChunkIndex(subtree.last.value - seen.first.value)};
+            const ByteRange bytes = bytes_of(local, ByteCount(data.size()));
+            proof.push_back(tree_hash(data.subspan(bytes.first.value, bytes.count().value)));
+        }
+    });
+    return proof;
+}
+
+Result<VerifiedRange> verify_range(const TreeHash& top, ChunkCount chunks, ChunkRange range,
+                                   ByteView data, const Proof& proof) {
+    const auto refuse = [](std::string why) {
+        return fail(Errc::verification_failed, std::move(why));
+    };
+    if (range.empty() || range.last.value > chunks.value)
+        return refuse("the range is empty or outside the tree");
+    if (!size_fits(data, chunks, range))
+        return refuse(name_of(range) + " cannot be " + std::to_string(data.size()) + " bytes");
+    const std::size_t hashes = proof_length(chunks, range);
+    if (proof.size() != hashes)
+        return refuse("the proof of " + name_of(range) + " has " + std::to_string(proof.size()) +
+                      " hashes, not " + std::to_string(hashes));
+
+    VerifiedRange verified{std::vector<ChunkHash>(range.count().value)};
+    leaf_hashes(data, verified.leaves);
+    if (Rebuild(range, verified.leaves, proof).top_of(whole(chunks)) != top)
+        return refuse(name_of(range) + " or their proof do not match the hash");
+    return verified;
+}
+
+std::size_t proof_length(ChunkCount chunks, ChunkRange range) {
+    FLOW29_ASSERT(!range.empty());
+    FLOW29_ASSERT(range.last.value <= chunks.value);
+    std::size_t hashes = 0;
+    for_each_outside(whole(chunks), range, [&](ChunkRange) { ++hashes; });
+    return hashes;
+}
+
+}  // namespace flow29::core

@@ -40,9 +40,9 @@ class TreeBuilder {
 /// chunk of 2,048 has 11 hashes.
 ///
 ///            top                proof of [2,4) of 6 chunks:
-///           /    \                 A = tree[0,2), then B = tree[4,6)
+///           /    \                 A = tree[0,2), then B = tree[4,6);
 ///        [0,4)   [4,6)=B
-///        /   \
+///        /   \                    nothing for [2,4) itself
 ///     A=[0,2) [2,4)
 using Proof = std::vector<TreeHash>;
 
@@ -81,9 +81,10 @@ struct VerifiedRange {
 
 /// Checks `data`, the bytes of `range` of a tree of `chunks` chunks, against `top`.
 ///
-/// Errors (Errc::verification_failed): wrong byte, wrong proof, or a proof with too few or too many
-/// hashes. The error says which chunk only if one chunk was asked: a proof cannot tell more.
-/// Requires range within chunks and data.size() to be what bytes_of(range) says for the extent.
+/// Errors (Errc::verification_failed): a wrong byte, a wrong proof, a proof with too few or too many
+/// hashes, a range that is empty or outside the tree, or a length that the range's bytes cannot
+/// have. The error says which chunk only if one chunk was asked: a proof cannot tell more.
+/// Nothing is allocated beyond one hash per chunk of `data`. Time O(data + log chunks).
 [[nodiscard]] Result<VerifiedRange> verify_range(const TreeHash& top, ChunkCount chunks,
                                                  ChunkRange range, ByteView data,
                                                  const Proof& proof);

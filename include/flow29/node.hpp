@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <flow29/config.hpp>
+#include <flow29/error.hpp>
+#include <flow29/ids.hpp>
+#include <flow29/link.hpp>
+
+namespace flow29 {
+
+/// What an operation is waiting for or doing; every wait has one.
+enum class Stage : std::uint8_t {
+    joining,      ///< finding the swarm
+    hashing,      ///< reading and hashing the source
+    looking_up,   ///< asking the DHT
+    connecting,   ///< dialling holders
+    tree,         ///< getting and checking the descriptor
+    data,         ///< moving chunks
+    copies,       ///< waiting for others to hold it durably
+    checking,     ///< asking holders what they hold
+};
+/// "looking up": for people. "looking_up": for scripts.
+[[nodiscard]] std::string_view stage_text(Stage stage) noexcept;
+[[nodiscard]] std::string_view stage_name(Stage stage) noexcept;
+
+/// How far an operation has come. Numbers that mean nothing for the stage are 0.
+struct Progress {
+    Stage stage = Stage::joining;
+    ByteCount done;
+    ByteCount total;
+    std::uint64_t holders = 0;          ///< peers that serve now, or hold it
+    unsigned copies_min = 0;            ///< of all extents and the descriptor
+    unsigned copies_target = 0;
+};
+/// Called on the node's thread, at most a few times a second and at each change of stage.
+using ProgressFn = std::function<void(const Progress&)>;
+/// Called once, on the node's thread.
+template <class T>
+using DoneFn = std::function<void(Result<T>)>;
+
+/// Copies of an object's extents and descriptor on distinct nodes.
+struct Copies {
+    unsigned min = 0;
+    double mean = 0;
+    std::map<unsigned, std::uint64_t> histogram;  ///< copies → how many extents (and descriptor)
+};
+
+enum class PublishWait : std::uint8_t { copies, announced, none };
+
+struct PublishRequest {
+    /// What to read: an open descriptor (the node duplicates it), or -1 to open `path`.
+    int fd = -1;
+    std::filesystem::path path;
+    std::string name;                      ///< for the link and the catalogue
+    unsigned copies = limits::copies_default;
+    std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
+    bool by_reference = false;             ///< serve from `path` instead of copying it
+    std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
+    PublishWait wait = PublishWait::copies;
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
+    std::stop_token stop;
+};
+struct PublishResult {
+    RootHash root;
+    Link link;
+    ByteCount bytes;
+    ChunkCount chunks;
+    std::uint64_t extents = 0;
+    Copies copies;      ///< on nodes other than this one, confirmed durable
+    unsigned target = 0;
+    std::chrono::milliseconds elapsed{};
+    /// What stood in the way when copies.min < target: "only 2 other nodes store"…
+    std::string shortfall;
+};
+
+struct FetchRequest {
+    Link link;
+    /// Where to write. The node writes to `path` + ".flow29-part" beside it, remembers what is
+    /// verified, resumes from that, and renames at the end.
+    std::filesystem::path path;
+    std::optional<ByteRange> range;
+    bool overwrite = false;
+    bool share = true;  ///< serve what was fetched from where it lies, while it is unchanged
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
+    std::stop_token stop;
+};
+struct FetchResult {
+    RootHash root;
+    std::filesystem::path path;
+    ByteCount bytes;                ///< of the object or range
+    ByteCount fetched;              ///< over the network now; less than bytes after a resume
+    std::uint64_t holders = 0;      ///< how many served
+    std::chrono::milliseconds elapsed{};
+    std::chrono::milliseconds first_byte{};
+};
+
+/// Bytes in order, each verified before it is handed on.
+struct StreamRequest {
+    Link link;
+    std::optional<ByteRange> range;
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
+    std::stop_token stop;
+};
+/// Takes the next bytes. Called on the node's thread; must not block: it keeps the bytes and calls
+/// `next` (from any thread) when it wants more. `next(false)` ends the stream.
+using SinkFn = std::function<void(ByteView bytes, std::function<void(bool go_on)> next)>;
+/// Told once, before the first bytes, what is coming.
+using HeadFn = std::function<void(ObjectKind kind, ByteCount object_bytes, ByteRange range)>;
+
+struct Holder {
+    NodeId node;
+    std::vector<std::string> addresses;
+    bool by_record = false;  ///< found through the DHT, else in the neighbourhood of the key
+};
+struct Located {
+    std::string hash;  ///< as asked, in hexadecimal
+    std::string kind;  ///< "root", "extent" or "chunk"
+    std::vector<Holder> holders;
+};
+
+struct Health {
+    RootHash root;
+    ByteCount bytes;
+    unsigned target = 0;
+    Copies copies;                ///< live now: answered this node; descriptor included
+    std::size_t groups = 0;       ///< fewest address groups (/24, /48) that hold any one extent
+    std::uint64_t at_risk_chunks = 0;  ///< in extents with fewer live copies than the target
+    bool publisher_may_leave = false;  ///< at least `target` copies without the publisher's
+};
+
+struct PeerInfo {
+    NodeId node;
+    std::string address;
+    std::chrono::microseconds rtt{};
+    ByteCount up;
+    ByteCount down;
+    double rate = 0;  ///< bytes per second from it lately
+    bool storing = false;
+    std::uint64_t holds_extents = 0;  ///< of those this node knows
+};
+
+struct Status {
+    NodeId node;
+    std::string version;
+    std::chrono::milliseconds uptime{};
+    std::uint16_t port = 0;
+    std::vector<std::string> addresses;
+    bool storing = false;
+    bool dht_connected = false;
+    std::size_t dht_nodes = 0;
+    std::chrono::milliseconds clock_skew{};
+    std::size_t peers = 0;
+    ByteCount used, capacity;
+    std::uint64_t objects = 0, extents = 0;
+    std::uint64_t under_target = 0, repairs_in_flight = 0;
+    ByteCount repaired;
+    std::uint64_t announced_records = 0;
+    double announce_due_per_hour = 0;
+    bool announce_behind = false;
+    ByteCount up, down, dht_up, dht_down;
+    std::uint64_t dht_packets_up = 0, dht_packets_down = 0;
+};
+
+struct ObjectEntry {
+    RootHash root;
+    std::string name;
+    ObjectKind kind = ObjectKind::file;
+    ByteCount bytes;
+    std::uint64_t extents = 0, extents_held = 0;
+    bool published = false, pinned = false;
+    unsigned copies_min = 0;  ///< as last known here; `health` asks
+    unsigned target = 0;
+};
+
+struct Withdrawal {
+    RootHash root;
+    std::size_t holders_told = 0;
+    std::size_t holders_obeyed = 0;
+};
+
+/// A node of the swarm, running on threads of its own. All functions return at once and may be called
+/// from any thread; callbacks run on the node's thread and must not block.
+///
+/// The whole program is GPL-3.0-or-later because OpenDHT 2.4 is: so is what embeds it.
+class Node {
+  public:
+    /// Opens the data directory, listens and begins to join.
+    /// Errors: locked, file_error, no_space, corrupt_store, usage (an address), other (port in use).
+    [[nodiscard]] static Result<std::unique_ptr<Node>> start(const Config& config);
+
+    /// Stops and waits for the threads; callbacks of unfinished operations get Errc::interrupted.
+    ~Node();
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    [[nodiscard]] const NodeId& id() const;
+    /// The port in use, for both UDP and TCP.
+    [[nodiscard]] std::uint16_t port() const;
+
+    void publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done);
+    void fetch(FetchRequest request, ProgressFn progress, DoneFn<FetchResult> done);
+    void stream(StreamRequest request, HeadFn head, SinkFn sink, ProgressFn progress,
+                DoneFn<FetchResult> done);
+    /// `hash`: a root, extent or chunk in hexadecimal or base32; `in`: the object to search in.
+    void locate(std::string hash, std::optional<Link> in, std::chrono::milliseconds timeout,
+                ProgressFn progress, DoneFn<Located> done);
+    void health(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
+                DoneFn<Health> done);
+    /// Ends this node's own lease and tells the holders; local copies become collectable.
+    void withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done);
+    void pin(RootHash root, bool pinned, DoneFn<bool> done);
+
+    void status(DoneFn<Status> done);
+    void peers(DoneFn<std::vector<PeerInfo>> done);
+    void objects(DoneFn<std::vector<ObjectEntry>> done);
+
+  private:
+    struct State;
+    explicit Node(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+/// What `hash` prints; needs no node.
+struct HashResult {
+    RootHash root;
+    ByteCount bytes;
+    ChunkCount chunks;
+};
+/// Hashes a file (an open descriptor; read to its end, sequentially) on all cores.
+/// Errors: file_error; refused when the file changed meanwhile.
+[[nodiscard]] Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress);
+
+}  // namespace flow29

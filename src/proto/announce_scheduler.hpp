@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <random>
+#include <set>
+#include <unordered_map>
+
+#include <flow29/ids.hpp>
+#include "core/time.hpp"
+#include "proto/message.hpp"
+
+namespace flow29::proto {
+
+/// Decides when each provider record is put into the DHT again.
+///
+/// Rules:
+/// 1. A new item is due at once; afterwards every `period`, with ± `jitter` of it, so that what was
+///    published together does not come due together.
+/// 2. At most `per_second` puts a second and `in_flight_max` at a time, oldest due first.
+/// 3. When the estimate of the network's size doubles, everything is due again, spread over
+///    `respread`. Rationale: 30 % of keys become unfindable when 16 nodes grow to 128.
+/// 4. Descriptors and single chunks (level 0) always have a record; other extents only while the
+///    forecast stays within `puts_per_hour_max`.
+///    Rationale: placement and holder tables find extents without a record.
+/// 5. A put that failed is due again after `retry`.
+/// O(log items) a step.
+class AnnounceScheduler {
+  public:
+    struct Options {
+        Duration period = std::chrono::hours(12);
+        double jitter = 0.2;
+        double per_second = 200;
+        std::size_t in_flight_max = 32;
+        Duration respread = std::chrono::minutes(10);
+        Duration retry = std::chrono::seconds(20);
+        double puts_per_hour_max = 2000;
+    };
+    struct Forecast {
+        std::size_t records = 0;       ///< kept in the DHT by this node
+        double due_per_hour = 0;
+        bool behind = false;           ///< something is overdue by more than a tenth of the period
+    };
+
+    AnnounceScheduler(Options options, std::uint64_t seed);
+
+    /// `always`: rule 4's first half. Repeated calls change nothing.
+    void add(const ItemId& item, bool always, TimePoint now);
+    void remove(const ItemId& item);
+
+    /// The next item whose record to put now, if any; it counts as in flight.
+    [[nodiscard]] std::optional<ItemId> poll(TimePoint now);
+    void on_put(const ItemId& item, bool ok, TimePoint now);
+    void on_network_size(std::size_t nodes, TimePoint now);
+
+    [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+    [[nodiscard]] Forecast forecast(TimePoint now) const;
+    void check_invariants() const;
+
+  private:
+    struct Item {
+        TimePoint due;
+        bool in_flight = false;
+        bool announced = false;  ///< put at least once
+    };
+
+    Options options_;
+    std::mt19937_64 random_;
+    std::unordered_map<ItemId, Item> items_;
+    std::set<std::pair<TimePoint, ItemId>> due_;
+    std::size_t in_flight_ = 0;
+    std::size_t network_size_ = 0;
+    TimePoint next_slot_{};
+};
+
+}  // namespace flow29::proto

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <flow29/error.hpp>
+#include <flow29/ids.hpp>
+#include "core/layout.hpp"
+#include "core/range_set.hpp"
+#include "core/time.hpp"
+
+namespace flow29::proto {
+
+/// Decides which peer to ask for which chunk range next, for one object.
+///
+/// The wanted bytes are cut into pieces: runs of chunks of one extent, at most
+/// limits::range_bytes_max, on borders of the stored tree's groups, so that a holder proves them
+/// without hashing.
+///
+/// Rules:
+/// 1. A piece is asked of a peer only if the peer is said to hold its extent and has not answered
+///    that it lacks it.
+/// 2. A peer has in flight what it delivers in `horizon` (rate × horizon, at least `pieces_min`, at
+///    most `pieces_max`): fast holders get more, slow ones less, and a queue never hides a stall.
+///    A new peer starts with `pieces_min` and doubles with each piece it delivers.
+/// 3. Order: with `in_order`, lowest offset first and nothing further than `window` ahead of the
+///    first byte not yet delivered. Otherwise lowest first too, but beginning at `start_at` and
+///    wrapping around, so that nodes that pull the same thing pull different parts and can trade.
+/// 4. Hedging: a piece whose peer has delivered nothing at all for max(`stall_min`, 4 × its usual time
+///    for a piece) may be asked of a second peer as well; the first answer wins.
+///    Rationale: a frozen holder keeps its TCP connection open for ever.
+/// 5. End-game: when nothing is unasked, an idle peer takes over a piece that it would finish in less
+///    than half the time its present peer still needs; never more than two askings of one piece.
+/// 6. A peer that lied is never asked again. One that was unreachable, timed out or busy has its
+///    pieces given back and is used again after a pause that doubles. One that lacks an extent is not
+///    asked for that extent.
+/// 7. Nothing is asked twice because somebody left: what was verified stays.
+///
+/// O(log pieces + peers) a decision.
+class DownloadPlanner {
+  public:
+    struct Options {
+        bool in_order = false;
+        ByteCount window{16ULL * 1024 * 1024};
+        std::uint64_t start_at = 0;  ///< a byte offset; any value, taken modulo the length
+        unsigned pieces_min = 2;
+        unsigned pieces_max = 16;
+        Duration horizon = std::chrono::milliseconds(400);
+        Duration stall_min = std::chrono::seconds(2);
+        Duration pause_min = std::chrono::seconds(1);
+    };
+    enum class PieceId : std::uint64_t {};
+    struct Request {
+        NodeId peer;
+        PieceId piece;
+        ExtentIndex extent;
+        ChunkRange chunks;  ///< within the extent
+        ByteRange bytes;    ///< within the object
+    };
+    enum class Blame : std::uint8_t {
+        lied,         ///< a proof failed
+        lacks,        ///< does not hold the extent
+        unreachable,  ///< the connection ended or timed out
+        busy,         ///< asked us to come back later
+        ours,         ///< no fault of the peer (local disk, cancelled)
+    };
+    struct PeerStatus {
+        NodeId peer;
+        double rate = 0;  ///< bytes per second, estimated
+        std::uint64_t bytes = 0;
+        std::size_t in_flight = 0;
+        bool banned = false;
+    };
+
+    /// Wants the chunks that cover `want`, apart from the byte ranges already in `have`.
+    DownloadPlanner(core::Layout layout, ByteRange want, const core::RangeSet& have,
+                    Options options);
+    ~DownloadPlanner();
+    DownloadPlanner(DownloadPlanner&&) noexcept;
+
+    /// A peer can be asked. It holds nothing until said so.
+    void add_peer(const NodeId& peer, TimePoint now);
+    /// Its connection ended: its pieces are given back; what it holds is remembered.
+    void remove_peer(const NodeId& peer, TimePoint now);
+    void set_holds(const NodeId& peer, ExtentIndex extent);
+    void set_holds_all(const NodeId& peer);
+
+    /// The next request to send now, if any; it counts as sent.
+    [[nodiscard]] std::optional<Request> poll_request(TimePoint now);
+    /// A verified piece came. False when it was there already (a hedge that lost): discard it.
+    [[nodiscard]] bool on_piece(PieceId piece, const NodeId& peer, TimePoint now);
+    /// A request ended without a verified piece.
+    void on_failure(PieceId piece, const NodeId& peer, Blame blame, TimePoint now);
+    /// In order only: the consumer has taken everything before `offset`; the window moves.
+    void on_consumed(ByteCount offset);
+
+    /// When poll_request may next have something, without further events.
+    [[nodiscard]] std::optional<TimePoint> next_deadline(TimePoint now) const;
+    [[nodiscard]] bool done() const;
+    /// Bytes wanted, and of these the verified ones.
+    [[nodiscard]] ByteCount wanted() const;
+    [[nodiscard]] ByteCount verified() const;
+    /// Extents with pieces that no usable peer is said to hold: find more holders for these.
+    [[nodiscard]] std::vector<ExtentIndex> starved(std::size_t count_max) const;
+    [[nodiscard]] bool is_banned(const NodeId& peer) const;
+    [[nodiscard]] std::size_t usable_peers() const;
+    [[nodiscard]] std::size_t in_flight() const;
+    [[nodiscard]] std::vector<PeerStatus> peers() const;
+    /// Bytes that arrived twice, because of hedging.
+    [[nodiscard]] ByteCount duplicated() const;
+
+    void check_invariants() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace flow29::proto

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/placement.hpp"
+#include "core/time.hpp"
+#include "proto/record.hpp"
+
+namespace flow29::proto {
+
+/// What this node believes about the nodes it has met: who is there, since when somebody is missing,
+/// who said it was full. Sans-IO; the node layer feeds it from its connections.
+///
+///     unknown ──on_alive──> alive ──on_missing──> missing ──grace──> gone
+///                             ^                      │                │
+///                             └──────on_alive────────┴────────────────┘
+///
+/// Rules:
+/// 1. Only nodes that proved their key over TLS enter, by their signed record.
+///    Rationale: lists from the DHT hold dead, unconfirmed and forged entries.
+/// 2. A missing node still counts as a holder until the grace period ends.
+///    Rationale: a reboot must not cost a repair.
+/// 3. When every known node went missing, none of them is gone: it is this node that is cut off.
+class NodeTable {
+  public:
+    enum class State : std::uint8_t { alive, missing, gone };
+
+    struct Options {
+        NodeId self;
+        Duration grace = std::chrono::minutes(5);
+        Duration youth = std::chrono::minutes(10);  ///< uptime below which a node is young
+        std::size_t nodes_max = 4096;               ///< the longest-gone are forgotten first
+    };
+    struct Entry {
+        NodeRecord record;
+        State state = State::alive;
+        TimePoint since;                 ///< of the present state
+        TimePoint full_until;            ///< not a candidate before
+    };
+
+    explicit NodeTable(Options options);
+
+    /// A node proved who it is (or, still connected, sent a newer record). Self is ignored.
+    void on_alive(const NodeRecord& record, TimePoint now);
+    /// Its last connection ended and could not be made again.
+    void on_missing(const NodeId& node, TimePoint now);
+    /// It said on purpose that it leaves: gone at once, without grace.
+    void on_goodbye(const NodeId& node, TimePoint now);
+    /// It refused an invitation; not asked again before `until`.
+    void on_full(const NodeId& node, TimePoint until);
+
+    /// Applies the grace period. Returns the nodes that are gone since the last call.
+    [[nodiscard]] std::vector<NodeId> expire(TimePoint now);
+    /// When `expire` next has something to do.
+    [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+
+    [[nodiscard]] const Entry* find(const NodeId& node) const;
+    [[nodiscard]] bool is_alive(const NodeId& node) const;
+    /// Alive, or missing within the grace period: counts as a holder of what it acknowledged.
+    [[nodiscard]] bool counts(const NodeId& node) const;
+    [[nodiscard]] std::size_t alive() const { return alive_; }
+    /// True when there is nobody left to confirm that others are lost.
+    [[nodiscard]] bool cut_off() const { return alive_ == 0; }
+    [[nodiscard]] std::vector<NodeRecord> alive_records() const;
+    /// Missing nodes, for the node layer to dial again.
+    [[nodiscard]] std::vector<NodeRecord> missing_records() const;
+
+    /// The alive storing nodes nearest to `key` by XOR distance, at most limits::candidates_max, that
+    /// are not full, in placement order (core::rank_candidates). O(nodes).
+    [[nodiscard]] std::vector<core::Candidate> candidates(const DhtKey& key, TimePoint now,
+                                                          WallTime wall_now) const;
+    /// The alive storing nodes nearest to `key`, nearest first. For GetClosest.
+    [[nodiscard]] std::vector<NodeRecord> nearest(const DhtKey& key, std::size_t count_max) const;
+
+    void check_invariants() const;
+
+  private:
+    Options options_;
+    std::unordered_map<NodeId, Entry> nodes_;
+    std::size_t alive_ = 0;
+};
+
+}  // namespace flow29::proto
