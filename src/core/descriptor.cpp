@@ -5,6 +5,9 @@
 #include "core/merkle.hpp"
 #include "core/pack.hpp"
 
+#include <cstring>
+#include <string>
+
 namespace flow29::core {
 namespace {
 

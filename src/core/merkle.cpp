@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <string>
 
 namespace flow29::core {
 namespace {

@@ -80,6 +80,8 @@ struct VerifiedRange {
 };
 
 /// Checks `data`, the bytes of `range` of a tree of `chunks` chunks, against `top`.
+/// `chunks` comes from a descriptor that was checked: a range that does not reach the last chunk
+/// proves its bytes and place, but not how many chunks there are.
 ///
 /// Errors (Errc::verification_failed): a wrong byte, a wrong proof, a proof with too few or too many
 /// hashes, a range that is empty or outside the tree, or a length that the range's bytes cannot

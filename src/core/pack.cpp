@@ -7,8 +7,8 @@
 
 #include <msgpack.hpp>
 
-#include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace flow29::core {
 namespace {

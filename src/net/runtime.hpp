@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/time.hpp"
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/post.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <optional>
 #include <random>
 #include <type_traits>
 #include <utility>
-
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/use_awaitable.hpp>
-
-#include "core/time.hpp"
+#include <vector>
 
 namespace flow29::net {
 
@@ -32,12 +36,13 @@ class Runtime {
     [[nodiscard]] virtual WallTime wall_now() const = 0;
     [[nodiscard]] virtual std::mt19937_64& random() = 0;
 
-    /// Calls `fire` at `when` on the executor, once, unless cancelled before.
+    /// Calls `fire` at `when` on the executor, once, unless cancelled before. At TimePoint::max() it
+    /// is never called, only kept: the runtime's end destroys what it keeps, so waits that hang on
+    /// it do not leak.
     virtual TimerId add_timer(TimePoint when, std::function<void()> fire) = 0;
     virtual void cancel_timer(TimerId id) = 0;
 
-    /// Runs `job` on a worker, then `done` on the executor. `heavy` work (hashing, disk) is kept
-    /// from filling every thread.
+    /// Runs `job` on a worker, then `done` on the executor.
     virtual void run_on_worker(std::function<void()> job, std::function<void()> done) = 0;
 };
 
@@ -52,17 +57,21 @@ class Signal {
     /// True when notified, false at the deadline. The world may have moved: re-check.
     [[nodiscard]] asio::awaitable<bool> wait_until(TimePoint deadline);
     [[nodiscard]] asio::awaitable<void> wait();
+    /// Those who wait now go on, on a later turn of the executor.
     void notify_all();
 
   private:
     struct Waiter {
         std::function<void(bool)> resume;
-        std::optional<Runtime::TimerId> timer;
+        Runtime::TimerId timer = 0;
     };
-    using WaiterList = std::list<std::shared_ptr<Waiter>>;
+
+    void add_waiter(TimePoint deadline, std::function<void(bool)> resume);
 
     Runtime& runtime_;  // owned by the node
-    WaiterList waiters_;
+    // A waiter is owned by its timer. Were it owned here, a coroutine that owns the signal it waits
+    // for would own itself, and leak when the runtime ends.
+    std::vector<std::weak_ptr<Waiter>> waiters_;
 };
 
 /// Suspends the calling coroutine.
@@ -105,8 +114,8 @@ template <class Job>
     co_return std::move(*shared->value);
 }
 
-/// Starts a coroutine that nobody waits for. An exception that leaves it ends the program: expected
-/// failures are values here.
+/// Starts a coroutine that nobody waits for, on a later turn of the executor. An exception that
+/// leaves it ends the program: expected failures are values here.
 void spawn(Runtime& runtime, asio::awaitable<void> coroutine);
 
 }  // namespace flow29::net

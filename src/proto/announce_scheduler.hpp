@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <map>
 #include <optional>
 #include <random>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include <flow29/ids.hpp>
 #include "core/time.hpp"
@@ -19,9 +22,12 @@ namespace flow29::proto {
 ///    published together does not come due together.
 /// 2. At most `per_second` puts a second and `in_flight_max` at a time, oldest due first.
 /// 3. When the estimate of the network's size doubles, everything is due again, spread over
-///    `respread`. Rationale: 30 % of keys become unfindable when 16 nodes grow to 128.
+///    `respread`. Rationale: 30 % of keys become unfindable when 16 nodes grow to 128. The first
+///    estimate is what doubling is measured from, then the one that caused the last respread, or a
+///    later one of at most half of it.
 /// 4. Descriptors and single chunks (level 0) always have a record; other extents only while the
-///    forecast stays within `puts_per_hour_max`.
+///    forecast stays within `puts_per_hour_max`, earlier added first. One that gave way gets its
+///    record when there is room again.
 ///    Rationale: placement and holder tables find extents without a record.
 /// 5. A put that failed is due again after `retry`.
 /// O(log items) a step.
@@ -37,22 +43,26 @@ class AnnounceScheduler {
         double puts_per_hour_max = 2000;
     };
     struct Forecast {
-        std::size_t records = 0;       ///< kept in the DHT by this node
-        double due_per_hour = 0;
-        bool behind = false;           ///< something is overdue by more than a tenth of the period
+        std::size_t records = 0;  ///< kept in the DHT by this node, or about to be
+        double due_per_hour = 0;  ///< puts, on average over a period
+        bool behind = false;      ///< something is overdue by more than a tenth of the period
     };
 
     AnnounceScheduler(Options options, std::uint64_t seed);
 
-    /// `always`: rule 4's first half. Repeated calls change nothing.
+    /// `always`: rule 4's first half. Repeated calls change nothing, except that `always` stays
+    /// once it was said.
     void add(const ItemId& item, bool always, TimePoint now);
     void remove(const ItemId& item);
 
     /// The next item whose record to put now, if any; it counts as in flight.
     [[nodiscard]] std::optional<ItemId> poll(TimePoint now);
+    /// The put of a polled item ended.
     void on_put(const ItemId& item, bool ok, TimePoint now);
+    /// An estimate of how many nodes the DHT has; 0 is no estimate.
     void on_network_size(std::size_t nodes, TimePoint now);
 
+    /// When `poll` may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
     [[nodiscard]] Forecast forecast(TimePoint now) const;
     void check_invariants() const;
@@ -60,17 +70,33 @@ class AnnounceScheduler {
   private:
     struct Item {
         TimePoint due;
-        bool in_flight = false;
-        bool announced = false;  ///< put at least once
+        std::optional<TimePoint> again_by;  ///< rule 3 came while a put was in flight
+        std::uint64_t order = 0;
+        bool always = false;
+        bool kept = false;  ///< has a record, or is to have one
     };
+    using ByOrder = std::map<std::uint64_t, ItemId>;
+
+    [[nodiscard]] double per_hour(std::size_t records) const;
+    [[nodiscard]] double uniform();
+    void keep(const ItemId& item, Item& entry);
+    void drop(const ItemId& item, Item& entry);
+    void rebalance();
+    void respread(TimePoint now);
+    void schedule(const ItemId& item, Item& entry, TimePoint due);
 
     Options options_;
     std::mt19937_64 random_;
     std::unordered_map<ItemId, Item> items_;
-    std::set<std::pair<TimePoint, ItemId>> due_;
-    std::size_t in_flight_ = 0;
+    std::set<std::pair<TimePoint, ItemId>> due_;  // kept and not in flight
+    std::unordered_set<ItemId> in_flight_;        // removed ones too, until their put ended
+    ByOrder optional_kept_;                       // rule 4's second half
+    ByOrder optional_waiting_;
+    std::size_t kept_ = 0;
     std::size_t network_size_ = 0;
-    TimePoint next_slot_{};
+    std::uint64_t next_order_ = 0;
+    TimePoint next_slot_ = TimePoint::min();
+    TimePoint latest_ = TimePoint::min();  // of the times that came in
 };
 
 }  // namespace flow29::proto

@@ -1,42 +1,54 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "core/time.hpp"
+#include "proto/copy_queue.hpp"
 #include "proto/message.hpp"
 #include "proto/node_table.hpp"
 
 namespace flow29::proto {
 
-/// Decides whom to invite to hold what, so that every item has its copies. Publishing and repair are
-/// the same decision: a publisher's own copy does not count and it acts at once; a holder's own copy
-/// counts and it acts when it is its turn.
+/// Decides whom to invite to hold what, so that every item has its copies. Publishing and repair
+/// are the same decision: a publisher's own copy does not count and it acts at once; a holder's own
+/// copy counts and it acts when it is its turn.
 ///
 /// Rules:
 /// 1. An item below its target is worked on, fewest live copies first, then the earlier added.
 ///    Rationale: the next loss must not be the last copy.
-/// 2. Among the live holders of an item, the one ranked first (by hash of node and key, all compute
-///    the same) acts at once; rank r waits r × `takeover` for it. With `always_act` there is no wait.
-///    Rationale: disagreement costs a message, never a copy; a dead actor delays, never stops.
+/// 2. Among the live holders of an item, self included, the one ranked first (by SHA-256(key ‖ node
+///    id), all compute the same) acts at once; rank r waits r × `takeover` for it, anew whenever
+///    the number of copies changes. With `always_act` there is no wait. Rationale: disagreement
+///    costs a message, never a copy; a dead actor delays, never stops.
 /// 3. The target of an invitation is the best candidate (NodeTable::candidates) that neither holds
 ///    the item, nor was invited, nor refused it within `retry`.
-/// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of life
-///    is given up and another candidate is asked; a late success still counts.
-/// 5. At most `bytes_in_flight_max` are on their way by our invitation at a time, one item at least.
+/// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
+/// life
+///    (being sent, `accepted`, `coming`) is given up, as if refused, and another candidate is
+///    asked; a late success still counts. `busy` is a refusal for an eighth of `retry`.
+/// 5. At most `bytes_in_flight_max` are on their way by our invitation at a time, one item at
+/// least.
+///    Nothing overtakes an item that waits for this.
 /// 6. Nothing is begun while the table is cut off: suspect yourself first.
 /// 7. A holder counts while NodeTable::counts(it); a copy that its holder denies does not count.
 ///
-/// O(log items) for each step; a node that goes costs O(items it held).
+/// 8. An item for which there was nobody to ask is looked at again when candidates change (at most
+///    once a second), when a refusal ends, and in any case after `retry`.
+///
+/// O(log items) for each step, one look for candidates among them; a node that goes costs
+/// O(items it held).
 class CopyPlanner {
   public:
     struct Options {
         NodeId self;
-        bool self_is_copy = true;   ///< false for a publisher: its own copy may leave
+        bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
         Duration takeover = std::chrono::seconds(10);
         Duration patience = std::chrono::seconds(60);
@@ -52,33 +64,37 @@ class CopyPlanner {
     struct Counts {
         std::size_t items = 0;
         std::size_t under_target = 0;
-        std::size_t in_flight = 0;  ///< invitations
-        std::size_t min_copies = 0; ///< over all items; 0 when there are none
+        std::size_t in_flight = 0;   ///< invitations
+        std::size_t min_copies = 0;  ///< over all items; 0 when there are none
         std::size_t sum_copies = 0;
     };
 
     /// Requires `table` to outlive the planner.
     CopyPlanner(const NodeTable& table, Options options);
 
-    /// Begins to care for an item; repeated calls raise the target or add nothing.
+    /// Begins to care for an item; repeated calls raise the target or add nothing. More than
+    /// limits::copies_max copies are not aimed at.
     void add_item(const ItemId& item, const RootHash& root, ByteCount length, unsigned copies);
     void remove_item(const ItemId& item);
     [[nodiscard]] bool has_item(const ItemId& item) const;
 
     /// `node` is known to hold the item durably (it said so itself, or a trusted table did).
+    /// Of items not cared for, nothing is remembered.
     void on_copy(const ItemId& item, const NodeId& node, TimePoint now);
     /// `node` says that it does not hold it.
     void on_no_copy(const ItemId& item, const NodeId& node, TimePoint now);
-    /// The answer to an invitation.
+    /// The answer to an invitation. `accepted` may come again, as a sign of life.
     void on_answer(const ItemId& item, const NodeId& node, InviteAnswer answer, TimePoint now);
     /// The invited node failed to get it, or the connection broke before an answer.
     void on_invite_failed(const ItemId& item, const NodeId& node, TimePoint now);
-    /// A node appeared, went missing, or is gone: its items are looked at again.
+    /// A node appeared, went missing, or is gone, as `table` says already: its items are looked at
+    /// again.
     void on_node_changed(const NodeId& node, TimePoint now);
-    /// A candidate appeared: items that had nobody to ask are looked at again.
+    /// A candidate appeared: items that had nobody to ask are looked at again. O(1).
     void on_candidates_changed(TimePoint now);
 
-    /// The next invitation to send now, if any; it counts as sent.
+    /// The next invitation to send now, if any; it counts as sent. A call looks at a bounded number
+    /// of items: nothing is left to do only when `next_deadline` is in the future as well.
     [[nodiscard]] std::optional<Invitation> poll_invite(TimePoint now, WallTime wall_now);
     /// When poll_invite may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
@@ -88,48 +104,67 @@ class CopyPlanner {
     /// Copies that count now: holders that count, and self if self_is_copy.
     [[nodiscard]] unsigned copies(const ItemId& item) const;
     [[nodiscard]] unsigned target(const ItemId& item) const;
-    /// True when nothing can be done for the item now: below target, nobody on the way, nobody to ask.
+    /// True when nothing can be done for the item now: below target, nobody on the way, nobody to
+    /// ask.
     [[nodiscard]] bool stuck(const ItemId& item, TimePoint now, WallTime wall_now) const;
+    /// What `node` is believed to hold.
     [[nodiscard]] std::vector<ItemId> items_of(const NodeId& node) const;
     [[nodiscard]] std::vector<ItemId> items() const;
+    /// Over all items, as of each one's last event. O(1).
     [[nodiscard]] Counts counts() const;
 
     void check_invariants() const;
 
   private:
-    struct Pending {
-        TimePoint since;
-        bool accepted = false;
-    };
     struct Item {
         RootHash root;
         ByteCount length;
         DhtKey key;
         unsigned target = 0;
         std::uint64_t order = 0;
-        std::set<NodeId> holders;
-        std::unordered_map<NodeId, Pending> pending;
+        std::set<NodeId> holders;             // never self
+        std::map<NodeId, TimePoint> pending;  // invited → given up at
         std::unordered_map<NodeId, TimePoint> refused_until;
-        TimePoint under_since;   ///< when it fell below target
-        TimePoint look_at;       ///< not before
-        unsigned queued_copies = 0;
-        bool queued = false;
+        unsigned copies = 0;                   // as counted last
+        std::optional<TimePoint> under_since;  // when we first saw the present number of copies
     };
-    // The queue's key: due items are taken by fewest copies first.
-    struct QueueKey {
-        unsigned copies;
-        std::uint64_t order;
+    struct Expiry {
+        TimePoint at;
         ItemId item;
-        auto operator<=>(const QueueKey&) const = default;
+        NodeId node;
+        auto operator<=>(const Expiry&) const = default;
     };
+    [[nodiscard]] Item* find(const ItemId& item);
+    [[nodiscard]] const Item* find(const ItemId& item) const;
+    [[nodiscard]] unsigned count_copies(const Item& entry) const;
+    [[nodiscard]] TimePoint our_turn(const Item& entry) const;
+    [[nodiscard]] bool fits(const Item& entry) const;
+    [[nodiscard]] std::optional<NodeId> choose(const Item& entry, TimePoint now,
+                                               WallTime wall_now) const;
+    void count_in(const Item& entry);
+    void count_out(const Item& entry);
+    void refresh(const ItemId& item, Item& entry);
+    [[nodiscard]] TimePoint look_again_at(const Item& entry, TimePoint now) const;
+    void add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
+    bool end_pending(const ItemId& item, Item& entry, const NodeId& node);
+    void refuse(const ItemId& item, const NodeId& node, TimePoint until);
+    void forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node);
+    void give_up_late(TimePoint now);
+    Invitation invite(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
 
     const NodeTable& table_;  // owned by the node
     Options options_;
     std::unordered_map<ItemId, Item> items_;
-    std::unordered_map<NodeId, std::unordered_set<ItemId>> by_node_;
-    std::set<QueueKey> under_target_;
+    std::unordered_map<NodeId, std::unordered_set<ItemId>> by_node_;  // holders and invited
+    CopyQueue queue_;            // what is below target, counting those on the way
+    std::set<Expiry> expiries_;  // one for each that is pending
+    TimePoint latest_{};         // of the times that came in
+    bool blocked_ = false;       // the first in the queue does not fit, and nothing changed since
     ByteCount bytes_in_flight_;
     std::uint64_t next_order_ = 0;
+    std::map<unsigned, std::size_t> items_by_copies_;
+    std::size_t sum_copies_ = 0;
+    std::size_t under_target_ = 0;
 };
 
 }  // namespace flow29::proto

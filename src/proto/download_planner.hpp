@@ -17,28 +17,38 @@ namespace flow29::proto {
 ///
 /// The wanted bytes are cut into pieces: runs of chunks of one extent, at most
 /// limits::range_bytes_max, on borders of the stored tree's groups, so that a holder proves them
-/// without hashing.
+/// without hashing. Of a small download, or a small window, pieces are smaller, so that several
+/// holders share it. The partition (proto::PieceMap) never changes during a download.
 ///
 /// Rules:
 /// 1. A piece is asked of a peer only if the peer is said to hold its extent and has not answered
 ///    that it lacks it.
 /// 2. A peer has in flight what it delivers in `horizon` (rate × horizon, at least `pieces_min`, at
 ///    most `pieces_max`): fast holders get more, slow ones less, and a queue never hides a stall.
-///    A new peer starts with `pieces_min` and doubles with each piece it delivers.
-/// 3. Order: with `in_order`, lowest offset first and nothing further than `window` ahead of the
-///    first byte not yet delivered. Otherwise lowest first too, but beginning at `start_at` and
-///    wrapping around, so that nodes that pull the same thing pull different parts and can trade.
-/// 4. Hedging: a piece whose peer has delivered nothing at all for max(`stall_min`, 4 × its usual time
-///    for a piece) may be asked of a second peer as well; the first answer wins.
+///    A new peer starts with `pieces_min`, and the most it may get doubles with each piece it
+///    delivers. Of the peers with a free slot, the one that would be done first is asked first.
+/// 3. Order: with `in_order`, lowest offset first and nothing that ends further than `window` ahead
+///    of what was consumed, except the piece at that very place. Otherwise lowest first too, but
+///    beginning at `start_at` and wrapping around, so that nodes that pull the same thing pull
+///    different parts and can trade.
+/// 4. Hedging: a piece whose peer has delivered nothing at all for max(`stall_min`, 4 × its usual
+/// time
+///    for a piece) may be asked of a second peer as well; the first answer wins. With `in_order`
+///    that comes before what is unasked, otherwise after it. The silent peer gets nothing new.
 ///    Rationale: a frozen holder keeps its TCP connection open for ever.
-/// 5. End-game: when nothing is unasked, an idle peer takes over a piece that it would finish in less
-///    than half the time its present peer still needs; never more than two askings of one piece.
-/// 6. A peer that lied is never asked again. One that was unreachable, timed out or busy has its
-///    pieces given back and is used again after a pause that doubles. One that lacks an extent is not
-///    asked for that extent.
-/// 7. Nothing is asked twice because somebody left: what was verified stays.
+/// 5. End-game: when nothing is unasked (in the window) that a peer in working order holds, a peer
+///    with nothing in flight takes over a piece that it would finish in less than half the time its
+///    present peer still needs; never more than two askings of one piece. The time a peer still
+///    needs is what its rate says; once that has passed, as long again as it is overdue.
+/// 6. A peer that lied is never asked again. One that was unreachable, timed out or busy has all
+/// its
+///    pieces given back and is used again after a pause that doubles, until it delivers. One that
+///    lacks an extent is not asked for that extent, whatever is said about it later.
+/// 7. Nothing is asked twice because somebody left: what was verified stays. A piece that comes
+///    although its asking was given back counts.
 ///
-/// O(log pieces + peers) a decision.
+/// O(log pieces + extents / 64 + peers) a decision; a peer for which there was nothing is not
+/// looked at again before pieces were given back, the window moved, or it was said to hold more.
 class DownloadPlanner {
   public:
     struct Options {
@@ -74,7 +84,8 @@ class DownloadPlanner {
         bool banned = false;
     };
 
-    /// Wants the chunks that cover `want`, apart from the byte ranges already in `have`.
+    /// Wants the chunks that cover `want`, apart from those wholly within `have`, which is in bytes
+    /// of the object. What lies beyond its end is not wanted.
     DownloadPlanner(core::Layout layout, ByteRange want, const core::RangeSet& have,
                     Options options);
     ~DownloadPlanner();
@@ -84,6 +95,8 @@ class DownloadPlanner {
     void add_peer(const NodeId& peer, TimePoint now);
     /// Its connection ended: its pieces are given back; what it holds is remembered.
     void remove_peer(const NodeId& peer, TimePoint now);
+    /// `peer`, added or not yet, is said to hold an extent, or all of them. Ignored for an extent
+    /// that the object does not have.
     void set_holds(const NodeId& peer, ExtentIndex extent);
     void set_holds_all(const NodeId& peer);
 
@@ -91,7 +104,8 @@ class DownloadPlanner {
     [[nodiscard]] std::optional<Request> poll_request(TimePoint now);
     /// A verified piece came. False when it was there already (a hedge that lost): discard it.
     [[nodiscard]] bool on_piece(PieceId piece, const NodeId& peer, TimePoint now);
-    /// A request ended without a verified piece.
+    /// A request ended without a verified piece. Ignored, but for a lie, when it had been given
+    /// back.
     void on_failure(PieceId piece, const NodeId& peer, Blame blame, TimePoint now);
     /// In order only: the consumer has taken everything before `offset`; the window moves.
     void on_consumed(ByteCount offset);
@@ -99,14 +113,18 @@ class DownloadPlanner {
     /// When poll_request may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline(TimePoint now) const;
     [[nodiscard]] bool done() const;
-    /// Bytes wanted, and of these the verified ones.
+    /// Bytes wanted (what was in `have` is not), and of these the verified ones.
     [[nodiscard]] ByteCount wanted() const;
     [[nodiscard]] ByteCount verified() const;
-    /// Extents with pieces that no usable peer is said to hold: find more holders for these.
+    /// Extents with unverified pieces that no usable peer is said to hold: find more holders for
+    /// these. O(extents × peers / 64).
     [[nodiscard]] std::vector<ExtentIndex> starved(std::size_t count_max) const;
     [[nodiscard]] bool is_banned(const NodeId& peer) const;
+    /// Added and not banned; also those that pause.
     [[nodiscard]] std::size_t usable_peers() const;
+    /// Requests not yet answered.
     [[nodiscard]] std::size_t in_flight() const;
+    /// Everybody who was ever added.
     [[nodiscard]] std::vector<PeerStatus> peers() const;
     /// Bytes that arrived twice, because of hedging.
     [[nodiscard]] ByteCount duplicated() const;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/placement.hpp"
@@ -11,8 +13,8 @@
 
 namespace flow29::proto {
 
-/// What this node believes about the nodes it has met: who is there, since when somebody is missing,
-/// who said it was full. Sans-IO; the node layer feeds it from its connections.
+/// What this node believes about the nodes it has met: who is there, since when somebody is
+/// missing, who said it was full. Sans-IO; the node layer feeds it from its connections.
 ///
 ///     unknown ──on_alive──> alive ──on_missing──> missing ──grace──> gone
 ///                             ^                      │                │
@@ -24,6 +26,12 @@ namespace flow29::proto {
 /// 2. A missing node still counts as a holder until the grace period ends.
 ///    Rationale: a reboot must not cost a repair.
 /// 3. When every known node went missing, none of them is gone: it is this node that is cut off.
+/// The
+///    time until somebody answers again does not count towards anybody's grace.
+///    Rationale: a holder whose cable was pulled for an hour must not repair the world on return.
+/// 4. Of one node's records the one with the highest sequence counts.
+/// 5. At most `nodes_max` are known. The longest gone is forgotten first, then the longest missing,
+///    who thereby is gone; when all are alive, a newcomer is not entered.
 class NodeTable {
   public:
     enum class State : std::uint8_t { alive, missing, gone };
@@ -37,8 +45,9 @@ class NodeTable {
     struct Entry {
         NodeRecord record;
         State state = State::alive;
-        TimePoint since;                 ///< of the present state
-        TimePoint full_until;            ///< not a candidate before
+        TimePoint since;                          ///< of the present state
+        TimePoint gone_at;                        ///< when missing: the end of its grace period
+        TimePoint full_until = TimePoint::min();  ///< not a candidate before
     };
 
     explicit NodeTable(Options options);
@@ -52,7 +61,8 @@ class NodeTable {
     /// It refused an invitation; not asked again before `until`.
     void on_full(const NodeId& node, TimePoint until);
 
-    /// Applies the grace period. Returns the nodes that are gone since the last call.
+    /// Applies the grace period. Returns the nodes that became gone since the last call, however
+    /// that came about, and are not back.
     [[nodiscard]] std::vector<NodeId> expire(TimePoint now);
     /// When `expire` next has something to do.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
@@ -68,8 +78,10 @@ class NodeTable {
     /// Missing nodes, for the node layer to dial again.
     [[nodiscard]] std::vector<NodeRecord> missing_records() const;
 
-    /// The alive storing nodes nearest to `key` by XOR distance, at most limits::candidates_max, that
-    /// are not full, in placement order (core::rank_candidates). O(nodes).
+    /// The alive storing nodes nearest to `key` by XOR distance, at most limits::candidates_max,
+    /// that are not full, in placement order (core::rank_candidates). Young is who is up for less
+    /// than `youth`, or than half the candidates' median if that is less, so that a fresh swarm
+    /// works. O(nodes).
     [[nodiscard]] std::vector<core::Candidate> candidates(const DhtKey& key, TimePoint now,
                                                           WallTime wall_now) const;
     /// The alive storing nodes nearest to `key`, nearest first. For GetClosest.
@@ -78,9 +90,24 @@ class NodeTable {
     void check_invariants() const;
 
   private:
+    using ByTime = std::set<std::pair<TimePoint, NodeId>>;
+    struct Near;
+
+    void leave_state(const NodeId& node, const Entry& entry, TimePoint now);
+    void become_gone(const NodeId& node, Entry& entry, TimePoint since);
+    void end_cut_off(TimePoint now);
+    bool make_room(TimePoint now);
+    template <class Predicate>
+    std::vector<Near> nearest_if(const DhtKey& key, std::size_t count_max, Predicate wanted) const;
+
     Options options_;
     std::unordered_map<NodeId, Entry> nodes_;
     std::size_t alive_ = 0;
+    ByTime missing_;               // by gone_at
+    ByTime gone_;                  // by since
+    std::set<NodeId> unreported_;  // gone since the last expire()
+    std::optional<TimePoint> unreported_since_;
+    TimePoint cut_off_since_;  // when alive_ fell to 0
 };
 
 }  // namespace flow29::proto

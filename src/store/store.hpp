@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,8 +46,8 @@ struct ExtentReference {
 struct ObjectInfo {
     RootHash root;
     core::Descriptor descriptor;
-    std::string name;         ///< as its publisher or fetcher called it here; may be empty
-    bool published = false;   ///< by this node
+    std::string name;        ///< as its publisher or fetcher called it here; may be empty
+    bool published = false;  ///< by this node
     bool pinned = false;
     WallTime added;
     std::uint64_t extents_held = 0;  ///< whole and durable here
@@ -67,7 +68,8 @@ struct KnownHolder {
     NodeId node;
 };
 
-/// Room promised to something on its way. Gives back what is left when destroyed.
+/// Room promised to something on its way. Gives back what is left when destroyed, which may be
+/// after its store.
 class Reservation {
   public:
     virtual ~Reservation() = default;
@@ -89,7 +91,11 @@ class Store {
     /// is already reserved.
     [[nodiscard]] virtual Result<std::unique_ptr<Reservation>> reserve(ByteCount bytes) = 0;
     /// Makes all of them durable with as few syncs as possible. Already held ones are skipped.
-    [[nodiscard]] virtual Result<void> put_extents(std::vector<NewExtent> extents) = 0;
+    /// Takes its room from `room`, one of this store's or null, and what is missing from what is
+    /// free: no_space otherwise, and then none of them is there. Nothing keeps an extent that no
+    /// object contains, so the object goes in first.
+    [[nodiscard]] virtual Result<void> put_extents(std::vector<NewExtent> extents,
+                                                   Reservation* room = nullptr) = 0;
     [[nodiscard]] virtual Result<void> put_references(std::vector<ExtentReference> extents) = 0;
     [[nodiscard]] virtual bool has_extent(const ExtentHash& extent) = 0;
     /// Reads and checks chunks of an extent. Requires a non-empty range.
@@ -102,7 +108,8 @@ class Store {
 
     // Objects.
 
-    /// Keeps the descriptor; `name` replaces an empty one only. Idempotent.
+    /// Keeps the descriptor; `name` replaces an empty one only. Idempotent, and mends a damaged
+    /// copy. verification_failed when it is not the descriptor of `root`.
     [[nodiscard]] virtual Result<void> put_object(const RootHash& root,
                                                   const core::Descriptor& descriptor,
                                                   std::string_view name) = 0;
@@ -118,10 +125,13 @@ class Store {
     // or under a lease that is neither withdrawn nor past.
 
     /// Keeps a lease; false when an equal or newer sequence of that root and publisher is known.
-    /// Withdrawals are kept until the lease would have expired.
+    /// Withdrawals are kept until the lease would have expired. refused when too many publishers
+    /// lease that root.
     [[nodiscard]] virtual Result<bool> put_lease(const proto::Lease& lease) = 0;
+    /// All that are known, withdrawn and past ones too.
     [[nodiscard]] virtual std::vector<proto::Lease> leases(const RootHash& root) = 0;
-    /// Removes everything collectable and returns the bytes freed.
+    /// Removes everything collectable and returns the bytes freed. Objects go too once nothing
+    /// keeps them and none of their extents is left.
     [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;
 
     // Who holds what: the holder table of items this node keeps or published.
@@ -134,6 +144,7 @@ class Store {
 
     // Nodes met: their newest records, to dial again after a restart.
 
+    /// The node counts as seen now, unless a newer record of it is known, which stays.
     [[nodiscard]] virtual Result<void> put_node_record(const proto::NodeRecord& record) = 0;
     [[nodiscard]] virtual std::optional<proto::NodeRecord> node_record(const NodeId& node) = 0;
     /// The most recently seen ones, newest first.
@@ -162,12 +173,23 @@ struct DiskStoreOptions {
     ByteCount capacity;
 };
 
-/// The store in a directory: SQLite catalogue, extents up to 64 KiB inside it, larger ones as files.
-/// Errors: locked (another process has it; says its pid when known), file_error (cannot be created
-/// or written), corrupt_store (the catalogue is damaged, or of a later version than this program).
+/// The store in a directory: SQLite catalogue, extents up to 64 KiB inside it, larger ones as
+/// files. Errors: locked (another process has it; says its pid when known), file_error (cannot be
+/// created or written), corrupt_store (the catalogue is damaged, or of a later version than this
+/// program).
 [[nodiscard]] Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options);
 
+/// Extents that several memory stores hold at once, kept in memory once.
+class ExtentPool;
+[[nodiscard]] std::shared_ptr<ExtentPool> make_extent_pool();
+
+struct MemoryStoreOptions {
+    std::shared_ptr<ExtentPool> pool = {};  ///< null: one of its own
+    std::function<WallTime()> clock = {};   ///< for ObjectInfo::added; empty: the system's
+};
+
 /// A store in memory with the same rules, for the simulator and for tests.
-[[nodiscard]] std::unique_ptr<Store> make_memory_store(ByteCount capacity);
+[[nodiscard]] std::unique_ptr<Store> make_memory_store(ByteCount capacity,
+                                                       MemoryStoreOptions options = {});
 
 }  // namespace flow29::store

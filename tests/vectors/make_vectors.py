@@ -226,7 +226,7 @@ def corrupted_descriptors(tree, level):
     yield case("a length above the highest", descriptor(0, (1 << 64) - 1, level, hashes), broken)
     yield case("cut short", good[:-1], broken)
     yield case("an octet appended", good + b"\x00", broken)
-    yield case("a field missing", b"\x94" + good[1:-35], broken)
+    yield case("a field missing", b"\x94" + good[1:-2 - 32 * len(hashes)], broken)
     yield case("not an array", b"\x01", broken)
     yield case("nothing", b"", broken)
 

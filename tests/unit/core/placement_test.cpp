@@ -1,1 +1,238 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/placement.hpp"
+#include "support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <random>
+#include <set>
+
+using namespace flow29;
+using namespace flow29::core;
+using test::make_id;
+
+namespace {
+
+constexpr std::uint64_t GiB = 1ULL << 30;
+
+/// Candidate number `seed`, in an address group of its own.
+Candidate make_candidate(std::uint64_t seed, std::uint8_t capacity_class = 5) {
+    return {make_id<NodeId>(seed), make_id<AddressGroup>(seed), capacity_class, false};
+}
+
+std::vector<Candidate> make_candidates(std::uint64_t count, std::uint8_t capacity_class = 5) {
+    std::vector<Candidate> candidates;
+    for (std::uint64_t i = 0; i < count; ++i)
+        candidates.push_back(make_candidate(i, capacity_class));
+    return candidates;
+}
+
+DhtKey key(std::uint64_t seed) {
+    return make_id<DhtKey>(1'000'000 + seed);
+}
+
+std::set<NodeId> first_ids(const std::vector<Candidate>& ranked, std::size_t count) {
+    std::set<NodeId> ids;
+    for (std::size_t i = 0; i < count; ++i)
+        ids.insert(ranked[i].id);
+    return ids;
+}
+
+/// How often each candidate ranks first, over `keys` keys.
+std::map<NodeId, int> wins(const std::vector<Candidate>& candidates, std::uint64_t keys) {
+    std::map<NodeId, int> count;
+    for (std::uint64_t k = 0; k < keys; ++k)
+        ++count[rank_candidates(key(k), candidates).front().id];
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("capacity classes are powers of two of a GiB, from 0 to 20") {
+    const auto class_of = [](std::uint64_t bytes) {
+        return int{capacity_class_of(ByteCount(bytes))};
+    };
+    CHECK(class_of(0) == 0);
+    CHECK(class_of(GiB - 1) == 0);
+    CHECK(class_of(GiB) == 1);
+    CHECK(class_of(2 * GiB - 1) == 1);
+    CHECK(class_of(2 * GiB) == 2);
+    CHECK(class_of(1024 * GiB) == 11);
+    CHECK(class_of((1ULL << 19) * GiB) == 20);
+    CHECK(class_of((1ULL << 19) * GiB - 1) == 19);
+    CHECK(class_of(~std::uint64_t{0}) == 20);
+}
+
+TEST_CASE("ranking nobody or one candidate works") {
+    CHECK(rank_candidates(key(0), {}).empty());
+    CHECK(rank_candidates(key(0), {make_candidate(1)}) == std::vector{make_candidate(1)});
+}
+
+TEST_CASE("every candidate is ranked once, even when named twice") {
+    auto candidates = make_candidates(20);
+    const auto once = rank_candidates(key(1), candidates);
+    CHECK(once.size() == 20);
+    CHECK(first_ids(once, 20).size() == 20);
+    candidates.insert(candidates.end(), once.begin(), once.end());
+    CHECK(rank_candidates(key(1), candidates) == once);
+}
+
+TEST_CASE("the ranking does not depend on the order of the candidates") {
+    std::mt19937_64 random(29);
+    auto candidates = make_candidates(20);
+    for (auto& candidate : candidates) {
+        candidate.group = make_id<AddressGroup>(random() % 6);
+        candidate.capacity_class = static_cast<std::uint8_t>(random() % 21);
+        candidate.young = random() % 3 == 0;
+    }
+    // The same node told of twice, differently.
+    candidates.push_back(candidates.front());
+    candidates.back().capacity_class ^= 1;
+    for (std::uint64_t k = 0; k < 20; ++k) {
+        const auto expected = rank_candidates(key(k), candidates);
+        for (int i = 0; i < 10; ++i) {
+            std::ranges::shuffle(candidates, random);
+            CHECK(rank_candidates(key(k), candidates) == expected);
+        }
+    }
+}
+
+TEST_CASE("equal candidates get equal shares") {
+    const auto count = wins(make_candidates(10), 5000);
+    for (const auto& [id, won] : count) {
+        CHECK(won > 400);  // 500 expected, standard deviation 21
+        CHECK(won < 600);
+    }
+    CHECK(count.size() == 10);
+}
+
+TEST_CASE("shares follow capacity") {
+    auto candidates = make_candidates(8);
+    candidates[0].capacity_class = 7;  // weight 4 against 7 of weight 1
+    const int expected = 5000 * 4 / 11;
+    CHECK(std::abs(wins(candidates, 5000)[candidates[0].id] - expected) < 150);
+}
+
+TEST_CASE("weight is capped at eight times the median") {
+    auto at_cap = make_candidates(9);
+    at_cap[0].capacity_class = 5 + 3;
+    auto above = at_cap;
+    above[0].capacity_class = 20;
+    for (std::uint64_t k = 0; k < 200; ++k)
+        CHECK(rank_candidates(key(k), at_cap).front().id ==
+              rank_candidates(key(k), above).front().id);
+    const int expected = 4000 * 8 / 16;
+    CHECK(std::abs(wins(above, 4000)[above[0].id] - expected) < 150);
+}
+
+TEST_CASE("only differences in capacity matter, also at class 0") {
+    for (std::uint64_t k = 0; k < 50; ++k) {
+        const auto small = rank_candidates(key(k), make_candidates(12, 0));
+        const auto large = rank_candidates(key(k), make_candidates(12, 20));
+        CHECK(std::ranges::equal(small, large, {}, &Candidate::id, &Candidate::id));
+    }
+}
+
+TEST_CASE("a candidate whose group was used comes after all whose group was not") {
+    std::mt19937_64 random(7);
+    auto candidates = make_candidates(20);
+    for (auto& candidate : candidates)
+        candidate.group = make_id<AddressGroup>(random() % 5);
+    for (std::uint64_t k = 0; k < 50; ++k) {
+        const auto ranked = rank_candidates(key(k), candidates);
+        std::set<AddressGroup> first_five;
+        for (std::size_t i = 0; i < 5; ++i)
+            first_five.insert(ranked[i].group);
+        CHECK(first_five.size() == 5);
+        // Group use never falls along the ranking.
+        std::map<AddressGroup, int> used;
+        int last_use = 0;
+        for (const Candidate& candidate : ranked) {
+            const int use = used[candidate.group]++;
+            CHECK(use >= last_use);
+            last_use = use;
+        }
+    }
+}
+
+TEST_CASE("a young candidate comes after the old ones of equal group use") {
+    auto candidates = make_candidates(10);
+    for (std::size_t i = 0; i < 4; ++i)
+        candidates[i].young = true;
+    for (std::uint64_t k = 0; k < 50; ++k)
+        CHECK(std::ranges::is_sorted(rank_candidates(key(k), candidates), {}, &Candidate::young));
+
+    // But an unused group beats age.
+    auto old_first = make_candidate(1);
+    auto old_second = make_candidate(2);
+    auto young_elsewhere = make_candidate(3);
+    old_second.group = old_first.group;
+    young_elsewhere.young = true;
+    for (std::uint64_t k = 0; k < 20; ++k) {
+        const auto ranked = rank_candidates(key(k), {old_first, old_second, young_elsewhere});
+        CHECK(ranked[1] == young_elsewhere);
+    }
+}
+
+TEST_CASE("a swarm of one group or of young nodes alone is still ranked") {
+    auto candidates = make_candidates(6);
+    const auto expected = rank_candidates(key(3), candidates);
+    for (auto& candidate : candidates) {
+        candidate.group = make_id<AddressGroup>(0);
+        candidate.young = true;
+    }
+    const auto ranked = rank_candidates(key(3), candidates);
+    CHECK(std::ranges::equal(ranked, expected, {}, &Candidate::id, &Candidate::id));
+}
+
+TEST_CASE("a node that goes moves only its own share") {
+    const auto all = make_candidates(20);
+    int moved = 0;
+    for (std::uint64_t k = 0; k < 200; ++k) {
+        const auto before = rank_candidates(key(k), all);
+        auto rest = all;
+        rest.erase(rest.begin() + 7);
+        auto expected = before;
+        std::erase(expected, all[7]);
+        CHECK(rank_candidates(key(k), rest) == expected);
+        moved += static_cast<int>(first_ids(before, 4).contains(all[7].id));
+    }
+    CHECK(moved > 15);  // 40 expected: it held 4 of 20
+    CHECK(moved < 70);
+}
+
+TEST_CASE("a node that comes takes at most one place among the targets") {
+    const auto before = make_candidates(19);
+    auto after = before;
+    after.push_back(make_candidate(19));
+    for (std::uint64_t k = 0; k < 200; ++k) {
+        const auto old_targets = first_ids(rank_candidates(key(k), before), 4);
+        const auto new_targets = first_ids(rank_candidates(key(k), after), 4);
+        std::set<NodeId> gone;
+        std::ranges::set_difference(old_targets, new_targets, std::inserter(gone, gone.end()));
+        CHECK(gone.size() == (new_targets.contains(after.back().id) ? 1 : 0));
+    }
+}
+
+TEST_CASE("the ranking is the same on every machine") {
+    // Computed by a second implementation. A change here moves every copy of every swarm.
+    DhtKey place;
+    place.bytes.fill(0x29);
+    std::vector<Candidate> candidates(8);
+    for (std::uint8_t i = 0; i < 8; ++i) {
+        candidates[i].id.bytes.fill(static_cast<std::uint8_t>(i + 1));
+        candidates[i].group.bytes.fill(i);
+        candidates[i].capacity_class = 5;
+    }
+    candidates[2].capacity_class = 9;
+    candidates[4].young = true;
+    candidates[5].group = candidates[0].group;
+    candidates[7].capacity_class = 3;
+    std::vector<int> order;
+    for (const Candidate& candidate : rank_candidates(place, candidates))
+        order.push_back(candidate.id.bytes[0]);
+    CHECK(order == std::vector<int>{1, 3, 7, 2, 4, 8, 5, 6});
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/fd_channel.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace flow29::api {
+namespace {
+
+constexpr std::size_t read_bytes = 64 * 1024;
+
+/// A socket address for a path of any length: one that does not fit in sun_path is reached through
+/// its directory's descriptor.
+struct LocalAddress {
+    UniqueFd directory;  // must live until the address has been used
+    sockaddr_un raw{};
+};
+
+Result<LocalAddress> local_address(const std::filesystem::path& path) {
+    LocalAddress address;
+    address.raw.sun_family = AF_UNIX;
+    std::string text = path.string();
+    if (text.size() >= sizeof address.raw.sun_path) {
+        const auto parent = path.parent_path();
+        address.directory.reset(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!address.directory) return fail_errno(errno, "cannot open " + parent.string());
+        text = fmt::format("/proc/self/fd/{}/{}", address.directory.get(),
+                           path.filename().string());
+    }
+    if (text.size() >= sizeof address.raw.sun_path)
+        return fail(Errc::file_error, "the name of the control socket is too long: " + text);
+    std::memcpy(address.raw.sun_path, text.data(), text.size());
+    return address;
+}
+
+const sockaddr* generic(const LocalAddress& address) {
+    return reinterpret_cast<const sockaddr*>(&address.raw);
+}
+
+/// Takes ownership of the descriptors that came with a message.
+std::vector<UniqueFd> take_descriptors(msghdr& message) {
+    std::vector<UniqueFd> taken;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            taken.emplace_back(fd);
+        }
+    }
+    return taken;
+}
+
+}  // namespace
+
+Result<void> LineBuffer::append(std::string_view octets) {
+    pending_ += octets;
+    const auto newline = pending_.find('\n', scanned_);
+    const auto line_bytes = newline == std::string::npos ? pending_.size() : newline;
+    if (line_bytes > line_bytes_max)
+        return fail(Errc::usage, fmt::format("a line is longer than {} bytes", line_bytes_max));
+    return {};
+}
+
+std::optional<std::string> LineBuffer::pop_line() {
+    const auto newline = pending_.find('\n', scanned_);
+    if (newline == std::string::npos) {
+        scanned_ = pending_.size();
+        return std::nullopt;
+    }
+    std::string line = pending_.substr(0, newline);
+    pending_.erase(0, newline + 1);
+    scanned_ = 0;
+    return line;
+}
+
+Result<Received> receive_some(int socket) {
+    std::array<char, read_bytes> buffer;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control;
+    iovec part{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t count = 0;
+    do {
+        count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (count < 0 && errno == EINTR);
+
+    Received received;
+    if (count < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            received.would_block = true;
+            return received;
+        }
+        return fail(Errc::other, fmt::format("reading from the control socket: {}",
+                                             std::generic_category().message(errno)));
+    }
+    received.descriptors = take_descriptors(message);
+    if ((message.msg_flags & MSG_CTRUNC) != 0)
+        return fail(Errc::refused, "too many descriptors came with the request");
+    received.octets.assign(buffer.data(), static_cast<std::size_t>(count));
+    received.end = count == 0;
+    return received;
+}
+
+Result<void> send_all(int socket, std::string_view octets, const std::vector<int>& descriptors) {
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control{};
+    const std::size_t descriptor_bytes = sizeof(int) * std::min(descriptors.size(),
+                                                                descriptors_max);
+    bool attach = descriptor_bytes != 0;
+    while (!octets.empty()) {
+        iovec part{const_cast<char*>(octets.data()), octets.size()};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        if (attach) {
+            message.msg_control = control.data();
+            message.msg_controllen = CMSG_SPACE(descriptor_bytes);
+            cmsghdr* const head = CMSG_FIRSTHDR(&message);
+            head->cmsg_level = SOL_SOCKET;
+            head->cmsg_type = SCM_RIGHTS;
+            head->cmsg_len = CMSG_LEN(descriptor_bytes);
+            std::memcpy(CMSG_DATA(head), descriptors.data(), descriptor_bytes);
+        }
+        const ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0)
+            return fail(Errc::other, fmt::format("writing to the control socket: {}",
+                                                 std::generic_category().message(errno)));
+        attach = false;
+        octets.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return {};
+}
+
+Result<SocketPair> make_socket_pair() {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        return fail(Errc::other, fmt::format("cannot make a pair of sockets: {}",
+                                             std::generic_category().message(errno)));
+    return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Result<UniqueFd> listen_on(const std::filesystem::path& path) {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket) return fail_errno(errno, "cannot make the control socket");
+    const auto address = local_address(path);
+    if (!address) return fail(address.error());
+    // A socket file cannot be reused; the one of a node that was killed is still there.
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, "cannot replace " + path.string());
+    // bind() gives the file the socket's own mode: there is no moment at which others may connect.
+    constexpr int backlog = 64;
+    if (::fchmod(socket.get(), 0600) != 0 ||
+        ::bind(socket.get(), generic(*address), sizeof address->raw) != 0 ||
+        ::listen(socket.get(), backlog) != 0)
+        return fail_errno(errno, "cannot listen on " + path.string());
+    return socket;
+}
+
+Result<UniqueFd> connect_to(const std::filesystem::path& path) {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) return fail_errno(errno, "cannot make a socket");
+    const auto address = local_address(path);
+    if (!address) return fail(Errc::no_node, address.error().context);
+    if (::connect(socket.get(), generic(*address), sizeof address->raw) == 0) return socket;
+    const Errc code = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR
+                          ? Errc::no_node
+                          : Errc::file_error;
+    return fail(code, fmt::format("cannot connect to {}: {}", path.string(),
+                                  std::generic_category().message(errno)));
+}
+
+bool peer_is_allowed(int socket) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+}  // namespace flow29::api

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flow29/error.hpp>
+
+#include "api/unique_fd.hpp"
+
+namespace flow29::api {
+
+inline constexpr std::size_t line_bytes_max = 1024 * 1024;
+inline constexpr std::size_t descriptors_max = 2;  ///< with one request
+
+/// Cuts a byte stream into lines of at most `line_bytes_max` octets, the newline not counted.
+class LineBuffer {
+  public:
+    /// Takes the next octets. Errc::usage once a line is too long: the stream is then of no use.
+    [[nodiscard]] Result<void> append(std::string_view octets);
+    /// The next whole line without its newline, or nothing yet.
+    [[nodiscard]] std::optional<std::string> pop_line();
+
+  private:
+    std::string pending_;
+    std::size_t scanned_ = 0;  // octets of pending_ known to hold no newline
+};
+
+/// What one read gave.
+struct Received {
+    std::string octets;
+    std::vector<UniqueFd> descriptors;
+    bool end = false;          ///< the other side will send no more
+    bool would_block = false;  ///< nothing is there yet
+};
+
+/// One `recvmsg` on a Unix stream socket. Errc::refused when more than `descriptors_max`
+/// descriptors came; other when the socket failed.
+[[nodiscard]] Result<Received> receive_some(int socket);
+
+/// Sends all of `octets`, with `descriptors` beside the first of them; blocks. Borrowed descriptors
+/// stay the caller's. Never raises SIGPIPE.
+[[nodiscard]] Result<void> send_all(int socket, std::string_view octets,
+                                    const std::vector<int>& descriptors = {});
+
+/// Two connected Unix stream sockets.
+struct SocketPair {
+    UniqueFd here;
+    UniqueFd there;
+};
+[[nodiscard]] Result<SocketPair> make_socket_pair();
+
+/// Listens on `path`, which only the owner may open (mode 0600). A socket file that is there is
+/// replaced, so the caller must hold the data directory's lock. The socket does not block.
+[[nodiscard]] Result<UniqueFd> listen_on(const std::filesystem::path& path);
+
+/// Errc::no_node when nobody listens at `path`.
+[[nodiscard]] Result<UniqueFd> connect_to(const std::filesystem::path& path);
+
+/// True when the process at the other end runs as this user or as root.
+[[nodiscard]] bool peer_is_allowed(int socket);
+
+}  // namespace flow29::api

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/json_results.hpp"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace flow29::api {
+namespace {
+
+/// Two decimals: what a mean of copies is worth.
+double rounded(double value) {
+    return std::round(value * 100) / 100;
+}
+
+Json copies_json(const Copies& copies) {
+    return {{"min", copies.min}, {"mean", rounded(copies.mean)}};
+}
+
+Json histogram_json(const Copies& copies) {
+    Json histogram = Json::object();
+    for (const auto& [count, extents] : copies.histogram) histogram[std::to_string(count)] = extents;
+    return histogram;
+}
+
+std::uint64_t whole(double value) {
+    return value > 0 ? static_cast<std::uint64_t>(std::llround(value)) : 0;
+}
+
+}  // namespace
+
+Json to_json(const PublishResult& result) {
+    Json json = {{"root", to_hex(result.root)},
+                 {"link", result.link.to_string()},
+                 {"bytes", result.bytes.value},
+                 {"chunks", result.chunks.value},
+                 {"extents", result.extents},
+                 {"copies", copies_json(result.copies)},
+                 {"target", result.target},
+                 {"elapsed_ms", result.elapsed.count()}};
+    if (!result.shortfall.empty()) json["shortfall"] = result.shortfall;
+    return json;
+}
+
+Json to_json(const FetchResult& result) {
+    return {{"root", to_hex(result.root)},
+            {"path", result.path.string()},
+            {"bytes", result.bytes.value},
+            {"verified", true},
+            {"fetched_bytes", result.fetched.value},
+            {"holders", result.holders},
+            {"elapsed_ms", result.elapsed.count()},
+            {"first_byte_ms", result.first_byte.count()}};
+}
+
+Json to_json(const HashResult& result) {
+    return {{"root", to_hex(result.root)},
+            {"bytes", result.bytes.value},
+            {"chunks", result.chunks.value}};
+}
+
+Json to_json(const Located& result) {
+    Json holders = Json::array();
+    for (const Holder& holder : result.holders)
+        holders.push_back({{"node", to_hex(holder.node)},
+                           {"addresses", holder.addresses},
+                           {"source", holder.by_record ? "record" : "neighbourhood"}});
+    return {{"hash", result.hash}, {"kind", result.kind}, {"holders", std::move(holders)}};
+}
+
+Json to_json(const Health& result) {
+    Json copies = copies_json(result.copies);
+    copies["histogram"] = histogram_json(result.copies);
+    return {{"root", to_hex(result.root)},
+            {"bytes", result.bytes.value},
+            {"target", result.target},
+            {"copies", std::move(copies)},
+            {"groups", result.groups},
+            {"at_risk_chunks", result.at_risk_chunks},
+            {"publisher_may_leave", result.publisher_may_leave}};
+}
+
+Json to_json(const Status& result) {
+    return {{"node", to_hex(result.node)},
+            {"version", result.version},
+            {"uptime_ms", result.uptime.count()},
+            {"port", result.port},
+            {"addresses", result.addresses},
+            {"storing", result.storing},
+            {"dht", {{"connected", result.dht_connected}, {"nodes", result.dht_nodes}}},
+            {"clock_skew_ms", result.clock_skew.count()},
+            {"peers", result.peers},
+            {"storage",
+             {{"used_bytes", result.used.value},
+              {"capacity_bytes", result.capacity.value},
+              {"objects", result.objects},
+              {"extents", result.extents}}},
+            {"repair",
+             {{"under_target_extents", result.under_target},
+              {"in_flight", result.repairs_in_flight},
+              {"bytes_total", result.repaired.value}}},
+            {"announce",
+             {{"records", result.announced_records},
+              {"due_per_hour", rounded(result.announce_due_per_hour)},
+              {"behind", result.announce_behind}}},
+            {"traffic",
+             {{"up_bytes", result.up.value},
+              {"down_bytes", result.down.value},
+              {"dht_up_bytes", result.dht_up.value},
+              {"dht_down_bytes", result.dht_down.value},
+              {"dht_up_packets", result.dht_packets_up},
+              {"dht_down_packets", result.dht_packets_down}}}};
+}
+
+Json to_json(const std::vector<PeerInfo>& peers) {
+    Json list = Json::array();
+    for (const PeerInfo& peer : peers)
+        list.push_back({{"node", to_hex(peer.node)},
+                        {"address", peer.address},
+                        {"rtt_ms", rounded(static_cast<double>(peer.rtt.count()) / 1000)},
+                        {"up_bytes", peer.up.value},
+                        {"down_bytes", peer.down.value},
+                        {"rate", whole(peer.rate)},
+                        {"storing", peer.storing},
+                        {"holds_extents", peer.holds_extents}});
+    return {{"peers", std::move(list)}};
+}
+
+Json to_json(const std::vector<ObjectEntry>& objects) {
+    Json list = Json::array();
+    for (const ObjectEntry& object : objects) {
+        Link link;
+        link.root = object.root;
+        link.name = object.name;
+        link.size = object.bytes;
+        list.push_back({{"root", to_hex(object.root)},
+                        {"link", link.to_string()},
+                        {"name", object.name},
+                        {"kind", object.kind == ObjectKind::directory ? "directory" : "file"},
+                        {"bytes", object.bytes.value},
+                        {"extents", object.extents},
+                        {"extents_held", object.extents_held},
+                        {"published", object.published},
+                        {"pinned", object.pinned},
+                        {"copies_min", object.copies_min},
+                        {"target", object.target}});
+    }
+    return {{"objects", std::move(list)}};
+}
+
+Json to_json(const Withdrawal& result) {
+    return {{"root", to_hex(result.root)},
+            {"holders_told", result.holders_told},
+            {"holders_obeyed", result.holders_obeyed}};
+}
+
+Json progress_event(const Progress& progress) {
+    Json json = {{"event", "progress"}, {"stage", stage_name(progress.stage)}};
+    if (progress.done.value != 0 || progress.total.value != 0) {
+        json["done_bytes"] = progress.done.value;
+        json["total_bytes"] = progress.total.value;
+    }
+    if (progress.holders != 0) json["holders"] = progress.holders;
+    if (progress.copies_target != 0) {
+        json["copies_min"] = progress.copies_min;
+        json["copies_target"] = progress.copies_target;
+    }
+    return json;
+}
+
+Json done_event(const Json& result) {
+    Json json = {{"event", "done"}};
+    json.update(result);
+    return json;
+}
+
+Json error_event(const Error& error) {
+    return {{"event", "error"},
+            {"code", errc_name(error.code)},
+            {"exit", exit_code(error.code)},
+            {"message", error.message()}};
+}
+
+std::string to_line(const Json& object) {
+    return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+std::string error_line(const Error& error) {
+    return to_line(error_event(error));
+}
+
+}  // namespace flow29::api

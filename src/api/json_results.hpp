@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <flow29/node.hpp>
+
+/// The JSON that scripts and the page see. Fields keep the order in which they are written here;
+/// bytes and rates are integers, hashes whole and in hexadecimal, durations in milliseconds.
+namespace flow29::api {
+
+using Json = nlohmann::ordered_json;
+
+[[nodiscard]] Json to_json(const PublishResult& result);
+[[nodiscard]] Json to_json(const FetchResult& result);
+[[nodiscard]] Json to_json(const HashResult& result);
+[[nodiscard]] Json to_json(const Located& result);
+[[nodiscard]] Json to_json(const Health& result);
+[[nodiscard]] Json to_json(const Status& result);
+[[nodiscard]] Json to_json(const std::vector<PeerInfo>& peers);
+[[nodiscard]] Json to_json(const std::vector<ObjectEntry>& objects);
+[[nodiscard]] Json to_json(const Withdrawal& result);
+
+/// `{"event":"progress","stage":…}` with the numbers that mean something for the stage.
+[[nodiscard]] Json progress_event(const Progress& progress);
+/// `{"event":"done"}` followed by the fields of `result`.
+[[nodiscard]] Json done_event(const Json& result);
+/// `{"event":"error","code":…,"exit":…,"message":…}`.
+[[nodiscard]] Json error_event(const Error& error);
+
+/// One line with its newline. Octets that are not UTF-8 (names come from peers) become U+FFFD.
+[[nodiscard]] std::string to_line(const Json& object);
+[[nodiscard]] std::string error_line(const Error& error);
+
+}  // namespace flow29::api

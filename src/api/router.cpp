@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/router.hpp"
+
+#include <array>
+#include <bit>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "api/json_results.hpp"
+#include "api/params.hpp"
+
+namespace flow29::api {
+namespace {
+
+constexpr auto idle_timeout_default = std::chrono::seconds(60);
+
+/// One operation on its way into the node.
+struct Call {
+    Node& node;
+    Request request;
+    Params params;
+    EmitFn emit;
+    unsigned copies_default;
+
+    void fail_with(const Error& error) const { emit(error_line(error), true); }
+    /// False, and the error is sent, when the params are not in order.
+    [[nodiscard]] bool params_are_good() const {
+        const auto checked = params.check();
+        if (!checked) fail_with(checked.error());
+        return checked.has_value();
+    }
+};
+
+ProgressFn progress_to(const EmitFn& emit) {
+    return [emit](const Progress& progress) { emit(to_line(progress_event(progress)), false); };
+}
+
+/// Ends the operation with the result's JSON or with its error.
+template <class T>
+DoneFn<T> done_to(const EmitFn& emit) {
+    return [emit](Result<T> result) {
+        const Json line = result ? done_event(to_json(*result)) : error_event(result.error());
+        emit(to_line(line), true);
+    };
+}
+
+Result<PublishWait> parse_wait(std::string_view text) {
+    if (text == "copies") return PublishWait::copies;
+    if (text == "announced") return PublishWait::announced;
+    if (text == "none") return PublishWait::none;
+    return fail(Errc::usage, "\"wait\" must be copies, announced or none");
+}
+
+Result<std::optional<unsigned>> parse_extent_level(std::uint64_t chunks) {
+    if (chunks == 0) return std::optional<unsigned>{};
+    const auto level = static_cast<unsigned>(std::countr_zero(chunks));
+    if (!std::has_single_bit(chunks) || level > limits::extent_level_max)
+        return fail(Errc::usage, fmt::format("\"extent_chunks\" must be a power of two up to {}",
+                                             1U << limits::extent_level_max));
+    return std::optional<unsigned>{level};
+}
+
+/// Errc::usage unless `path` may be used: it comes from a process whose working directory is
+/// another one, so it must not depend on it.
+Result<void> check_path(const Request& request, const std::filesystem::path& path) {
+    if (!request.may_name_paths) return fail(Errc::refused, "files cannot be named from here");
+    if (!path.is_absolute()) return fail(Errc::usage, "\"path\" must be absolute");
+    return {};
+}
+
+Result<PublishRequest> publish_request(Call& call) {
+    Params& params = call.params;
+    PublishRequest publish;
+    publish.fd = call.request.input.get();
+    publish.path = params.string_or("path", {});
+    publish.name = params.string_or("name", {});
+    const auto copies = params.number_or("copies", call.copies_default);
+    const auto level = parse_extent_level(params.number_or("extent_chunks", 0));
+    publish.by_reference = params.flag_or("by_reference", false);
+    publish.lease = params.duration_or("lease_ms", limits::lease_default);
+    const auto wait = parse_wait(params.string_or("wait", "copies"));
+    publish.idle_timeout = params.duration_or("idle_timeout_ms", idle_timeout_default);
+    publish.stop = call.request.stop;
+    if (const auto checked = params.check(); !checked) return fail(checked.error());
+
+    if (!level) return fail(level.error());
+    if (!wait) return fail(wait.error());
+    if (copies < 1 || copies > limits::copies_max)
+        return fail(Errc::usage, fmt::format("\"copies\" must be 1 to {}", limits::copies_max));
+    publish.copies = static_cast<unsigned>(copies);
+    publish.extent_level = *level;
+    publish.wait = *wait;
+    if (publish.fd < 0 || publish.by_reference || !publish.path.empty())
+        if (const auto checked = check_path(call.request, publish.path); !checked)
+            return fail(checked.error());
+    return publish;
+}
+
+/// Fewer copies than asked is a result, not an error: the object is published. It is marked, so that
+/// the caller need not compare.
+Json published_json(const PublishResult& result, PublishWait wait) {
+    Json json = done_event(to_json(result));
+    if (wait == PublishWait::copies && result.copies.min < result.target) json["degraded"] = true;
+    return json;
+}
+
+void publish(Call& call) {
+    auto request = publish_request(call);
+    if (!request) return call.fail_with(request.error());
+    const PublishWait wait = request->wait;
+    // The source stays open until the node is done with it.
+    auto source = std::make_shared<UniqueFd>(std::move(call.request.input));
+    call.node.publish(std::move(*request), progress_to(call.emit),
+                      [emit = call.emit, wait, source](Result<PublishResult> result) {
+                          const Json line = result ? published_json(*result, wait)
+                                                   : error_event(result.error());
+                          emit(to_line(line), true);
+                      });
+}
+
+void fetch(Call& call) {
+    Params& params = call.params;
+    FetchRequest fetch;
+    fetch.link = params.link("link");
+    fetch.path = params.string("path");
+    fetch.range = params.range("range");
+    fetch.overwrite = params.flag_or("overwrite", false);
+    fetch.share = params.flag_or("share", true);
+    fetch.idle_timeout = params.duration_or("idle_timeout_ms", idle_timeout_default);
+    fetch.stop = call.request.stop;
+    if (!call.params_are_good()) return;
+    if (const auto checked = check_path(call.request, fetch.path); !checked)
+        return call.fail_with(checked.error());
+    call.node.fetch(std::move(fetch), progress_to(call.emit), done_to<FetchResult>(call.emit));
+}
+
+void cat(Call& call) {
+    StreamRequest stream;
+    stream.link = call.params.link("link");
+    stream.range = call.params.range("range");
+    stream.idle_timeout = call.params.duration_or("idle_timeout_ms", idle_timeout_default);
+    stream.stop = call.request.stop;
+    if (!call.params_are_good()) return;
+    const auto output = call.request.output;
+    if (!output)
+        return call.fail_with({Errc::usage, "\"cat\" needs a socket to write to"});
+    call.node.stream(
+        std::move(stream),
+        [output](ObjectKind kind, ByteCount bytes, ByteRange range) {
+            output->begin(kind, bytes, range);
+        },
+        [output](ByteView bytes, std::function<void(bool)> next) {
+            output->write(bytes, std::move(next));
+        },
+        progress_to(call.emit),
+        [output, emit = call.emit](Result<FetchResult> result) {
+            if (!result) {
+                output->abort();
+                return emit(error_line(result.error()), true);
+            }
+            Json line = done_event(to_json(*result));
+            line.erase("path");
+            output->finish([emit, text = to_line(line)](bool all_written) {
+                if (all_written) return emit(text, true);
+                emit(error_line({Errc::interrupted, "the output was closed"}), true);
+            });
+        });
+}
+
+void locate(Call& call) {
+    std::string hash = call.params.string("hash");
+    std::optional<Link> in;
+    if (call.params.has("in")) in = call.params.link("in");
+    const auto timeout = call.params.duration_or("timeout_ms", idle_timeout_default);
+    if (!call.params_are_good()) return;
+    call.node.locate(std::move(hash), std::move(in), timeout, progress_to(call.emit),
+                     [emit = call.emit](Result<Located> result) {
+                         if (result && result->holders.empty())
+                             result = fail(Errc::not_found, "nobody reachable holds it");
+                         done_to<Located>(emit)(std::move(result));
+                     });
+}
+
+void health(Call& call) {
+    Link link = call.params.link("link");
+    const auto timeout = call.params.duration_or("timeout_ms", idle_timeout_default);
+    if (!call.params_are_good()) return;
+    call.node.health(std::move(link), timeout, progress_to(call.emit), done_to<Health>(call.emit));
+}
+
+void withdraw(Call& call) {
+    const Link link = call.params.link("link");
+    if (!call.params_are_good()) return;
+    call.node.withdraw(link.root, progress_to(call.emit), done_to<Withdrawal>(call.emit));
+}
+
+void set_pin(Call& call, bool pinned) {
+    const Link link = call.params.link("link");
+    if (!call.params_are_good()) return;
+    call.node.pin(link.root, pinned,
+                  [emit = call.emit, root = link.root, pinned](Result<bool> result) {
+                      if (!result) return emit(error_line(result.error()), true);
+                      const Json json = {{"root", to_hex(root)}, {"pinned", pinned}};
+                      emit(to_line(done_event(json)), true);
+                  });
+}
+
+void status(Call& call) {
+    if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
+}
+
+void peers(Call& call) {
+    if (call.params_are_good()) call.node.peers(done_to<std::vector<PeerInfo>>(call.emit));
+}
+
+void objects(Call& call) {
+    if (call.params_are_good()) call.node.objects(done_to<std::vector<ObjectEntry>>(call.emit));
+}
+
+struct Route {
+    std::string_view method;
+    void (*start)(Call&);
+};
+
+constexpr std::array routes{
+    Route{"publish", publish},
+    Route{"fetch", fetch},
+    Route{"cat", cat},
+    Route{"locate", locate},
+    Route{"health", health},
+    Route{"rm", withdraw},
+    Route{"pin", [](Call& call) { set_pin(call, true); }},
+    Route{"unpin", [](Call& call) { set_pin(call, false); }},
+    Route{"status", status},
+    Route{"peers", peers},
+    Route{"ls", objects},
+};
+
+}  // namespace
+
+Result<Request> parse_request(std::string_view line) {
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) return fail(Errc::usage, "the request is not a JSON object");
+    Request request;
+    for (const auto& [name, value] : json.items()) {
+        if (name == "method" && value.is_string()) {
+            request.method = value.get<std::string>();
+        } else if (name == "params" && value.is_object()) {
+            request.params = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+        } else {
+            return fail(Errc::usage, fmt::format("a request has a \"method\" (string) and \"params\""
+                                                 " (object), and no \"{}\" like this", name));
+        }
+    }
+    if (request.method.empty()) return fail(Errc::usage, "the request names no \"method\"");
+    return request;
+}
+
+void Router::call(Request request, EmitFn emit) {
+    const std::string params = std::move(request.params);
+    Call call{node_, std::move(request), Params(params), std::move(emit), copies_};
+    for (const Route& route : routes)
+        if (route.method == call.request.method) return route.start(call);
+    call.fail_with({Errc::usage, fmt::format("unknown method \"{}\"", call.request.method)});
+}
+
+}  // namespace flow29::api

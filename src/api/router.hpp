@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flow29/node.hpp>
+
+#include "api/byte_output.hpp"
+#include "api/unique_fd.hpp"
+
+namespace flow29::api {
+
+/// One operation asked of a node, whatever carried it here.
+struct Request {
+    std::string method;
+    std::string params;                  ///< a JSON object; empty: none
+    UniqueFd input;                      ///< what `publish` reads; none: params name a path
+    std::shared_ptr<ByteOutput> output;  ///< what `cat` writes to
+    /// False for callers that may not make the node read or write files of their choice.
+    bool may_name_paths = false;
+    std::stop_token stop;
+};
+
+/// Takes one JSON line (newline included). Any number of progress lines come first; exactly one
+/// line, with `last` true, ends the operation. Called from any thread, one call at a time.
+using EmitFn = std::function<void(std::string line, bool last)>;
+
+/// Splits `{"method":…,"params":{…}}`. Errc::usage says what is malformed.
+[[nodiscard]] Result<Request> parse_request(std::string_view line);
+
+/// Turns requests into calls of a node and results into the JSON lines of the contract. It knows no
+/// transport: the control socket and HTTP share it.
+///
+/// | method  | params (optional in brackets)                                                     |
+/// |---------|-----------------------------------------------------------------------------------|
+/// | publish | path or input, [name, copies, extent_chunks, by_reference, lease_ms, wait,         |
+/// |         | idle_timeout_ms]                                                                  |
+/// | fetch   | link, path, [range: {first, end}, overwrite, share, idle_timeout_ms]               |
+/// | cat     | link and output, [range, idle_timeout_ms]                                         |
+/// | locate  | hash, [in, timeout_ms]                                                            |
+/// | health  | link, [timeout_ms]                                                                |
+/// | rm, pin, unpin | link                                                                       |
+/// | status, peers, ls | none                                                                    |
+///
+/// Ranges are half-open; a missing `end` is the object's end. Unknown params are refused, so that a
+/// misspelt one is not silently without effect.
+class Router {
+  public:
+    /// `copies`: the floor of a publish that names none.
+    Router(Node& node, unsigned copies) : node_(node), copies_(copies) {}
+
+    /// Starts the operation; returns at once.
+    void call(Request request, EmitFn emit);
+
+  private:
+    Node& node_;  // owned by whoever made this router, and outlives it
+    unsigned copies_;
+};
+
+}  // namespace flow29::api

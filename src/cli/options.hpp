@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <flow29/node.hpp>
+
+/// What a command line asks for, as plain values. An optional without a value was not given.
+namespace flow29::cli {
+
+enum class ProgressMode { automatic, always, never };
+
+struct GlobalOptions {
+    std::optional<std::filesystem::path> data;
+    std::optional<std::filesystem::path> config;
+    std::vector<std::string> bootstrap;
+    ProgressMode progress = ProgressMode::automatic;
+    bool json = false;
+    bool quiet = false;
+    bool no_color = false;
+    int verbose = 0;
+};
+
+struct NodeOptions {
+    std::optional<std::uint16_t> port;
+    std::vector<std::string> listen;
+    std::optional<ByteCount> capacity;
+    std::optional<unsigned> copies;
+    std::optional<std::chrono::milliseconds> grace;
+    bool no_store = false;
+};
+
+struct PublishOptions {
+    std::vector<std::string> paths;  ///< "-": standard input
+    std::optional<unsigned> copies;
+    std::optional<std::uint64_t> extent_chunks;
+    std::optional<std::chrono::milliseconds> expires;
+    std::optional<std::chrono::milliseconds> timeout;
+    std::string name;
+    PublishWait wait = PublishWait::copies;
+    bool by_reference = false;
+};
+
+struct FetchOptions {
+    std::string link;  ///< "-": from standard input; empty: from FLOW29_LINK
+    std::optional<std::string> output;
+    std::optional<ByteRange> range;
+    std::optional<std::chrono::milliseconds> timeout;
+    bool overwrite = false;
+    bool no_share = false;
+};
+
+struct CatOptions {
+    std::string link;
+    std::optional<ByteRange> range;
+    std::optional<std::chrono::milliseconds> timeout;
+};
+
+struct HashOptions {
+    std::string path;
+};
+
+struct LocateOptions {
+    std::string hash;
+    std::optional<std::string> in;
+    std::optional<std::chrono::milliseconds> timeout;
+};
+
+struct HealthOptions {
+    std::string link;
+    std::optional<std::chrono::milliseconds> timeout;
+    bool watch = false;
+};
+
+enum class Listing { status, peers, objects };
+struct ListOptions {
+    Listing what = Listing::status;
+    bool watch = false;
+};
+
+enum class ObjectAction { pin, unpin, withdraw };
+struct ObjectOptions {
+    ObjectAction action = ObjectAction::pin;
+    std::string link;
+};
+
+struct VersionOptions {};
+
+enum class Shell { bash, zsh, fish };
+struct CompletionOptions {
+    Shell shell = Shell::bash;
+};
+
+using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
+                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
+                             CompletionOptions>;
+
+struct Invocation {
+    GlobalOptions global;
+    Command command;
+};
+
+}  // namespace flow29::cli

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/output.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+
+#include "api/json_results.hpp"
+#include "cli/settings.hpp"
+#include "cli/text.hpp"
+
+namespace flow29::cli {
+namespace {
+
+std::size_t terminal_width() {
+    constexpr std::size_t usual = 80;
+    winsize size{};
+    if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual;
+    return size.ws_col;
+}
+
+bool may_colour(const GlobalOptions& global) {
+    return !global.no_color && !process_environment("NO_COLOR");
+}
+
+ProgressStyle style_for(const GlobalOptions& global) {
+    ProgressStyle style;
+    const bool terminal = ::isatty(STDERR_FILENO) == 1;
+    style.colour = terminal && may_colour(global);
+    style.width = terminal_width();
+    if (global.json || global.quiet || global.progress == ProgressMode::never) return style;
+    const bool redraw = terminal || global.progress == ProgressMode::always;
+    style.kind = redraw ? ProgressStyle::Kind::redraw : ProgressStyle::Kind::lines;
+    return style;
+}
+
+}  // namespace
+
+TimePoint monotonic_now() {
+    return TimePoint(std::chrono::duration_cast<Duration>(
+        std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+Output::Output(const GlobalOptions& global)
+    : json_(global.json),
+      quiet_(global.quiet),
+      progress_lines_(global.json && !global.quiet && global.progress != ProgressMode::never),
+      stdout_is_terminal_(::isatty(STDOUT_FILENO) == 1),
+      colour_(stdout_is_terminal_ && may_colour(global)),
+      mode_(global.progress),
+      view_(style_for(global)) {}
+
+Output::~Output() {
+    write(STDERR_FILENO, view_.on_end());
+}
+
+void Output::give_up_stdout() {
+    json_fd_ = STDERR_FILENO;
+    if (stdout_is_terminal_ && mode_ != ProgressMode::always) view_ = ProgressView({});
+}
+
+void Output::write(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t count = ::write(fd, text.data(), text.size());
+        if (count < 0 && errno == EINTR) continue;
+        // Whoever closed the stream wants no more of it; the exit status still tells.
+        if (count < 0) return;
+        text.remove_prefix(static_cast<std::size_t>(count));
+    }
+}
+
+void Output::progress(const ProgressEvent& event, std::string_view line) {
+    if (progress_lines_) {
+        write(json_fd_, line);
+        return;
+    }
+    write(STDERR_FILENO, view_.on_progress(event, monotonic_now()));
+}
+
+void Output::tick() {
+    write(STDERR_FILENO, view_.on_tick(monotonic_now()));
+}
+
+void Output::json(std::string_view line) {
+    write(json_fd_, line);
+}
+
+void Output::result(std::string_view text) {
+    if (json_) return;
+    write(STDERR_FILENO, view_.on_end());
+    write(STDOUT_FILENO, text);
+}
+
+void Output::note(std::string_view text) {
+    if (json_ || quiet_) return;
+    write(STDERR_FILENO, view_.on_end());
+    write(STDERR_FILENO, text);
+}
+
+int Output::fail(const Error& error) {
+    write(STDERR_FILENO, view_.on_end());
+    if (json_) {
+        write(json_fd_, api::error_line(error));
+    } else {
+        write(STDERR_FILENO, "flow29: " + printable(error.message()) + "\n");
+    }
+    return exit_code(error.code);
+}
+
+}  // namespace flow29::cli

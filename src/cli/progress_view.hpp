@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "cli/event.hpp"
+#include "core/time.hpp"
+
+namespace flow29::cli {
+
+struct ProgressStyle {
+    enum class Kind { none, lines, redraw };
+    Kind kind = Kind::none;
+    bool colour = false;
+    std::size_t width = 80;  ///< cells of the terminal
+};
+
+/// Decides what to print about progress, and when. It writes nothing itself: every function returns
+/// what to append to the terminal or log.
+///
+/// Rules
+/// - redraw: one line is drawn over; a stage that lasted a moment leaves its line behind.
+///   Rationale: the reader sees where the time went, and short stages do not flood the screen.
+/// - lines: a line at each change of stage and at most one a second between.
+///   Rationale: a log stays readable and still shows that something moves.
+class ProgressView {
+  public:
+    explicit ProgressView(ProgressStyle style) : style_(style) {}
+
+    [[nodiscard]] std::string on_progress(const ProgressEvent& event, TimePoint now);
+    /// To be called a few times a second, so that waiting shows its duration.
+    [[nodiscard]] std::string on_tick(TimePoint now);
+    /// Clears the line that is being redrawn: other output follows.
+    [[nodiscard]] std::string on_end();
+
+  private:
+    struct Sample {
+        TimePoint at;
+        ByteCount done;
+    };
+
+    [[nodiscard]] std::string draw(TimePoint now);
+    [[nodiscard]] std::string text(TimePoint now) const;
+    [[nodiscard]] double rate(TimePoint now) const;
+    void start_stage(const ProgressEvent& event, TimePoint now);
+
+    ProgressStyle style_;
+    std::optional<ProgressEvent> current_;
+    TimePoint stage_began_{};
+    TimePoint drawn_{};
+    std::deque<Sample> samples_;  // of the last seconds of this stage
+    bool line_open_ = false;
+};
+
+}  // namespace flow29::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cli/options.hpp"
+
+/// The params of requests as JSON objects. What was not given is left out: the node's defaults rule.
+namespace flow29::cli {
+
+/// What is published, once it has been opened.
+struct Source {
+    std::string name;
+    std::filesystem::path path;  ///< absolute; only for --by-reference
+};
+[[nodiscard]] std::string publish_params(const PublishOptions& options, const Source& source);
+
+/// `link`: what the command line, the environment or standard input gave; `path`: absolute.
+[[nodiscard]] std::string fetch_params(const FetchOptions& options, const std::string& link,
+                                       const std::filesystem::path& path);
+[[nodiscard]] std::string cat_params(const CatOptions& options, const std::string& link);
+/// `hash` in hexadecimal.
+[[nodiscard]] std::string locate_params(const LocateOptions& options, const std::string& hash);
+[[nodiscard]] std::string health_params(const HealthOptions& options, const std::string& link);
+[[nodiscard]] std::string link_params(const std::string& link);
+
+}  // namespace flow29::cli

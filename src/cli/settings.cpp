@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/settings.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+namespace flow29::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// `$<variable>/flow29`, or `~/<fallback>/flow29` (XDG base directories).
+std::optional<fs::path> user_directory(const GetEnvironment& environment, const char* variable,
+                                       const char* fallback) {
+    // The specification has relative paths ignored.
+    if (const auto base = environment(variable); base && fs::path(*base).is_absolute())
+        return fs::path(*base) / "flow29";
+    if (const auto home = environment("HOME")) return fs::path(*home) / fallback / "flow29";
+    return std::nullopt;
+}
+
+Result<FileSettings> read_config(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    const int open_error = errno;
+    if (!file) return fail_errno(open_error, "cannot read the configuration file " + path.string());
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (file.bad())
+        return fail(Errc::file_error, "cannot read the configuration file " + path.string());
+    return parse_config(text, path.string());
+}
+
+/// A file that is named must be there; the default one need not.
+Result<FileSettings> find_config(const GlobalOptions& global, const GetEnvironment& environment) {
+    if (global.config) return read_config(*global.config);
+    if (const auto named = environment("FLOW29_CONFIG")) return read_config(*named);
+    const auto directory = user_directory(environment, "XDG_CONFIG_HOME", ".config");
+    std::error_code ignored;  // a file that cannot be looked at is not used
+    if (!directory || !fs::exists(*directory / "config.toml", ignored)) return FileSettings{};
+    return read_config(*directory / "config.toml");
+}
+
+Result<fs::path> find_data(const GlobalOptions& global, const FileSettings& file,
+                           const GetEnvironment& environment) {
+    if (global.data) return *global.data;
+    if (const auto named = environment("FLOW29_DATA")) return fs::path(*named);
+    if (file.data) return *file.data;
+    if (auto directory = user_directory(environment, "XDG_DATA_HOME", ".local/share"))
+        return std::move(*directory);
+    return fail(Errc::usage, "there is no home directory; name a data directory with --data");
+}
+
+}  // namespace
+
+std::optional<std::string> process_environment(const char* name) {
+    const char* const value = std::getenv(name);
+    if (value == nullptr || *value == '\0') return std::nullopt;
+    return value;
+}
+
+Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& node,
+                              const GetEnvironment& environment) {
+    const auto file = find_config(global, environment);
+    if (!file) return fail(file.error());
+    const auto data = find_data(global, *file, environment);
+    if (!data) return fail(data.error());
+
+    Config config;
+    std::error_code error;
+    config.data = fs::absolute(*data, error);
+    if (error) return fail(Errc::file_error, data->string() + ": " + error.message());
+    config.port = node.port.value_or(file->node.port.value_or(config.port));
+    config.listen = node.listen.empty() ? file->node.listen : node.listen;
+    config.bootstrap = global.bootstrap.empty() ? file->bootstrap : global.bootstrap;
+    config.capacity = node.capacity.value_or(file->node.capacity.value_or(config.capacity));
+    config.copies = node.copies.value_or(file->node.copies.value_or(config.copies));
+    config.grace = node.grace.value_or(file->node.grace.value_or(config.grace));
+    config.store = !node.no_store && !file->node.no_store;
+    return config;
+}
+
+fs::path control_socket(const Config& config) {
+    return config.data / "control.sock";
+}
+
+}  // namespace flow29::cli

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <flow29/config.hpp>
+#include <flow29/error.hpp>
+
+#include "cli/options.hpp"
+
+namespace flow29::cli {
+
+/// What a configuration file says: the node's long options as keys.
+struct FileSettings {
+    std::optional<std::filesystem::path> data;
+    std::vector<std::string> bootstrap;
+    NodeOptions node;
+};
+
+/// Reads TOML. `source` names it in errors. Errc::usage: not TOML, an unknown key (with the nearest
+/// one), or a value of the wrong kind, with its line.
+[[nodiscard]] Result<FileSettings> parse_config(std::string_view text, std::string_view source);
+
+/// Reads a variable of the environment; an empty one counts as not set.
+using GetEnvironment = std::function<std::optional<std::string>(const char* name)>;
+[[nodiscard]] std::optional<std::string> process_environment(const char* name);
+
+/// The node's set-up from, in this order, flags, environment, configuration file, defaults. `node`
+/// is empty for commands that have no such flags. Errors: usage, file_error.
+[[nodiscard]] Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& node,
+                                            const GetEnvironment& environment);
+
+/// Where the node of this data directory answers.
+[[nodiscard]] std::filesystem::path control_socket(const Config& config);
+
+}  // namespace flow29::cli

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flow29/link.hpp>
+
+namespace flow29::cli {
+
+/// The candidate that `word` was probably meant to be: at most a third of its letters away, counting
+/// insertions, deletions, replacements and swaps of neighbours.
+[[nodiscard]] std::optional<std::string> nearest(std::string_view word,
+                                                 const std::vector<std::string>& candidates);
+
+/// `text` as one word of a POSIX shell; unquoted when nothing in it needs quotes.
+[[nodiscard]] std::string shell_quote(std::string_view text);
+
+/// Control characters as \xNN: names come from peers and must not drive a terminal.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// A name for a fetched file in the working directory: the last part of the link's path or its
+/// name, made harmless, or the first twelve characters of its root.
+[[nodiscard]] std::string file_name_for(const Link& link);
+
+/// How many terminal cells `text` takes, colour sequences not counted; a code point is one cell.
+[[nodiscard]] std::size_t cells(std::string_view text);
+/// Cut to at most `width` cells, never inside a character.
+[[nodiscard]] std::string cut_to(std::string_view text, std::size_t width);
+
+/// Rows of cells as lines, columns padded to the widest; the first row is the heading.
+[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace flow29::cli

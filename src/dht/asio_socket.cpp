@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "dht/asio_socket.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <asio/buffer.hpp>
+#include <asio/ip/udp.hpp>
+#include <asio/ip/v6_only.hpp>
+
+#include <flow29/limits.hpp>
+
+namespace flow29::dht {
+namespace {
+
+using asio::ip::udp;
+
+constexpr int receive_buffer_bytes = 4 * 1024 * 1024;
+// Datagrams taken before other work gets its turn.
+constexpr int datagrams_per_turn = 64;
+
+udp::endpoint to_asio(const core::Endpoint& endpoint) {
+    if (!endpoint.is_v4())
+        return {asio::ip::address_v6(endpoint.address), endpoint.port};
+    asio::ip::address_v4::bytes_type octets{};
+    std::ranges::copy(std::span(endpoint.address).last<4>(), octets.begin());
+    return {asio::ip::address_v4(octets), endpoint.port};
+}
+
+core::Endpoint from_asio(const udp::endpoint& endpoint) {
+    const auto address = endpoint.address();
+    core::Endpoint result;
+    if (address.is_v4())
+        result.address = asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
+    else
+        result.address = address.to_v6().to_bytes();
+    result.port = endpoint.port();
+    return result;
+}
+
+}  // namespace
+
+struct AsioSocket::State : std::enable_shared_from_this<State> {
+    State(asio::io_context& io, const Options& o, TrafficCounters& c)
+        : options(o), counters(c), socket(io) {}
+
+    std::error_code bind() {
+        const udp::endpoint local = to_asio(options.bind);
+        std::error_code ec;
+        socket.open(local.protocol(), ec);
+        if (!ec && !options.bind.is_v4()) socket.set_option(asio::ip::v6_only(true), ec);
+        if (!ec) socket.bind(local, ec);
+        if (!ec) socket.non_blocking(true, ec);
+        // The kernel caps this at net.core.rmem_max; a smaller buffer loses packets in bursts only.
+        std::error_code capped;
+        socket.set_option(asio::socket_base::receive_buffer_size(receive_buffer_bytes), capped);
+        return ec;
+    }
+
+    void wait() {
+        socket.async_wait(udp::socket::wait_read,
+                          [weak = weak_from_this()](const std::error_code& ec) {
+                              const auto self = weak.lock();
+                              if (ec || !self || !self->socket.is_open()) return;
+                              self->receive_some();
+                          });
+    }
+
+    void receive_some() {
+        for (int i = 0; i < datagrams_per_turn && socket.is_open(); ++i) {
+            udp::endpoint from;
+            std::error_code ec;
+            const std::size_t size = socket.receive_from(asio::buffer(buffer), from, 0, ec);
+            if (ec == asio::error::would_block) break;
+            // An ICMP error for something sent earlier shows up here and says nothing of what waits.
+            if (!ec) judge(std::span(buffer).first(size), from);
+        }
+        if (drained) drained();
+        if (socket.is_open()) wait();
+    }
+
+    void judge(std::span<std::uint8_t> datagram, const udp::endpoint& from) {
+        ++counters.packets_down;
+        counters.bytes_down += datagram.size();
+        const auto facts = guard_datagram(datagram, options.network);
+        if (!facts) {
+            ++counters.datagrams_dropped;
+            return;
+        }
+        receive(datagram, *facts, from_asio(from));
+    }
+
+    Options options;
+    TrafficCounters& counters;  // owned by the index
+    udp::socket socket;
+    Receive receive;
+    std::function<void()> drained;
+    Bytes flagged;
+    // One octet more than is allowed, so that what was cut off is seen to be too long.
+    std::array<std::uint8_t, limits::datagram_bytes_max + 1> buffer{};
+};
+
+AsioSocket::AsioSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
+AsioSocket::~AsioSocket() { close(); }
+
+Result<std::unique_ptr<AsioSocket>> AsioSocket::open(asio::io_context& io, const Options& options,
+                                                     TrafficCounters& counters) {
+    auto state = std::make_shared<State>(io, options, counters);
+    if (const std::error_code ec = state->bind())
+        return fail_errno(ec.value(), "cannot listen on UDP " + options.bind.to_string());
+    return std::unique_ptr<AsioSocket>(new AsioSocket(std::move(state)));
+}
+
+void AsioSocket::start(Receive receive, std::function<void()> drained) {
+    state_->receive = std::move(receive);
+    state_->drained = std::move(drained);
+    state_->wait();
+}
+
+int AsioSocket::send(ByteView datagram, const core::Endpoint& to) {
+    State& state = *state_;
+    if (!state.socket.is_open()) return EPIPE;
+    if (to.is_v4() != state.options.bind.is_v4()) return EAFNOSUPPORT;
+    if (state.options.client) {
+        if (!flag_as_client(datagram, state.flagged)) return EINVAL;
+        datagram = state.flagged;
+    }
+    std::error_code ec;
+    state.socket.send_to(asio::buffer(datagram.data(), datagram.size()), to_asio(to), 0, ec);
+    if (ec == asio::error::would_block) return EAGAIN;
+    if (ec) return ec.value();
+    ++state.counters.packets_up;
+    state.counters.bytes_up += datagram.size();
+    return 0;
+}
+
+core::Endpoint AsioSocket::local_endpoint() const {
+    std::error_code ec;
+    return from_asio(state_->socket.local_endpoint(ec));
+}
+
+void AsioSocket::close() {
+    std::error_code ignored;
+    state_->socket.close(ignored);
+}
+
+}  // namespace flow29::dht

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <flow29/error.hpp>
+#include <flow29/limits.hpp>
+#include "dht/index.hpp"
+
+namespace flow29::dht {
+
+/// The index on OpenDHT, with a thread of its own: OpenDHT drops packets older than 650 ms, and its
+/// sweeps stall for hundreds.
+///
+/// A storing node is two OpenDHT nodes. The *server* keeps its position and port, stores and serves,
+/// and starts nothing. The *client*, on a free port of the same address, does all puts and gets and
+/// is replaced every few thousand operations.
+///
+///     bind:port   server   position = first 20 bytes of NodeId     in everybody's routing tables
+///     bind:any    client   random position, "s": true              in nobody's
+///
+/// Rationale: each operation leaves a cached search for 62 minutes, and every packet walks all of
+/// them: after 17,000 operations a node does 65 per second instead of 1,000. And nobody must take a
+/// client for a place to store at. A node that does not store has the client only.
+class OpenDhtIndex final : public Index {
+  public:
+    struct Options {
+        core::Endpoint bind;  ///< UDP; port 0: any free one
+        NodeId id;
+        bool storing = true;
+        std::uint32_t network = 0;  ///< nodes of another number are not heard
+        std::vector<Contact> saved; ///< neighbours of an earlier run
+        unsigned records_per_group = limits::records_per_group_max;
+        /// Whether nodes on loopback count as different machines; default: if `bind` is loopback.
+        std::optional<bool> loopback_is_diverse;
+        unsigned client_operations_max = limits::dht_client_operations_max;
+        Duration client_age_max = limits::dht_client_age_max;
+    };
+
+    /// Binds and starts the thread. The system's error when the port is in use.
+    [[nodiscard]] static Result<std::unique_ptr<OpenDhtIndex>> start(Options options);
+    /// stop().
+    ~OpenDhtIndex() override;
+
+    /// Where the server listens (the client, on a node that does not store).
+    [[nodiscard]] core::Endpoint local_endpoint() const;
+
+    void announce(const proto::ProviderRecord& record, std::function<void(bool)> done) override;
+    void announce(const proto::NodeRecord& record, std::function<void(bool)> done) override;
+    void find(const DhtKey& key, std::function<void(Lookup)> done) override;
+    void find_node(const NodeId& node,
+                   std::function<void(std::optional<proto::NodeRecord>)> done) override;
+    void bootstrap(const std::vector<core::Endpoint>& endpoints) override;
+    void neighbours(std::function<void(std::vector<Contact>)> done) override;
+    void status(std::function<void(IndexStatus)> done) override;
+    void stop() override;
+
+  private:
+    struct State;
+    explicit OpenDhtIndex(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace flow29::dht

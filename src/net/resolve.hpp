@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <flow29/error.hpp>
+#include "core/endpoint.hpp"
+
+namespace flow29::net {
+
+/// The addresses behind HOST:PORT, by the system's resolver. Blocks.
+/// Errc::usage when malformed, Errc::no_network when the name has no address.
+[[nodiscard]] Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port);
+
+}  // namespace flow29::net

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "net/tls_frames.hpp"
+
+#include <flow29/limits.hpp>
+
+#include "core/assert.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace flow29::net {
+namespace {
+
+constexpr std::size_t writer_turn_bytes = 1024 * 1024;
+
+}  // namespace
+
+FrameReader::FrameReader(TlsStream& stream, std::function<void()> on_arrival)
+    : stream_(stream), on_arrival_(std::move(on_arrival)), buffer_(TlsStream::record_bytes_max) {}
+
+asio::awaitable<Result<std::size_t>> FrameReader::read_some(std::span<std::uint8_t> out) {
+    for (;;) {
+        const TlsStream::Progress progress = stream_.try_read(out);
+        if (progress.status == TlsStream::Status::moved) {
+            octets_read_ += progress.octets;
+            octets_this_turn_ += progress.octets;
+            co_return progress.octets;
+        }
+        if (progress.status == TlsStream::Status::ended) co_return fail(stream_.error());
+        const bool ready = co_await stream_.wait(progress.status);
+        if (!ready) co_return fail(Errc::peer_unreachable, "the connection is closed");
+        octets_this_turn_ = 0;
+        on_arrival_();
+    }
+}
+
+void FrameReader::make_room(std::size_t octets) {
+    if (begin_ != 0) {
+        std::memmove(buffer_.data(), buffer_.data() + begin_, buffered());
+        end_ -= begin_;
+        begin_ = 0;
+    }
+    // A long head needs more for a while; give it back when it has gone.
+    const std::size_t wanted = std::max(octets, TlsStream::record_bytes_max);
+    if (buffer_.size() < wanted || (buffer_.size() > wanted && end_ <= wanted)) {
+        buffer_.resize(wanted);
+        buffer_.shrink_to_fit();
+    }
+}
+
+asio::awaitable<Result<void>> FrameReader::need(std::size_t octets) {
+    while (buffered() < octets) {
+        if (begin_ + octets > buffer_.size() || begin_ == end_) make_room(octets);
+        const std::span<std::uint8_t> room(buffer_.data() + end_, buffer_.size() - end_);
+        auto got = co_await read_some(room);
+        if (!got) co_return fail(std::move(got.error()));
+        end_ += *got;
+    }
+    co_return Result<void>{};
+}
+
+asio::awaitable<Result<FrameReader::Frame>> FrameReader::next() {
+    constexpr std::size_t prefix = proto::FrameLengths::size;
+    auto have = co_await need(prefix);
+    if (!have) co_return fail(std::move(have.error()));
+    const std::span<const std::uint8_t, prefix> raw(buffer_.data() + begin_, prefix);
+    auto lengths = proto::FrameLengths::decode(raw);
+    if (!lengths) co_return fail(std::move(lengths.error()));
+    have = co_await need(prefix + lengths->head);
+    if (!have) co_return fail(std::move(have.error()));
+    auto head = proto::decode_head(ByteView(buffer_).subspan(begin_ + prefix, lengths->head));
+    if (!head) co_return fail(std::move(head.error()));
+    begin_ += prefix + lengths->head;
+    Frame frame;
+    frame.head = std::move(*head);
+    frame.body = ByteCount(lengths->body);
+    co_return std::move(frame);
+}
+
+asio::awaitable<Result<void>> FrameReader::read_body(std::span<std::uint8_t> out) {
+    const std::size_t ready = std::min(out.size(), buffered());
+    if (ready != 0) std::memcpy(out.data(), buffer_.data() + begin_, ready);
+    begin_ += ready;
+    out = out.subspan(ready);
+    while (!out.empty()) {
+        auto got = co_await read_some(out);
+        if (!got) co_return fail(std::move(got.error()));
+        out = out.subspan(*got);
+    }
+    co_return Result<void>{};
+}
+
+asio::awaitable<Result<void>> FrameReader::skip_body(ByteCount octets) {
+    while (octets.value != 0) {
+        if (buffered() == 0) {
+            auto have = co_await need(1);
+            if (!have) co_return fail(std::move(have.error()));
+        }
+        const std::size_t part = std::min<std::size_t>(octets.value, buffered());
+        begin_ += part;
+        octets -= ByteCount(part);
+    }
+    co_return Result<void>{};
+}
+
+void FrameWriter::push(ByteView head, core::Buffer body) {
+    FLOW29_ASSERT(!head.empty());
+    FLOW29_ASSERT(head.size() <= limits::frame_head_bytes_max);
+    FLOW29_ASSERT(body.size() <= limits::frame_body_bytes_max);
+    const proto::FrameLengths lengths{static_cast<std::uint32_t>(head.size()),
+                                      static_cast<std::uint32_t>(body.size())};
+    const auto raw = lengths.encode();
+    Frame frame;
+    frame.prefix.reserve(raw.size() + head.size());
+    frame.prefix.insert(frame.prefix.end(), raw.begin(), raw.end());
+    frame.prefix.insert(frame.prefix.end(), head.begin(), head.end());
+    frame.body = std::move(body);
+    waiting_ += frame.prefix.size() + frame.body.size();
+    auto& queue = frame.body.empty() ? urgent_ : bulk_;
+    queue.push_back(std::move(frame));
+}
+
+bool FrameWriter::anything_left() const { return waiting_ != 0; }
+
+ByteView FrameWriter::next_piece() {
+    if (current_ && current_->sent == current_->prefix.size() + current_->body.size())
+        current_.reset();
+    if (!current_) {
+        auto& queue = urgent_.empty() ? bulk_ : urgent_;
+        if (queue.empty()) return {};
+        current_ = std::move(queue.front());
+        queue.pop_front();
+    }
+    const std::size_t prefix = current_->prefix.size();
+    if (current_->sent < prefix) return ByteView(current_->prefix).subspan(current_->sent);
+    return current_->body.view().subspan(current_->sent - prefix);
+}
+
+void FrameWriter::take(std::size_t octets) {
+    current_->sent += octets;
+    waiting_ -= octets;
+}
+
+ByteView FrameWriter::next_record() {
+    std::size_t used = 0;
+    while (used < record_.size()) {
+        const ByteView piece = next_piece();
+        if (piece.empty()) break;
+        const std::size_t part = std::min(piece.size(), record_.size() - used);
+        take(part);
+        if (part == record_.size()) return piece.first(part);
+        std::memcpy(record_.data() + used, piece.data(), part);
+        used += part;
+    }
+    return ByteView(record_).first(used);
+}
+
+FrameWriter::Turn FrameWriter::pump() {
+    std::size_t turn = 0;
+    while (turn < writer_turn_bytes) {
+        TlsStream::Progress progress;
+        if (unfinished_) {
+            progress = stream_.resume_write(anything_left());
+        } else {
+            const ByteView record = next_record();
+            if (record.empty()) return Turn::idle;
+            progress = stream_.try_write(record, anything_left());
+        }
+        if (progress.status == TlsStream::Status::ended) return Turn::ended;
+        unfinished_ = progress.status != TlsStream::Status::moved;
+        if (progress.status == TlsStream::Status::wants_write) return Turn::wants_write;
+        if (progress.status == TlsStream::Status::wants_read) return Turn::wants_read;
+        octets_written_ += progress.octets;
+        turn += progress.octets;
+    }
+    return Turn::spent;
+}
+
+}  // namespace flow29::net

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "net/runtime.hpp"
+#include "net/transport.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace flow29::net {
+
+/// Connections over TCP and TLS 1.3: both ends prove Ed25519 keys, then exchange hellos.
+///
+/// Between the same two nodes there may be several connections; who of them stays is not decided
+/// here. At limits::peers_max connections no more are taken or made. At limits::handshakes_max
+/// handshakes that others began, a newcomer displaces the oldest.
+/// Rationale: an honest handshake takes milliseconds, so those that last are the ones to lose.
+///
+/// On the executor's thread only. The runtime outlives it; its peers are dropped before the runtime.
+class TlsTransport final : public Transport {
+  public:
+    struct Options {
+        /// Where to listen; with port 0 all get one port that the system picks.
+        std::vector<core::Endpoint> listen;
+        /// Dial from the first listening address of the family, unless that is "any".
+        bool bind_source = false;
+    };
+
+    /// Listens, but does not accept before `start`.
+    /// Errors: usage (a port is in use, or an address is not of this machine).
+    [[nodiscard]] static Result<std::unique_ptr<TlsTransport>> create(
+        Runtime& runtime, const core::Identity& identity, Options options);
+    ~TlsTransport() override;
+
+    /// With the ports that were picked.
+    [[nodiscard]] const std::vector<core::Endpoint>& listening() const;
+
+    void start(PeerHandler& handler) override;
+    [[nodiscard]] asio::awaitable<Result<PeerPtr>> connect(
+        core::Endpoint endpoint, std::optional<NodeId> expected,
+        std::optional<DhtKey> position) override;
+    void stop() override;
+
+  private:
+    class State;
+    explicit TlsTransport(std::shared_ptr<State> state);
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace flow29::net

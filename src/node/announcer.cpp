@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/announcer.hpp"
+
+#include <algorithm>
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr Duration tick = 1s;
+constexpr auto record_lifetime = limits::record_lifetime_max;
+}  // namespace
+
+Announcer::Announcer(Services services, Tasks& tasks, OwnAddress own_address)
+    : services_(services),
+      tasks_(tasks),
+      own_address_(std::move(own_address)),
+      scheduler_(proto::AnnounceScheduler::Options{}, services.runtime.random()()),
+      changed_(services.runtime) {}
+
+void Announcer::add(const RootHash& root, const proto::ObjectSummary& summary,
+                    const std::vector<proto::ItemId>& items) {
+    const auto now = services_.runtime.now();
+    const auto own = proto::ItemId::of(root);
+    summaries_[own] = summary;
+    scheduler_.add(own, true, now);
+    for (const auto& item : items)
+        if (item != own) scheduler_.add(item, summary.level == 0, now);
+    drained_ = false;
+    changed_.notify_all();
+}
+
+void Announcer::remove(const std::vector<proto::ItemId>& items) {
+    for (const auto& item : items) {
+        scheduler_.remove(item);
+        summaries_.erase(item);
+    }
+}
+
+void Announcer::on_network_size(std::size_t nodes) {
+    scheduler_.on_network_size(nodes, services_.runtime.now());
+    changed_.notify_all();
+}
+
+asio::awaitable<void> Announcer::put(proto::ItemId item, core::Endpoint address) {
+    proto::ProviderRecord record;
+    record.key = item.key();
+    record.address = address;
+    const auto wall_now = services_.runtime.wall_now();
+    record.sequence = to_unix_ms(wall_now);
+    record.expires = wall_now + record_lifetime;
+    if (const auto summary = summaries_.find(item); summary != summaries_.end())
+        record.summary = summary->second;
+    record.sign(services_.identity);
+    std::function<void(std::function<void(bool)>)> start =
+        [this, record](std::function<void(bool)> done) {
+            services_.index.announce(record, std::move(done));
+        };
+    const bool ok = co_await net::await_callback<bool>(std::move(start));
+    --in_flight_;
+    scheduler_.on_put(item, ok, services_.runtime.now());
+    changed_.notify_all();
+}
+
+asio::awaitable<void> Announcer::run() {
+    while (!tasks_.stopping()) {
+        const auto now = services_.runtime.now();
+        const auto address = own_address_();
+        auto wake = now + Duration(tick);
+        if (address) {
+            while (auto item = scheduler_.poll(now)) {
+                ++in_flight_;
+                tasks_.start(put(*item, *address));
+            }
+            const auto next = scheduler_.next_deadline();
+            drained_ = in_flight_ == 0 && (!next || *next > now + Duration(tick));
+            if (next) wake = std::clamp(*next, now + Duration(1ms), wake);
+        }
+        co_await changed_.wait_until(wake);
+    }
+}
+
+asio::awaitable<bool> Announcer::wait_announced(TimePoint deadline) {
+    while (!drained_ && !tasks_.stopping() && services_.runtime.now() < deadline) {
+        const bool go_on = co_await tasks_.sleep_for(20ms);
+        if (!go_on) break;
+    }
+    co_return drained_;
+}
+
+proto::AnnounceScheduler::Forecast Announcer::forecast() const {
+    return scheduler_.forecast(services_.runtime.now());
+}
+
+}  // namespace flow29::node

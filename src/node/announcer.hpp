@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <unordered_map>
+
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/announce_scheduler.hpp"
+
+namespace flow29::node {
+
+/// Puts this node's provider records into the DHT when the scheduler says so.
+class Announcer {
+  public:
+    /// Where others can reach this node; nothing until known.
+    using OwnAddress = std::function<std::optional<core::Endpoint>()>;
+
+    Announcer(Services services, Tasks& tasks, OwnAddress own_address);
+
+    /// The descriptor and these items of an object are held here.
+    void add(const RootHash& root, const proto::ObjectSummary& summary,
+             const std::vector<proto::ItemId>& items);
+    void remove(const std::vector<proto::ItemId>& items);
+    void on_network_size(std::size_t nodes);
+
+    /// Announces until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> run();
+    /// Waits until nothing is due any more, or the deadline.
+    [[nodiscard]] asio::awaitable<bool> wait_announced(TimePoint deadline);
+
+    [[nodiscard]] proto::AnnounceScheduler::Forecast forecast() const;
+
+  private:
+    [[nodiscard]] asio::awaitable<void> put(proto::ItemId item, core::Endpoint address);
+
+    Services services_;
+    Tasks& tasks_;  // owned by the engine
+    OwnAddress own_address_;
+    proto::AnnounceScheduler scheduler_;
+    std::unordered_map<proto::ItemId, proto::ObjectSummary> summaries_;
+    net::Signal changed_;
+    std::size_t in_flight_ = 0;
+    bool drained_ = true;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/caretaker.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration tick = 1s;
+constexpr Duration lost_contact_pause = 2s;
+constexpr Duration confirmation_grace = 3s;
+
+proto::CopyPlanner::Options planner_options(const Services& services, const Settings& settings) {
+    proto::CopyPlanner::Options options;
+    options.self = services.identity.id();
+    options.takeover = settings.takeover;
+    return options;
+}
+
+ByteCount length_of(const proto::ItemId& item, const core::Descriptor& descriptor) {
+    if (item.kind == proto::ItemId::Kind::descriptor)
+        return ByteCount(descriptor.encode().size());
+    for (std::uint64_t i = 0; i < descriptor.extents.size(); ++i)
+        if (descriptor.extents[i] == item.extent())
+            return descriptor.layout().extent_length(ExtentIndex(i));
+    return ByteCount(0);
+}
+}  // namespace
+
+Caretaker::Caretaker(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
+                     Neighbourhood& neighbourhood, Finder& finder, proto::NodeTable& table,
+                     OwnRecord own_record)
+    : services_(services),
+      settings_(settings),
+      tasks_(tasks),
+      peers_(peers),
+      neighbourhood_(neighbourhood),
+      finder_(finder),
+      table_(table),
+      own_record_(std::move(own_record)),
+      planner_(table, planner_options(services, settings)),
+      inviter_(services, tasks, peers, table),
+      changed_(services.runtime) {}
+
+asio::awaitable<void> Caretaker::load() {
+    auto& store = services_.store;
+    auto read = [&store] { return store.objects(); };
+    const auto objects = co_await net::offload(services_.runtime, std::move(read));
+    for (const auto& object : objects) {
+        auto held_of = [&store, &object] {
+            std::vector<proto::ItemId> held{proto::ItemId::of(object.root)};
+            for (const auto& extent : object.descriptor.extents)
+                if (store.has_extent(extent)) held.push_back(proto::ItemId::of(extent));
+            return held;
+        };
+        auto held = co_await net::offload(services_.runtime, std::move(held_of));
+        co_await take_up_items(object.root, std::move(held));
+    }
+}
+
+void Caretaker::take_up(const RootHash& root, const std::vector<proto::ItemId>& items) {
+    tasks_.start(take_up_items(root, items));
+}
+
+asio::awaitable<void> Caretaker::take_up_items(RootHash root, std::vector<proto::ItemId> items) {
+    struct Known {
+        Care care;
+        std::vector<store::KnownHolder> holders;
+    };
+    auto& store = services_.store;
+    const auto wall_now = services_.runtime.wall_now();
+    const auto self = services_.identity.public_key();
+    auto read = [&store, root, &items, wall_now, self]() -> std::optional<Known> {
+        auto object = store.object(root);
+        if (!object) return std::nullopt;
+        Known known;
+        known.care.descriptor = std::move(object->descriptor);
+        for (const auto& lease : store.leases(root)) {
+            if (lease.withdrawn || lease.expires <= wall_now) continue;
+            if (!known.care.lease || known.care.lease->copies < lease.copies)
+                known.care.lease = lease;
+            known.care.published = known.care.published || lease.publisher == self;
+        }
+        known.holders = store.holders(items);
+        return known;
+    };
+    auto known = co_await net::offload(services_.runtime, std::move(read));
+    if (!known || !known->care.lease) co_return;
+    auto& care = care_[root] = std::move(known->care);
+    // A publisher's own copy does not count, so for it one more is wanted.
+    const unsigned copies = care.lease->copies + (care.published ? 1U : 0U);
+    std::unordered_map<proto::ItemId, ByteCount> lengths;
+    for (std::uint64_t i = 0; i < care.descriptor.extents.size(); ++i)
+        lengths[proto::ItemId::of(care.descriptor.extents[i])] =
+            care.descriptor.layout().extent_length(ExtentIndex(i));
+    for (const auto& item : items) {
+        const auto length = lengths.contains(item) ? lengths[item] : length_of(item, care.descriptor);
+        planner_.add_item(item, root, length, copies);
+    }
+    std::map<NodeId, std::vector<proto::ItemId>> to_ask;
+    for (const auto& [item, node] : known->holders) to_ask[node].push_back(item);
+    for (const auto& peer : peers_.open())
+        if (peer->record().storing)
+            for (const auto& item : items) to_ask[peer->id()].push_back(item);
+    for (const auto& [node, asked] : to_ask) confirm_later(node, asked);
+    changed_.notify_all();
+}
+
+void Caretaker::give_up(const std::vector<proto::ItemId>& items) {
+    for (const auto& item : items) planner_.remove_item(item);
+}
+
+void Caretaker::confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items) {
+    if (node == services_.identity.id()) return;
+    to_confirm_[node].insert(items.begin(), items.end());
+    changed_.notify_all();
+}
+
+void Caretaker::start_confirmations() {
+    for (auto it = to_confirm_.begin(); it != to_confirm_.end();) {
+        const auto& [node, items] = *it;
+        if (confirming_.contains(node)) {
+            ++it;
+            continue;
+        }
+        confirming_.insert(node);
+        confirm_until_ = services_.runtime.now() + confirmation_grace;
+        tasks_.start(confirm(node, std::vector<proto::ItemId>(items.begin(), items.end())));
+        it = to_confirm_.erase(it);
+    }
+}
+
+asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId> items) {
+    auto peer = peers_.find(node);
+    if (!peer) {
+        std::optional<proto::NodeRecord> record;
+        if (const auto* entry = table_.find(node)) {
+            record = entry->record;
+        } else {
+            auto& store = services_.store;
+            auto read = [&store, node] { return store.node_record(node); };
+            record = co_await net::offload(services_.runtime, std::move(read));
+        }
+        if (record) {
+            auto reached = co_await peers_.reach(std::move(*record));
+            if (reached) peer = *reached;
+        }
+    }
+    if (peer) {
+        std::vector<net::PeerPtr> only{peer};
+        auto holdings = co_await finder_.ask_holdings(std::move(only), items);
+        const auto now = services_.runtime.now();
+        if (const auto found = holdings.find(node); found != holdings.end())
+            for (std::size_t i = 0; i < items.size(); ++i) {
+                if (found->second[i])
+                    planner_.on_copy(items[i], node, now);
+                else
+                    planner_.on_no_copy(items[i], node, now);
+            }
+    }
+    confirming_.erase(node);
+    changed_.notify_all();
+}
+
+void Caretaker::on_node_changed(const NodeId& node) {
+    const auto now = services_.runtime.now();
+    planner_.on_node_changed(node, now);
+    planner_.on_candidates_changed(now);
+    // A node that comes (back) may hold what is held here, or may have lost it meanwhile.
+    if (table_.is_alive(node)) confirm_later(node, planner_.items());
+    changed_.notify_all();
+}
+
+void Caretaker::on_stored(const NodeId& node, const proto::Stored& stored) {
+    const auto now = services_.runtime.now();
+    std::vector<store::KnownHolder> news;
+    for (const auto& item : stored.items) {
+        if (!planner_.has_item(item)) continue;
+        planner_.on_copy(item, node, now);
+        news.push_back({item, node});
+    }
+    for (const auto& item : stored.failed)
+        if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
+    changed_.notify_all();
+    if (news.empty()) return;
+    auto& store = services_.store;
+    services_.runtime.run_on_worker(
+        [&store, news] {
+            if (auto kept = store.add_holders(news); !kept)
+                log::warn("caretaker", "holders not kept: {}", kept.error().message());
+        },
+        [] {});
+}
+
+void Caretaker::on_holder_table(const proto::HolderTable& table) {
+    std::map<NodeId, std::vector<proto::ItemId>> to_ask;
+    for (const auto& entry : table.entries) {
+        if (!planner_.has_item(entry.item)) continue;
+        for (const auto position : entry.nodes)
+            if (position < table.nodes.size())
+                to_ask[table.nodes[position].node()].push_back(entry.item);
+    }
+    auto& store = services_.store;
+    auto records = table.nodes;
+    services_.runtime.run_on_worker(
+        [&store, records] {
+            for (const auto& record : records)
+                if (auto kept = store.put_node_record(record); !kept)
+                    log::warn("caretaker", "record not kept: {}", kept.error().message());
+        },
+        [] {});
+    for (const auto& [node, items] : to_ask) confirm_later(node, items);
+}
+
+void Caretaker::expire_nodes() {
+    const auto now = services_.runtime.now();
+    for (const auto& node : table_.expire(now)) {
+        const auto items = planner_.items_of(node).size();
+        if (items > 0)
+            log::info("caretaker", "node {} is lost; {} items held here had a copy there",
+                      to_hex(node).substr(0, 12), items);
+        planner_.on_node_changed(node, now);
+    }
+}
+
+asio::awaitable<void> Caretaker::find_candidates(DhtKey key) {
+    co_await neighbourhood_.ensure_near(key);
+    planner_.on_candidates_changed(services_.runtime.now());
+    changed_.notify_all();
+}
+
+asio::awaitable<void> Caretaker::run() {
+    const Inviter::LeaseOf lease_of = [this](const RootHash& root) -> std::optional<proto::Lease> {
+        const auto found = care_.find(root);
+        if (found == care_.end()) return std::nullopt;
+        return found->second.lease;
+    };
+    const Inviter::Answered answered = [this] { changed_.notify_all(); };
+    // After a start, holders are asked before anything is made again: most are still there.
+    const bool started = co_await tasks_.sleep_for(lost_contact_pause);
+    if (!started) co_return;
+    while (!tasks_.stopping()) {
+        expire_nodes();
+        start_confirmations();
+        // Who has what is asked first, but a node that does not answer must not hold up repair.
+        if (confirming_.empty() || services_.runtime.now() > confirm_until_)
+            inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+        const auto now = services_.runtime.now();
+        auto wake = now + Duration(tick);
+        if (const auto next = planner_.next_deadline()) wake = std::min(wake, *next);
+        wake = std::max(wake, now + Duration(20ms));
+        co_await changed_.wait_until(wake);
+        if (tasks_.stopping()) co_return;
+        const bool go_on = co_await tasks_.sleep_for(20ms);
+        if (!go_on) co_return;
+    }
+}
+
+}  // namespace flow29::node

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "node/finder.hpp"
+#include "node/inviter.hpp"
+#include "node/keeper.hpp"
+#include "node/neighbourhood.hpp"
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/copy_planner.hpp"
+
+namespace flow29::node {
+
+/// Watches over the items that this node holds: knows who else holds them, and has copies made again
+/// when too few are left. What it decides is in proto::CopyPlanner; this feeds it.
+class Caretaker {
+  public:
+    using OwnRecord = std::function<proto::NodeRecord()>;
+
+    Caretaker(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
+              Neighbourhood& neighbourhood, Finder& finder, proto::NodeTable& table,
+              OwnRecord own_record);
+
+    /// Takes up what the store has. Once, before run.
+    [[nodiscard]] asio::awaitable<void> load();
+    /// Watches and repairs until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> run();
+
+    /// Items that this node now holds under a lease. `others` more nodes are to hold each.
+    void take_up(const RootHash& root, const std::vector<proto::ItemId>& items);
+    /// The object is no longer to be held: its items are no longer watched.
+    void give_up(const std::vector<proto::ItemId>& items);
+
+    void on_node_changed(const NodeId& node);
+    void on_stored(const NodeId& node, const proto::Stored& stored);
+    void on_holder_table(const proto::HolderTable& table);
+
+    [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }
+    [[nodiscard]] ByteCount repaired() const { return repaired_; }
+
+  private:
+    struct Care {
+        std::optional<proto::Lease> lease;
+        core::Descriptor descriptor;
+        bool published = false;
+    };
+
+    [[nodiscard]] asio::awaitable<void> take_up_items(RootHash root,
+                                                      std::vector<proto::ItemId> items);
+    [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
+    void confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items);
+    void start_confirmations();
+    void expire_nodes();
+    [[nodiscard]] asio::awaitable<void> find_candidates(DhtKey key);
+
+    Services services_;
+    const Settings& settings_;      // owned by the engine
+    Tasks& tasks_;                  // owned by the engine
+    PeerBook& peers_;               // owned by the engine
+    Neighbourhood& neighbourhood_;  // owned by the engine
+    Finder& finder_;                // owned by the engine
+    proto::NodeTable& table_;       // owned by the engine
+    OwnRecord own_record_;
+    proto::CopyPlanner planner_;
+    Inviter inviter_;
+    net::Signal changed_;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards callbacks of the inviter
+    std::unordered_map<RootHash, Care> care_;
+    std::map<NodeId, std::set<proto::ItemId>> to_confirm_;
+    std::set<NodeId> confirming_;
+    TimePoint confirm_until_{};
+    ByteCount repaired_;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/download.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+using Planner = proto::DownloadPlanner;
+
+namespace {
+constexpr Duration request_timeout = limits::request_idle_timeout;
+constexpr Duration holdings_timeout = 10s;
+constexpr Duration report_period = 200ms;
+constexpr Duration search_period = 3s;
+constexpr Duration tick = 1s;
+
+Planner::Blame blame_of(const Error& error) {
+    switch (error.code) {
+        case Errc::verification_failed:
+        case Errc::peer_misbehaved:
+            return Planner::Blame::lied;
+        case Errc::peer_lacks:
+        case Errc::not_found:
+        case Errc::corrupt_store:
+            return Planner::Blame::lacks;
+        case Errc::peer_busy:
+            return Planner::Blame::busy;
+        default:
+            return Planner::Blame::unreachable;
+    }
+}
+}  // namespace
+
+Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descriptor descriptor,
+                   ByteRange want, const core::RangeSet& have, PieceSink& sink, Options options)
+    : services_(services),
+      tasks_(tasks),
+      peers_(peers),
+      descriptor_(std::move(descriptor)),
+      layout_(descriptor_.layout()),
+      planner_(layout_, want, have, options.planner),
+      sink_(sink),
+      options_(std::move(options)),
+      moved_(services.runtime),
+      last_error_{Errc::not_found, "nobody reachable holds it"} {}
+
+void Download::add_holder(const net::PeerPtr& peer, bool holds_all) {
+    if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
+    if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
+    if (holds_all) {
+        planner_.set_holds_all(peer->id());
+        asked_.insert(peer->id());
+    } else if (asked_.insert(peer->id()).second) {
+        tasks_.start(ask_holdings(shared_from_this(), peer));
+    }
+    moved_.notify_all();
+}
+
+void Download::on_stored(const NodeId& node, const std::vector<proto::ItemId>& items) {
+    if (ended_ || !present_.contains(node)) return;
+    const std::set<proto::ItemId> stored(items.begin(), items.end());
+    for (std::uint64_t i = 0; i < layout_.extents(); ++i)
+        if (stored.contains(proto::ItemId::of(descriptor_.extents[i])))
+            planner_.set_holds(node, ExtentIndex(i));
+    moved_.notify_all();
+}
+
+void Download::on_consumed(ByteCount offset) {
+    planner_.on_consumed(offset);
+    last_progress_ = services_.runtime.now();
+    moved_.notify_all();
+}
+
+asio::awaitable<void> Download::ask_holdings(std::shared_ptr<Download> self, net::PeerPtr peer) {
+    const auto extents = self->layout_.extents();
+    for (std::uint64_t first = 0; first < extents; first += limits::items_per_message_max) {
+        const auto last = std::min<std::uint64_t>(extents, first + limits::items_per_message_max);
+        proto::Have have;
+        for (auto i = first; i < last; ++i)
+            have.items.push_back(proto::ItemId::of(self->descriptor_.extents[i]));
+        proto::Message ask = std::move(have);
+        auto reply = co_await peer->request(std::move(ask), holdings_timeout);
+        if (!reply || self->ended_) {
+            self->asked_.erase(peer->id());
+            co_return;
+        }
+        const auto* held = std::get_if<proto::HaveReply>(&reply->message);
+        if (held == nullptr || held->held.size() != last - first) co_return;
+        for (auto i = first; i < last; ++i)
+            if (held->held[i - first]) self->planner_.set_holds(peer->id(), ExtentIndex(i));
+        self->moved_.notify_all();
+    }
+}
+
+Download::Verdict Download::verify_and_store(const Piece& piece, ByteView data,
+                                             const core::Proof& proof) const {
+    const auto length = layout_.extent_length(piece.extent);
+    const auto chunks = core::chunks_in(length);
+    const auto expected = core::bytes_of(piece.chunks, length).count();
+    if (data.size() != expected.value)
+        return {fail(Errc::verification_failed, "a wrong number of bytes"), false};
+    auto verified = core::verify_range(descriptor_.extents[piece.extent.value], chunks,
+                                       piece.chunks, data, proof);
+    if (!verified) return {fail(verified.error()), false};
+    return {sink_.store(piece, data, verified->leaves), true};
+}
+
+asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
+                                            Planner::Request request) {
+    const auto peer = self->peers_.find(request.peer);
+    if (!peer) {
+        self->on_request_failed(request, Error{Errc::peer_unreachable, "the connection ended"});
+        co_return;
+    }
+    proto::Message ask = proto::GetRange{self->descriptor_.extents[request.extent.value],
+                                         self->layout_.extent_length(request.extent),
+                                         request.chunks};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    if (self->ended_) co_return;
+    if (!reply) {
+        self->on_request_failed(request, reply.error());
+        co_return;
+    }
+    auto body = std::make_shared<core::Buffer>(std::move(reply->body));
+    const Piece piece{request.extent, request.chunks, request.bytes};
+    // A copy of the proof goes along: the reply does not outlive this coroutine, the job might.
+    auto job = [self, piece, body,
+                proof = std::move(std::get<proto::RangeReply>(reply->message).proof)] {
+        return self->verify_and_store(piece, body->view(), proof);
+    };
+    ++self->storing_;
+    auto verdict = co_await net::offload(self->services_.runtime, std::move(job));
+    --self->storing_;
+    self->moved_.notify_all();
+    if (self->ended_) co_return;
+    if (!verdict.outcome && verdict.sink_failed) {
+        self->fatal_ = verdict.outcome.error();
+        self->planner_.on_failure(request.piece, request.peer, Planner::Blame::ours,
+                                  self->services_.runtime.now());
+        co_return;
+    }
+    if (!verdict.outcome) {
+        self->on_request_failed(request, verdict.outcome.error());
+        co_return;
+    }
+    const auto now = self->services_.runtime.now();
+    if (self->planner_.on_piece(request.piece, request.peer, now)) {
+        self->fetched_ += request.bytes.count();
+        self->served_by_.insert(request.peer);
+        if (!self->first_bytes_at_) self->first_bytes_at_ = now;
+        self->last_progress_ = now;
+        self->sink_.deliver(piece, *body);
+    }
+}
+
+void Download::on_request_failed(const Planner::Request& request, const Error& error) {
+    const auto blame = blame_of(error);
+    planner_.on_failure(request.piece, request.peer, blame, services_.runtime.now());
+    last_error_ = error;
+    if (blame == Planner::Blame::lied) {
+        log::warn("transfer", "node {} sent wrong data for chunks {} to {} of extent {}: {}",
+                  to_hex(request.peer).substr(0, 12), request.chunks.first.value,
+                  request.chunks.last.value, request.extent.value, error.message());
+        peers_.ban(request.peer, "it sent data that do not match their hash");
+    }
+    moved_.notify_all();
+}
+
+void Download::drop_closed_peers() {
+    const auto now = services_.runtime.now();
+    for (auto it = present_.begin(); it != present_.end();) {
+        if (peers_.find(*it)) {
+            ++it;
+            continue;
+        }
+        planner_.remove_peer(*it, now);
+        asked_.erase(*it);
+        it = present_.erase(it);
+    }
+}
+
+asio::awaitable<void> Download::find_more(std::shared_ptr<Download> self,
+                                          std::vector<ExtentIndex> starved) {
+    co_await self->options_.find_more(std::move(starved));
+    self->searching_ = false;
+    self->moved_.notify_all();
+}
+
+void Download::look_for_more() {
+    const auto now = services_.runtime.now();
+    if (!options_.find_more || searching_ || now < next_search_) return;
+    auto starved = planner_.starved(64);
+    if (starved.empty()) return;
+    next_search_ = now + search_period;
+    searching_ = true;
+    tasks_.start(find_more(shared_from_this(), std::move(starved)));
+}
+
+void Download::report(bool force) {
+    const auto now = services_.runtime.now();
+    if (!options_.progress || (!force && now < last_report_ + report_period)) return;
+    last_report_ = now;
+    options_.progress(*this);
+}
+
+asio::awaitable<Result<void>> Download::run() {
+    const auto self = shared_from_this();
+    last_progress_ = services_.runtime.now();
+    Result<void> outcome;
+    while (!planner_.done()) {
+        const auto now = services_.runtime.now();
+        if (fatal_) {
+            outcome = fail(*fatal_);
+            break;
+        }
+        if (options_.stop.stop_requested() || tasks_.stopping()) {
+            outcome = fail(Errc::interrupted, "stopped");
+            break;
+        }
+        if (now > last_progress_ + options_.idle_timeout) {
+            outcome = present_.empty() ? fail(last_error_)
+                                       : fail(Errc::timed_out, "nothing arrived any more: " +
+                                                                   last_error_.message());
+            break;
+        }
+        drop_closed_peers();
+        while (auto request = planner_.poll_request(now))
+            tasks_.start(fetch_piece(self, std::move(*request)));
+        look_for_more();
+        // A reader that takes its time is not a stall of the swarm.
+        if (options_.planner.in_order && planner_.in_flight() == 0 && planner_.usable_peers() > 0 &&
+            planner_.starved(1).empty())
+            last_progress_ = now;
+        report(false);
+        const auto next = planner_.next_deadline(now).value_or(now + tick);
+        const auto deadline = std::clamp(next, now + Duration(1ms), now + Duration(tick));
+        co_await moved_.wait_until(deadline);
+    }
+    ended_ = true;
+    // Jobs on a worker still use the sink, which the caller is about to destroy.
+    while (storing_ > 0) co_await moved_.wait_until(services_.runtime.now() + tick);
+    report(true);
+    co_return outcome;
+}
+
+}  // namespace flow29::node

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+
+#include "core/descriptor.hpp"
+#include "core/merkle.hpp"
+#include "core/range_set.hpp"
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/download_planner.hpp"
+
+namespace flow29::node {
+
+/// A verified run of chunks of one extent.
+struct Piece {
+    ExtentIndex extent;
+    ChunkRange chunks;  ///< within the extent
+    ByteRange bytes;    ///< within the object
+};
+
+/// Takes verified pieces, in any order, each once.
+class PieceSink {
+  public:
+    virtual ~PieceSink() = default;
+    /// On a worker, several at once: what blocks or costs time. `leaves` are the chunks' hashes.
+    [[nodiscard]] virtual Result<void> store(const Piece& piece, ByteView data,
+                                             const std::vector<ChunkHash>& leaves) = 0;
+    /// On the executor, after store: what touches the node's state. May take the data.
+    virtual void deliver(const Piece& piece, core::Buffer& data) = 0;
+};
+
+/// Pulls wanted bytes of one object from whoever delivers: the planner decides, this asks, verifies
+/// and hands on. No byte reaches the sink before its proof holds.
+class Download : public std::enable_shared_from_this<Download> {
+  public:
+    struct Options {
+        proto::DownloadPlanner::Options planner;
+        Duration idle_timeout = std::chrono::seconds(60);
+        std::stop_token stop;
+        /// Asked now and then for more holders while an extent has none; may be empty. It calls
+        /// add_holder itself.
+        std::function<asio::awaitable<void>(std::vector<ExtentIndex> starved)> find_more;
+        /// Called at most every 200 ms and at the end.
+        std::function<void(const Download&)> progress;
+    };
+
+    Download(Services services, Tasks& tasks, PeerBook& peers, core::Descriptor descriptor,
+             ByteRange want, const core::RangeSet& have, PieceSink& sink, Options options);
+
+    /// A connected node to pull from; it is asked what it holds unless `holds_all`.
+    void add_holder(const net::PeerPtr& peer, bool holds_all);
+    /// A node said that it now holds this.
+    void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
+    /// In order only: the consumer has taken everything before this offset.
+    void on_consumed(ByteCount offset);
+
+    /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the idle
+    /// timeout), interrupted, or what the sink says.
+    [[nodiscard]] asio::awaitable<Result<void>> run();
+
+    [[nodiscard]] const core::Descriptor& descriptor() const { return descriptor_; }
+    [[nodiscard]] const proto::DownloadPlanner& planner() const { return planner_; }
+    /// Nodes that delivered something.
+    [[nodiscard]] std::size_t served_by() const { return served_by_.size(); }
+    /// When the first verified bytes came; nothing before.
+    [[nodiscard]] std::optional<TimePoint> first_bytes_at() const { return first_bytes_at_; }
+    [[nodiscard]] ByteCount fetched() const { return fetched_; }
+
+  private:
+    struct Verdict {
+        Result<void> outcome;
+        bool sink_failed = false;
+    };
+
+    [[nodiscard]] asio::awaitable<void> fetch_piece(std::shared_ptr<Download> self,
+                                                    proto::DownloadPlanner::Request request);
+    [[nodiscard]] asio::awaitable<void> ask_holdings(std::shared_ptr<Download> self,
+                                                     net::PeerPtr peer);
+    [[nodiscard]] asio::awaitable<void> find_more(std::shared_ptr<Download> self,
+                                                  std::vector<ExtentIndex> starved);
+    [[nodiscard]] Verdict verify_and_store(const Piece& piece, ByteView data,
+                                           const core::Proof& proof) const;
+    void on_request_failed(const proto::DownloadPlanner::Request& request, const Error& error);
+    void drop_closed_peers();
+    void look_for_more();
+    void report(bool force);
+
+    Services services_;
+    Tasks& tasks_;      // owned by the engine
+    PeerBook& peers_;   // owned by the engine
+    core::Descriptor descriptor_;
+    core::Layout layout_;
+    proto::DownloadPlanner planner_;
+    PieceSink& sink_;   // owned by the caller of run, who outlives it
+    Options options_;
+    net::Signal moved_;
+    std::set<NodeId> asked_;      // for what they hold
+    std::set<NodeId> present_;    // in the planner as usable
+    std::set<NodeId> served_by_;
+    std::optional<TimePoint> first_bytes_at_;
+    ByteCount fetched_;
+    TimePoint last_progress_{};
+    TimePoint last_report_{};
+    TimePoint next_search_{};
+    Error last_error_;
+    std::optional<Error> fatal_;
+    std::size_t storing_ = 0;     // pieces on a worker now: the sink must outlive them
+    bool searching_ = false;
+    bool ended_ = false;
+};
+
+}  // namespace flow29::node

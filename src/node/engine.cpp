@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/engine.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr auto node_record_lifetime = std::chrono::hours(24);
+constexpr auto node_record_refresh = std::chrono::hours(12);
+constexpr std::size_t clock_skews_max = 31;
+
+proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
+    proto::NodeTable::Options options;
+    options.self = services.identity.id();
+    options.grace = settings.grace;
+    return options;
+}
+}  // namespace
+
+Engine::Engine(Services services, Settings settings)
+    : services_(services),
+      settings_(std::move(settings)),
+      tasks_(services.runtime),
+      table_(table_options(services, settings_)),
+      peers_(services, tasks_, table_, [this](const NodeId& node) { on_node_changed(node); }),
+      neighbourhood_(services, tasks_, peers_, table_, settings_.bootstrap,
+                     settings_.neighbourhood_period),
+      finder_(services, tasks_, peers_, neighbourhood_, table_),
+      announcer_(services, tasks_, [this] { return own_address(); }),
+      keeper_(services, settings_, tasks_, peers_, neighbourhood_,
+              [this](const Kept& kept) { on_kept(kept); }),
+      caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
+                 [this] { return local_record(); }),
+      fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_),
+      survey_(services, tasks_, peers_, finder_, neighbourhood_, table_, fetcher_),
+      server_(services, keeper_, table_, [this] { return local_record(); },
+              {[this](const ExtentHash& extent) { on_damaged(extent); },
+               [this](const proto::Lease& lease) { on_lease(lease); }}),
+      started_wall_(services.runtime.wall_now()),
+      started_(services.runtime.now()) {}
+
+Engine::~Engine() = default;
+
+void Engine::start() {
+    services_.transport.start(*this);
+    tasks_.start(neighbourhood_.keep_known(core::dht_position(services_.identity.id())));
+    tasks_.start(peers_.keep_contact());
+    tasks_.start(caretaker_.load());
+    tasks_.start(caretaker_.run());
+    tasks_.start(announcer_.run());
+    tasks_.start(announce_stored());
+}
+
+asio::awaitable<void> Engine::stop() {
+    tasks_.request_stop();
+    for (const auto& peer : peers_.open()) peer->notify(proto::Goodbye{});
+    services_.transport.stop();
+    services_.index.stop();
+    co_await tasks_.drain();
+}
+
+std::optional<core::Endpoint> Engine::own_address() const {
+    for (const auto& address : settings_.addresses)
+        if (!address.is_unspecified()) return address;
+    if (!observed_ || settings_.addresses.empty()) return std::nullopt;
+    auto address = *observed_;
+    address.port = settings_.addresses.front().port;
+    return address;
+}
+
+proto::NodeRecord Engine::local_record() {
+    const auto wall_now = services_.runtime.wall_now();
+    std::vector<core::Endpoint> addresses;
+    for (const auto& address : settings_.addresses)
+        if (!address.is_unspecified()) addresses.push_back(address);
+    if (addresses.empty())
+        if (const auto own = own_address()) addresses.push_back(*own);
+    const bool fresh = record_ && record_->addresses == addresses &&
+                       wall_now < record_->expires - node_record_refresh;
+    if (fresh) return *record_;
+    proto::NodeRecord record;
+    record.addresses = std::move(addresses);
+    record.capacity_class = core::capacity_class_of(settings_.capacity);
+    record.storing = settings_.storing;
+    record.started_ms = to_unix_ms(started_wall_);
+    record.sequence = to_unix_ms(wall_now);
+    record.expires = wall_now + node_record_lifetime;
+    record.sign(services_.identity);
+    record_ = record;
+    return record;
+}
+
+void Engine::on_peer(net::PeerPtr peer) {
+    if (clock_skews_.size() < clock_skews_max) clock_skews_.push_back(peer->clock_skew());
+    peers_.on_peer(peer);
+    if (!peer->record().storing) return;
+    auto& store = services_.store;
+    const auto record = peer->record();
+    services_.runtime.run_on_worker(
+        [&store, record] {
+            if (auto kept = store.put_node_record(record); !kept)
+                log::warn("engine", "record not kept: {}", kept.error().message());
+        },
+        [] {});
+}
+
+void Engine::on_peer_closed(net::PeerPtr peer, Error reason) {
+    log::debug("engine", "connection to {} ended: {}", to_hex(peer->id()).substr(0, 12),
+               reason.message());
+    peers_.on_peer_closed(peer);
+}
+
+asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer,
+                                                       proto::Message request) {
+    if (tasks_.stopping()) co_return fail(Errc::refused, "stopping");
+    co_return co_await server_.answer(std::move(peer), std::move(request));
+}
+
+void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
+    if (const auto* stored = std::get_if<proto::Stored>(&message)) {
+        keeper_.on_stored(peer->id(), *stored);
+        caretaker_.on_stored(peer->id(), *stored);
+        for (const auto& publisher : publishers_) publisher->on_stored(peer->id(), *stored);
+    } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
+        caretaker_.on_holder_table(update->table);
+    } else if (std::holds_alternative<proto::Goodbye>(message)) {
+        peers_.on_goodbye(peer);
+    }
+}
+
+void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& observed) {
+    if (!observed_) observed_ = observed;
+}
+
+void Engine::on_node_changed(const NodeId& node) {
+    caretaker_.on_node_changed(node);
+    announcer_.on_network_size(table_.alive() + 1);
+    for (const auto& publisher : publishers_) publisher->on_node_changed(node);
+}
+
+void Engine::on_kept(const Kept& kept) { tasks_.start(take_up_kept(kept)); }
+
+asio::awaitable<void> Engine::take_up_kept(Kept kept) {
+    auto& store = services_.store;
+    const auto self = services_.identity.id();
+    auto job = [&store, &kept, self]() -> Result<core::Descriptor> {
+        std::vector<store::KnownHolder> own{{proto::ItemId::of(kept.root), self}};
+        for (const auto& item : kept.items) own.push_back({item, self});
+        if (auto noted = store.add_holders(own); !noted) return fail(noted.error());
+        return store.descriptor(kept.root);
+    };
+    const auto descriptor = co_await net::offload(services_.runtime, std::move(job));
+    if (!descriptor) {
+        log::warn("engine", "kept items not taken up: {}", descriptor.error().message());
+        co_return;
+    }
+    // Whoever holds an extent holds the descriptor, so it watches over both.
+    auto items = kept.items;
+    const auto own = proto::ItemId::of(kept.root);
+    if (std::find(items.begin(), items.end(), own) == items.end()) items.push_back(own);
+    const proto::ObjectSummary summary{descriptor->kind, descriptor->length, descriptor->tree(),
+                                       descriptor->level};
+    announcer_.add(kept.root, summary, items);
+    caretaker_.take_up(kept.root, items);
+}
+
+void Engine::on_damaged(const ExtentHash& extent) {
+    caretaker_.give_up({proto::ItemId::of(extent)});
+    announcer_.remove({proto::ItemId::of(extent)});
+}
+
+void Engine::on_lease(const proto::Lease& lease) {
+    if (lease.withdrawn) tasks_.start(collect());
+}
+
+asio::awaitable<void> Engine::collect() {
+    auto& store = services_.store;
+    const auto wall_now = services_.runtime.wall_now();
+    struct Gone {
+        Result<ByteCount> freed;
+        std::vector<proto::ItemId> items;
+    };
+    const auto cared = caretaker_.planner().items();
+    auto job = [&store, wall_now, &cared] {
+        Gone gone{store.collect(wall_now), {}};
+        for (const auto& item : cared) {
+            const bool held = item.kind == proto::ItemId::Kind::extent
+                                  ? store.has_extent(item.extent())
+                                  : store.descriptor(item.root()).has_value();
+            if (!held) gone.items.push_back(item);
+        }
+        return gone;
+    };
+    const auto gone = co_await net::offload(services_.runtime, std::move(job));
+    if (!gone.freed) {
+        log::warn("engine", "nothing collected: {}", gone.freed.error().message());
+        co_return;
+    }
+    log::info("engine", "collected {} bytes", gone.freed->value);
+    caretaker_.give_up(gone.items);
+    announcer_.remove(gone.items);
+}
+
+asio::awaitable<void> Engine::announce_stored() {
+    if (!settings_.storing) co_return;
+    auto& store = services_.store;
+    auto read = [&store] { return store.objects(); };
+    const auto objects = co_await net::offload(services_.runtime, std::move(read));
+    for (const auto& object : objects) {
+        const auto& descriptor = object.descriptor;
+        auto look = [&store, &descriptor] {
+            std::vector<proto::ItemId> held;
+            for (const auto& extent : descriptor.extents)
+                if (store.has_extent(extent)) held.push_back(proto::ItemId::of(extent));
+            return held;
+        };
+        const auto held = co_await net::offload(services_.runtime, std::move(look));
+        if (held.empty() && !descriptor.extents.empty()) continue;
+        const proto::ObjectSummary summary{descriptor.kind, descriptor.length, descriptor.tree(),
+                                           descriptor.level};
+        announcer_.add(object.root, summary, held);
+    }
+}
+
+asio::awaitable<Result<PublishResult>> Engine::publish(PublishRequest request,
+                                                       ProgressFn progress) {
+    const auto publisher = std::make_shared<Publisher>(
+        services_, settings_, tasks_, peers_, neighbourhood_, table_, announcer_,
+        [this] { return local_record(); });
+    publishers_.insert(publisher);
+    auto result = co_await publisher->run(std::move(request), std::move(progress));
+    publishers_.erase(publisher);
+    // From here on the copies are watched from here as well, short ones included.
+    if (result) {
+        auto& store = services_.store;
+        const auto root = result->root;
+        auto read = [&store, root] {
+            std::vector<proto::ItemId> items{proto::ItemId::of(root)};
+            if (const auto descriptor = store.descriptor(root))
+                for (const auto& extent : descriptor->extents)
+                    items.push_back(proto::ItemId::of(extent));
+            return items;
+        };
+        const auto items = co_await net::offload(services_.runtime, std::move(read));
+        caretaker_.take_up(root, items);
+    }
+    co_return result;
+}
+
+asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn progress) {
+    auto result = co_await survey_.withdraw(root, std::move(progress));
+    if (result) co_await collect();
+    co_return result;
+}
+
+asio::awaitable<Result<bool>> Engine::pin(RootHash root, bool pinned) {
+    auto& store = services_.store;
+    auto job = [&store, root, pinned]() -> Result<bool> {
+        if (auto kept = store.set_pinned(root, pinned); !kept) return fail(kept.error());
+        return pinned;
+    };
+    co_return co_await net::offload(services_.runtime, std::move(job));
+}
+
+asio::awaitable<Status> Engine::status() {
+    std::function<void(std::function<void(dht::IndexStatus)>)> start =
+        [this](std::function<void(dht::IndexStatus)> done) {
+            services_.index.status(std::move(done));
+        };
+    const auto index = co_await net::await_callback<dht::IndexStatus>(std::move(start));
+    auto& store = services_.store;
+    auto read = [&store] { return store.usage(); };
+    const auto usage = co_await net::offload(services_.runtime, std::move(read));
+
+    Status status;
+    status.node = services_.identity.id();
+    status.version = FLOW29_VERSION;
+    status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() -
+                                                                          started_);
+    const auto record = local_record();
+    for (const auto& address : record.addresses) status.addresses.push_back(address.to_string());
+    if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
+    status.storing = settings_.storing;
+    status.dht_connected = index.connected;
+    status.dht_nodes = index.good_nodes;
+    if (!clock_skews_.empty()) {
+        auto skews = clock_skews_;
+        const auto middle = skews.begin() + static_cast<std::ptrdiff_t>(skews.size() / 2);
+        std::nth_element(skews.begin(), middle, skews.end());
+        status.clock_skew = *middle;
+    }
+    status.peers = peers_.open().size();
+    status.used = usage.used;
+    status.capacity = usage.capacity;
+    status.objects = usage.objects;
+    status.extents = usage.extents;
+    const auto counts = caretaker_.planner().counts();
+    status.under_target = counts.under_target;
+    status.repairs_in_flight = counts.in_flight + keeper_.coming();
+    status.repaired = keeper_.pulled();
+    const auto forecast = announcer_.forecast();
+    status.announced_records = forecast.records;
+    status.announce_due_per_hour = forecast.due_per_hour;
+    status.announce_behind = forecast.behind;
+    const auto traffic = peers_.traffic();
+    status.up = ByteCount(traffic.bytes_up);
+    status.down = ByteCount(traffic.bytes_down);
+    status.dht_up = ByteCount(index.bytes_up);
+    status.dht_down = ByteCount(index.bytes_down);
+    status.dht_packets_up = index.packets_up;
+    status.dht_packets_down = index.packets_down;
+    co_return status;
+}
+
+std::vector<PeerInfo> Engine::peers() const {
+    std::vector<PeerInfo> infos;
+    for (const auto& peer : peers_.open()) {
+        const auto traffic = peer->traffic();
+        PeerInfo info;
+        info.node = peer->id();
+        info.address = peer->record().addresses.empty() ? peer->remote().to_string()
+                                                        : peer->record().addresses[0].to_string();
+        info.rtt = std::chrono::duration_cast<std::chrono::microseconds>(traffic.rtt);
+        info.up = ByteCount(traffic.bytes_up);
+        info.down = ByteCount(traffic.bytes_down);
+        info.storing = peer->record().storing;
+        info.holds_extents = caretaker_.planner().items_of(peer->id()).size();
+        infos.push_back(std::move(info));
+    }
+    return infos;
+}
+
+asio::awaitable<std::vector<ObjectEntry>> Engine::objects() {
+    auto& store = services_.store;
+    struct Row {
+        store::ObjectInfo object;
+        unsigned target = 0;
+    };
+    auto read = [&store] {
+        std::vector<Row> rows;
+        for (auto& object : store.objects()) {
+            Row row{std::move(object), 0};
+            for (const auto& lease : store.leases(row.object.root))
+                if (!lease.withdrawn) row.target = std::max<unsigned>(row.target, lease.copies);
+            rows.push_back(std::move(row));
+        }
+        return rows;
+    };
+    const auto rows = co_await net::offload(services_.runtime, std::move(read));
+    std::vector<ObjectEntry> entries;
+    for (const auto& [object, target] : rows) {
+        ObjectEntry entry;
+        entry.root = object.root;
+        entry.name = object.name;
+        entry.kind = object.descriptor.kind;
+        entry.bytes = object.descriptor.length;
+        entry.extents = object.descriptor.extents.size();
+        entry.extents_held = object.extents_held;
+        entry.published = object.published;
+        entry.pinned = object.pinned;
+        entry.target = target;
+        unsigned least = ~0U;
+        const auto& planner = caretaker_.planner();
+        const auto root_item = proto::ItemId::of(object.root);
+        if (planner.has_item(root_item)) least = planner.copies(root_item);
+        for (const auto& extent : object.descriptor.extents) {
+            const auto item = proto::ItemId::of(extent);
+            if (planner.has_item(item)) least = std::min(least, planner.copies(item));
+        }
+        // What is published here is counted without the copy here, which may leave.
+        if (least != ~0U) entry.copies_min = least - (object.published && least > 0 ? 1U : 0U);
+        entries.push_back(std::move(entry));
+    }
+    co_return entries;
+}
+
+}  // namespace flow29::node

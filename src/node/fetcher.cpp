@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/fetcher.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+#include "node/stream_sink.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration note_period = 500ms;
+
+std::chrono::milliseconds to_ms(Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
+}
+
+std::vector<core::Endpoint> endpoints_of(const Link& link) {
+    std::vector<core::Endpoint> endpoints;
+    for (const auto& at : link.at)
+        if (auto endpoint = core::Endpoint::parse(at)) endpoints.push_back(*endpoint);
+    return endpoints;
+}
+
+/// Tells `progress` how a download stands.
+std::function<void(const Download&)> reporter(ProgressFn progress) {
+    return [progress = std::move(progress)](const Download& download) {
+        if (!progress) return;
+        Progress now;
+        now.stage = Stage::data;
+        now.done = download.planner().verified();
+        now.total = download.planner().wanted();
+        now.holders = download.planner().usable_peers();
+        progress(now);
+    };
+}
+}  // namespace
+
+Result<ByteRange> Fetcher::clip(std::optional<ByteRange> range, ByteCount length) {
+    if (!range) return ByteRange{ByteCount(0), length};
+    if (range->first >= length)
+        return fail(Errc::usage, fmt::format("the range begins at byte {} and the object has {}",
+                                             range->first.value, length.value));
+    return ByteRange{range->first, std::min(range->last, length)};
+}
+
+asio::awaitable<Result<FoundObject>> Fetcher::find(const Link& link, Duration timeout,
+                                                   std::stop_token stop, ProgressFn progress) {
+    StageFn stage = [progress](Stage at, std::size_t holders) {
+        if (!progress) return;
+        Progress now;
+        now.stage = at;
+        now.holders = holders;
+        progress(now);
+    };
+    auto at = endpoints_of(link);
+    co_return co_await finder_.find_object(link.root, std::move(at), timeout, std::move(stop),
+                                           std::move(stage));
+}
+
+std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteRange want,
+                                                 const core::RangeSet& have, PieceSink& sink,
+                                                 Download::Options options) {
+    // The download calls find_more only while it lives, so a weak pointer set right after is enough.
+    auto handle = std::make_shared<std::weak_ptr<Download>>();
+    options.find_more = [this, handle](std::vector<ExtentIndex> starved) {
+        return find_more(*handle, std::move(starved));
+    };
+    auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
+                                               have, sink, std::move(options));
+    *handle = download;
+    for (const auto& peer : found.holders) download->add_holder(peer, false);
+    tasks_.start(add_holders(download, found.holders));
+    return download;
+}
+
+asio::awaitable<void> Fetcher::add_holders(std::shared_ptr<Download> download,
+                                           std::vector<net::PeerPtr> known) {
+    const auto root = download->descriptor().root();
+    const auto extents = download->descriptor().extents.size();
+    auto holders = co_await finder_.holders_of(root, extents, std::move(known));
+    for (const auto& peer : holders) download->add_holder(peer, false);
+}
+
+asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
+                                         std::vector<ExtentIndex> starved) {
+    auto download = weak.lock();
+    if (!download) co_return;
+    // A new look at the object's own key finds new descriptor holders, and these new tables.
+    const auto root = download->descriptor().root();
+    auto at_root = co_await finder_.locate(core::root_key(root));
+    auto near_root = std::move(at_root.by_record);
+    near_root.insert(near_root.end(), at_root.nearby.begin(), at_root.nearby.end());
+    co_await add_holders(download, near_root);
+    for (std::size_t i = 0; i < std::min<std::size_t>(starved.size(), 8); ++i) {
+        const auto extent = download->descriptor().extents[starved[i].value];
+        auto located = co_await finder_.locate(core::extent_key(extent));
+        for (const auto& peer : located.by_record) download->add_holder(peer, false);
+        for (const auto& peer : located.nearby) download->add_holder(peer, false);
+    }
+}
+
+asio::awaitable<void> Fetcher::note_progress(std::shared_ptr<PartialFile> file,
+                                             std::shared_ptr<bool> ended) {
+    while (!*ended) {
+        const bool go_on = co_await tasks_.sleep_for(note_period);
+        if (!go_on || *ended) co_return;
+        if (!file->note_due()) continue;
+        auto verified = file->verified();
+        file->on_noted();
+        auto job = [file, verified = std::move(verified)] { return file->note(verified); };
+        const auto noted = co_await net::offload(services_.runtime, std::move(job));
+        if (!noted) log::warn("fetch", "progress not noted: {}", noted.error().message());
+    }
+}
+
+asio::awaitable<void> Fetcher::share(std::shared_ptr<PartialFile> file, RootHash root,
+                                     core::Descriptor descriptor, std::string name) {
+    auto& store = services_.store;
+    auto job = [&store, file, root, &descriptor, name]() -> Result<void> {
+        if (auto kept = store.put_object(root, descriptor, name); !kept) return kept;
+        return store.put_references(file->references());
+    };
+    const auto kept = co_await net::offload(services_.runtime, std::move(job));
+    if (!kept) {
+        log::warn("fetch", "not shared: {}", kept.error().message());
+        co_return;
+    }
+    if (!settings_.storing) co_return;
+    const proto::ObjectSummary summary{descriptor.kind, descriptor.length, descriptor.tree(),
+                                       descriptor.level};
+    announcer_.add(root, summary, {});
+}
+
+asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, ProgressFn progress) {
+    const auto started = services_.runtime.now();
+    std::error_code ec;
+    if (!request.overwrite &&
+        std::filesystem::exists(std::filesystem::symlink_status(request.path, ec)))
+        co_return fail(Errc::exists_already,
+                       request.path.string() + " exists already; --overwrite replaces it");
+    auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);
+    if (!found) co_return fail(found.error());
+    const auto descriptor = std::make_shared<const core::Descriptor>(found->descriptor);
+    const auto want = clip(request.range, descriptor->length);
+    if (!want) co_return fail(want.error());
+
+    const auto file = std::make_shared<PartialFile>(
+        services_.store, *descriptor,
+        PartialFile::Options{request.path, request.link.root, *want, request.overwrite,
+                             request.share});
+    auto open = [file] { return file->open(); };
+    const auto opened = co_await net::offload(services_.runtime, std::move(open));
+    if (!opened) co_return fail(opened.error());
+
+    Download::Options options;
+    options.idle_timeout = request.idle_timeout;
+    options.stop = request.stop;
+    options.progress = reporter(progress);
+    const auto download =
+        make_download(*found, *want, file->verified(), *file, std::move(options));
+    const auto ended = std::make_shared<bool>(false);
+    tasks_.start(note_progress(file, ended));
+    const auto outcome = co_await download->run();
+    *ended = true;
+    auto verified = file->verified();
+    auto close = [file, verified, done = outcome.has_value()] {
+        return done ? file->finish() : file->note(verified);
+    };
+    const auto closed = co_await net::offload(services_.runtime, std::move(close));
+    if (!outcome) co_return fail(outcome.error());
+    if (!closed) co_return fail(closed.error());
+    if (request.share) {
+        auto copy = *descriptor;
+        co_await share(file, request.link.root, std::move(copy), request.path.filename().string());
+    }
+
+    FetchResult result;
+    result.root = request.link.root;
+    result.path = request.path;
+    result.bytes = want->count();
+    result.fetched = download->fetched();
+    result.holders = download->served_by();
+    result.elapsed = to_ms(services_.runtime.now() - started);
+    result.first_byte = to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
+    co_return result;
+}
+
+asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, HeadFn head,
+                                                     SinkFn sink, ProgressFn progress) {
+    const auto started = services_.runtime.now();
+    auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);
+    if (!found) co_return fail(found.error());
+    const auto want = clip(request.range, found->descriptor.length);
+    if (!want) co_return fail(want.error());
+    if (head) head(found->descriptor.kind, found->descriptor.length, *want);
+
+    std::stop_source stop;
+    const std::stop_callback forward(request.stop, [&stop] { stop.request_stop(); });
+    const auto ordered = std::make_shared<StreamSink>(services_.runtime, *want, std::move(sink));
+    Download::Options options;
+    options.planner.in_order = true;
+    options.idle_timeout = request.idle_timeout;
+    options.stop = stop.get_token();
+    options.progress = reporter(progress);
+    const auto download =
+        make_download(*found, *want, core::RangeSet(), *ordered, std::move(options));
+    ordered->on_consumed([weak = std::weak_ptr(download)](ByteCount offset) {
+        if (const auto running = weak.lock()) running->on_consumed(offset);
+    });
+    ordered->on_refused([&stop] { stop.request_stop(); });
+    const auto outcome = co_await download->run();
+    ordered->on_refused({});
+    if (ordered->refused()) co_return fail(Errc::interrupted, "the reader went away");
+    if (!outcome) co_return fail(outcome.error());
+    const bool drained = co_await ordered->drained(request.stop);
+    if (!drained) co_return fail(Errc::interrupted, "the reader went away");
+
+    FetchResult result;
+    result.root = request.link.root;
+    result.bytes = want->count();
+    result.fetched = download->fetched();
+    result.holders = download->served_by();
+    result.elapsed = to_ms(services_.runtime.now() - started);
+    result.first_byte = to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
+    co_return result;
+}
+
+}  // namespace flow29::node

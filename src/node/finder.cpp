@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/finder.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+#include "node/gather.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration request_timeout = 8s;
+constexpr Duration join_timeout = 15s;
+constexpr Duration retry_pause_min = 500ms;
+constexpr Duration retry_pause_max = 5s;
+constexpr std::size_t descriptor_sources_max = 16;
+constexpr std::size_t table_sources = 3;
+constexpr std::size_t table_nodes_max = 64;
+
+void add_unique(std::vector<net::PeerPtr>& peers, const net::PeerPtr& peer) {
+    const auto same = [&peer](const auto& other) { return other->id() == peer->id(); };
+    if (std::none_of(peers.begin(), peers.end(), same)) peers.push_back(peer);
+}
+}  // namespace
+
+asio::awaitable<std::vector<net::PeerPtr>> Finder::candidates_for(RootHash root,
+                                                                  std::vector<core::Endpoint> at,
+                                                                  StageFn stage) {
+    stage(Stage::looking_up, 0);
+    std::vector<net::PeerPtr> candidates;
+    if (!at.empty()) {
+        std::vector<dht::Contact> hinted;
+        for (const auto& endpoint : at) hinted.push_back({DhtKey{}, endpoint});
+        auto dialled = co_await neighbourhood_.dial_all(std::move(hinted));
+        for (const auto& peer : dialled) add_unique(candidates, peer);
+    }
+    const auto key = core::root_key(root);
+    auto lookup = co_await neighbourhood_.explore(key);
+    std::vector<dht::Contact> providers;
+    for (const auto& record : lookup.providers) {
+        if (record.summary && !record.summary->matches(root)) continue;
+        if (record.node() == services_.identity.id()) continue;
+        providers.push_back({core::dht_position(record.node()), record.address});
+    }
+    stage(Stage::connecting, providers.size());
+    auto dialled = co_await neighbourhood_.dial_all(std::move(providers));
+    for (const auto& peer : dialled) add_unique(candidates, peer);
+    // Placement: the confirmed nodes nearest to the key should hold it.
+    for (const auto& near : table_.nearest(key, limits::candidates_max))
+        if (auto peer = peers_.find(near.node())) add_unique(candidates, peer);
+    // Whoever is connected for another reason (a publisher that stores nothing) may have it too.
+    for (const auto& peer : peers_.open()) add_unique(candidates, peer);
+    co_return candidates;
+}
+
+asio::awaitable<std::optional<core::Descriptor>> Finder::ask_descriptor(net::PeerPtr peer,
+                                                                        RootHash root) {
+    proto::Message ask = proto::GetDescriptor{root};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    if (!reply) co_return std::nullopt;
+    auto descriptor = core::Descriptor::decode(reply->body.view(), root);
+    if (!descriptor) {
+        peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
+        co_return std::nullopt;
+    }
+    co_return std::move(*descriptor);
+}
+
+asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
+                                                         std::vector<core::Endpoint> at,
+                                                         Duration timeout, std::stop_token stop,
+                                                         StageFn stage) {
+    auto& store = services_.store;
+    auto look_in_store = [&store, root] { return store.descriptor(root); };
+    auto local = co_await net::offload(services_.runtime, std::move(look_in_store));
+
+    const auto deadline = services_.runtime.now() + timeout;
+    stage(Stage::joining, 0);
+    const auto join_deadline =
+        std::min(deadline, services_.runtime.now() + Duration(join_timeout));
+    if (at.empty() && !local) {
+        const bool joined = co_await neighbourhood_.wait_joined(join_deadline);
+        if (!joined) co_return fail(Errc::no_network, "no node of the swarm answered");
+    }
+
+    FoundObject found;
+    std::size_t asked = 0;
+    Duration pause = retry_pause_min;
+    for (;;) {
+        auto candidates = co_await candidates_for(root, at, stage);
+        asked = std::max(asked, candidates.size());
+        stage(Stage::tree, candidates.size());
+        // In small batches: usually the first one answers, and nobody is asked for nothing.
+        for (std::size_t i = 0; i < candidates.size(); i += 4) {
+            Gather<std::pair<net::PeerPtr, std::optional<core::Descriptor>>> gather(
+                services_.runtime, tasks_);
+            for (std::size_t j = i; j < std::min(i + 4, candidates.size()); ++j)
+                gather.start(ask_with_peer(candidates[j], root));
+            auto answers = co_await gather.all();
+            for (auto& [peer, descriptor] : answers) {
+                if (!descriptor) continue;
+                found.descriptor = std::move(*descriptor);
+                add_unique(found.holders, peer);
+            }
+            if (found.holders.size() >= 2 || i > descriptor_sources_max) break;
+        }
+        if (!found.holders.empty()) co_return found;
+        if (local) {
+            found.descriptor = std::move(*local);
+            co_return found;
+        }
+        if (stop.stop_requested() || tasks_.stopping())
+            co_return fail(Errc::interrupted, "stopped");
+        if (services_.runtime.now() + pause >= deadline) break;
+        co_await tasks_.sleep_for(pause);
+        pause = std::min<Duration>(pause * 2, retry_pause_max);
+    }
+    co_return fail(Errc::not_found,
+                   fmt::format("nobody reachable has it (looked up in the DHT, asked {} node{})",
+                               asked, asked == 1 ? "" : "s"));
+}
+
+asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>> Finder::ask_with_peer(
+    net::PeerPtr peer, RootHash root) {
+    auto descriptor = co_await ask_descriptor(peer, root);
+    co_return std::pair(std::move(peer), std::move(descriptor));
+}
+
+asio::awaitable<Finder::Table> Finder::holder_table(RootHash root, std::size_t extents,
+                                                    std::vector<net::PeerPtr> sources) {
+    Table table;
+    std::size_t merged = 0;
+    for (const auto& peer : sources) {
+        if (merged >= table_sources) break;
+        bool complete = true;
+        for (std::size_t first = 0; first == 0 || first < extents;
+             first += limits::items_per_message_max) {
+            const auto count = std::min<std::size_t>(limits::items_per_message_max,
+                                                     extents - std::min(first, extents));
+            proto::Message ask = proto::GetHolders{root, static_cast<std::uint32_t>(first),
+                                                   static_cast<std::uint32_t>(count)};
+            auto reply = co_await peer->request(std::move(ask), request_timeout);
+            auto* answer = reply ? std::get_if<proto::HolderTable>(&reply->message) : nullptr;
+            if (answer == nullptr) {
+                complete = false;
+                break;
+            }
+            for (const auto& entry : answer->entries)
+                for (const auto position : entry.nodes)
+                    if (position < answer->nodes.size())
+                        table.holders[entry.item].insert(answer->nodes[position].node());
+            for (auto& record : answer->nodes) {
+                const auto node = record.node();
+                auto& known = table.nodes[node];
+                if (known.sequence < record.sequence) known = std::move(record);
+            }
+        }
+        if (complete) ++merged;
+    }
+    co_return table;
+}
+
+asio::awaitable<std::vector<net::PeerPtr>> Finder::holders_of(
+    RootHash root, std::size_t extents, std::vector<net::PeerPtr> descriptor_holders) {
+    auto table = co_await holder_table(root, extents, descriptor_holders);
+    std::vector<proto::NodeRecord> records;
+    for (auto& [node, record] : table.nodes)
+        if (records.size() < table_nodes_max) records.push_back(std::move(record));
+    auto holders = co_await neighbourhood_.reach_all(std::move(records));
+    for (const auto& peer : descriptor_holders) add_unique(holders, peer);
+    co_return holders;
+}
+
+asio::awaitable<Finder::Located> Finder::locate(DhtKey key) {
+    Located located;
+    auto lookup = co_await neighbourhood_.explore(key);
+    std::vector<dht::Contact> providers;
+    for (const auto& record : lookup.providers)
+        providers.push_back({core::dht_position(record.node()), record.address});
+    located.by_record = co_await neighbourhood_.dial_all(std::move(providers));
+    for (const auto& near : table_.nearest(key, limits::candidates_max)) {
+        const auto peer = peers_.find(near.node());
+        if (!peer) continue;
+        const auto same = [&peer](const auto& other) { return other->id() == peer->id(); };
+        if (std::none_of(located.by_record.begin(), located.by_record.end(), same))
+            located.nearby.push_back(peer);
+    }
+    co_return located;
+}
+
+asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> Finder::ask_one(
+    net::PeerPtr peer, std::vector<proto::ItemId> items) {
+    std::vector<bool> held;
+    for (std::size_t first = 0; first < items.size(); first += limits::items_per_message_max) {
+        const auto last = std::min(items.size(), first + limits::items_per_message_max);
+        proto::Have have;
+        have.items.assign(items.begin() + static_cast<std::ptrdiff_t>(first),
+                          items.begin() + static_cast<std::ptrdiff_t>(last));
+        proto::Message ask = std::move(have);
+        auto reply = co_await peer->request(std::move(ask), request_timeout);
+        const auto* answer = reply ? std::get_if<proto::HaveReply>(&reply->message) : nullptr;
+        if (answer == nullptr || answer->held.size() != last - first)
+            co_return std::pair(peer->id(), std::optional<std::vector<bool>>());
+        held.insert(held.end(), answer->held.begin(), answer->held.end());
+    }
+    co_return std::pair(peer->id(), std::optional<std::vector<bool>>(std::move(held)));
+}
+
+asio::awaitable<Finder::Holdings> Finder::ask_holdings(std::vector<net::PeerPtr> peers,
+                                                       std::vector<proto::ItemId> items) {
+    Gather<std::pair<NodeId, std::optional<std::vector<bool>>>> gather(services_.runtime, tasks_);
+    for (const auto& peer : peers) gather.start(ask_one(peer, items));
+    Holdings holdings;
+    auto answers = co_await gather.all();
+    for (auto& [node, held] : answers)
+        if (held) holdings.emplace(node, std::move(*held));
+    co_return holdings;
+}
+
+}  // namespace flow29::node

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include <flow29/node.hpp>
+#include "core/descriptor.hpp"
+#include "node/neighbourhood.hpp"
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+
+namespace flow29::node {
+
+/// Told what a search is doing, for progress lines.
+using StageFn = std::function<void(Stage stage, std::size_t holders)>;
+
+/// An object's descriptor and connected nodes that have it, or parts of the object.
+struct FoundObject {
+    core::Descriptor descriptor;
+    std::vector<net::PeerPtr> holders;
+};
+
+/// Finds who holds what, all three ways at once: provider records at the key, the confirmed nodes
+/// nearest to it, and the holder tables that descriptor holders serve.
+class Finder {
+  public:
+    Finder(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& neighbourhood,
+           const proto::NodeTable& table)
+        : services_(services),
+          tasks_(tasks),
+          peers_(peers),
+          neighbourhood_(neighbourhood),
+          table_(table) {}
+
+    /// The object's descriptor, from the store or from the swarm, and whoever serves it. Keeps trying
+    /// until `deadline`. Errors: not_found (naming what was tried), no_network, interrupted.
+    [[nodiscard]] asio::awaitable<Result<FoundObject>> find_object(
+        RootHash root, std::vector<core::Endpoint> at, Duration timeout, std::stop_token stop,
+        StageFn stage);
+
+    /// Nodes connected now that may hold some of the object: those its holder tables name.
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> holders_of(
+        RootHash root, std::size_t extents, std::vector<net::PeerPtr> descriptor_holders);
+
+    /// Connected nodes that may hold this item: providers by record, and the nearest.
+    struct Located {
+        std::vector<net::PeerPtr> by_record;
+        std::vector<net::PeerPtr> nearby;
+    };
+    [[nodiscard]] asio::awaitable<Located> locate(DhtKey key);
+
+    /// Which of these items each of the peers holds, by asking it: one entry per peer that answered.
+    using Holdings = std::map<NodeId, std::vector<bool>>;
+    [[nodiscard]] asio::awaitable<Holdings> ask_holdings(std::vector<net::PeerPtr> peers,
+                                                         std::vector<proto::ItemId> items);
+
+    /// The merged holder tables of the object: item → nodes, hints not yet confirmed.
+    struct Table {
+        std::map<NodeId, proto::NodeRecord> nodes;
+        std::map<proto::ItemId, std::set<NodeId>> holders;
+    };
+    [[nodiscard]] asio::awaitable<Table> holder_table(RootHash root, std::size_t extents,
+                                                      std::vector<net::PeerPtr> sources);
+
+  private:
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> candidates_for(
+        RootHash root, std::vector<core::Endpoint> at, StageFn stage);
+    [[nodiscard]] asio::awaitable<std::optional<core::Descriptor>> ask_descriptor(
+        net::PeerPtr peer, RootHash root);
+    [[nodiscard]] asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>>
+    ask_with_peer(net::PeerPtr peer, RootHash root);
+    [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> ask_one(
+        net::PeerPtr peer, std::vector<proto::ItemId> items);
+
+    Services services_;
+    Tasks& tasks_;                   // owned by the engine
+    PeerBook& peers_;                // owned by the engine
+    Neighbourhood& neighbourhood_;   // owned by the engine
+    const proto::NodeTable& table_;  // owned by the engine
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+
+#include <flow29/node.hpp>
+#include "core/descriptor.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+
+namespace flow29::node {
+
+/// Reads a source once, hashes it on the workers and keeps its extents: as copies in the store, or as
+/// references to the file where it lies.
+class Ingest {
+  public:
+    struct Options {
+        int fd = -1;                      ///< owned by the caller, who outlives this
+        std::filesystem::path reference;  ///< not empty: keep references to this file
+        std::optional<unsigned> level;
+        std::stop_token stop;
+        std::function<void(ByteCount done, ByteCount total)> progress;
+    };
+
+    Ingest(Services services, Tasks& tasks, Options options);
+
+    /// The descriptor once everything is hashed and durable.
+    /// Errors: file_error, refused (the source changed meanwhile), no_space, usage (too many extents),
+    /// interrupted.
+    [[nodiscard]] asio::awaitable<Result<core::Descriptor>> run();
+
+  private:
+    struct Source {
+        ByteCount length;
+        std::int64_t modified_ns = 0;
+        std::uint64_t inode = 0;
+        bool operator==(const Source&) const = default;
+    };
+    struct Batch {
+        ExtentIndex first;
+        std::uint64_t count = 0;
+    };
+
+    [[nodiscard]] Result<Source> inspect() const;
+    [[nodiscard]] Result<std::vector<ExtentHash>> take_in(const core::Layout& layout,
+                                                          Batch batch) const;
+    [[nodiscard]] asio::awaitable<Result<std::vector<ExtentHash>>> run_batch(core::Layout layout,
+                                                                             Batch batch);
+
+    [[nodiscard]] asio::awaitable<std::pair<std::uint64_t, Result<std::vector<ExtentHash>>>>
+    run_numbered(core::Layout layout, Batch batch);
+
+    Services services_;
+    Tasks& tasks_;  // owned by the engine
+    Options options_;
+    ByteCount done_;
+};
+
+/// Reads exactly [offset, offset + out.size()) of `fd`. Errc::file_error, or Errc::refused when the
+/// file ends before that.
+[[nodiscard]] Result<void> read_exactly(int fd, std::uint64_t offset, std::span<std::uint8_t> out);
+
+}  // namespace flow29::node

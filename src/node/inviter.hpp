@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "node/neighbourhood.hpp"
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/copy_planner.hpp"
+
+namespace flow29::node {
+
+/// Sends what a copy planner decided: its invitations, grouped into one message per node and object,
+/// each naming everybody who could be pulled from. Publishing and repair both go through here.
+class Inviter {
+  public:
+    /// The lease under which an object is to be held; nothing when there is none any more.
+    using LeaseOf = std::function<std::optional<proto::Lease>(const RootHash& root)>;
+    /// Called after answers have changed the planner.
+    using Answered = std::function<void()>;
+
+    Inviter(Services services, Tasks& tasks, PeerBook& peers, proto::NodeTable& table)
+        : services_(services), tasks_(tasks), peers_(peers), table_(table) {}
+
+    /// Takes all invitations that the planner has now and sends them. `own_record` goes along as a
+    /// source. The planner and callbacks must live as long as the tasks run, or `guard` be reset.
+    void send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own_record,
+                  const LeaseOf& lease_of, std::weak_ptr<void> guard, Answered answered);
+
+  private:
+    [[nodiscard]] asio::awaitable<void> send(net::PeerPtr peer, proto::Invite invite,
+                                             proto::CopyPlanner* planner,
+                                             std::weak_ptr<void> guard, Answered answered);
+
+    Services services_;
+    Tasks& tasks_;             // owned by the engine
+    PeerBook& peers_;          // owned by the engine
+    proto::NodeTable& table_;  // owned by the engine
+};
+
+}  // namespace flow29::node

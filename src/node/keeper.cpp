@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/keeper.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+#include "node/extent_assembler.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr std::uint64_t group_bytes = 16ULL << 20;    // pulled, then synced together
+constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
+constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
+constexpr std::size_t coming_items_max = 131'072;
+constexpr Duration idle_timeout = 30s;
+constexpr Duration descriptor_timeout = 10s;
+constexpr auto lease_ahead_max = std::chrono::hours(24 * 366 * 10);
+
+/// Which chunks of the object a group of extents does not need.
+core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex>& extents) {
+    core::RangeSet rest;
+    rest.insert(0, layout.length().value);
+    for (const auto extent : extents) {
+        const auto bytes = layout.extent_bytes(extent);
+        rest.erase(bytes.first.value, bytes.last.value);
+    }
+    return rest;
+}
+}  // namespace
+
+bool Keeper::acceptable(const proto::Lease& lease) const {
+    const auto now = services_.runtime.wall_now();
+    return !lease.withdrawn && lease.expires > now && lease.expires < now + lease_ahead_max &&
+           lease.copies >= 1 && lease.copies <= limits::copies_max;
+}
+
+asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::Invite invite) {
+    using Answer = proto::InviteAnswer;
+    proto::InviteReply reply;
+    reply.answers.assign(invite.items.size(), Answer::refused);
+    if (!settings_.storing || !acceptable(invite.lease) || tasks_.stopping()) co_return reply;
+
+    struct Known {
+        bool withdrawn = false;
+        std::vector<bool> held;
+    };
+    auto& store = services_.store;
+    auto look = [&store, &invite] {
+        Known known;
+        for (const auto& lease : store.leases(invite.lease.root))
+            if (lease.publisher == invite.lease.publisher && lease.withdrawn &&
+                lease.sequence >= invite.lease.sequence)
+                known.withdrawn = true;
+        for (const auto& [item, length] : invite.items)
+            known.held.push_back(item.kind == proto::ItemId::Kind::extent
+                                     ? store.has_extent(item.extent())
+                                     : store.descriptor(item.root()).has_value());
+        return known;
+    };
+    const auto known = co_await net::offload(services_.runtime, std::move(look));
+    if (known.withdrawn) co_return reply;
+
+    auto job = std::make_shared<Job>();
+    job->root = invite.lease.root;
+    job->lease = invite.lease;
+    job->sources = std::move(invite.sources);
+    job->inviter = from;
+    std::uint64_t bytes = 0;
+    std::vector<proto::ItemId> held;
+    for (std::size_t i = 0; i < invite.items.size(); ++i) {
+        const auto& [item, length] = invite.items[i];
+        auto& answer = reply.answers[i];
+        if (known.held[i]) {
+            answer = Answer::held;
+            held.push_back(item);
+        } else if (coming_.contains(item)) {
+            answer = Answer::coming;
+        } else if (length.value > limits::extent_bytes_max) {
+            answer = Answer::refused;
+        } else if (coming_.size() >= coming_items_max ||
+                   bytes_coming_ + bytes + length.value > coming_bytes_max) {
+            answer = Answer::busy;
+        } else {
+            answer = Answer::accepted;
+            bytes += length.value;
+            job->items.push_back(item);
+            coming_.insert(item);
+        }
+    }
+    auto reserve = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
+    auto room = co_await net::offload(services_.runtime, std::move(reserve));
+    if (!room) {
+        log::info("keeper", "no room for {} bytes: {}", bytes, room.error().message());
+        for (auto& answer : reply.answers)
+            if (answer == Answer::accepted) answer = Answer::full;
+        for (const auto& item : job->items) coming_.erase(item);
+        job->items.clear();
+    } else {
+        job->room = std::move(*room);
+        job->bytes = bytes;
+        bytes_coming_ += bytes;
+    }
+    if (!held.empty() && !job->items.empty()) {
+        on_kept_({job->root, held});
+    } else if (!held.empty()) {
+        // The lease of a further publisher keeps what is here already.
+        auto lease = invite.lease;
+        auto keep = [&store, lease] { return store.put_lease(lease); };
+        const auto kept = co_await net::offload(services_.runtime, std::move(keep));
+        if (!kept) log::warn("keeper", "lease not kept: {}", kept.error().message());
+        on_kept_({job->root, held});
+    }
+    if (!job->items.empty()) tasks_.start(pull(job));
+    co_return reply;
+}
+
+void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
+    for (const auto& download : downloads_)
+        if (download->descriptor().root() == stored.root) download->on_stored(node, stored.items);
+}
+
+void Keeper::report(const Job& job, std::vector<proto::ItemId> stored,
+                    std::vector<proto::ItemId> failed) {
+    proto::Stored message{job.root, std::move(stored), std::move(failed)};
+    job.inviter->notify(message);
+    for (const auto& source : job.sources) {
+        const auto node = source.node();
+        if (node == job.inviter->id()) continue;
+        if (const auto peer = peers_.find(node)) peer->notify(message);
+    }
+}
+
+asio::awaitable<Result<core::Descriptor>> Keeper::get_descriptor(std::shared_ptr<Job> job) {
+    auto& store = services_.store;
+    const auto root = job->root;
+    auto look = [&store, root] { return store.descriptor(root); };
+    auto local = co_await net::offload(services_.runtime, std::move(look));
+    if (local) co_return local;
+    auto sources = co_await neighbourhood_.reach_all(job->sources);
+    sources.insert(sources.begin(), job->inviter);
+    for (const auto& peer : sources) {
+        proto::Message ask = proto::GetDescriptor{root};
+        auto reply = co_await peer->request(std::move(ask), descriptor_timeout);
+        if (!reply) continue;
+        auto descriptor = core::Descriptor::decode(reply->body.view(), root);
+        if (descriptor) co_return descriptor;
+        peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
+    }
+    co_return fail(Errc::not_found, "no source has the descriptor");
+}
+
+asio::awaitable<void> Keeper::add_sources(std::shared_ptr<Job> job,
+                                          std::shared_ptr<Download> download) {
+    auto sources = co_await neighbourhood_.reach_all(job->sources);
+    for (const auto& peer : sources) download->add_holder(peer, false);
+}
+
+asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
+                                                 std::shared_ptr<const core::Descriptor> descriptor,
+                                                 std::vector<ExtentIndex> extents) {
+    const auto layout = descriptor->layout();
+    ExtentAssembler assembler(*descriptor);
+    Download::Options options;
+    options.idle_timeout = idle_timeout;
+    options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
+    const ByteRange everything{ByteCount(0), layout.length()};
+    const auto download = std::make_shared<Download>(services_, tasks_, peers_, *descriptor,
+                                                     everything, all_but(layout, extents),
+                                                     assembler, std::move(options));
+    downloads_.insert(download);
+    download->add_holder(job->inviter, false);
+    tasks_.start(add_sources(job, download));
+    auto outcome = co_await download->run();
+    downloads_.erase(download);
+    pulled_ += download->fetched();
+    if (!outcome) log::info("keeper", "a pull ended: {}", outcome.error().message());
+
+    // Extents that did come are kept even when others of the group did not.
+    auto whole = assembler.take_whole();
+    if (whole.empty()) co_return outcome;
+    auto& store = services_.store;
+    auto put = [&store, extents_in = std::move(whole)]() mutable {
+        return store.put_extents(std::move(extents_in));
+    };
+    auto stored = co_await net::offload(services_.runtime, std::move(put));
+    if (!stored) co_return stored;
+    co_return outcome;
+}
+
+asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
+    auto& store = services_.store;
+    auto got = co_await get_descriptor(job);
+    std::vector<proto::ItemId> stored;
+    std::vector<ExtentIndex> wanted;
+    if (got) {
+        const auto root = job->root;
+        auto lease = job->lease;
+        auto put = [&store, root, lease, &descriptor = *got]() -> Result<void> {
+            if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
+            if (auto kept = store.put_lease(lease); !kept) return fail(kept.error());
+            return {};
+        };
+        const auto kept = co_await net::offload(services_.runtime, std::move(put));
+        if (!kept) {
+            got = fail(kept.error());
+        } else {
+            const std::set<proto::ItemId> items(job->items.begin(), job->items.end());
+            std::set<ExtentHash> seen;
+            for (std::uint64_t i = 0; i < got->extents.size(); ++i)
+                if (items.contains(proto::ItemId::of(got->extents[i])) &&
+                    seen.insert(got->extents[i]).second)
+                    wanted.push_back(ExtentIndex(i));
+            const auto own = proto::ItemId::of(root);
+            if (items.contains(own)) stored.push_back(own);
+        }
+    }
+    if (!got) log::info("keeper", "invitation not followed: {}", got.error().message());
+    if (!stored.empty()) {
+        on_kept_({job->root, stored});
+        report(*job, stored, {});
+        for (const auto& item : stored) coming_.erase(item);
+    }
+
+    if (got && !wanted.empty()) {
+        const auto descriptor = std::make_shared<const core::Descriptor>(std::move(*got));
+        const auto layout = descriptor->layout();
+        // Everybody invited begins somewhere else, so that they can trade.
+        std::rotate(wanted.begin(),
+                    wanted.begin() + static_cast<std::ptrdiff_t>(services_.runtime.random()() %
+                                                                 wanted.size()),
+                    wanted.end());
+        for (std::size_t first = 0; first < wanted.size();) {
+            std::vector<ExtentIndex> group;
+            std::uint64_t bytes = 0;
+            while (first < wanted.size()) {
+                const auto length = layout.extent_length(wanted[first]).value;
+                if (!group.empty() && bytes + length > group_bytes) break;
+                bytes += length;
+                group.push_back(wanted[first++]);
+            }
+            while (memory_used_ > 0 && memory_used_ + bytes > memory_bytes_max)
+                co_await memory_free_.wait();
+            memory_used_ += bytes;
+            const auto outcome = co_await pull_group(job, descriptor, group);
+            memory_used_ -= bytes;
+            memory_free_.notify_all();
+            (void)outcome;  // what is in the store now is what counts
+            std::vector<proto::ItemId> have, lack;
+            auto look = [&store, descriptor, group] {
+                std::vector<bool> held;
+                for (const auto extent : group)
+                    held.push_back(store.has_extent(descriptor->extents[extent.value]));
+                return held;
+            };
+            const auto held = co_await net::offload(services_.runtime, std::move(look));
+            for (std::size_t i = 0; i < group.size(); ++i) {
+                const auto item = proto::ItemId::of(descriptor->extents[group[i].value]);
+                (held[i] ? have : lack).push_back(item);
+                coming_.erase(item);
+            }
+            if (!have.empty()) on_kept_({job->root, have});
+            report(*job, std::move(have), std::move(lack));
+        }
+    }
+    // Whatever is still marked was no part of the object, or never came.
+    std::vector<proto::ItemId> failed;
+    for (const auto& item : job->items)
+        if (coming_.erase(item) > 0) failed.push_back(item);
+    if (!failed.empty()) report(*job, {}, std::move(failed));
+    bytes_coming_ -= job->bytes;
+    job->room.reset();
+}
+
+}  // namespace flow29::node

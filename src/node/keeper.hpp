@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "node/download.hpp"
+#include "node/neighbourhood.hpp"
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+
+namespace flow29::node {
+
+/// Items that became durable here.
+struct Kept {
+    RootHash root;
+    std::vector<proto::ItemId> items;
+};
+
+/// Accepts invitations: checks room and lease, pulls from all sources, verifies, syncs, and tells
+/// everyone concerned. The one way in which bytes of others come to this node.
+class Keeper {
+  public:
+    using KeptFn = std::function<void(const Kept& kept)>;
+
+    Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
+           Neighbourhood& neighbourhood, KeptFn on_kept)
+        : services_(services),
+          settings_(settings),
+          tasks_(tasks),
+          peers_(peers),
+          neighbourhood_(neighbourhood),
+          on_kept_(std::move(on_kept)),
+          memory_free_(services.runtime) {}
+
+    [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
+                                                                proto::Invite invite);
+    /// Another node has what a pull here may want.
+    void on_stored(const NodeId& node, const proto::Stored& stored);
+
+    [[nodiscard]] std::size_t coming() const { return coming_.size(); }
+    [[nodiscard]] ByteCount pulled() const { return pulled_; }
+
+  private:
+    struct Job {
+        RootHash root;
+        proto::Lease lease;
+        std::vector<proto::ItemId> items;
+        std::vector<proto::NodeRecord> sources;
+        net::PeerPtr inviter;
+        std::unique_ptr<store::Reservation> room;
+        std::uint64_t bytes = 0;
+    };
+
+    [[nodiscard]] bool acceptable(const proto::Lease& lease) const;
+    [[nodiscard]] asio::awaitable<void> pull(std::shared_ptr<Job> job);
+    [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor(
+        std::shared_ptr<Job> job);
+    [[nodiscard]] asio::awaitable<Result<void>> pull_group(
+        std::shared_ptr<Job> job, std::shared_ptr<const core::Descriptor> descriptor,
+        std::vector<ExtentIndex> extents);
+    [[nodiscard]] asio::awaitable<void> add_sources(std::shared_ptr<Job> job,
+                                                    std::shared_ptr<Download> download);
+    void report(const Job& job, std::vector<proto::ItemId> stored,
+                std::vector<proto::ItemId> failed);
+
+    Services services_;
+    const Settings& settings_;      // owned by the engine
+    Tasks& tasks_;                  // owned by the engine
+    PeerBook& peers_;               // owned by the engine
+    Neighbourhood& neighbourhood_;  // owned by the engine
+    KeptFn on_kept_;
+    net::Signal memory_free_;
+    std::unordered_set<proto::ItemId> coming_;
+    std::set<std::shared_ptr<Download>> downloads_;
+    std::uint64_t memory_used_ = 0;
+    std::uint64_t bytes_coming_ = 0;
+    ByteCount pulled_;
+};
+
+}  // namespace flow29::node

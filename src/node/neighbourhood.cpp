@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/neighbourhood.hpp"
+
+#include "core/log.hpp"
+#include "node/gather.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration request_timeout = 5s;
+constexpr Duration saturation_lasts = 30s;
+constexpr std::size_t widen_asks = 3;
+constexpr std::size_t dials_at_once = 32;
+}  // namespace
+
+asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
+    std::vector<dht::Contact> contacts) {
+    Gather<Result<net::PeerPtr>> gather(services_.runtime, tasks_);
+    std::size_t started = 0;
+    for (const auto& contact : contacts) {
+        if (++started > dials_at_once) break;
+        std::optional<DhtKey> position;
+        if (!contact.position.is_zero()) position = contact.position;
+        gather.start(peers_.dial(contact.endpoint, std::nullopt, position));
+    }
+    auto outcomes = co_await gather.all();
+    std::vector<net::PeerPtr> peers;
+    for (auto& outcome : outcomes)
+        if (outcome) peers.push_back(std::move(*outcome));
+    if (!peers.empty()) joined_ = true;
+    co_return peers;
+}
+
+asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(
+    std::vector<proto::NodeRecord> records) {
+    Gather<Result<net::PeerPtr>> gather(services_.runtime, tasks_);
+    const auto self = services_.identity.id();
+    std::size_t started = 0;
+    for (auto& record : records) {
+        if (record.node() == self) continue;
+        if (++started > dials_at_once) break;
+        gather.start(peers_.reach(std::move(record)));
+    }
+    auto outcomes = co_await gather.all();
+    std::vector<net::PeerPtr> peers;
+    for (auto& outcome : outcomes)
+        if (outcome) peers.push_back(std::move(*outcome));
+    if (!peers.empty()) joined_ = true;
+    co_return peers;
+}
+
+asio::awaitable<std::size_t> Neighbourhood::widen(DhtKey key) {
+    std::vector<proto::NodeRecord> strangers;
+    for (const auto& near : table_.nearest(key, widen_asks)) {
+        const auto peer = peers_.find(near.node());
+        if (!peer) continue;
+        proto::Message ask = proto::GetClosest{key};
+        auto reply = co_await peer->request(std::move(ask), request_timeout);
+        if (!reply) continue;
+        auto* closest = std::get_if<proto::ClosestReply>(&reply->message);
+        if (closest == nullptr) continue;
+        for (auto& record : closest->nodes) {
+            const auto node = record.node();
+            if (record.storing && !table_.is_alive(node) && node != services_.identity.id())
+                strangers.push_back(std::move(record));
+        }
+    }
+    const auto known_before = table_.alive();
+    co_await reach_all(std::move(strangers));
+    co_return table_.alive() - std::min(known_before, table_.alive());
+}
+
+asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key) {
+    while (in_flight_ >= lanes) co_await lane_free_.wait();
+    ++in_flight_;
+    const auto known_before = table_.alive();
+    std::function<void(std::function<void(dht::Lookup)>)> start =
+        [this, key](std::function<void(dht::Lookup)> done) {
+            services_.index.find(key, std::move(done));
+        };
+    auto lookup = co_await net::await_callback<dht::Lookup>(std::move(start));
+
+    std::vector<dht::Contact> strangers;
+    for (const auto& contact : lookup.nearest) {
+        bool known = false;
+        for (const auto& peer : peers_.open())
+            known = known || core::dht_position(peer->id()) == contact.position;
+        if (!known) strangers.push_back(contact);
+    }
+    co_await dial_all(std::move(strangers));
+    co_await widen(key);
+    --in_flight_;
+    lane_free_.notify_all();
+
+    if (table_.alive() > known_before) {
+        without_news_ = 0;
+    } else if (++without_news_ >= saturated_after) {
+        saturated_until_ = services_.runtime.now() + saturation_lasts;
+    }
+    co_return lookup;
+}
+
+asio::awaitable<void> Neighbourhood::ensure_near(DhtKey key) {
+    if (services_.runtime.now() < saturated_until_) co_return;
+    co_await explore(key);
+}
+
+asio::awaitable<void> Neighbourhood::dial_bootstrap() {
+    auto contacts = std::vector<dht::Contact>();
+    for (const auto& endpoint : bootstrap_) contacts.push_back({DhtKey{}, endpoint});
+    co_await dial_all(std::move(contacts));
+}
+
+asio::awaitable<bool> Neighbourhood::wait_joined(TimePoint deadline) {
+    while (!joined_ && !tasks_.stopping() && services_.runtime.now() < deadline) {
+        const bool slept = co_await tasks_.sleep_for(20ms);
+        if (!slept) break;
+        if (!peers_.open().empty()) joined_ = true;
+    }
+    co_return joined_;
+}
+
+asio::awaitable<void> Neighbourhood::keep_known(DhtKey self) {
+    // Short steps until the swarm is met, then doubling up to the full period.
+    Duration pause = 250ms;
+    while (!tasks_.stopping()) {
+        if (peers_.open().empty()) co_await dial_bootstrap();
+        if (!peers_.open().empty()) joined_ = true;
+        co_await explore(self);
+        pause = joined_ ? std::min<Duration>(pause * 2, period_) : std::min<Duration>(pause * 2, 2s);
+        const bool slept = co_await tasks_.sleep_for(pause);
+        if (!slept) co_return;
+    }
+}
+
+}  // namespace flow29::node

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/node_table.hpp"
+
+namespace flow29::node {
+
+/// Turns "near this key" into confirmed nodes: what the DHT lists is dialled, and those who answer
+/// are asked for theirs. Only after that is anybody a candidate for placement.
+class Neighbourhood {
+  public:
+    Neighbourhood(Services services, Tasks& tasks, PeerBook& peers, const proto::NodeTable& table,
+                  std::vector<core::Endpoint> bootstrap, Duration period)
+        : services_(services), tasks_(tasks), peers_(peers), table_(table),
+          bootstrap_(std::move(bootstrap)), period_(period), lane_free_(services.runtime) {}
+
+    /// Looks the key up and confirms the nodes nearest to it. Returns the look-up, providers
+    /// included. Many at once are served `lanes` at a time.
+    [[nodiscard]] asio::awaitable<dht::Lookup> explore(DhtKey key);
+
+    /// As explore, but free while the last explorations found nobody new: in a swarm whose every
+    /// node is known, looking up each of a thousand keys would only cost packets.
+    [[nodiscard]] asio::awaitable<void> ensure_near(DhtKey key);
+
+    /// Joins the swarm and keeps knowing the own neighbours, until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> keep_known(DhtKey self);
+
+    /// True once any node of the swarm was met.
+    [[nodiscard]] bool joined() const { return joined_; }
+    /// Waits until joined or the deadline.
+    [[nodiscard]] asio::awaitable<bool> wait_joined(TimePoint deadline);
+
+    /// Dials all of them at once and waits for the outcomes.
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> dial_all(
+        std::vector<dht::Contact> contacts);
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> reach_all(
+        std::vector<proto::NodeRecord> records);
+
+  private:
+    [[nodiscard]] asio::awaitable<std::size_t> widen(DhtKey key);
+    [[nodiscard]] asio::awaitable<void> dial_bootstrap();
+
+    static constexpr unsigned saturated_after = 8;  ///< explorations in a row without a new node
+    static constexpr unsigned lanes = 16;
+
+    Services services_;
+    Tasks& tasks_;                   // owned by the engine
+    PeerBook& peers_;                // owned by the engine
+    const proto::NodeTable& table_;  // owned by the engine
+    std::vector<core::Endpoint> bootstrap_;
+    Duration period_;
+    net::Signal lane_free_;
+    unsigned in_flight_ = 0;
+    unsigned without_news_ = 0;
+    TimePoint saturated_until_{};
+    bool joined_ = false;
+};
+
+}  // namespace flow29::node

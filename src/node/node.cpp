@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <flow29/node.hpp>
+
+#include <asio/post.hpp>
+#include <thread>
+
+#include "core/identity.hpp"
+#include "core/log.hpp"
+#include "dht/opendht_index.hpp"
+#include "net/asio_runtime.hpp"
+#include "net/resolve.hpp"
+#include "net/tls_transport.hpp"
+#include "node/engine.hpp"
+#include "store/store.hpp"
+
+namespace flow29 {
+
+namespace log = core::log;
+
+namespace {
+constexpr unsigned port_attempts = 20;
+constexpr std::size_t saved_neighbours_max = 64;
+
+/// The literal listen addresses; 0.0.0.0 when none was given.
+Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
+    std::vector<core::Endpoint> endpoints;
+    for (const auto& host : config.listen) {
+        const bool v6 = host.find(':') != std::string::npos && host.front() != '[';
+        auto endpoint = core::Endpoint::parse((v6 ? "[" + host + "]" : host) + ":0");
+        if (!endpoint)
+            return fail(Errc::usage, "listen address " + host + ": " + endpoint.error().message());
+        endpoints.push_back(*endpoint);
+    }
+    if (endpoints.empty()) endpoints.push_back(*core::Endpoint::parse("0.0.0.0:0"));
+    for (auto& endpoint : endpoints) endpoint.port = config.port;
+    return endpoints;
+}
+}  // namespace
+
+struct Node::State {
+    Config config;
+    std::optional<core::Identity> identity;
+    std::unique_ptr<store::Store> store;
+    std::unique_ptr<net::AsioRuntime> runtime;
+    std::unique_ptr<dht::OpenDhtIndex> index;
+    std::unique_ptr<net::TlsTransport> transport;
+    std::unique_ptr<node::Engine> engine;
+    std::thread thread;
+    std::uint16_t port = 0;
+
+    [[nodiscard]] Result<void> open();
+    [[nodiscard]] Result<void> listen(std::vector<core::Endpoint> endpoints);
+    [[nodiscard]] std::vector<core::Endpoint> starting_points() const;
+    [[nodiscard]] asio::awaitable<void> shut_down();
+
+    template <class T>
+    [[nodiscard]] static asio::awaitable<void> deliver(asio::awaitable<Result<T>> work,
+                                                       DoneFn<T> done) {
+        auto result = co_await std::move(work);
+        done(std::move(result));
+    }
+    template <class T>
+    [[nodiscard]] static asio::awaitable<void> deliver_value(asio::awaitable<T> work,
+                                                             DoneFn<T> done) {
+        auto value = co_await std::move(work);
+        done(Result<T>(std::move(value)));
+    }
+    /// Runs `begin` on the node's thread unless the node is stopping, in which case `done` is told.
+    template <class T>
+    void post(DoneFn<T> done, std::function<asio::awaitable<void>(DoneFn<T>)> begin) {
+        asio::post(runtime->context(), [this, done = std::move(done), begin = std::move(begin)] {
+            if (engine->tasks().stopping()) {
+                done(fail(Errc::interrupted, "the node is stopping"));
+                return;
+            }
+            engine->tasks().start(begin(done));
+        });
+    }
+};
+
+Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
+    // One number for UDP and TCP: with port 0 the transport picks, and the index must get the same.
+    std::string problem;
+    for (unsigned attempt = 0; attempt < port_attempts; ++attempt) {
+        net::TlsTransport::Options options;
+        options.listen = endpoints;
+        const bool specific = endpoints.front().host() != "0.0.0.0" && endpoints.front().host() != "::";
+        if (specific) options.bind_source = endpoints.front();
+        auto opened = net::TlsTransport::open(*runtime, *identity, std::move(options));
+        if (!opened) return fail(opened.error());
+        const auto listening = (*opened)->listening();
+        const auto chosen = listening.empty() ? config.port : listening.front().port;
+
+        dht::OpenDhtIndex::Options dht_options;
+        dht_options.bind = endpoints.front();
+        dht_options.bind.port = chosen;
+        dht_options.id = identity->id();
+        dht_options.storing = config.store;
+        dht_options.network = config.network;
+        auto started = dht::OpenDhtIndex::start(std::move(dht_options));
+        if (!started && config.port == 0) {
+            problem = started.error().message();
+            continue;
+        }
+        if (!started) return fail(started.error());
+        transport = std::move(*opened);
+        index = std::move(*started);
+        port = chosen;
+        return {};
+    }
+    return fail(Errc::other, "no port is free for both UDP and TCP: " + problem);
+}
+
+std::vector<core::Endpoint> Node::State::starting_points() const {
+    std::vector<core::Endpoint> points;
+    for (const auto& name : config.bootstrap) {
+        auto resolved = net::resolve(name);
+        if (!resolved) {
+            log::warn("node", "bootstrap {}: {}", name, resolved.error().message());
+            continue;
+        }
+        points.insert(points.end(), resolved->begin(), resolved->end());
+    }
+    for (const auto& record : store->node_records(saved_neighbours_max))
+        if (!record.addresses.empty()) points.push_back(record.addresses.front());
+    return points;
+}
+
+Result<void> Node::State::open() {
+    std::error_code ec;
+    std::filesystem::create_directories(config.data, ec);
+    if (ec) return fail(Errc::file_error, config.data.string() + ": " + ec.message());
+    auto opened = store::open_disk_store({config.data, config.capacity});
+    if (!opened) return fail(opened.error());
+    store = std::move(*opened);
+    auto loaded = core::Identity::load_or_create(config.data / "node.key");
+    if (!loaded) return fail(loaded.error());
+    identity = std::move(*loaded);
+    auto endpoints = listen_endpoints(config);
+    if (!endpoints) return fail(endpoints.error());
+
+    runtime = std::make_unique<net::AsioRuntime>();
+    if (auto listening = listen(*endpoints); !listening) return listening;
+
+    node::Settings settings;
+    settings.storing = config.store;
+    settings.capacity = config.capacity;
+    settings.grace = config.grace;
+    settings.addresses = *endpoints;
+    for (auto& address : settings.addresses) address.port = port;
+    settings.bootstrap = starting_points();
+    const node::Services services{*runtime, *transport, *index, *store, *identity};
+    index->bootstrap(settings.bootstrap);
+    engine = std::make_unique<node::Engine>(services, std::move(settings));
+    return {};
+}
+
+asio::awaitable<void> Node::State::shut_down() {
+    co_await engine->stop();
+    runtime->stop();
+}
+
+Result<std::unique_ptr<Node>> Node::start(const Config& config) {
+    auto state = std::make_unique<State>();
+    state->config = config;
+    if (auto opened = state->open(); !opened) return fail(opened.error());
+    auto* running = state.get();
+    asio::post(running->runtime->context(), [running] { running->engine->start(); });
+    running->thread = std::thread([running] { running->runtime->run(); });
+    return std::unique_ptr<Node>(new Node(std::move(state)));
+}
+
+Node::Node(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Node::~Node() {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(), [state] {
+        net::spawn(*state->runtime, state->shut_down());
+    });
+    state->thread.join();
+    // Workers may still hold jobs that use the store; they end with the runtime, before it.
+    state->engine.reset();
+    state->transport.reset();
+    state->index.reset();
+    state->runtime.reset();
+}
+
+const NodeId& Node::id() const { return state_->identity->id(); }
+std::uint16_t Node::port() const { return state_->port; }
+
+void Node::publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done) {
+    auto* state = state_.get();
+    state->post<PublishResult>(
+        std::move(done), [state, request = std::move(request),
+                          progress = std::move(progress)](DoneFn<PublishResult> finish) {
+            return State::deliver<PublishResult>(state->engine->publish(request, progress),
+                                                 std::move(finish));
+        });
+}
+
+void Node::fetch(FetchRequest request, ProgressFn progress, DoneFn<FetchResult> done) {
+    auto* state = state_.get();
+    state->post<FetchResult>(
+        std::move(done), [state, request = std::move(request),
+                          progress = std::move(progress)](DoneFn<FetchResult> finish) {
+            return State::deliver<FetchResult>(state->engine->fetcher().fetch(request, progress),
+                                               std::move(finish));
+        });
+}
+
+void Node::stream(StreamRequest request, HeadFn head, SinkFn sink, ProgressFn progress,
+                  DoneFn<FetchResult> done) {
+    auto* state = state_.get();
+    state->post<FetchResult>(
+        std::move(done),
+        [state, request = std::move(request), head = std::move(head), sink = std::move(sink),
+         progress = std::move(progress)](DoneFn<FetchResult> finish) {
+            return State::deliver<FetchResult>(
+                state->engine->fetcher().stream(request, head, sink, progress), std::move(finish));
+        });
+}
+
+void Node::locate(std::string hash, std::optional<Link> in, std::chrono::milliseconds timeout,
+                  ProgressFn progress, DoneFn<Located> done) {
+    auto* state = state_.get();
+    state->post<Located>(std::move(done), [state, hash = std::move(hash), in = std::move(in),
+                                           timeout, progress = std::move(progress)](
+                                              DoneFn<Located> finish) {
+        return State::deliver<Located>(state->engine->survey().locate(hash, in, timeout, progress),
+                                       std::move(finish));
+    });
+}
+
+void Node::health(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
+                  DoneFn<Health> done) {
+    auto* state = state_.get();
+    state->post<Health>(std::move(done), [state, link = std::move(link), timeout,
+                                          progress = std::move(progress)](DoneFn<Health> finish) {
+        return State::deliver<Health>(state->engine->survey().health(link, timeout, progress),
+                                      std::move(finish));
+    });
+}
+
+void Node::withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done) {
+    auto* state = state_.get();
+    state->post<Withdrawal>(
+        std::move(done),
+        [state, root, progress = std::move(progress)](DoneFn<Withdrawal> finish) {
+            return State::deliver<Withdrawal>(state->engine->withdraw(root, progress),
+                                              std::move(finish));
+        });
+}
+
+void Node::pin(RootHash root, bool pinned, DoneFn<bool> done) {
+    auto* state = state_.get();
+    state->post<bool>(std::move(done), [state, root, pinned](DoneFn<bool> finish) {
+        return State::deliver<bool>(state->engine->pin(root, pinned), std::move(finish));
+    });
+}
+
+void Node::status(DoneFn<Status> done) {
+    auto* state = state_.get();
+    state->post<Status>(std::move(done), [state](DoneFn<Status> finish) {
+        return State::deliver_value<Status>(state->engine->status(), std::move(finish));
+    });
+}
+
+void Node::peers(DoneFn<std::vector<PeerInfo>> done) {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(),
+               [state, done = std::move(done)] { done(state->engine->peers()); });
+}
+
+void Node::objects(DoneFn<std::vector<ObjectEntry>> done) {
+    auto* state = state_.get();
+    state->post<std::vector<ObjectEntry>>(
+        std::move(done), [state](DoneFn<std::vector<ObjectEntry>> finish) {
+            return State::deliver_value<std::vector<ObjectEntry>>(state->engine->objects(),
+                                                                  std::move(finish));
+        });
+}
+
+}  // namespace flow29

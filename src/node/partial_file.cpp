@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/partial_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "core/merkle.hpp"
+#include "store/checksum.hpp"
+
+namespace flow29::node {
+
+namespace fs = std::filesystem;
+
+namespace {
+constexpr std::uint64_t group_chunks = 1ULL << limits::hash_group_level;
+
+Result<void> sync_directory(const fs::path& file) {
+    auto directory = file.parent_path();
+    if (directory.empty()) directory = ".";
+    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return fail_errno(errno, directory.string());
+    const int synced = ::fsync(fd);
+    const int reason = errno;
+    ::close(fd);
+    if (synced != 0) return fail_errno(reason, "syncing " + directory.string());
+    return {};
+}
+}  // namespace
+
+PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor, Options options)
+    : store_(store),
+      descriptor_(descriptor),
+      options_(std::move(options)),
+      partial_(options_.path.string() + ".flow29-part") {}
+
+PartialFile::~PartialFile() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Result<void> PartialFile::check_room() const {
+    struct statvfs disk {};
+    if (::fstatvfs(fd_, &disk) != 0) return {};
+    const auto free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    const auto needed = options_.range.count().value - verified_.size();
+    if (needed <= free) return {};
+    return fail(Errc::no_space, fmt::format("{} needs {} more bytes and the disk has {}",
+                                            options_.path.string(), needed, free));
+}
+
+Result<void> PartialFile::open() {
+    std::error_code ec;
+    if (!options_.overwrite && fs::exists(fs::symlink_status(options_.path, ec)))
+        return fail(Errc::exists_already, options_.path.string() +
+                                              " exists already; --overwrite replaces it");
+    if (fs::is_directory(options_.path, ec))
+        return fail(Errc::exists_already, options_.path.string() + " is a directory");
+    fd_ = ::open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd_ < 0) return fail_errno(errno, partial_.string());
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
+        return fail(Errc::refused, "another fetch is writing " + partial_.string());
+    struct stat status {};
+    if (::fstat(fd_, &status) != 0) return fail_errno(errno, partial_.string());
+    verified_ = store_.fetch_progress(options_.root, partial_);
+    // Notes count only as far as the file really goes, and inside the wanted range.
+    const auto end = options_.range.first.value + static_cast<std::uint64_t>(status.st_size);
+    verified_.erase(std::min(end, options_.range.last.value), ~std::uint64_t{0});
+    verified_.erase(0, options_.range.first.value);
+    return check_room();
+}
+
+Result<void> PartialFile::store(const Piece& piece, ByteView data,
+                                const std::vector<ChunkHash>& leaves) {
+    // Pieces are whole chunks; of the first and last, only what the range asks for is written.
+    const auto first = std::max(piece.bytes.first, options_.range.first).value;
+    const auto last = std::min(piece.bytes.last, options_.range.last).value;
+    if (first < last) {
+        const auto* from = data.data() + (first - piece.bytes.first.value);
+        std::uint64_t done = first;
+        while (done < last) {
+            const auto wrote =
+                ::pwrite(fd_, from + (done - first), last - done,
+                         static_cast<off_t>(done - options_.range.first.value));
+            if (wrote < 0 && errno == EINTR) continue;
+            if (wrote < 0) return fail_errno(errno, "writing " + partial_.string());
+            done += static_cast<std::uint64_t>(wrote);
+        }
+    }
+    if (!options_.share || piece.chunks.first.value % group_chunks != 0) return {};
+
+    std::vector<TreeHash> groups;
+    for (std::size_t at = 0; at < leaves.size(); at += group_chunks)
+        groups.push_back(core::fold(std::span(leaves).subspan(
+            at, std::min<std::size_t>(group_chunks, leaves.size() - at))));
+    const auto checksums = store::block_checksums(data);
+    const auto blocks =
+        store::checksum_blocks(descriptor_.layout().extent_length(piece.extent));
+    const auto at = static_cast<std::ptrdiff_t>(piece.chunks.first.value / group_chunks);
+    const std::lock_guard lock(mutex_);
+    auto& seen = seen_[piece.extent.value];
+    seen.group_hashes.resize(blocks);
+    seen.checksums.resize(blocks);
+    std::copy(groups.begin(), groups.end(), seen.group_hashes.begin() + at);
+    std::copy(checksums.begin(), checksums.end(), seen.checksums.begin() + at);
+    return {};
+}
+
+void PartialFile::deliver(const Piece& piece, core::Buffer& data) {
+    verified_.insert(piece.bytes.first.value, piece.bytes.last.value);
+    unnoted_ += data.size();
+    const std::lock_guard lock(mutex_);
+    if (const auto seen = seen_.find(piece.extent.value); seen != seen_.end())
+        seen->second.bytes += data.size();
+}
+
+Result<void> PartialFile::note(const core::RangeSet& verified) {
+    if (::fdatasync(fd_) != 0) return fail_errno(errno, "syncing " + partial_.string());
+    return store_.set_fetch_progress(options_.root, partial_, verified);
+}
+
+Result<void> PartialFile::finish() {
+    if (::ftruncate(fd_, static_cast<off_t>(options_.range.count().value)) != 0)
+        return fail_errno(errno, partial_.string());
+    if (::fsync(fd_) != 0) return fail_errno(errno, "syncing " + partial_.string());
+    const unsigned flags = options_.overwrite ? 0U : RENAME_NOREPLACE;
+    if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, options_.path.c_str(), flags) != 0) {
+        if (errno == EEXIST)
+            return fail(Errc::exists_already, options_.path.string() +
+                                                  " appeared meanwhile; what was fetched is in " +
+                                                  partial_.string());
+        return fail_errno(errno, "moving into place " + options_.path.string());
+    }
+    if (auto synced = sync_directory(options_.path); !synced) return synced;
+    return store_.end_fetch(options_.root, partial_);
+}
+
+std::vector<store::ExtentReference> PartialFile::references() const {
+    std::vector<store::ExtentReference> references;
+    const auto layout = descriptor_.layout();
+    std::error_code ec;
+    const auto file = fs::absolute(options_.path, ec);
+    for (const auto& [index, seen] : seen_) {
+        const ExtentIndex extent(index);
+        const auto bytes = layout.extent_bytes(extent);
+        const bool inside =
+            bytes.first >= options_.range.first && bytes.last <= options_.range.last;
+        if (!inside || seen.bytes != bytes.count().value) continue;
+        references.push_back({descriptor_.extents[index], file,
+                              bytes.first - options_.range.first, bytes.count(),
+                              seen.group_hashes, seen.checksums});
+    }
+    return references;
+}
+
+}  // namespace flow29::node

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "core/descriptor.hpp"
+#include "core/range_set.hpp"
+#include "node/download.hpp"
+#include "store/store.hpp"
+
+namespace flow29::node {
+
+/// The output of a fetch while it grows: `PATH.flow29-part` beside the final place, written at
+/// offsets, with a durable note of which bytes are verified and synced, so that any crash costs only
+/// what came since the last note.
+class PartialFile : public PieceSink {
+  public:
+    struct Options {
+        std::filesystem::path path;  ///< final place
+        RootHash root;
+        ByteRange range;             ///< of the object; its first byte is the file's first
+        bool overwrite = false;
+        bool share = false;          ///< gather what references to the finished file need
+    };
+
+    /// Requires `store` and `descriptor` to outlive it.
+    PartialFile(store::Store& store, const core::Descriptor& descriptor, Options options);
+    ~PartialFile() override;
+    PartialFile(const PartialFile&) = delete;
+    PartialFile& operator=(const PartialFile&) = delete;
+
+    /// Opens or creates the file and takes up an earlier attempt. Blocks. Errors: exists_already,
+    /// no_space, file_error.
+    [[nodiscard]] Result<void> open();
+    /// What an earlier attempt left, in object bytes.
+    [[nodiscard]] const core::RangeSet& verified() const { return verified_; }
+
+    [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
+                                     const std::vector<ChunkHash>& leaves) override;
+    void deliver(const Piece& piece, core::Buffer& data) override;
+
+    /// True when enough has come since the last note that it is worth a sync.
+    [[nodiscard]] bool note_due() const { return unnoted_ >= note_bytes; }
+    /// Syncs and notes what is verified; `verified` is a copy taken on the executor. Blocks.
+    [[nodiscard]] Result<void> note(const core::RangeSet& verified);
+    void on_noted() { unnoted_ = 0; }
+
+    /// Syncs, moves the file into place and forgets the notes. Blocks.
+    [[nodiscard]] Result<void> finish();
+    /// References for every extent that was seen whole in this attempt. After finish.
+    [[nodiscard]] std::vector<store::ExtentReference> references() const;
+
+  private:
+    static constexpr std::uint64_t note_bytes = 16ULL << 20;
+    struct Seen {
+        std::vector<TreeHash> group_hashes;
+        std::vector<std::uint32_t> checksums;
+        std::uint64_t bytes = 0;
+    };
+
+    [[nodiscard]] Result<void> check_room() const;
+
+    store::Store& store_;                 // owned by the engine's owner
+    const core::Descriptor& descriptor_;  // owned by the caller
+    Options options_;
+    std::filesystem::path partial_;
+    int fd_ = -1;
+    core::RangeSet verified_;
+    std::uint64_t unnoted_ = 0;
+    std::mutex mutex_;
+    std::map<std::uint64_t, Seen> seen_;  // guarded by mutex_
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/peer_book.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration rest_min = 1s;
+constexpr Duration rest_max = 5min;
+constexpr std::size_t resting_max = 4096;
+constexpr Duration contact_period = 2s;
+}  // namespace
+
+PeerBook::PeerBook(Services services, Tasks& tasks, proto::NodeTable& table,
+                   NodeChanged node_changed)
+    : services_(services), tasks_(tasks), table_(table), node_changed_(std::move(node_changed)) {}
+
+void PeerBook::on_peer(const net::PeerPtr& peer) {
+    if (is_banned(peer->id())) {
+        peer->close(Error{Errc::refused, "banned"});
+        return;
+    }
+    open_[peer->id()].push_back(peer);
+    for (const auto& address : peer->record().addresses) resting_.erase(address);
+    if (!peer->record().storing) return;
+    const bool was_alive = table_.is_alive(peer->id());
+    table_.on_alive(peer->record(), services_.runtime.now());
+    if (!was_alive) node_changed_(peer->id());
+}
+
+void PeerBook::on_peer_closed(const net::PeerPtr& peer) {
+    const auto traffic = peer->traffic();
+    closed_traffic_.bytes_up += traffic.bytes_up;
+    closed_traffic_.bytes_down += traffic.bytes_down;
+    const auto found = open_.find(peer->id());
+    if (found == open_.end()) return;
+    std::erase(found->second, peer);
+    if (!found->second.empty()) return;
+    open_.erase(found);
+    // A closed connection is not yet a missing node: it may only have been the connection.
+    if (!tasks_.stopping() && table_.is_alive(peer->id())) tasks_.start(redial(peer->id()));
+}
+
+void PeerBook::on_goodbye(const net::PeerPtr& peer) {
+    table_.on_goodbye(peer->id(), services_.runtime.now());
+    node_changed_(peer->id());
+    peer->close(Error{Errc::peer_unreachable, "it said goodbye"});
+}
+
+net::PeerPtr PeerBook::find(const NodeId& node) const {
+    const auto found = open_.find(node);
+    if (found == open_.end()) return nullptr;
+    for (const auto& peer : found->second)
+        if (peer->open()) return peer;
+    return nullptr;
+}
+
+std::vector<net::PeerPtr> PeerBook::open() const {
+    std::vector<net::PeerPtr> peers;
+    for (const auto& [node, connections] : open_)
+        for (const auto& peer : connections)
+            if (peer->open()) {
+                peers.push_back(peer);
+                break;
+            }
+    std::sort(peers.begin(), peers.end(),
+              [](const auto& a, const auto& b) { return a->id() < b->id(); });
+    return peers;
+}
+
+asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(proto::NodeRecord record) {
+    const NodeId node = record.node();
+    if (auto peer = find(node)) co_return peer;
+    if (is_banned(node)) co_return fail(Errc::refused, "this node was caught lying");
+    Error last{Errc::peer_unreachable, "it has no address"};
+    for (const auto& address : record.addresses) {
+        auto peer = co_await dial(address, node, std::nullopt);
+        if (peer) co_return peer;
+        last = peer.error();
+    }
+    co_return fail(last);
+}
+
+asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
+                                                     std::optional<NodeId> expected,
+                                                     std::optional<DhtKey> position) {
+    if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
+    if (expected) {
+        if (auto peer = find(*expected)) co_return peer;
+    }
+    const auto now = services_.runtime.now();
+    if (const auto rest = resting_.find(endpoint); rest != resting_.end() && now < rest->second.until)
+        co_return fail(Errc::peer_unreachable, endpoint.to_string() + " did not answer just before");
+
+    if (const auto running = attempts_.find(endpoint); running != attempts_.end()) {
+        const auto attempt = running->second;
+        while (!attempt->outcome) co_await attempt->ended.wait();
+        if (!*attempt->outcome) co_return fail(attempt->outcome->error());
+        const auto peer = **attempt->outcome;
+        const bool right = (!expected || peer->id() == *expected) &&
+                           (!position || core::dht_position(peer->id()) == *position);
+        if (!right) co_return fail(Errc::verification_failed, "somebody else is there");
+        co_return peer;
+    }
+
+    const auto attempt = std::make_shared<Attempt>(services_.runtime);
+    attempts_.emplace(endpoint, attempt);
+    auto outcome = co_await services_.transport.connect(endpoint, expected, position);
+    attempts_.erase(endpoint);
+    if (!outcome) {
+        log::debug("peers", "{}: {}", endpoint.to_string(), outcome.error().message());
+        note_failure(endpoint);
+    }
+    attempt->outcome = outcome;
+    attempt->ended.notify_all();
+    co_return outcome;
+}
+
+void PeerBook::note_failure(const core::Endpoint& endpoint) {
+    if (resting_.size() >= resting_max) resting_.clear();
+    auto& rest = resting_[endpoint];
+    rest.length = std::clamp(rest.length * 2, rest_min, rest_max);
+    rest.until = services_.runtime.now() + rest.length;
+}
+
+void PeerBook::ban(const NodeId& node, std::string_view why) {
+    if (is_banned(node)) return;
+    log::warn("peers", "node {} is not used again: {}", to_hex(node).substr(0, 12), why);
+    banned_.emplace(node, why);
+    const auto found = open_.find(node);
+    if (found == open_.end()) return;
+    const auto connections = found->second;
+    for (const auto& peer : connections) peer->close(Error{Errc::peer_misbehaved, std::string(why)});
+}
+
+asio::awaitable<void> PeerBook::redial(NodeId node) {
+    const auto* entry = table_.find(node);
+    if (entry == nullptr) co_return;
+    auto record = entry->record;
+    const auto peer = co_await reach(std::move(record));
+    if (peer || tasks_.stopping() || find(node)) co_return;
+    table_.on_missing(node, services_.runtime.now());
+    node_changed_(node);
+}
+
+asio::awaitable<void> PeerBook::keep_contact() {
+    while (co_await tasks_.sleep_for(contact_period)) {
+        for (auto& record : table_.missing_records()) {
+            const auto peer = co_await reach(std::move(record));
+            if (tasks_.stopping()) co_return;
+            (void)peer;  // on_peer has told the table
+        }
+    }
+}
+
+net::PeerTraffic PeerBook::traffic() const {
+    auto sum = closed_traffic_;
+    for (const auto& [node, connections] : open_)
+        for (const auto& peer : connections) {
+            const auto traffic = peer->traffic();
+            sum.bytes_up += traffic.bytes_up;
+            sum.bytes_down += traffic.bytes_down;
+        }
+    return sum;
+}
+
+}  // namespace flow29::node

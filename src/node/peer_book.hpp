@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/node_table.hpp"
+
+namespace flow29::node {
+
+/// The open connections, and how to get one to a node. Feeds the node table: a node is alive while a
+/// connection to it is open.
+class PeerBook {
+  public:
+    /// Called when a node becomes alive, goes missing, or says goodbye.
+    using NodeChanged = std::function<void(const NodeId& node)>;
+
+    PeerBook(Services services, Tasks& tasks, proto::NodeTable& table, NodeChanged node_changed);
+
+    void on_peer(const net::PeerPtr& peer);
+    void on_peer_closed(const net::PeerPtr& peer);
+    void on_goodbye(const net::PeerPtr& peer);
+
+    /// An open connection to the node, if there is one.
+    [[nodiscard]] net::PeerPtr find(const NodeId& node) const;
+    [[nodiscard]] std::vector<net::PeerPtr> open() const;
+
+    /// An open connection to the node of this record, dialling its addresses in turn if need be.
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> reach(proto::NodeRecord record);
+    /// Likewise for an address, whoever lives there; `position` pins the start of the NodeId.
+    /// Attempts to one address run once, and a failed address rests for a while.
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial(core::Endpoint endpoint,
+                                                             std::optional<NodeId> expected,
+                                                             std::optional<DhtKey> position);
+
+    /// It lied: its connections are closed and it is not talked to again in this run.
+    void ban(const NodeId& node, std::string_view why);
+    [[nodiscard]] bool is_banned(const NodeId& node) const { return banned_.contains(node); }
+
+    /// Dials missing nodes again, until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> keep_contact();
+
+    /// Bytes moved over all connections since the start, closed ones included.
+    [[nodiscard]] net::PeerTraffic traffic() const;
+
+  private:
+    struct Attempt {
+        explicit Attempt(net::Runtime& runtime) : ended(runtime) {}
+        net::Signal ended;
+        std::optional<Result<net::PeerPtr>> outcome;
+    };
+    struct Rest {
+        TimePoint until;
+        Duration length{};
+    };
+
+    [[nodiscard]] asio::awaitable<void> redial(NodeId node);
+    void note_failure(const core::Endpoint& endpoint);
+
+    Services services_;
+    Tasks& tasks_;             // owned by the engine
+    proto::NodeTable& table_;  // owned by the engine
+    NodeChanged node_changed_;
+    std::unordered_map<NodeId, std::vector<net::PeerPtr>> open_;
+    std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
+    std::unordered_map<core::Endpoint, Rest> resting_;
+    std::unordered_map<NodeId, std::string> banned_;
+    net::PeerTraffic closed_traffic_;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/publisher.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration join_timeout = 10s;
+constexpr Duration stuck_patience = 3s;   // for candidates that are only being discovered
+constexpr Duration announce_timeout = 10s;
+constexpr Duration tick = 250ms;
+
+/// A descriptor that closes itself.
+class OpenFile {
+  public:
+    explicit OpenFile(int fd) : fd_(fd) {}
+    ~OpenFile() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+    [[nodiscard]] int get() const { return fd_; }
+
+  private:
+    int fd_;
+};
+}  // namespace
+
+Publisher::Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
+                     Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
+                     OwnRecord own_record)
+    : services_(services),
+      settings_(settings),
+      tasks_(tasks),
+      peers_(peers),
+      neighbourhood_(neighbourhood),
+      table_(table),
+      announcer_(announcer),
+      own_record_(std::move(own_record)),
+      inviter_(services, tasks, peers, table),
+      changed_(services.runtime) {}
+
+void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
+    if (!progress_) return;
+    Progress progress;
+    progress.stage = stage;
+    progress.done = done;
+    progress.total = total;
+    progress.copies_target = lease_.copies;
+    if (planner_) progress.copies_min = static_cast<unsigned>(planner_->counts().min_copies);
+    progress.holders = table_.alive();
+    progress_(progress);
+}
+
+asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest& request, int fd) {
+    Ingest::Options options;
+    options.fd = fd;
+    options.level = request.extent_level;
+    options.stop = request.stop;
+    // A node that stores nothing for others does not need a second copy of what lies in a file.
+    if (request.by_reference || (!settings_.storing && !request.path.empty()))
+        options.reference = request.path;
+    options.progress = [this](ByteCount done, ByteCount total) {
+        report(Stage::hashing, done, total);
+    };
+    Ingest ingest(services_, tasks_, std::move(options));
+    co_return co_await ingest.run();
+}
+
+asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
+    const auto wall_now = services_.runtime.wall_now();
+    lease_.root = root_;
+    lease_.copies = static_cast<std::uint8_t>(request.copies);
+    lease_.expires = wall_now + request.lease;
+    lease_.sequence = to_unix_ms(wall_now);
+    lease_.sign(services_.identity);
+    auto& store = services_.store;
+    auto job = [&store, this, name = request.name]() -> Result<void> {
+        if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
+        if (auto kept = store.put_lease(lease_); !kept) return fail(kept.error());
+        return store.set_published(root_, true);
+    };
+    co_return co_await net::offload(services_.runtime, std::move(job));
+}
+
+asio::awaitable<void> Publisher::explore_key(std::shared_ptr<Publisher> self, DhtKey key) {
+    co_await self->neighbourhood_.ensure_near(key);
+    --self->exploring_;
+    self->planner_->on_candidates_changed(self->services_.runtime.now());
+    self->changed_.notify_all();
+}
+
+asio::awaitable<void> Publisher::explore_keys(std::shared_ptr<Publisher> self) {
+    for (const auto& item : self->items_) {
+        while (self->exploring_ >= 16) co_await self->changed_.wait();
+        if (self->tasks_.stopping()) break;
+        ++self->exploring_;
+        self->tasks_.start(explore_key(self, item.key()));
+    }
+    while (self->exploring_ > 0) co_await self->changed_.wait();
+    self->explored_ = true;
+    self->changed_.notify_all();
+}
+
+bool Publisher::all_stuck(TimePoint now) const {
+    const auto wall_now = services_.runtime.wall_now();
+    if (planner_->counts().in_flight > 0) return false;
+    return std::all_of(items_.begin(), items_.end(), [&](const auto& item) {
+        return planner_->copies(item) >= planner_->target(item) ||
+               planner_->stuck(item, now, wall_now);
+    });
+}
+
+asio::awaitable<void> Publisher::place(const PublishRequest& request) {
+    proto::CopyPlanner::Options options;
+    options.self = services_.identity.id();
+    options.self_is_copy = false;
+    options.always_act = true;
+    planner_ = std::make_unique<proto::CopyPlanner>(table_, options);
+    items_.push_back(proto::ItemId::of(root_));
+    planner_->add_item(items_.back(), root_, ByteCount(descriptor_.encode().size()),
+                       request.copies);
+    const auto layout = descriptor_.layout();
+    for (std::uint64_t i = 0; i < descriptor_.extents.size(); ++i) {
+        const auto item = proto::ItemId::of(descriptor_.extents[i]);
+        if (planner_->has_item(item)) continue;  // equal extents are one item
+        items_.push_back(item);
+        planner_->add_item(item, root_, layout.extent_length(ExtentIndex(i)), request.copies);
+    }
+    const bool joined =
+        co_await neighbourhood_.wait_joined(services_.runtime.now() + Duration(join_timeout));
+    if (!joined) co_return;
+    tasks_.start(explore_keys(shared_from_this()));
+    while (!explored_ && !tasks_.stopping()) co_await changed_.wait();
+
+    const Inviter::LeaseOf lease_of = [this](const RootHash&) { return std::optional(lease_); };
+    const std::weak_ptr<Publisher> weak = weak_from_this();
+    const Inviter::Answered answered = [weak] {
+        if (const auto self = weak.lock()) self->changed_.notify_all();
+    };
+    auto last_progress = services_.runtime.now();
+    auto last_counts = planner_->counts();
+    while (planner_->counts().under_target > 0 && !tasks_.stopping() &&
+           !request.stop.stop_requested()) {
+        inviter_.send_due(*planner_, own_record_(), lease_of, alive_, answered);
+        report(Stage::copies, ByteCount(0), ByteCount(0));
+        const auto now = services_.runtime.now();
+        const auto counts = planner_->counts();
+        if (counts.sum_copies != last_counts.sum_copies || counts.in_flight != last_counts.in_flight)
+            last_progress = now;
+        last_counts = counts;
+        if (all_stuck(now) && now > last_progress + Duration(stuck_patience)) break;
+        if (now > last_progress + Duration(request.idle_timeout)) break;
+        auto wake = now + Duration(tick);
+        if (const auto next = planner_->next_deadline())
+            wake = std::clamp(*next, now + Duration(5ms), wake);
+        co_await changed_.wait_until(wake);
+    }
+}
+
+void Publisher::on_stored(const NodeId& node, const proto::Stored& stored) {
+    if (!planner_ || stored.root != root_) return;
+    const auto now = services_.runtime.now();
+    for (const auto& item : stored.items)
+        if (planner_->has_item(item)) planner_->on_copy(item, node, now);
+    for (const auto& item : stored.failed)
+        if (planner_->has_item(item)) planner_->on_invite_failed(item, node, now);
+    changed_.notify_all();
+}
+
+void Publisher::on_node_changed(const NodeId& node) {
+    if (!planner_) return;
+    planner_->on_node_changed(node, services_.runtime.now());
+    planner_->on_candidates_changed(services_.runtime.now());
+    changed_.notify_all();
+}
+
+Copies Publisher::copies() const {
+    Copies copies;
+    copies.min = ~0U;
+    std::uint64_t sum = 0;
+    for (const auto& item : items_) {
+        const auto count = planner_->copies(item);
+        copies.min = std::min(copies.min, count);
+        sum += count;
+        ++copies.histogram[count];
+    }
+    copies.mean = static_cast<double>(sum) / static_cast<double>(items_.size());
+    return copies;
+}
+
+void Publisher::tell_holders() {
+    std::map<NodeId, std::uint32_t> positions;
+    std::vector<proto::NodeRecord> records;
+    std::vector<proto::HolderTable::Entry> entries;
+    for (const auto& item : items_) {
+        proto::HolderTable::Entry entry{item, {}};
+        for (const auto& node : planner_->holders(item)) {
+            const auto* known = table_.find(node);
+            if (known == nullptr || records.size() >= limits::records_per_message_max) continue;
+            const auto [position, fresh] =
+                positions.emplace(node, static_cast<std::uint32_t>(records.size()));
+            if (fresh) records.push_back(known->record);
+            entry.nodes.push_back(position->second);
+        }
+        entries.push_back(std::move(entry));
+    }
+    for (const auto& [node, position] : positions) {
+        const auto peer = peers_.find(node);
+        if (!peer) continue;
+        proto::UpdateHolders update{{root_, records, {}}};
+        for (const auto& entry : entries) {
+            if (std::find(entry.nodes.begin(), entry.nodes.end(), position) == entry.nodes.end())
+                continue;
+            update.table.entries.push_back(entry);
+            if (update.table.entries.size() < limits::items_per_message_max) continue;
+            peer->notify(update);
+            update.table.entries.clear();
+        }
+        if (!update.table.entries.empty()) peer->notify(std::move(update));
+    }
+    // Our own table serves whoever asks us.
+    std::vector<store::KnownHolder> known;
+    for (const auto& item : items_)
+        for (const auto& node : planner_->holders(item)) known.push_back({item, node});
+    auto& store = services_.store;
+    services_.runtime.run_on_worker(
+        [&store, known, records] {
+            for (const auto& record : records)
+                if (auto kept = store.put_node_record(record); !kept)
+                    log::warn("publisher", "record not kept: {}", kept.error().message());
+            if (auto kept = store.add_holders(known); !kept)
+                log::warn("publisher", "holders not kept: {}", kept.error().message());
+        },
+        [] {});
+}
+
+asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request,
+                                                      ProgressFn progress) {
+    const auto started = services_.runtime.now();
+    progress_ = std::move(progress);
+    lease_.copies = static_cast<std::uint8_t>(request.copies);
+    const int raw = request.fd >= 0 ? ::fcntl(request.fd, F_DUPFD_CLOEXEC, 0)
+                                    : ::open(request.path.c_str(), O_RDONLY | O_CLOEXEC);
+    const OpenFile source(raw);
+    if (source.get() < 0) co_return fail_errno(errno, request.path.string());
+    auto descriptor = co_await ingest(request, source.get());
+    if (!descriptor) co_return fail(descriptor.error());
+    descriptor_ = std::move(*descriptor);
+    root_ = descriptor_.root();
+    const auto kept = co_await keep(request);
+    if (!kept) co_return fail(kept.error());
+    const proto::ObjectSummary summary{descriptor_.kind, descriptor_.length, descriptor_.tree(),
+                                       descriptor_.level};
+    std::vector<proto::ItemId> own;
+    for (const auto& extent : descriptor_.extents) own.push_back(proto::ItemId::of(extent));
+    if (settings_.storing) announcer_.add(root_, summary, own);
+
+    PublishResult result;
+    if (request.wait != PublishWait::none) {
+        co_await place(request);
+        tell_holders();
+        if (settings_.storing)
+            co_await announcer_.wait_announced(services_.runtime.now() +
+                                               Duration(announce_timeout));
+        result.copies = copies();
+        if (tasks_.stopping() || request.stop.stop_requested())
+            co_return fail(Errc::interrupted,
+                           fmt::format("stopped with {} of {} copies; what is held stays held",
+                                       result.copies.min, request.copies));
+    }
+    result.root = root_;
+    result.link.root = root_;
+    result.link.name = request.name;
+    result.link.size = descriptor_.length;
+    result.bytes = descriptor_.length;
+    result.chunks = core::chunks_in(descriptor_.length);
+    result.extents = descriptor_.extents.size();
+    result.target = request.copies;
+    result.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() -
+                                                                           started);
+    if (request.wait != PublishWait::none && result.copies.min < request.copies)
+        result.shortfall =
+            table_.alive() < request.copies
+                ? fmt::format("only {} other node{} that store{} can be reached", table_.alive(),
+                              table_.alive() == 1 ? "" : "s", table_.alive() == 1 ? "s" : "")
+                : "the other nodes are full or do not answer";
+    co_return result;
+}
+
+}  // namespace flow29::node

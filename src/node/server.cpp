@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/server.hpp"
+
+#include <map>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+namespace log = core::log;
+
+namespace {
+constexpr std::size_t closest_count = limits::candidates_max;
+
+Result<net::Reply> reply_with(proto::Message message) {
+    return net::Reply{std::move(message), core::Buffer()};
+}
+}  // namespace
+
+asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Message request) {
+    if (auto* ask = std::get_if<proto::GetRange>(&request)) co_return co_await range(*ask);
+    if (auto* ask = std::get_if<proto::GetDescriptor>(&request))
+        co_return co_await descriptor(*ask);
+    if (auto* ask = std::get_if<proto::GetHolders>(&request)) co_return co_await holders(*ask);
+    if (auto* ask = std::get_if<proto::Have>(&request)) co_return co_await have(std::move(*ask));
+    if (auto* ask = std::get_if<proto::Invite>(&request))
+        co_return co_await invite(std::move(peer), std::move(*ask));
+    if (auto* ask = std::get_if<proto::GetClosest>(&request)) co_return co_await closest(*ask);
+    if (auto* ask = std::get_if<proto::UpdateLease>(&request)) co_return co_await lease(*ask);
+    co_return fail(Errc::refused, "not a request of this version");
+}
+
+asio::awaitable<Result<net::Reply>> Server::range(proto::GetRange request) {
+    auto& store = services_.store;
+    auto read = [&store, request] { return store.read(request.extent, request.chunks); };
+    auto slice = co_await net::offload(services_.runtime, std::move(read));
+    if (!slice) {
+        if (slice.error().code == Errc::corrupt_store) {
+            log::warn("server", "a held extent is damaged: {}", slice.error().message());
+            events_.on_damaged(request.extent);
+        }
+        co_return fail(Errc::peer_lacks, "not held");
+    }
+    co_return net::Reply{proto::RangeReply{std::move(slice->proof)}, std::move(slice->data)};
+}
+
+asio::awaitable<Result<net::Reply>> Server::descriptor(proto::GetDescriptor request) {
+    auto& store = services_.store;
+    auto read = [&store, request] { return store.descriptor(request.root); };
+    auto found = co_await net::offload(services_.runtime, std::move(read));
+    if (!found) co_return fail(Errc::peer_lacks, "not held");
+    const auto encoded = found->encode();
+    co_return net::Reply{proto::DescriptorReply{}, core::Buffer::copy_of(encoded)};
+}
+
+asio::awaitable<Result<net::Reply>> Server::holders(proto::GetHolders request) {
+    struct Known {
+        std::vector<store::KnownHolder> holders;
+        std::map<NodeId, proto::NodeRecord> records;
+    };
+    auto& store = services_.store;
+    auto read = [&store, request]() -> std::optional<Known> {
+        auto descriptor = store.descriptor(request.root);
+        if (!descriptor) return std::nullopt;
+        std::vector<proto::ItemId> items;
+        if (request.first == 0) items.push_back(proto::ItemId::of(request.root));
+        const auto last = std::min<std::uint64_t>(std::uint64_t{request.first} + request.count,
+                                                  descriptor->extents.size());
+        for (std::uint64_t i = request.first; i < last; ++i)
+            items.push_back(proto::ItemId::of(descriptor->extents[i]));
+        Known known;
+        known.holders = store.holders(items);
+        for (const auto& [item, node] : known.holders)
+            if (!known.records.contains(node))
+                if (auto record = store.node_record(node)) known.records.emplace(node, *record);
+        return known;
+    };
+    auto known = co_await net::offload(services_.runtime, std::move(read));
+    if (!known) co_return fail(Errc::peer_lacks, "not held");
+
+    proto::HolderTable table;
+    table.root = request.root;
+    std::map<NodeId, std::uint32_t> positions;
+    std::map<proto::ItemId, std::vector<std::uint32_t>> entries;
+    const auto self = services_.identity.id();
+    for (const auto& [item, node] : known->holders) {
+        auto position = positions.find(node);
+        if (position == positions.end()) {
+            std::optional<proto::NodeRecord> record;
+            if (node == self) {
+                record = own_record_();
+            } else if (const auto* entry = table_.find(node)) {
+                record = entry->record;
+            } else if (const auto stored = known->records.find(node);
+                       stored != known->records.end()) {
+                record = stored->second;
+            }
+            if (!record || table.nodes.size() >= limits::records_per_message_max) continue;
+            position =
+                positions.emplace(node, static_cast<std::uint32_t>(table.nodes.size())).first;
+            table.nodes.push_back(std::move(*record));
+        }
+        entries[item].push_back(position->second);
+    }
+    for (auto& [item, nodes] : entries) table.entries.push_back({item, std::move(nodes)});
+    co_return reply_with(std::move(table));
+}
+
+asio::awaitable<Result<net::Reply>> Server::have(proto::Have request) {
+    auto& store = services_.store;
+    auto look = [&store, &request] {
+        proto::HaveReply reply;
+        for (const auto& item : request.items)
+            reply.held.push_back(item.kind == proto::ItemId::Kind::extent
+                                     ? store.has_extent(item.extent())
+                                     : store.descriptor(item.root()).has_value());
+        return reply;
+    };
+    auto reply = co_await net::offload(services_.runtime, std::move(look));
+    co_return reply_with(std::move(reply));
+}
+
+asio::awaitable<Result<net::Reply>> Server::invite(net::PeerPtr peer, proto::Invite request) {
+    auto reply = co_await keeper_.on_invite(std::move(peer), std::move(request));
+    co_return reply_with(std::move(reply));
+}
+
+asio::awaitable<Result<net::Reply>> Server::closest(proto::GetClosest request) {
+    proto::ClosestReply reply;
+    reply.nodes = table_.nearest(request.key, closest_count);
+    co_return reply_with(std::move(reply));
+}
+
+asio::awaitable<Result<net::Reply>> Server::lease(proto::UpdateLease request) {
+    auto& store = services_.store;
+    auto lease = request.lease;
+    auto put = [&store, lease]() -> Result<bool> {
+        if (!store.descriptor(lease.root)) return false;
+        return store.put_lease(lease);
+    };
+    auto applied = co_await net::offload(services_.runtime, std::move(put));
+    if (!applied) co_return fail(applied.error());
+    if (*applied) events_.on_lease(lease);
+    proto::LeaseReply reply{*applied};
+    co_return reply_with(std::move(reply));
+}
+
+}  // namespace flow29::node

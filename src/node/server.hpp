@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+
+#include "node/keeper.hpp"
+#include "node/services.hpp"
+#include "proto/node_table.hpp"
+
+namespace flow29::node {
+
+/// Answers the requests of peers.
+class Server {
+  public:
+    using OwnRecord = std::function<proto::NodeRecord()>;
+    /// Told when a held extent turned out damaged, and when a lease changed.
+    struct Events {
+        std::function<void(const ExtentHash& extent)> on_damaged;
+        std::function<void(const proto::Lease& lease)> on_lease;
+    };
+
+    Server(Services services, Keeper& keeper, const proto::NodeTable& table, OwnRecord own_record,
+           Events events)
+        : services_(services),
+          keeper_(keeper),
+          table_(table),
+          own_record_(std::move(own_record)),
+          events_(std::move(events)) {}
+
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> answer(net::PeerPtr peer,
+                                                             proto::Message request);
+
+  private:
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> range(proto::GetRange request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> descriptor(proto::GetDescriptor request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> holders(proto::GetHolders request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> have(proto::Have request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> invite(net::PeerPtr peer,
+                                                             proto::Invite request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> closest(proto::GetClosest request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> lease(proto::UpdateLease request);
+
+    Services services_;
+    Keeper& keeper_;                 // owned by the engine
+    const proto::NodeTable& table_;  // owned by the engine
+    OwnRecord own_record_;
+    Events events_;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <vector>
+
+#include "core/endpoint.hpp"
+#include "core/identity.hpp"
+#include "dht/index.hpp"
+#include "net/runtime.hpp"
+#include "net/transport.hpp"
+#include "store/store.hpp"
+
+namespace flow29::node {
+
+/// What a node stands on. The real node passes OpenDHT, TLS and a disk; the simulator its own.
+/// All are owned by whoever made the engine and outlive it.
+struct Services {
+    net::Runtime& runtime;
+    net::Transport& transport;
+    dht::Index& index;
+    store::Store& store;
+    const core::Identity& identity;
+};
+
+/// How this node behaves.
+struct Settings {
+    bool storing = true;
+    ByteCount capacity;
+    std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved by
+                                            ///< what peers say they see
+    std::vector<core::Endpoint> bootstrap;
+    Duration grace = std::chrono::minutes(5);
+    Duration takeover = std::chrono::seconds(10);
+    Duration neighbourhood_period = std::chrono::seconds(60);
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/survey.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "core/hash.hpp"
+#include "core/log.hpp"
+#include "node/gather.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr Duration request_timeout = 8s;
+
+void report(const ProgressFn& progress, Stage stage, std::size_t holders) {
+    if (!progress) return;
+    Progress now;
+    now.stage = stage;
+    now.holders = holders;
+    progress(now);
+}
+
+StageFn stage_reporter(ProgressFn progress) {
+    return [progress = std::move(progress)](Stage stage, std::size_t holders) {
+        report(progress, stage, holders);
+    };
+}
+
+std::vector<proto::ItemId> items_of(const RootHash& root, const core::Descriptor& descriptor) {
+    std::vector<proto::ItemId> items{proto::ItemId::of(root)};
+    for (const auto& extent : descriptor.extents) items.push_back(proto::ItemId::of(extent));
+    return items;
+}
+}  // namespace
+
+asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeout,
+                                                       ProgressFn progress) {
+    std::vector<core::Endpoint> at;
+    for (const auto& text : link.at)
+        if (auto endpoint = core::Endpoint::parse(text)) at.push_back(*endpoint);
+    auto stage = stage_reporter(progress);
+    const auto root = link.root;
+    auto found = co_await finder_.find_object(root, std::move(at), timeout, std::stop_token(),
+                                              std::move(stage));
+    if (!found) co_return fail(found.error());
+    Census census;
+    census.descriptor = std::move(found->descriptor);
+    const auto items = items_of(root, census.descriptor);
+
+    // Whoever a table names is asked; whoever answers that it holds is counted. Nodes that only
+    // fetched or published it are in no table: their copies are a bonus that may go any time.
+    report(progress, Stage::checking, found->holders.size());
+    auto sources = found->holders;
+    auto table = co_await finder_.holder_table(root, census.descriptor.extents.size(), sources);
+    auto& store = services_.store;
+    auto look = [&store, &items] {
+        std::pair<std::vector<store::KnownHolder>, std::vector<bool>> local;
+        local.first = store.holders(items);
+        for (const auto& item : items)
+            local.second.push_back(item.kind == proto::ItemId::Kind::extent
+                                       ? store.has_extent(item.extent())
+                                       : store.descriptor(item.root()).has_value());
+        return local;
+    };
+    auto local = co_await net::offload(services_.runtime, std::move(look));
+    for (const auto& [item, node] : local.first) {
+        table.holders[item].insert(node);
+        if (const auto* entry = table_.find(node)) table.nodes[node] = entry->record;
+    }
+    std::vector<proto::NodeRecord> records;
+    for (const auto& [node, record] : table.nodes) records.push_back(record);
+    auto connected = co_await neighbourhood_.reach_all(std::move(records));
+    report(progress, Stage::checking, connected.size());
+    auto holdings = co_await finder_.ask_holdings(connected, items);
+
+    const auto self = services_.identity.id();
+    census.held_here = std::move(local.second);
+    census.holders.resize(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const auto& named = table.holders[items[i]];
+        census.held_here[i] = census.held_here[i] && named.contains(self);
+        for (const auto& peer : connected) {
+            const auto answer = holdings.find(peer->id());
+            if (named.contains(peer->id()) && answer != holdings.end() && answer->second[i])
+                census.holders[i].push_back(peer);
+        }
+    }
+    co_return census;
+}
+
+asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, ProgressFn progress) {
+    const auto root = link.root;
+    auto census = co_await this->census(std::move(link), timeout, std::move(progress));
+    if (!census) co_return fail(census.error());
+    auto& store = services_.store;
+    auto read = [&store, root] { return store.leases(root); };
+    const auto leases = co_await net::offload(services_.runtime, std::move(read));
+
+    Health health;
+    health.root = root;
+    health.bytes = census->descriptor.length;
+    health.target = limits::copies_default;
+    for (const auto& lease : leases)
+        if (!lease.withdrawn) health.target = std::max<unsigned>(health.target, lease.copies);
+    if (leases.size() == 1) health.target = leases.front().copies;
+    health.copies.min = ~0U;
+    health.groups = ~std::size_t{0};
+    std::uint64_t sum = 0;
+    const auto layout = census->descriptor.layout();
+    for (std::size_t i = 0; i < census->holders.size(); ++i) {
+        const auto count =
+            static_cast<unsigned>(census->holders[i].size()) + (census->held_here[i] ? 1U : 0U);
+        std::set<core::AddressGroup> groups;
+        for (const auto& peer : census->holders[i]) groups.insert(peer->remote().group());
+        if (census->held_here[i]) groups.insert(core::AddressGroup{});  // this node, one group
+        health.copies.min = std::min(health.copies.min, count);
+        health.groups = std::min(health.groups, groups.size());
+        ++health.copies.histogram[count];
+        sum += count;
+        if (count < health.target && i > 0)
+            health.at_risk_chunks += layout.extent_chunks(ExtentIndex(i - 1)).count().value;
+    }
+    // Without the descriptor nothing can be read, so then every chunk is at risk.
+    const auto of_descriptor = census->holders[0].size() + (census->held_here[0] ? 1U : 0U);
+    if (of_descriptor < health.target) health.at_risk_chunks = layout.chunks().value;
+    health.copies.mean = static_cast<double>(sum) / static_cast<double>(census->holders.size());
+    health.publisher_may_leave = health.copies.min >= health.target;
+    co_return health;
+}
+
+asio::awaitable<std::vector<Holder>> Survey::holders_at(DhtKey key, proto::ItemId item) {
+    auto located = co_await finder_.locate(key);
+    std::vector<net::PeerPtr> asked = located.by_record;
+    asked.insert(asked.end(), located.nearby.begin(), located.nearby.end());
+    std::vector<proto::ItemId> items{item};
+    auto holdings = co_await finder_.ask_holdings(asked, std::move(items));
+    std::vector<Holder> holders;
+    for (const auto& peer : asked) {
+        const auto answer = holdings.find(peer->id());
+        if (answer == holdings.end() || !answer->second[0]) continue;
+        Holder holder;
+        holder.node = peer->id();
+        for (const auto& address : peer->record().addresses)
+            holder.addresses.push_back(address.to_string());
+        holder.by_record = std::find(located.by_record.begin(), located.by_record.end(), peer) !=
+                           located.by_record.end();
+        holders.push_back(std::move(holder));
+    }
+    co_return holders;
+}
+
+asio::awaitable<Result<proto::ItemId>> Survey::extent_with_chunk(ChunkHash chunk, Link in,
+                                                                 ProgressFn progress) {
+    // Leaves of a larger extent are on no index: the object is read and hashed until one matches.
+    struct Search {
+        std::uint64_t offset = 0;
+        std::optional<std::uint64_t> found_at;
+    };
+    const auto search = std::make_shared<Search>();
+    SinkFn sink = [search, chunk](ByteView bytes, std::function<void(bool)> next) {
+        // Pieces begin on chunk borders and only the last one ends off one.
+        std::vector<ChunkHash> leaves(core::chunks_in(ByteCount(bytes.size())).value);
+        core::leaf_hashes(bytes, leaves);
+        for (std::size_t i = 0; i < leaves.size() && !search->found_at; ++i)
+            if (leaves[i] == chunk) search->found_at = search->offset + i * limits::chunk_bytes;
+        search->offset += bytes.size();
+        next(!search->found_at);
+    };
+    StreamRequest request;
+    request.link = in;
+    HeadFn head;
+    auto streamed =
+        co_await fetcher_.stream(std::move(request), std::move(head), std::move(sink), progress);
+    if (search->found_at) {
+        const auto root = in.root;
+        auto stage = stage_reporter(progress);
+        std::vector<core::Endpoint> at;
+        auto object = co_await finder_.find_object(root, std::move(at), request_timeout,
+                                                   std::stop_token(), std::move(stage));
+        if (!object) co_return fail(object.error());
+        const auto extent = object->descriptor.layout().extent_of(ByteCount(*search->found_at));
+        co_return proto::ItemId::of(object->descriptor.extents[extent.value]);
+    }
+    if (!streamed) co_return fail(streamed.error());
+    co_return fail(Errc::not_found, "the object has no such chunk");
+}
+
+asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<Link> in,
+                                                Duration timeout, ProgressFn progress) {
+    Located located;
+    auto parsed = Link::parse(hash);
+    if (!parsed) co_return fail(parsed.error());
+    const auto raw = parsed->root;
+    located.hash = to_hex(raw);
+    report(progress, Stage::joining, 0);
+    const bool joined =
+        co_await neighbourhood_.wait_joined(services_.runtime.now() + std::min<Duration>(timeout, 15s));
+    if (!joined) co_return fail(Errc::no_network, "no node of the swarm answered");
+
+    report(progress, Stage::looking_up, 0);
+    const auto as_root = proto::ItemId::of(raw);
+    auto holders = co_await holders_at(as_root.key(), as_root);
+    located.kind = "root";
+    if (holders.empty()) {
+        const auto as_extent = proto::ItemId::of(ExtentHash{raw.bytes});
+        holders = co_await holders_at(as_extent.key(), as_extent);
+        located.kind = "extent";
+        // At level 0 an extent is a chunk; a holder tells the length.
+        if (!holders.empty()) {
+            const bool single = co_await is_single_chunk(ExtentHash{raw.bytes}, holders.front().node);
+            if (single) located.kind = "chunk";
+        }
+    }
+    if (holders.empty() && in) {
+        auto link = *in;
+        auto extent = co_await extent_with_chunk(ChunkHash{raw.bytes}, std::move(link), progress);
+        if (!extent) co_return fail(extent.error());
+        const auto item = *extent;
+        holders = co_await holders_at(item.key(), item);
+        located.kind = "chunk";
+    }
+    if (holders.empty())
+        co_return fail(Errc::not_found,
+                       in ? "no reachable node holds it"
+                          : "no reachable node holds this as a root or an extent; a chunk of a larger "
+                            "extent is found through its object: --in LINK");
+    located.holders = std::move(holders);
+    co_return located;
+}
+
+asio::awaitable<bool> Survey::is_single_chunk(ExtentHash extent, NodeId holder) {
+    const auto peer = peers_.find(holder);
+    if (!peer) co_return false;
+    // The first chunk of an extent is the whole extent exactly when its leaf is the extent's hash.
+    proto::Message ask = proto::GetRange{extent, ByteCount(limits::chunk_bytes),
+                                         ChunkRange{ChunkIndex(0), ChunkIndex(1)}};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    co_return reply && !reply->body.empty() && reply->body.size() <= limits::chunk_bytes &&
+        core::leaf_hash(reply->body.view()) == extent;
+}
+
+asio::awaitable<bool> Survey::tell_withdrawal(net::PeerPtr peer, proto::Lease lease) {
+    proto::Message ask = proto::UpdateLease{lease};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    const auto* answer = reply ? std::get_if<proto::LeaseReply>(&reply->message) : nullptr;
+    co_return answer != nullptr && answer->applied;
+}
+
+asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn progress) {
+    struct Local {
+        Result<store::ObjectInfo> object;
+        std::vector<proto::Lease> leases;
+    };
+    auto& store = services_.store;
+    auto read = [&store, root] { return Local{store.object(root), store.leases(root)}; };
+    auto local = co_await net::offload(services_.runtime, std::move(read));
+    if (!local.object) co_return fail(Errc::not_found, "this node does not know that object");
+    if (!local.object->published)
+        co_return fail(Errc::refused, "this node did not publish it; only its publisher can withdraw");
+    const auto own_key = services_.identity.public_key();
+    auto withdrawal = proto::Lease{};
+    for (const auto& lease : local.leases)
+        if (lease.publisher == own_key) withdrawal = lease;
+    withdrawal.root = root;
+    withdrawal.withdrawn = true;
+    withdrawal.sequence =
+        std::max(withdrawal.sequence + 1, to_unix_ms(services_.runtime.wall_now()));
+    withdrawal.sign(services_.identity);
+
+    Link link;
+    link.root = root;
+    auto holders = co_await census(std::move(link), request_timeout, progress);
+    std::map<NodeId, net::PeerPtr> told;
+    if (holders)
+        for (const auto& peers : holders->holders)
+            for (const auto& peer : peers) told.emplace(peer->id(), peer);
+    Gather<bool> gather(services_.runtime, tasks_);
+    for (const auto& [node, peer] : told) gather.start(tell_withdrawal(peer, withdrawal));
+    const auto answers = co_await gather.all();
+
+    auto end = [&store, root, withdrawal]() -> Result<void> {
+        if (auto kept = store.put_lease(withdrawal); !kept) return fail(kept.error());
+        return store.set_published(root, false);
+    };
+    const auto ended = co_await net::offload(services_.runtime, std::move(end));
+    if (!ended) co_return fail(ended.error());
+    Withdrawal result;
+    result.root = root;
+    result.holders_told = told.size();
+    result.holders_obeyed =
+        static_cast<std::size_t>(std::count(answers.begin(), answers.end(), true));
+    co_return result;
+}
+
+}  // namespace flow29::node

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <flow29/node.hpp>
+#include "node/download.hpp"
+#include "node/fetcher.hpp"
+#include "node/finder.hpp"
+#include "node/services.hpp"
+
+namespace flow29::node {
+
+/// Asks the swarm how things are: who holds a hash, how many live copies an object has, and tells
+/// holders of a withdrawal.
+class Survey {
+  public:
+    Survey(Services services, Tasks& tasks, PeerBook& peers, Finder& finder,
+           Neighbourhood& neighbourhood, const proto::NodeTable& table, Fetcher& fetcher)
+        : services_(services),
+          tasks_(tasks),
+          peers_(peers),
+          finder_(finder),
+          neighbourhood_(neighbourhood),
+          table_(table),
+          fetcher_(fetcher) {}
+
+    [[nodiscard]] asio::awaitable<Result<Health>> health(Link link, Duration timeout,
+                                                         ProgressFn progress);
+    [[nodiscard]] asio::awaitable<Result<Located>> locate(std::string hash, std::optional<Link> in,
+                                                          Duration timeout, ProgressFn progress);
+    [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
+
+    /// Which live nodes hold each item of an object: the holders that its tables name and that
+    /// answered this node just now. Entry 0 is the descriptor, then the extents in order.
+    struct Census {
+        core::Descriptor descriptor;
+        std::vector<std::vector<net::PeerPtr>> holders;
+        std::vector<bool> held_here;
+    };
+    [[nodiscard]] asio::awaitable<Result<Census>> census(Link link, Duration timeout,
+                                                         ProgressFn progress);
+
+  private:
+    [[nodiscard]] asio::awaitable<std::vector<Holder>> holders_at(DhtKey key, proto::ItemId item);
+    [[nodiscard]] asio::awaitable<Result<proto::ItemId>> extent_with_chunk(ChunkHash chunk, Link in,
+                                                                           ProgressFn progress);
+    [[nodiscard]] asio::awaitable<bool> is_single_chunk(ExtentHash extent, NodeId holder);
+    [[nodiscard]] asio::awaitable<bool> tell_withdrawal(net::PeerPtr peer, proto::Lease lease);
+
+    Services services_;
+    Tasks& tasks_;                   // owned by the engine
+    PeerBook& peers_;                // owned by the engine
+    Finder& finder_;                 // owned by the engine
+    Neighbourhood& neighbourhood_;   // owned by the engine
+    const proto::NodeTable& table_;  // owned by the engine
+    Fetcher& fetcher_;               // owned by the engine
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "proto/copy_planner.hpp"
+
+#include <algorithm>
+
+#include <flow29/limits.hpp>
+#include "core/assert.hpp"
+#include "core/hash.hpp"
+
+namespace flow29::proto {
+namespace {
+
+/// Items one poll looks at without finding something to send: keeps a call short when a small swarm
+/// leaves a hundred thousand items with nobody to ask.
+constexpr unsigned looks_max = 256;
+constexpr int busy_fraction = 8;  // of `retry`
+
+core::Sha256Digest rank_of(const DhtKey& key, const NodeId& node) {
+    return core::sha256({key.view(), node.view()});
+}
+
+}  // namespace
+
+CopyPlanner::CopyPlanner(const NodeTable& table, Options options)
+    : table_(table), options_(options) {}
+
+void CopyPlanner::add_item(const ItemId& item, const RootHash& root, ByteCount length,
+                           unsigned copies) {
+    const auto [found, is_new] = items_.try_emplace(item);
+    Item& entry = found->second;
+    if (is_new) {
+        entry.root = root;
+        entry.length = length;
+        entry.key = item.key();
+        entry.order = next_order_++;
+        entry.copies = count_copies(entry);
+    } else {
+        count_out(entry);
+    }
+    entry.target = std::max(entry.target, std::min(copies, limits::copies_max));
+    count_in(entry);
+    refresh(item, entry);
+}
+
+void CopyPlanner::remove_item(const ItemId& item) {
+    const auto found = items_.find(item);
+    if (found == items_.end()) return;
+    Item& entry = found->second;
+    queue_.remove(item);
+    count_out(entry);
+    while (!entry.pending.empty())
+        end_pending(item, entry, NodeId(entry.pending.begin()->first));
+    while (!entry.holders.empty()) {
+        const NodeId node = *entry.holders.begin();
+        entry.holders.erase(node);
+        forget_if_unrelated(item, entry, node);
+    }
+    items_.erase(found);
+    blocked_ = false;
+}
+
+void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now) {
+    latest_ = std::max(latest_, now);
+    Item* entry = find(item);
+    if (entry == nullptr || node == options_.self) return;
+    end_pending(item, *entry, node);
+    entry->refused_until.erase(node);
+    entry->holders.insert(node);
+    by_node_[node].insert(item);
+    refresh(item, *entry);
+}
+
+void CopyPlanner::on_no_copy(const ItemId& item, const NodeId& node, TimePoint now) {
+    latest_ = std::max(latest_, now);
+    Item* entry = find(item);
+    if (entry == nullptr || entry->holders.erase(node) == 0) return;
+    forget_if_unrelated(item, *entry, node);
+    refresh(item, *entry);
+}
+
+void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer answer,
+                            TimePoint now) {
+    switch (answer) {
+        case InviteAnswer::accepted:
+        case InviteAnswer::coming: {
+            latest_ = std::max(latest_, now);
+            Item* entry = find(item);
+            if (entry == nullptr || entry->holders.contains(node)) return;
+            add_pending(item, *entry, node, now);
+            refresh(item, *entry);
+            return;
+        }
+        case InviteAnswer::held:
+            on_copy(item, node, now);
+            return;
+        case InviteAnswer::busy:
+            latest_ = std::max(latest_, now);
+            refuse(item, node, now + options_.retry / busy_fraction);
+            return;
+        case InviteAnswer::full:
+        case InviteAnswer::refused:
+            latest_ = std::max(latest_, now);
+            refuse(item, node, now + options_.retry);
+            return;
+    }
+}
+
+void CopyPlanner::on_invite_failed(const ItemId& item, const NodeId& node, TimePoint now) {
+    latest_ = std::max(latest_, now);
+    refuse(item, node, now + options_.retry);
+}
+
+void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
+    latest_ = std::max(latest_, now);
+    const auto found = by_node_.find(node);
+    if (found != by_node_.end()) {
+        const std::vector<ItemId> concerned(found->second.begin(), found->second.end());
+        for (const ItemId& item : concerned) {
+            Item& entry = items_.at(item);
+            if (!table_.counts(node)) end_pending(item, entry, node);
+            refresh(item, entry);
+        }
+    }
+    queue_.on_candidates_changed(now);
+}
+
+void CopyPlanner::on_candidates_changed(TimePoint now) {
+    latest_ = std::max(latest_, now);
+    queue_.on_candidates_changed(now);
+}
+
+std::optional<CopyPlanner::Invitation> CopyPlanner::poll_invite(TimePoint now, WallTime wall_now) {
+    latest_ = std::max(latest_, now);
+    give_up_late(now);
+    if (table_.cut_off()) return std::nullopt;
+    queue_.wake(now);
+    for (unsigned looks = 0; looks < looks_max; ++looks) {
+        const std::optional<ItemId> item = queue_.first_ready();
+        if (!item) break;
+        Item& entry = items_.at(*item);
+        if (count_copies(entry) != entry.copies) {  // the table changed and nobody said so
+            refresh(*item, entry);
+            continue;
+        }
+        if (!entry.under_since) entry.under_since = now;
+        const TimePoint turn = our_turn(entry);
+        if (turn > now) {
+            queue_.put_off(*item, turn);
+            continue;
+        }
+        blocked_ = !fits(entry);
+        if (blocked_) break;
+        std::erase_if(entry.refused_until, [now](const auto& r) { return r.second <= now; });
+        const std::optional<NodeId> node = choose(entry, now, wall_now);
+        if (node) return invite(*item, entry, *node, now);
+        queue_.set_stuck(*item, look_again_at(entry, now));
+    }
+    return std::nullopt;
+}
+
+std::optional<TimePoint> CopyPlanner::next_deadline() const {
+    if (table_.cut_off()) return std::nullopt;
+    if (queue_.first_ready() && !blocked_) return latest_;
+    std::optional<TimePoint> result = queue_.next_deadline();
+    if (expiries_.empty()) return result;
+    const TimePoint expiry = expiries_.begin()->at;
+    return result ? std::min(*result, expiry) : expiry;
+}
+
+/// When this node may act for the item, given who else holds it.
+TimePoint CopyPlanner::our_turn(const Item& entry) const {
+    if (options_.always_act) return *entry.under_since;
+    const core::Sha256Digest ours = rank_of(entry.key, options_.self);
+    const auto before_us = std::ranges::count_if(entry.holders, [&](const NodeId& node) {
+        return table_.is_alive(node) && rank_of(entry.key, node) < ours;
+    });
+    return *entry.under_since + before_us * options_.takeover;
+}
+
+bool CopyPlanner::fits(const Item& entry) const {
+    return bytes_in_flight_.value == 0 ||
+           bytes_in_flight_ + entry.length <= options_.bytes_in_flight_max;
+}
+
+std::optional<NodeId> CopyPlanner::choose(const Item& entry, TimePoint now,
+                                          WallTime wall_now) const {
+    const auto may_ask = [&](const core::Candidate& candidate) {
+        const auto refused = entry.refused_until.find(candidate.id);
+        return candidate.id != options_.self && !entry.holders.contains(candidate.id) &&
+               !entry.pending.contains(candidate.id) &&
+               (refused == entry.refused_until.end() || refused->second <= now);
+    };
+    const auto candidates = table_.candidates(entry.key, now, wall_now);
+    const auto best = std::ranges::find_if(candidates, may_ask);
+    if (best == candidates.end()) return std::nullopt;
+    return best->id;
+}
+
+CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,
+                                            TimePoint now) {
+    add_pending(item, entry, node, now);
+    refresh(item, entry);
+    return {.item = item, .root = entry.root, .length = entry.length, .target = node};
+}
+
+void CopyPlanner::give_up_late(TimePoint now) {
+    while (!expiries_.empty() && expiries_.begin()->at <= now) {
+        const Expiry late = *expiries_.begin();
+        refuse(late.item, late.node, now + options_.retry);
+    }
+}
+
+CopyPlanner::Item* CopyPlanner::find(const ItemId& item) {
+    const auto found = items_.find(item);
+    return found == items_.end() ? nullptr : &found->second;
+}
+
+const CopyPlanner::Item* CopyPlanner::find(const ItemId& item) const {
+    const auto found = items_.find(item);
+    return found == items_.end() ? nullptr : &found->second;
+}
+
+unsigned CopyPlanner::count_copies(const Item& entry) const {
+    const auto live = std::ranges::count_if(
+        entry.holders, [this](const NodeId& node) { return table_.counts(node); });
+    return static_cast<unsigned>(live) + (options_.self_is_copy ? 1 : 0);
+}
+
+void CopyPlanner::count_in(const Item& entry) {
+    ++items_by_copies_[entry.copies];
+    sum_copies_ += entry.copies;
+    if (entry.copies < entry.target) ++under_target_;
+}
+
+void CopyPlanner::count_out(const Item& entry) {
+    const auto same = items_by_copies_.find(entry.copies);
+    if (--same->second == 0) items_by_copies_.erase(same);
+    sum_copies_ -= entry.copies;
+    if (entry.copies < entry.target) --under_target_;
+}
+
+/// Counts the copies again and has the item looked at if that, with those on the way, is too few.
+void CopyPlanner::refresh(const ItemId& item, Item& entry) {
+    const unsigned copies = count_copies(entry);
+    if (copies != entry.copies) {
+        count_out(entry);
+        entry.copies = copies;
+        count_in(entry);
+        entry.under_since.reset();
+    }
+    if (copies + entry.pending.size() < entry.target)
+        queue_.set_ready(item, copies, entry.order);
+    else
+        queue_.remove(item);
+    blocked_ = false;
+}
+
+TimePoint CopyPlanner::look_again_at(const Item& entry, TimePoint now) const {
+    TimePoint again = now + options_.retry;
+    for (const auto& [node, until] : entry.refused_until)
+        again = std::min(again, until);
+    return again;
+}
+
+/// Begins, or prolongs, the wait for `node`. The caller refreshes.
+void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now) {
+    end_pending(item, entry, node);
+    entry.refused_until.erase(node);
+    const TimePoint until = now + options_.patience;
+    entry.pending.emplace(node, until);
+    expiries_.insert({until, item, node});
+    by_node_[node].insert(item);
+    bytes_in_flight_ += entry.length;
+}
+
+/// False when the node was not invited. The caller refreshes.
+bool CopyPlanner::end_pending(const ItemId& item, Item& entry, const NodeId& node) {
+    const auto found = entry.pending.find(node);
+    if (found == entry.pending.end()) return false;
+    expiries_.erase({found->second, item, node});
+    entry.pending.erase(found);
+    bytes_in_flight_ -= entry.length;
+    forget_if_unrelated(item, entry, node);
+    return true;
+}
+
+void CopyPlanner::refuse(const ItemId& item, const NodeId& node, TimePoint until) {
+    Item* entry = find(item);
+    if (entry == nullptr || !end_pending(item, *entry, node)) return;
+    entry->refused_until[node] = until;
+    refresh(item, *entry);
+}
+
+void CopyPlanner::forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node) {
+    if (entry.holders.contains(node) || entry.pending.contains(node)) return;
+    const auto found = by_node_.find(node);
+    found->second.erase(item);
+    if (found->second.empty()) by_node_.erase(found);
+}
+
+bool CopyPlanner::has_item(const ItemId& item) const {
+    return items_.contains(item);
+}
+
+std::vector<NodeId> CopyPlanner::holders(const ItemId& item) const {
+    const Item* entry = find(item);
+    if (entry == nullptr) return {};
+    return {entry->holders.begin(), entry->holders.end()};
+}
+
+unsigned CopyPlanner::copies(const ItemId& item) const {
+    const Item* entry = find(item);
+    return entry == nullptr ? 0 : count_copies(*entry);
+}
+
+unsigned CopyPlanner::target(const ItemId& item) const {
+    const Item* entry = find(item);
+    return entry == nullptr ? 0 : entry->target;
+}
+
+bool CopyPlanner::stuck(const ItemId& item, TimePoint now, WallTime wall_now) const {
+    const Item* entry = find(item);
+    if (entry == nullptr || count_copies(*entry) >= entry->target) return false;
+    return entry->pending.empty() && !choose(*entry, now, wall_now);
+}
+
+std::vector<ItemId> CopyPlanner::items_of(const NodeId& node) const {
+    std::vector<ItemId> result;
+    const auto found = by_node_.find(node);
+    if (found == by_node_.end()) return result;
+    for (const ItemId& item : found->second)
+        if (items_.at(item).holders.contains(node)) result.push_back(item);
+    return result;
+}
+
+std::vector<ItemId> CopyPlanner::items() const {
+    std::vector<ItemId> result;
+    result.reserve(items_.size());
+    for (const auto& [item, entry] : items_)
+        result.push_back(item);
+    return result;
+}
+
+CopyPlanner::Counts CopyPlanner::counts() const {
+    Counts result{.items = items_.size(),
+                  .under_target = under_target_,
+                  .in_flight = expiries_.size(),
+                  .sum_copies = sum_copies_};
+    if (!items_by_copies_.empty()) result.min_copies = items_by_copies_.begin()->first;
+    return result;
+}
+
+void CopyPlanner::check_invariants() const {
+    std::size_t pending = 0;
+    std::size_t queued = 0;
+    std::size_t sum = 0;
+    ByteCount bytes;
+    for (const auto& [item, entry] : items_) {
+        const bool wants_more = entry.copies + entry.pending.size() < entry.target;
+        FLOW29_ASSERT(wants_more == queue_.contains(item));
+        if (wants_more) ++queued;
+        FLOW29_ASSERT(!entry.holders.contains(options_.self));
+        FLOW29_ASSERT(entry.target <= limits::copies_max);
+        for (const auto& [node, until] : entry.pending) {
+            FLOW29_ASSERT(!entry.holders.contains(node));
+            FLOW29_ASSERT(expiries_.contains({until, item, node}));
+            FLOW29_ASSERT(by_node_.at(node).contains(item));
+            bytes += entry.length;
+        }
+        for (const NodeId& node : entry.holders)
+            FLOW29_ASSERT(by_node_.at(node).contains(item));
+        pending += entry.pending.size();
+        sum += entry.copies;
+    }
+    FLOW29_ASSERT(pending == expiries_.size());
+    FLOW29_ASSERT(queued == queue_.size());
+    queue_.check_invariants();
+    FLOW29_ASSERT(sum == sum_copies_);
+    FLOW29_ASSERT(bytes == bytes_in_flight_);
+}
+
+}  // namespace flow29::proto

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "proto/download_peer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/assert.hpp"
+
+namespace flow29::proto {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+constexpr double rate_memory_s = 2;
+constexpr double busy_s_min = 1e-6;  // two deliveries at one instant are not an infinite rate
+constexpr unsigned pause_doublings_max = 6;
+constexpr int usual_times = 4;  // rule 4
+constexpr double usual_s_max = 3600;
+
+Duration to_duration(double seconds) {
+    return std::chrono::duration_cast<Duration>(Seconds(seconds));
+}
+
+}  // namespace
+
+void RateEstimate::add(ByteCount bytes, Duration busy) {
+    const double seconds = Seconds(busy).count();
+    const double kept = std::exp(-seconds / rate_memory_s);
+    bytes_ = bytes_ * kept + static_cast<double>(bytes.value);
+    seconds_ = seconds_ * kept + seconds;
+}
+
+std::optional<double> RateEstimate::per_second() const {
+    if (bytes_ <= 0) return std::nullopt;
+    return bytes_ / std::max(seconds_, busy_s_min);
+}
+
+void DownloadPeer::pause(Duration pause_min, TimePoint now) {
+    paused_until_ = now + pause_min * (1 << std::min(pauses_, pause_doublings_max));
+    ++pauses_;
+}
+
+void DownloadPeer::set_holds(ExtentIndex extent) {
+    if (lacks_.contains(extent) || holds_.contains(extent)) return;
+    holds_.insert(extent);
+    nothing_in_epoch = 0;
+}
+
+void DownloadPeer::set_holds_all() {
+    holds_.insert_all(lacks_);
+    nothing_in_epoch = 0;
+}
+
+void DownloadPeer::set_lacks(ExtentIndex extent) {
+    lacks_.insert(extent);
+    holds_.erase(extent);
+}
+
+void DownloadPeer::ask(PieceId piece, ByteCount bytes, TimePoint now) {
+    if (asked_.empty()) mark_ = now;
+    asked_.push_back({piece, bytes});
+    asked_bytes_ += bytes;
+}
+
+bool DownloadPeer::settle(PieceId piece) {
+    const auto found = std::ranges::find(asked_, piece, &Asked::piece);
+    if (found == asked_.end()) return false;
+    asked_bytes_ -= found->bytes;
+    asked_.erase(found);
+    return true;
+}
+
+void DownloadPeer::on_delivered(ByteCount bytes, TimePoint now, unsigned pieces_max) {
+    FLOW29_ASSERT(!asked_.empty());
+    rate_.add(bytes, now - mark_);
+    mark_ = now;
+    bytes_ += bytes.value;
+    pauses_ = 0;
+    ramp_ = std::min(ramp_ * 2, pieces_max);
+}
+
+std::size_t DownloadPeer::allowance(const DownloadPlanner::Options& options,
+                                    ByteCount piece_bytes) const {
+    const double horizon_s = Seconds(options.horizon).count();
+    const double by_rate =
+        std::ceil(rate().value_or(0) * horizon_s / static_cast<double>(piece_bytes.value));
+    return static_cast<std::size_t>(std::clamp<double>(by_rate, options.pieces_min, ramp_));
+}
+
+TimePoint DownloadPeer::stalled_at(const DownloadPlanner::Options& options,
+                                   ByteCount piece_bytes) const {
+    FLOW29_ASSERT(!asked_.empty());
+    Duration limit = options.stall_min;
+    if (const auto per_second = rate()) {
+        const double usual_s = static_cast<double>(piece_bytes.value) / *per_second;
+        limit = std::max(limit, usual_times * to_duration(std::min(usual_s, usual_s_max)));
+    }
+    return mark_ + limit;
+}
+
+bool DownloadPeer::may_be_asked(const DownloadPlanner::Options& options, ByteCount piece_bytes,
+                                TimePoint now) const {
+    if (!usable() || now < paused_until_) return false;
+    if (asked_.empty()) return true;
+    return asked_.size() < allowance(options, piece_bytes) &&
+           now < stalled_at(options, piece_bytes);
+}
+
+double DownloadPeer::finish_s(ByteCount more, double rate_if_unknown) const {
+    const double bytes = static_cast<double>((asked_bytes_ + more).value);
+    return bytes / rate().value_or(rate_if_unknown);
+}
+
+TimePoint DownloadPeer::expected_at(std::size_t position) const {
+    FLOW29_ASSERT(position < asked_.size());
+    const auto per_second = rate();
+    if (!per_second) return mark_;
+    ByteCount bytes;
+    for (std::size_t i = 0; i <= position; ++i)
+        bytes += asked_[i].bytes;
+    const double seconds = static_cast<double>(bytes.value) / *per_second;
+    return mark_ + to_duration(std::min(seconds, usual_s_max));
+}
+
+}  // namespace flow29::proto

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <flow29/ids.hpp>
+#include "core/time.hpp"
+#include "proto/download_planner.hpp"
+#include "proto/extent_set.hpp"
+
+namespace flow29::proto {
+
+/// Bytes per second while there was something to deliver, the recent past counting most.
+class RateEstimate {
+  public:
+    /// `bytes` came `busy` after the previous ones, or after being asked if nothing was in flight.
+    void add(ByteCount bytes, Duration busy);
+    /// Nothing before the first `add`.
+    [[nodiscard]] std::optional<double> per_second() const;
+
+  private:
+    double bytes_ = 0;
+    double seconds_ = 0;
+};
+
+/// What a DownloadPlanner knows of one peer and has asked of it.
+class DownloadPeer {
+  public:
+    using PieceId = DownloadPlanner::PieceId;
+    struct Asked {
+        PieceId piece;
+        ByteCount bytes;
+    };
+
+    DownloadPeer(const NodeId& id, std::uint64_t extents, unsigned pieces_min)
+        : id_(id), holds_(extents), lacks_(extents), ramp_(pieces_min) {}
+
+    [[nodiscard]] const NodeId& id() const { return id_; }
+
+    void add() { added_ = ever_added_ = true; }
+    void remove() { added_ = false; }
+    void ban() { banned_ = true; }
+    /// Not asked for a while, twice as long each time until it delivers.
+    void pause(Duration pause_min, TimePoint now);
+    [[nodiscard]] bool ever_added() const { return ever_added_; }
+    [[nodiscard]] bool banned() const { return banned_; }
+    [[nodiscard]] bool usable() const { return added_ && !banned_; }
+    [[nodiscard]] TimePoint paused_until() const { return paused_until_; }
+
+    void set_holds(ExtentIndex extent);
+    void set_holds_all();
+    void set_lacks(ExtentIndex extent);
+    [[nodiscard]] const ExtentSet& holds() const { return holds_; }
+
+    void ask(PieceId piece, ByteCount bytes, TimePoint now);
+    /// Ends an asking; false when there is none.
+    bool settle(PieceId piece);
+    /// Must be called before the piece is settled.
+    void on_delivered(ByteCount bytes, TimePoint now, unsigned pieces_max);
+    /// In the order asked.
+    [[nodiscard]] const std::vector<Asked>& asked() const { return asked_; }
+
+    /// How many pieces of `piece_bytes` it may have in flight: rule 2.
+    [[nodiscard]] std::size_t allowance(const DownloadPlanner::Options& options,
+                                        ByteCount piece_bytes) const;
+    /// When it has been silent for long enough to be hedged: rule 4. Requires something in flight.
+    [[nodiscard]] TimePoint stalled_at(const DownloadPlanner::Options& options,
+                                       ByteCount piece_bytes) const;
+    /// Usable, not paused, not silent, and with a free slot.
+    [[nodiscard]] bool may_be_asked(const DownloadPlanner::Options& options, ByteCount piece_bytes,
+                                    TimePoint now) const;
+    /// Seconds until it would have delivered `more` after all that is in flight.
+    [[nodiscard]] double finish_s(ByteCount more, double rate_if_unknown) const;
+    /// When `asked()[position]` should be here by its rate, or was asked if there is no rate.
+    [[nodiscard]] TimePoint expected_at(std::size_t position) const;
+
+    [[nodiscard]] std::optional<double> rate() const { return rate_.per_second(); }
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+    /// The planner's epoch in which it found nothing to ask of this peer; 0 for none.
+    std::uint64_t nothing_in_epoch = 0;
+
+  private:
+    NodeId id_;
+    ExtentSet holds_;
+    ExtentSet lacks_;
+    bool added_ = false;
+    bool ever_added_ = false;
+    bool banned_ = false;
+    TimePoint paused_until_ = TimePoint::min();
+    unsigned pauses_ = 0;
+    unsigned ramp_;
+    RateEstimate rate_;
+    std::uint64_t bytes_ = 0;
+    std::vector<Asked> asked_;
+    ByteCount asked_bytes_;
+    TimePoint mark_;  // of the last delivery, or since when something is in flight
+};
+
+}  // namespace flow29::proto

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "proto/download_planner.hpp"
+
+#include <algorithm>
+
+#include "core/assert.hpp"
+#include "proto/download_state.hpp"
+
+namespace flow29::proto {
+
+DownloadPlanner::DownloadPlanner(core::Layout layout, ByteRange want, const core::RangeSet& have,
+                                 Options options)
+    : state_(std::make_unique<State>(layout, want, have, options)) {}
+DownloadPlanner::~DownloadPlanner() = default;
+DownloadPlanner::DownloadPlanner(DownloadPlanner&&) noexcept = default;
+
+void DownloadPlanner::add_peer(const NodeId& peer, TimePoint) {
+    if (DownloadPeer* known = state_->find_or_enter(peer)) known->add();
+}
+
+void DownloadPlanner::remove_peer(const NodeId& peer, TimePoint) {
+    DownloadPeer* known = state_->find(peer);
+    if (known == nullptr) return;
+    known->remove();
+    state_->release_all(state_->position.at(peer));
+}
+
+void DownloadPlanner::set_holds(const NodeId& peer, ExtentIndex extent) {
+    if (extent.value >= state_->pieces.layout().extents()) return;
+    if (DownloadPeer* known = state_->find_or_enter(peer)) known->set_holds(extent);
+}
+
+void DownloadPlanner::set_holds_all(const NodeId& peer) {
+    if (DownloadPeer* known = state_->find_or_enter(peer)) known->set_holds_all();
+}
+
+std::optional<DownloadPlanner::Request> DownloadPlanner::poll_request(TimePoint now) {
+    if (done()) return std::nullopt;
+    std::optional<State::Choice> choice;
+    if (state_->options.in_order) choice = state_->find_hedge(now).choice;
+    if (!choice) choice = state_->choose_new(now);
+    if (!choice && !state_->options.in_order) choice = state_->find_hedge(now).choice;
+    if (!choice) choice = state_->find_takeover(now).choice;
+    if (!choice) return std::nullopt;
+    return state_->ask(*choice, now);
+}
+
+bool DownloadPlanner::on_piece(PieceId piece, const NodeId& peer, TimePoint now) {
+    const ChunkRange chunks = chunks_of(piece);
+    const ByteCount bytes = state_->pieces.bytes_of(chunks).count();
+    const auto flying = state_->in_flight.find(piece);
+    bool is_new = false;
+    if (flying != state_->in_flight.end()) {
+        is_new = !flying->second.done;
+        flying->second.done = true;
+    } else if (state_->pieces.is_unasked(chunks)) {  // it had been given back
+        is_new = true;
+        state_->pieces.take(chunks);
+    }
+    (is_new ? state_->verified : state_->duplicated) += bytes;
+
+    DownloadPeer* known = state_->find(peer);
+    const bool expected =
+        known != nullptr && std::ranges::count(known->asked(), piece, &DownloadPeer::Asked::piece);
+    if (expected) {
+        known->on_delivered(bytes, now, state_->options.pieces_max);
+        state_->release(state_->position.at(peer), piece);
+    }
+    return is_new;
+}
+
+void DownloadPlanner::on_failure(PieceId piece, const NodeId& peer, Blame blame, TimePoint now) {
+    DownloadPeer* known = state_->find(peer);
+    if (known == nullptr) return;
+    const std::size_t p = state_->position.at(peer);
+    if (blame == Blame::lied) {
+        known->ban();
+        state_->release_all(p);
+        return;
+    }
+    if (std::ranges::count(known->asked(), piece, &DownloadPeer::Asked::piece) == 0) return;
+    switch (blame) {
+        case Blame::lied:
+            break;
+        case Blame::lacks:
+            known->set_lacks(state_->pieces.extent_of(chunks_of(piece)));
+            state_->release(p, piece);
+            break;
+        case Blame::unreachable:
+        case Blame::busy:
+            known->pause(state_->options.pause_min, now);
+            state_->release_all(p);
+            break;
+        case Blame::ours:
+            state_->release(p, piece);
+            break;
+    }
+}
+
+void DownloadPlanner::on_consumed(ByteCount offset) {
+    if (offset <= state_->consumed) return;
+    state_->consumed = offset;
+    ++state_->epoch;
+}
+
+std::optional<TimePoint> DownloadPlanner::next_deadline(TimePoint now) const {
+    if (done()) return std::nullopt;
+    State::Rescue all;
+    for (const auto& later : {state_->find_hedge(now).later, state_->find_takeover(now).later})
+        if (later) all.consider(*later);
+    for (const DownloadPeer& peer : state_->peers)
+        if (peer.usable() && peer.paused_until() > now) all.consider(peer.paused_until());
+    return all.later;
+}
+
+bool DownloadPlanner::done() const {
+    return state_->verified == state_->pieces.needed();
+}
+
+ByteCount DownloadPlanner::wanted() const {
+    return state_->pieces.needed();
+}
+
+ByteCount DownloadPlanner::verified() const {
+    return state_->verified;
+}
+
+ByteCount DownloadPlanner::duplicated() const {
+    return state_->duplicated;
+}
+
+std::vector<ExtentIndex> DownloadPlanner::starved(std::size_t count_max) const {
+    const std::uint64_t extents = state_->pieces.layout().extents();
+    ExtentSet held(extents);
+    for (const DownloadPeer& peer : state_->peers)
+        if (peer.usable()) held.insert(peer.holds());
+    ExtentSet starved(extents);
+    starved.insert_all(held);
+
+    ExtentSet unfinished = state_->pieces.open();
+    for (const auto& [id, flying] : state_->in_flight)
+        if (!flying.done) unfinished.insert(state_->pieces.extent_of(flying.chunks));
+
+    std::vector<ExtentIndex> result;
+    ExtentIndex from;
+    while (result.size() < count_max) {
+        const auto next = unfinished.first_common(starved, from, ExtentIndex(extents));
+        if (!next) break;
+        result.push_back(*next);
+        from = ExtentIndex(next->value + 1);
+    }
+    return result;
+}
+
+bool DownloadPlanner::is_banned(const NodeId& peer) const {
+    const DownloadPeer* known = state_->find(peer);
+    return known != nullptr && known->banned();
+}
+
+std::size_t DownloadPlanner::usable_peers() const {
+    return static_cast<std::size_t>(std::ranges::count_if(state_->peers, &DownloadPeer::usable));
+}
+
+std::size_t DownloadPlanner::in_flight() const {
+    return state_->askings;
+}
+
+std::vector<DownloadPlanner::PeerStatus> DownloadPlanner::peers() const {
+    std::vector<PeerStatus> result;
+    for (const DownloadPeer& peer : state_->peers) {
+        if (!peer.ever_added()) continue;
+        result.push_back({.peer = peer.id(),
+                          .rate = peer.rate().value_or(0),
+                          .bytes = peer.bytes(),
+                          .in_flight = peer.asked().size(),
+                          .banned = peer.banned()});
+    }
+    return result;
+}
+
+void DownloadPlanner::check_invariants() const {
+    state_->pieces.check_invariants();
+    ByteCount asked;
+    std::size_t askings = 0;
+    for (const auto& [id, flying] : state_->in_flight) {
+        FLOW29_ASSERT(id == id_of(flying.chunks));
+        FLOW29_ASSERT(!flying.peers.empty() && flying.peers.size() <= 2);
+        FLOW29_ASSERT(!state_->pieces.is_unasked(flying.chunks));
+        for (const std::size_t p : flying.peers)
+            FLOW29_ASSERT(
+                std::ranges::count(state_->peers[p].asked(), id, &DownloadPeer::Asked::piece) == 1);
+        askings += flying.peers.size();
+        if (!flying.done) asked += state_->pieces.bytes_of(flying.chunks).count();
+    }
+    FLOW29_ASSERT(askings == state_->askings);
+    FLOW29_ASSERT(state_->pieces.unasked() + asked + state_->verified == state_->pieces.needed());
+    for (const DownloadPeer& peer : state_->peers) {
+        FLOW29_ASSERT(peer.asked().empty() || peer.usable());
+        FLOW29_ASSERT(peer.asked().size() <= state_->options.pieces_max);
+        askings -= peer.asked().size();
+    }
+    FLOW29_ASSERT(askings == 0);
+}
+
+}  // namespace flow29::proto

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "proto/session_inbox.hpp"
+
+#include <flow29/limits.hpp>
+
+#include "core/assert.hpp"
+#include "core/layout.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace flow29::proto {
+namespace {
+
+/// What the reply to a request may weigh.
+ByteCount reply_bytes(const Message& request) {
+    if (const auto* const range = std::get_if<GetRange>(&request))
+        return core::bytes_of(range->chunks, range->extent_length).count();
+    if (std::holds_alternative<GetDescriptor>(request))
+        return ByteCount(limits::descriptor_bytes_max);
+    return ByteCount(limits::frame_head_bytes_max / 16);
+}
+
+}  // namespace
+
+Result<void> RequestInbox::on_request(std::uint64_t request, Message message) {
+    if (requests_in_flight() >= limits::requests_in_flight_per_peer_max)
+        return fail(Errc::peer_misbehaved, "too many requests in flight");
+    const auto same = [request](const Entry& entry) { return entry.request == request; };
+    if (running_.contains(request) || std::any_of(waiting_.begin(), waiting_.end(), same))
+        return fail(Errc::peer_misbehaved, fmt::format("request number {} used twice", request));
+    waiting_.push_back({request, std::move(message)});
+    return {};
+}
+
+std::optional<RequestInbox::Entry> RequestInbox::poll_start(ByteCount waiting_to_be_sent) {
+    if (waiting_.empty()) return std::nullopt;
+    const ByteCount weight = reply_bytes(waiting_.front().message);
+    const ByteCount owed = reserved_ + waiting_to_be_sent;
+    if (owed.value != 0 && owed + weight > reply_bytes_max) return std::nullopt;
+    Entry entry = std::move(waiting_.front());
+    waiting_.pop_front();
+    running_.emplace(entry.request, weight);
+    reserved_ += weight;
+    return entry;
+}
+
+void RequestInbox::on_answered(std::uint64_t request) {
+    const auto found = running_.find(request);
+    FLOW29_ASSERT(found != running_.end());
+    reserved_ -= found->second;
+    running_.erase(found);
+}
+
+void RequestInbox::check_invariants() const {
+    FLOW29_ASSERT(requests_in_flight() <= limits::requests_in_flight_per_peer_max);
+    ByteCount sum;
+    for (const auto& [request, weight] : running_) sum += weight;
+    FLOW29_ASSERT(sum == reserved_);
+    FLOW29_ASSERT(running_.size() <= 1 || reserved_ <= reply_bytes_max);
+}
+
+}  // namespace flow29::proto

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/log.hpp"
+#include "store/bounds.hpp"
+#include "store/cost.hpp"
+#include "store/disk_store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace flow29::store {
+namespace {
+
+constexpr std::int64_t rows_per_transaction = 4096;
+constexpr unsigned objects_per_transaction = 64;
+
+ByteCount cost_of(const core::Descriptor& descriptor, std::string_view name) {
+    return cost::of_object(descriptor.encode().size(), descriptor.extents.size(), name.size());
+}
+
+tl::unexpected<Error> fail_unknown(const RootHash& root) {
+    return fail(Errc::not_found, "object " + to_hex(root) + " is not here");
+}
+
+WallTime now_on_the_wall() {
+    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+Result<void> DiskStore::put_object(const RootHash& root, const core::Descriptor& descriptor,
+                                   std::string_view name) {
+    if (descriptor.root() != root)
+        return fail(Errc::verification_failed, "the descriptor is not that of " + to_hex(root));
+    const std::lock_guard lock(mutex_);
+    auto known = objects_.find(root);
+    if (!known) return fail(std::move(known.error()));
+    ObjectRow row{.root = root,
+                  .name = std::string(name),
+                  .added = now_on_the_wall(),
+                  .cost = cost_of(descriptor, name)};
+    if (*known) {
+        const bool sound = objects_.descriptor(**known) == descriptor;
+        const bool named = name.empty() || !(*known)->name.empty();
+        if (sound && named) return {};
+        if (named) row.name = (*known)->name;
+        row.cost = cost_of(descriptor, row.name);
+    }
+
+    auto charge =
+        ledger_->charge_change(*known ? (*known)->cost : ByteCount(0), row.cost, Purpose::content);
+    if (!charge) return fail(std::move(charge.error()));
+    auto transaction = Transaction::begin(database_);
+    if (!transaction) return fail(std::move(transaction.error()));
+    Result<void> done;
+    if (!*known) {
+        done = objects_.insert(row, descriptor);
+    } else {
+        done = objects_.rename((*known)->id, row.name, row.cost);
+        if (done) done = objects_.replace_descriptor((*known)->id, descriptor.encode());
+    }
+    if (!done) return done;
+    if (done = transaction->commit(); !done) return done;
+    charge->keep();
+    if (!*known) ledger_->count_objects(1);
+    return {};
+}
+
+Result<core::Descriptor> DiskStore::descriptor(const RootHash& root) {
+    const std::lock_guard lock(mutex_);
+    auto row = objects_.find(root);
+    if (!row) return fail(std::move(row.error()));
+    if (!*row) return fail_unknown(root);
+    return objects_.descriptor(**row);
+}
+
+Result<ObjectInfo> DiskStore::info_of(const ObjectRow& row) {
+    auto descriptor = objects_.descriptor(row);
+    if (!descriptor) return fail(std::move(descriptor.error()));
+    return ObjectInfo{
+        row.root, std::move(*descriptor), row.name, row.published, row.pinned, row.added, row.held};
+}
+
+Result<ObjectInfo> DiskStore::object(const RootHash& root) {
+    const std::lock_guard lock(mutex_);
+    auto row = objects_.find(root);
+    if (!row) return fail(std::move(row.error()));
+    if (!*row) return fail_unknown(root);
+    return info_of(**row);
+}
+
+std::vector<ObjectInfo> DiskStore::objects() {
+    const std::lock_guard lock(mutex_);
+    std::vector<ObjectInfo> infos;
+    auto rows = objects_.all();
+    if (!rows) {
+        core::log::error("store", "{}", rows.error().message());
+        return infos;
+    }
+    for (const ObjectRow& row : *rows) {
+        auto info = info_of(row);
+        if (info)
+            infos.push_back(std::move(*info));
+        else
+            core::log::error("store", "{}", info.error().message());
+    }
+    return infos;
+}
+
+std::vector<RootHash> DiskStore::roots_of(const ExtentHash& extent) {
+    const std::lock_guard lock(mutex_);
+    return objects_.roots_of(extent).value_or(std::vector<RootHash>());
+}
+
+Result<void> DiskStore::keep(const RootHash& root, Keep mark, bool value) {
+    const std::lock_guard lock(mutex_);
+    auto row = objects_.find(root);
+    if (!row) return fail(std::move(row.error()));
+    if (!*row) return fail_unknown(root);
+    if ((mark == Keep::pinned ? (*row)->pinned : (*row)->published) == value) return {};
+    return objects_.keep((*row)->id, mark, value);
+}
+
+Result<void> DiskStore::set_published(const RootHash& root, bool published) {
+    return keep(root, Keep::published, published);
+}
+
+Result<void> DiskStore::set_pinned(const RootHash& root, bool pinned) {
+    return keep(root, Keep::pinned, pinned);
+}
+
+Result<bool> DiskStore::put_lease(const proto::Lease& lease) {
+    const std::lock_guard lock(mutex_);
+    auto known = leases_.of(lease.root);
+    if (!known) return fail(std::move(known.error()));
+    const auto old = std::ranges::find(*known, lease.publisher, &proto::Lease::publisher);
+    const bool fresh = old == known->end();
+    if (!fresh && old->sequence >= lease.sequence) return false;
+    if (fresh && known->size() >= bounds::leases_per_root_max)
+        return fail(Errc::refused, "too many publishers lease " + to_hex(lease.root));
+
+    auto remembered = leases_.remembered_until(lease.root, lease.publisher);
+    if (!remembered) return fail(std::move(remembered.error()));
+    auto charge = ledger_->charge(ByteCount(fresh ? cost::lease_row : 0), Purpose::bookkeeping);
+    if (!charge) return fail(std::move(charge.error()));
+    auto done = leases_.put(lease, std::max(*remembered, lease.expires));
+    if (!done) return fail(std::move(done.error()));
+    charge->keep();
+    return true;
+}
+
+std::vector<proto::Lease> DiskStore::leases(const RootHash& root) {
+    const std::lock_guard lock(mutex_);
+    return leases_.of(root).value_or(std::vector<proto::Lease>());
+}
+
+Result<ByteCount> DiskStore::collect(WallTime now) {
+    auto freed = collect_all_extents(now);
+    if (!freed) return freed;
+    {
+        const std::lock_guard lock(mutex_);
+        auto forgotten = forget_leases(now);
+        if (!forgotten) return forgotten;
+        *freed += *forgotten;
+    }
+    for (;;) {
+        const std::lock_guard lock(mutex_);
+        auto part = collect_objects(now);
+        if (!part) return fail(std::move(part.error()));
+        if (!*part) break;
+        *freed += **part;
+    }
+    // Gives free pages back to the file system; what could not be is used again anyway.
+    const std::lock_guard lock(mutex_);
+    (void)database_.execute("PRAGMA incremental_vacuum");
+    return freed;
+}
+
+// In parts, so that readers and writers get their turn and a full disk takes the deletion.
+Result<ByteCount> DiskStore::collect_all_extents(WallTime now) {
+    RowRange all;
+    {
+        const std::lock_guard lock(mutex_);
+        auto rows = extents_.all_rows();
+        if (!rows) return fail(std::move(rows.error()));
+        all = *rows;
+    }
+    ByteCount freed;
+    for (std::int64_t first = all.first; first < all.last; first += rows_per_transaction) {
+        const std::lock_guard lock(mutex_);
+        auto part = collect_extents({first, first + rows_per_transaction}, now);
+        if (!part) return part;
+        freed += *part;
+    }
+    return freed;
+}
+
+Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
+    auto doomed = extents_.collectable(rows, now);
+    if (!doomed) return fail(std::move(doomed.error()));
+    if (doomed->empty()) return ByteCount(0);
+    auto transaction = Transaction::begin(database_);
+    if (!transaction) return fail(std::move(transaction.error()));
+    ByteCount notes;
+    ByteCount freed;
+    for (const ExtentRow& row : *doomed) {
+        if (auto removed = extents_.remove(row.id); !removed)
+            return fail(std::move(removed.error()));
+        auto forgotten = forget_item(proto::ItemId::of(row.hash));
+        if (!forgotten) return forgotten;
+        notes += *forgotten;
+        freed += row.cost;
+    }
+    if (auto done = transaction->commit(); !done) return fail(std::move(done.error()));
+    for (const ExtentRow& row : *doomed)
+        forget(row);
+    ledger_->refund(notes);
+    return freed + notes;
+}
+
+Result<ByteCount> DiskStore::forget_item(const proto::ItemId& item) {
+    auto removed = notes_.forget_item(item);
+    if (!removed) return fail(std::move(removed.error()));
+    return ByteCount(*removed * cost::holder_row);
+}
+
+Result<ByteCount> DiskStore::forget_leases(WallTime now) {
+    auto forgotten = leases_.forget_before(now - limits::lease_clock_tolerance);
+    if (!forgotten) return fail(std::move(forgotten.error()));
+    const ByteCount freed(*forgotten * cost::lease_row);
+    ledger_->refund(freed);
+    return freed;
+}
+
+Result<std::optional<ByteCount>> DiskStore::collect_objects(WallTime now) {
+    auto doomed = objects_.collectable(now, objects_per_transaction);
+    if (!doomed) return fail(std::move(doomed.error()));
+    if (doomed->empty()) return std::nullopt;
+    auto transaction = Transaction::begin(database_);
+    if (!transaction) return fail(std::move(transaction.error()));
+    ByteCount freed;
+    for (const ObjectRow& row : *doomed) {
+        if (auto removed = objects_.remove(row.id); !removed)
+            return fail(std::move(removed.error()));
+        auto forgotten = forget_item(proto::ItemId::of(row.root));
+        if (!forgotten) return fail(std::move(forgotten.error()));
+        freed += row.cost + *forgotten;
+    }
+    if (auto done = transaction->commit(); !done) return fail(std::move(done.error()));
+    ledger_->refund(freed);
+    ledger_->count_objects(-static_cast<std::int64_t>(doomed->size()));
+    return freed;
+}
+
+}  // namespace flow29::store

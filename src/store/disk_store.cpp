@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "store/disk_store.hpp"
+
+#include "core/log.hpp"
+#include "store/cost.hpp"
+#include "store/schema.hpp"
+
+#include <algorithm>
+
+namespace flow29::store {
+namespace {
+
+constexpr ByteCount cache_footprint_max{16 * 1024 * 1024};
+
+// What is left free on the disk so that deleting, which writes the catalogue first, still works.
+constexpr std::uint64_t disk_reserve_bytes_max = 64 * 1024 * 1024;
+
+// Costs of rows without a cost of their own are counted, as they were charged.
+Result<std::int64_t> rows_cost(Database& database) {
+    const std::string sums =
+        "SELECT (SELECT total(cost) FROM extents) + (SELECT total(cost) FROM objects)"
+        " + (SELECT total(cost) FROM node_records) + (SELECT total(cost) FROM fetches)"
+        " + (SELECT total(cost) FROM settings)";
+    auto sum = database.integer(sums);
+    if (!sum) return sum;
+    auto leases = database.integer("SELECT count(*) FROM leases");
+    if (!leases) return leases;
+    auto holders = database.integer("SELECT count(*) FROM holders");
+    if (!holders) return holders;
+    return *sum + *leases * static_cast<std::int64_t>(cost::lease_row) +
+           *holders * static_cast<std::int64_t>(cost::holder_row);
+}
+
+}  // namespace
+
+DiskStore::DiskStore(const DiskStoreOptions& options, DirectoryLock lock, Database database)
+    : directory_(options.directory),
+      lock_(std::move(lock)),
+      ledger_(std::make_shared<Ledger>(options.capacity)),
+      cache_(cache_footprint_max),
+      files_(options.directory),
+      database_(std::move(database)) {}
+
+Result<void> DiskStore::start() {
+    if (auto prepared = files_.prepare(); !prepared) return prepared;
+    const std::lock_guard lock(mutex_);
+    auto wanted = extents_.in_files();
+    if (!wanted) return fail(std::move(wanted.error()));
+    auto orphans = files_.remove_except(*wanted);
+    if (!orphans) return fail(std::move(orphans.error()));
+    if (*orphans != 0) core::log::info("store", "deleted {} files without a row", *orphans);
+
+    auto used = rows_cost(database_);
+    if (!used) return fail(std::move(used.error()));
+    auto objects = database_.integer("SELECT count(*) FROM objects");
+    if (!objects) return fail(std::move(objects.error()));
+    auto extents = database_.integer("SELECT count(*) FROM extents");
+    if (!extents) return fail(std::move(extents.error()));
+    ledger_->start_with(ByteCount(static_cast<std::uint64_t>(*used)),
+                        static_cast<std::uint64_t>(*objects), static_cast<std::uint64_t>(*extents));
+    return {};
+}
+
+Result<void> DiskStore::check_disk(ByteCount bytes) const {
+    auto space = disk_space(directory_);
+    if (!space) return fail(std::move(space.error()));
+    const ByteCount spare(std::min(space->total.value / 32, disk_reserve_bytes_max));
+    const ByteCount promised = ledger_->usage().reserved;
+    if (bytes + spare + promised <= space->free) return {};
+    return fail(Errc::no_space, fmt::format("no room for {} bytes: the disk under {} has {} free",
+                                            bytes.value, directory_.string(), space->free.value));
+}
+
+Result<std::unique_ptr<Reservation>> DiskStore::reserve(ByteCount bytes) {
+    // Before anything is added to it, as it may come from a peer.
+    if (bytes > ledger_->usage().capacity)
+        return fail(Errc::no_space, fmt::format("no room for {} bytes at all", bytes.value));
+    const ByteCount cost = cost::of_content(bytes);
+    if (auto fits = check_disk(cost); !fits) return fail(std::move(fits.error()));
+    auto room = ledger_->reserve(cost);
+    if (!room) return fail(std::move(room.error()));
+    return std::unique_ptr<Reservation>(std::move(*room));
+}
+
+Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) {
+    const std::filesystem::path& directory = options.directory;
+    if (auto made = make_directory(directory); !made) return fail(std::move(made.error()));
+    auto lock = DirectoryLock::acquire(directory / "lock");
+    if (!lock) return fail(std::move(lock.error()));
+
+    auto database = Database::open(directory / "catalogue.db");
+    if (!database) return fail(std::move(database.error()));
+    if (auto sound = check_structure(*database); !sound) return fail(std::move(sound.error()));
+    if (auto done = migrate(*database, schema_steps()); !done) return fail(std::move(done.error()));
+
+    auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));
+    if (auto started = store->start(); !started) return fail(std::move(started.error()));
+    return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace flow29::store

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "store/extent_files.hpp"
+
+#include "store/file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <vector>
+
+namespace flow29::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t open_files_max = 64;
+constexpr unsigned folders = 256;  // by the first octet of the hash
+
+tl::unexpected<Error> fail_code(const std::error_code& code, const fs::path& path) {
+    return fail_errno(code.value(), path.string());
+}
+
+/// A file under tmp/ that is gone afterwards unless it was renamed.
+struct Temporary {
+    fs::path path;
+    File file;
+    const NewExtent* extent;
+};
+
+class Temporaries {
+  public:
+    Temporaries() = default;
+    Temporaries(const Temporaries&) = delete;
+    Temporaries& operator=(const Temporaries&) = delete;
+    ~Temporaries() {
+        for (const Temporary& temporary : files)
+            ::unlink(temporary.path.c_str());
+    }
+    std::vector<Temporary> files;
+};
+
+}  // namespace
+
+fs::path ExtentFiles::folder_of(unsigned number) const {
+    const auto octet = static_cast<std::uint8_t>(number);
+    return directory_ / "extents" / to_hex(ByteView(&octet, 1));
+}
+
+fs::path ExtentFiles::path_of(const ExtentHash& hash) const {
+    return folder_of(hash.bytes[0]) / to_hex(hash);
+}
+
+Result<void> ExtentFiles::prepare() {
+    const fs::path top = directory_ / "extents";
+    if (auto made = make_directory(top); !made) return made;
+    for (unsigned number = 0; number < folders; ++number) {
+        if (auto made = make_directory(folder_of(number)); !made) return made;
+    }
+    if (auto synced = sync_directory(top); !synced) return synced;
+
+    const fs::path temporary = directory_ / "tmp";
+    if (auto made = make_directory(temporary); !made) return made;
+    std::error_code code;
+    for (fs::directory_iterator entry(temporary, code), end; !code && entry != end;
+         entry.increment(code)) {
+        std::error_code ignored;  // what cannot be deleted now only takes room
+        fs::remove_all(entry->path(), ignored);
+    }
+    if (code) return fail_code(code, temporary);
+    return sync_directory(directory_);
+}
+
+Result<void> ExtentFiles::write(std::span<const NewExtent* const> extents) {
+    while (!extents.empty()) {
+        const std::size_t count = std::min(extents.size(), open_files_max);
+        if (auto written = write_some(extents.first(count)); !written) return written;
+        extents = extents.subspan(count);
+    }
+    return {};
+}
+
+Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) {
+    Temporaries temporaries;
+    temporaries.files.reserve(extents.size());
+    for (const NewExtent* extent : extents) {
+        const fs::path path = directory_ / "tmp" / std::to_string(next_temporary_++);
+        auto file = File::open(path, O_WRONLY | O_CREAT | O_EXCL);
+        if (!file) return fail(std::move(file.error()));
+        Temporary& made = temporaries.files.emplace_back(path, std::move(*file), extent);
+        if (auto written = made.file.write_all(extent->data.view()); !written) return written;
+        made.file.start_writeback();
+    }
+
+    std::set<unsigned> changed;
+    for (Temporary& temporary : temporaries.files) {
+        if (auto synced = temporary.file.sync(); !synced) return synced;
+        const fs::path path = path_of(temporary.extent->hash);
+        if (::rename(temporary.path.c_str(), path.c_str()) != 0)
+            return fail_errno(errno, path.string());
+        changed.insert(temporary.extent->hash.bytes[0]);
+    }
+    for (const unsigned number : changed) {
+        if (auto synced = sync_directory(folder_of(number)); !synced) return synced;
+    }
+    return {};
+}
+
+void ExtentFiles::remove(const ExtentHash& hash) {
+    // One that cannot be deleted has no row any more: the next start tries again.
+    ::unlink(path_of(hash).c_str());
+}
+
+Result<std::uint64_t> ExtentFiles::remove_except(const std::unordered_set<ExtentHash>& wanted) {
+    std::uint64_t removed = 0;
+    for (unsigned number = 0; number < folders; ++number) {
+        const fs::path folder = folder_of(number);
+        std::error_code code;
+        for (fs::directory_iterator entry(folder, code), end; !code && entry != end;
+             entry.increment(code)) {
+            // Names that are no hash were not made here and are left alone.
+            const auto hash = id_from_hex<ExtentHash>(entry->path().filename().string());
+            if (!hash || wanted.contains(*hash)) continue;
+            remove(*hash);
+            ++removed;
+        }
+        if (code) return fail_code(code, folder);
+    }
+    return removed;
+}
+
+}  // namespace flow29::store

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <flow29/error.hpp>
+#include "core/descriptor.hpp"
+#include "core/time.hpp"
+#include "proto/record.hpp"
+#include "store/sqlite.hpp"
+#include "store/store.hpp"
+
+namespace flow29::store {
+
+/// An object without its descriptor.
+struct ObjectRow {
+    std::int64_t id = 0;
+    RootHash root;
+    std::string name;
+    bool published = false;
+    bool pinned = false;
+    WallTime added;
+    std::uint64_t held = 0;
+    ByteCount cost;
+};
+
+/// A mark that keeps an object's extents.
+enum class Keep { published, pinned };
+
+/// The objects of the catalogue with their descriptors. Not thread-safe; writers call within a
+/// transaction.
+class ObjectTable {
+  public:
+    explicit ObjectTable(Database& database) : database_(database) {}
+
+    [[nodiscard]] Result<std::optional<ObjectRow>> find(const RootHash& root);
+    [[nodiscard]] Result<std::vector<ObjectRow>> all();
+    /// Requires that it is not there. Ignores row.id and row.held.
+    [[nodiscard]] Result<void> insert(const ObjectRow& row, const core::Descriptor& descriptor);
+    [[nodiscard]] Result<void> rename(std::int64_t id, std::string_view name, ByteCount cost);
+    [[nodiscard]] Result<void> keep(std::int64_t id, Keep mark, bool value);
+    [[nodiscard]] Result<void> remove(std::int64_t id);
+
+    /// Errc::corrupt_store when the stored octets no longer prove themselves.
+    [[nodiscard]] Result<core::Descriptor> descriptor(const ObjectRow& row);
+    [[nodiscard]] Result<void> replace_descriptor(std::int64_t id, ByteView encoded);
+    [[nodiscard]] Result<std::vector<RootHash>> roots_of(const ExtentHash& extent);
+
+    /// Some objects, at most `count_max`, that nothing keeps at `now` and of which no extent is
+    /// held.
+    [[nodiscard]] Result<std::vector<ObjectRow>> collectable(WallTime now, unsigned count_max);
+
+  private:
+    Database& database_;  // the catalogue's
+};
+
+/// The leases of the catalogue. Not thread-safe; writers call within a transaction.
+class LeaseTable {
+  public:
+    explicit LeaseTable(Database& database) : database_(database) {}
+
+    /// Of one root, by publisher; withdrawn and past ones too.
+    [[nodiscard]] Result<std::vector<proto::Lease>> of(const RootHash& root);
+    /// How long the publisher's lease must be remembered, whatever replaces it.
+    [[nodiscard]] Result<WallTime> remembered_until(const RootHash& root,
+                                                    const PublicKey& publisher);
+    [[nodiscard]] Result<void> put(const proto::Lease& lease, WallTime remembered_until);
+    /// Forgets leases that nobody could bring back any more; how many.
+    [[nodiscard]] Result<std::uint64_t> forget_before(WallTime past);
+
+  private:
+    Database& database_;  // the catalogue's
+};
+
+}  // namespace flow29::store
