@@ -101,12 +101,14 @@ void ControlServer::State::stop() {
     timer.cancel();
     work.reset();
     const auto open = sessions;  // cancelling may close, which takes it out of the set
-    for (const auto& session : open) session->cancel();
+    for (const auto& session : open)
+        session->cancel();
     if (sessions.empty()) return;
     timer.expires_after(stop_patience);
     timer.async_wait([this](const asio::error_code&) {
         const auto left = sessions;
-        for (const auto& session : left) session->close();
+        for (const auto& session : left)
+            session->close();
     });
 }
 

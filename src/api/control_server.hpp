@@ -14,9 +14,9 @@ namespace flow29::api {
 /// Serves a router on Unix stream sockets, on a thread of its own.
 ///
 /// A client sends one line, `{"method":…,"params":{…}}`, possibly with descriptors beside it: what
-/// `publish` reads, or the socket that `cat` writes to. The server answers with JSON lines, the last
-/// of which has the event "done" or "error", and closes. A client that closes first, or only its
-/// sending side, cancels the operation.
+/// `publish` reads, or the socket that `cat` writes to. The server answers with JSON lines, the
+/// last of which has the event "done" or "error", and closes. A client that closes first, or only
+/// its sending side, cancels the operation.
 ///
 /// Bounds: 64 connections, a line of 1 MiB, ten seconds for the request, thirty for a client that
 /// does not read. Progress lines are dropped while a client lags; the last line never is.

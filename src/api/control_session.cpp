@@ -83,7 +83,8 @@ void ControlSession::on_input() {
     if (received->end) return cancel();
     // One request a connection: what follows it is read only to notice the end.
     if (phase_ == Phase::reading) {
-        for (UniqueFd& fd : received->descriptors) descriptors_.push_back(std::move(fd));
+        for (UniqueFd& fd : received->descriptors)
+            descriptors_.push_back(std::move(fd));
         if (descriptors_.size() > descriptors_max)
             return refuse({Errc::refused, "too many descriptors came with the request"});
         if (const auto taken = input_.append(received->octets); !taken)
@@ -112,12 +113,12 @@ void ControlSession::on_request(const std::string& line) {
         request->input = std::move(descriptors_.front());
     }
     descriptors_.clear();
-    router_.call(std::move(*request), [weak = weak_from_this(), io = io_](std::string text,
-                                                                         bool last) {
-        asio::post(*io, [weak, text = std::move(text), last]() mutable {
-            if (const auto self = weak.lock()) self->send(std::move(text), last);
-        });
-    });
+    router_.call(std::move(*request),
+                 [weak = weak_from_this(), io = io_](std::string text, bool last) {
+                     asio::post(*io, [weak, text = std::move(text), last]() mutable {
+                         if (const auto self = weak.lock()) self->send(std::move(text), last);
+                     });
+                 });
 }
 
 void ControlSession::send(std::string line, bool last) {

@@ -33,8 +33,8 @@ Result<LocalAddress> local_address(const std::filesystem::path& path) {
         const auto parent = path.parent_path();
         address.directory.reset(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!address.directory) return fail_errno(errno, "cannot open " + parent.string());
-        text = fmt::format("/proc/self/fd/{}/{}", address.directory.get(),
-                           path.filename().string());
+        text =
+            fmt::format("/proc/self/fd/{}/{}", address.directory.get(), path.filename().string());
     }
     if (text.size() >= sizeof address.raw.sun_path)
         return fail(Errc::file_error, "the name of the control socket is too long: " + text);
@@ -118,8 +118,8 @@ Result<Received> receive_some(int socket) {
 
 Result<void> send_all(int socket, std::string_view octets, const std::vector<int>& descriptors) {
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control{};
-    const std::size_t descriptor_bytes = sizeof(int) * std::min(descriptors.size(),
-                                                                descriptors_max);
+    const std::size_t descriptor_bytes =
+        sizeof(int) * std::min(descriptors.size(), descriptors_max);
     bool attach = descriptor_bytes != 0;
     while (!octets.empty()) {
         iovec part{const_cast<char*>(octets.data()), octets.size()};

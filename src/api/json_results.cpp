@@ -19,7 +19,8 @@ Json copies_json(const Copies& copies) {
 
 Json histogram_json(const Copies& copies) {
     Json histogram = Json::object();
-    for (const auto& [count, extents] : copies.histogram) histogram[std::to_string(count)] = extents;
+    for (const auto& [count, extents] : copies.histogram)
+        histogram[std::to_string(count)] = extents;
     return histogram;
 }
 
@@ -30,27 +31,19 @@ std::uint64_t whole(double value) {
 }  // namespace
 
 Json to_json(const PublishResult& result) {
-    Json json = {{"root", to_hex(result.root)},
-                 {"link", result.link.to_string()},
-                 {"bytes", result.bytes.value},
-                 {"chunks", result.chunks.value},
-                 {"extents", result.extents},
-                 {"copies", copies_json(result.copies)},
-                 {"target", result.target},
-                 {"elapsed_ms", result.elapsed.count()}};
+    Json json = {{"root", to_hex(result.root)}, {"link", result.link.to_string()},
+                 {"bytes", result.bytes.value}, {"chunks", result.chunks.value},
+                 {"extents", result.extents},   {"copies", copies_json(result.copies)},
+                 {"target", result.target},     {"elapsed_ms", result.elapsed.count()}};
     if (!result.shortfall.empty()) json["shortfall"] = result.shortfall;
     return json;
 }
 
 Json to_json(const FetchResult& result) {
-    return {{"root", to_hex(result.root)},
-            {"path", result.path.string()},
-            {"bytes", result.bytes.value},
-            {"verified", true},
-            {"fetched_bytes", result.fetched.value},
-            {"holders", result.holders},
-            {"elapsed_ms", result.elapsed.count()},
-            {"first_byte_ms", result.first_byte.count()}};
+    return {{"root", to_hex(result.root)},           {"path", result.path.string()},
+            {"bytes", result.bytes.value},           {"verified", true},
+            {"fetched_bytes", result.fetched.value}, {"holders", result.holders},
+            {"elapsed_ms", result.elapsed.count()},  {"first_byte_ms", result.first_byte.count()}};
 }
 
 Json to_json(const HashResult& result) {

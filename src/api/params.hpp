@@ -38,7 +38,8 @@ class Params {
     /// `{"first":0,"end":512}`; without `end`, to the end of the object.
     [[nodiscard]] std::optional<ByteRange> range(const char* name);
 
-    /// Errc::usage when the text was no object, a field was missing or wrong, or one was never read.
+    /// Errc::usage when the text was no object, a field was missing or wrong, or one was never
+    /// read.
     [[nodiscard]] Result<void> check() const;
 
   private:

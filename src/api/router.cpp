@@ -98,8 +98,8 @@ Result<PublishRequest> publish_request(Call& call) {
     return publish;
 }
 
-/// Fewer copies than asked is a result, not an error: the object is published. It is marked, so that
-/// the caller need not compare.
+/// Fewer copies than asked is a result, not an error: the object is published. It is marked, so
+/// that the caller need not compare.
 Json published_json(const PublishResult& result, PublishWait wait) {
     Json json = done_event(to_json(result));
     if (wait == PublishWait::copies && result.copies.min < result.target) json["degraded"] = true;
@@ -114,8 +114,8 @@ void publish(Call& call) {
     auto source = std::make_shared<UniqueFd>(std::move(call.request.input));
     call.node.publish(std::move(*request), progress_to(call.emit),
                       [emit = call.emit, wait, source](Result<PublishResult> result) {
-                          const Json line = result ? published_json(*result, wait)
-                                                   : error_event(result.error());
+                          const Json line =
+                              result ? published_json(*result, wait) : error_event(result.error());
                           emit(to_line(line), true);
                       });
 }
@@ -144,8 +144,7 @@ void cat(Call& call) {
     stream.stop = call.request.stop;
     if (!call.params_are_good()) return;
     const auto output = call.request.output;
-    if (!output)
-        return call.fail_with({Errc::usage, "\"cat\" needs a socket to write to"});
+    if (!output) return call.fail_with({Errc::usage, "\"cat\" needs a socket to write to"});
     call.node.stream(
         std::move(stream),
         [output](ObjectKind kind, ByteCount bytes, ByteRange range) {
@@ -250,8 +249,10 @@ Result<Request> parse_request(std::string_view line) {
         } else if (name == "params" && value.is_object()) {
             request.params = value.dump(-1, ' ', false, Json::error_handler_t::replace);
         } else {
-            return fail(Errc::usage, fmt::format("a request has a \"method\" (string) and \"params\""
-                                                 " (object), and no \"{}\" like this", name));
+            return fail(Errc::usage,
+                        fmt::format("a request has a \"method\" (string) and \"params\""
+                                    " (object), and no \"{}\" like this",
+                                    name));
         }
     }
     if (request.method.empty()) return fail(Errc::usage, "the request names no \"method\"");

@@ -18,15 +18,14 @@ void SocketOutput::begin(ObjectKind, ByteCount, ByteRange) {}
 // Posted handlers hold a weak reference: one that is left in an executor that no longer runs must
 // not keep this object, and through it the executor, alive.
 void SocketOutput::write(ByteView bytes, std::function<void(bool)> next) {
-    asio::post(*io_,
-               [weak = weak_from_this(), kept = Bytes(bytes.begin(), bytes.end()),
-                next = std::move(next)]() mutable {
-                   const auto self = weak.lock();
-                   if (!self || self->closed_) return next(false);
-                   self->waiting_ = std::move(kept);
-                   self->next_ = std::move(next);
-                   if (!self->busy_) self->start_write();
-               });
+    asio::post(*io_, [weak = weak_from_this(), kept = Bytes(bytes.begin(), bytes.end()),
+                      next = std::move(next)]() mutable {
+        const auto self = weak.lock();
+        if (!self || self->closed_) return next(false);
+        self->waiting_ = std::move(kept);
+        self->next_ = std::move(next);
+        if (!self->busy_) self->start_write();
+    });
 }
 
 void SocketOutput::finish(std::function<void(bool)> done) {

@@ -31,7 +31,8 @@ Result<std::unique_ptr<Backend>> Backend::daemon(const Config& config) {
     if (answered) return std::unique_ptr<Backend>(new Backend(config));
     if (answered.error().code != Errc::no_node) return fail(answered.error());
     return fail(Errc::no_node, fmt::format("no node is running (looked for {}); start one with "
-                                           "`flow29 node`", socket.string()));
+                                           "`flow29 node`",
+                                           socket.string()));
 }
 
 Result<std::unique_ptr<Backend>> Backend::any(Config config,

@@ -89,11 +89,11 @@ class Answer {
 Result<std::string> run_call(Backend& backend, CallSpec spec, Context& context) {
     auto socket = backend.connect();
     if (!socket) return fail(socket.error());
-    const std::string request =
-        fmt::format("{{\"method\":\"{}\",\"params\":{}}}\n", spec.method,
-                    spec.params.empty() ? std::string("{}") : spec.params);
+    const std::string request = fmt::format("{{\"method\":\"{}\",\"params\":{}}}\n", spec.method,
+                                            spec.params.empty() ? std::string("{}") : spec.params);
     std::vector<int> borrowed;
-    for (const api::UniqueFd& fd : spec.descriptors) borrowed.push_back(fd.get());
+    for (const api::UniqueFd& fd : spec.descriptors)
+        borrowed.push_back(fd.get());
     const auto sent = api::send_all(socket->get(), request, borrowed);
     if (!sent) return fail(sent.error());
     spec.descriptors.clear();

@@ -24,7 +24,7 @@ struct Context {
 /// One operation of a node.
 struct CallSpec {
     std::string method;
-    std::string params;                     ///< a JSON object
+    std::string params;                      ///< a JSON object
     std::vector<api::UniqueFd> descriptors;  ///< sent along and closed here
 };
 

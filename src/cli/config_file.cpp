@@ -21,13 +21,13 @@ struct Setting {
 
     [[nodiscard]] tl::unexpected<Error> wrong(std::string_view why) const {
         return fail(Errc::usage,
-                    fmt::format("{}:{}: {} {}", source, value.source().begin.line, key, why));
+                    fmt::format("{}:{}: {}{}", source, value.source().begin.line, key, why));
     }
 };
 
 Result<std::string> read_string(const Setting& setting) {
     if (const auto* const text = setting.value.as_string()) return text->get();
-    return setting.wrong("must be a string");
+    return setting.wrong(" must be a string");
 }
 
 /// A string, or a list of them.
@@ -36,7 +36,7 @@ Result<std::vector<std::string>> read_strings(const Setting& setting) {
     if (const auto* const list = setting.value.as_array()) {
         for (const toml::node& element : *list) {
             const auto* const text = element.as_string();
-            if (text == nullptr) return setting.wrong("must be a list of strings");
+            if (text == nullptr) return setting.wrong(" must be a list of strings");
             strings.push_back(text->get());
         }
         return strings;
@@ -45,7 +45,7 @@ Result<std::vector<std::string>> read_strings(const Setting& setting) {
         strings.push_back(text->get());
         return strings;
     }
-    return setting.wrong("must be a string or a list of strings");
+    return setting.wrong(" must be a string or a list of strings");
 }
 
 Result<std::uint64_t> read_number(const Setting& setting, NumberBounds bounds) {
@@ -54,7 +54,7 @@ Result<std::uint64_t> read_number(const Setting& setting, NumberBounds bounds) {
         static_cast<std::uint64_t>(number->get()) < bounds.min ||
         static_cast<std::uint64_t>(number->get()) > bounds.max)
         return setting.wrong(
-            fmt::format("must be a whole number from {} to {}", bounds.min, bounds.max));
+            fmt::format(" must be a whole number from {} to {}", bounds.min, bounds.max));
     return static_cast<std::uint64_t>(number->get());
 }
 
@@ -63,7 +63,7 @@ template <class T>
 Result<T> read_parsed(const Setting& setting, Result<T> (*parse)(std::string_view),
                       std::string_view example) {
     const auto* const text = setting.value.as_string();
-    if (text == nullptr) return setting.wrong(fmt::format("must be a string such as {}", example));
+    if (text == nullptr) return setting.wrong(fmt::format(" must be a string such as {}", example));
     auto parsed = parse(text->get());
     if (!parsed) return setting.wrong(": " + parsed.error().message());
     return parsed;
@@ -98,10 +98,8 @@ constexpr std::array keys{
         [](const Setting& s, FileSettings& file) {
             return put_number<std::uint16_t>(read_number(s, {0, 65'535}), file.node.port);
         }},
-    Key{"listen",
-        [](const Setting& s, FileSettings& file) {
-            return put(read_strings(s), file.node.listen);
-        }},
+    Key{"listen", [](const Setting& s,
+                     FileSettings& file) { return put(read_strings(s), file.node.listen); }},
     Key{"capacity",
         [](const Setting& s, FileSettings& file) {
             return put(read_parsed(s, parse_size, "\"50GiB\""), file.node.capacity);
@@ -109,7 +107,7 @@ constexpr std::array keys{
     Key{"no-store",
         [](const Setting& s, FileSettings& file) -> Result<void> {
             const auto* const flag = s.value.as_boolean();
-            if (flag == nullptr) return s.wrong("must be true or false");
+            if (flag == nullptr) return s.wrong(" must be true or false");
             file.node.no_store = flag->get();
             return {};
         }},
@@ -130,10 +128,10 @@ Result<void> read_setting(const Setting& setting, FileSettings& file) {
         names.emplace_back(key.name);
     }
     const auto meant = nearest(setting.key, names);
-    return fail(Errc::usage, fmt::format("{}:{}: unknown key \"{}\"{}", setting.source,
-                                         setting.value.source().begin.line, setting.key,
-                                         meant ? fmt::format("; did you mean \"{}\"?", *meant)
-                                               : std::string()));
+    return fail(Errc::usage,
+                fmt::format("{}:{}: unknown key \"{}\"{}", setting.source,
+                            setting.value.source().begin.line, setting.key,
+                            meant ? fmt::format("; did you mean \"{}\"?", *meant) : std::string()));
 }
 
 }  // namespace

@@ -55,7 +55,8 @@ Result<Event> parse_event(std::string_view line) {
         event.kind = Event::Kind::error;
         event.error = {code_named(string_at(json, "code")), string_at(json, "message")};
     } else {
-        return fail(Errc::other, fmt::format("the node's answer is of no known kind: \"{}\"", kind));
+        return fail(Errc::other,
+                    fmt::format("the node's answer is of no known kind: \"{}\"", kind));
     }
     return event;
 }

@@ -10,10 +10,20 @@
 
 namespace flow29::cli {
 
-Interrupt::Interrupt() {
+namespace {
+
+sigset_t watched_signals() {
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        sigaddset(&signals, signal);
+    return signals;
+}
+
+}  // namespace
+
+Interrupt::Interrupt() {
+    const sigset_t signals = watched_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     fd_.reset(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -22,7 +32,14 @@ Interrupt::Interrupt() {
 
 bool Interrupt::take() {
     signalfd_siginfo info{};
-    return ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info);
+    const bool came = ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info);
+    taken_ |= came;
+    return came;
+}
+
+void Interrupt::restore() {
+    const sigset_t signals = watched_signals();
+    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 bool Interrupt::wait_for(std::chrono::milliseconds duration) {

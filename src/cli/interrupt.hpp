@@ -17,11 +17,17 @@ class Interrupt {
     [[nodiscard]] int fd() const { return fd_.get(); }
     /// True when a signal came since the last call.
     [[nodiscard]] bool take();
+    /// True when one was ever taken.
+    [[nodiscard]] bool was_taken() const { return taken_; }
     /// Waits for a signal; true when one came. A negative duration waits for ever.
     [[nodiscard]] bool wait_for(std::chrono::milliseconds duration);
 
+    /// From now on the next signal ends the process: whoever asks twice does not want to wait.
+    void restore();
+
   private:
     api::UniqueFd fd_;
+    bool taken_ = false;
 };
 
 }  // namespace flow29::cli

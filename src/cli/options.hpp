@@ -97,9 +97,9 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
-                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
-                             CompletionOptions>;
+using Command =
+    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
+                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -40,8 +40,8 @@ ProgressStyle style_for(const GlobalOptions& global) {
 }  // namespace
 
 TimePoint monotonic_now() {
-    return TimePoint(std::chrono::duration_cast<Duration>(
-        std::chrono::steady_clock::now().time_since_epoch()));
+    return TimePoint(
+        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 Output::Output(const GlobalOptions& global)

@@ -31,11 +31,12 @@ std::string stage_for_people(std::string stage) {
 
 /// How much of `bar_cells` is full.
 std::string bar(ByteCount done, ByteCount total) {
-    const auto share = std::min(1.0, static_cast<double>(done.value) /
-                                         static_cast<double>(total.value));
+    const auto share =
+        std::min(1.0, static_cast<double>(done.value) / static_cast<double>(total.value));
     const auto full = static_cast<std::size_t>(share * static_cast<double>(bar_cells));
     std::string out;
-    for (std::size_t i = 0; i < bar_cells; ++i) out += i < full ? "█" : "░";
+    for (std::size_t i = 0; i < bar_cells; ++i)
+        out += i < full ? "█" : "░";
     return out;
 }
 
@@ -108,10 +109,10 @@ std::string ProgressView::text(TimePoint now) const {
                                     : fmt::format("{:<10}", stage);
     if (event.total.value != 0) {
         if (style_.kind == ProgressStyle::Kind::redraw) out += " " + bar(event.done, event.total);
-        out += fmt::format(" {:3.0f}%  {} of {}",
-                           100.0 * static_cast<double>(event.done.value) /
-                               static_cast<double>(event.total.value),
-                           format_size(event.done), format_size(event.total));
+        out += fmt::format(
+            " {:3.0f}%  {} of {}",
+            100.0 * static_cast<double>(event.done.value) / static_cast<double>(event.total.value),
+            format_size(event.done), format_size(event.total));
     } else if (event.done.value != 0) {
         out += " " + format_size(event.done);
     }

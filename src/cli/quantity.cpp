@@ -29,17 +29,17 @@ constexpr std::array size_units{
     Unit{"", 1},
     Unit{"b", 1},
     Unit{"kb", kilo},
-    Unit{"mb", kilo * kilo},
-    Unit{"gb", kilo * kilo * kilo},
-    Unit{"tb", kilo * kilo * kilo * kilo},
+    Unit{"mb", kilo* kilo},
+    Unit{"gb", kilo* kilo* kilo},
+    Unit{"tb", kilo* kilo* kilo* kilo},
     Unit{"k", kibi},
-    Unit{"m", kibi * kibi},
-    Unit{"g", kibi * kibi * kibi},
-    Unit{"t", kibi * kibi * kibi * kibi},
+    Unit{"m", kibi* kibi},
+    Unit{"g", kibi* kibi* kibi},
+    Unit{"t", kibi* kibi* kibi* kibi},
     Unit{"kib", kibi},
-    Unit{"mib", kibi * kibi},
-    Unit{"gib", kibi * kibi * kibi},
-    Unit{"tib", kibi * kibi * kibi * kibi},
+    Unit{"mib", kibi* kibi},
+    Unit{"gib", kibi* kibi* kibi},
+    Unit{"tib", kibi* kibi* kibi* kibi},
 };
 
 constexpr std::uint64_t second_ms = 1000;
@@ -86,17 +86,20 @@ struct Counted {
 /// Takes the first number and unit off `text`; an empty number when there is none.
 Counted take_counted(std::string_view& text) {
     std::size_t digits = 0;
-    while (digits < text.size() && (is_digit(text[digits]) || text[digits] == '.')) ++digits;
+    while (digits < text.size() && (is_digit(text[digits]) || text[digits] == '.'))
+        ++digits;
     const std::string_view number = text.substr(0, digits);
     text.remove_prefix(digits);
-    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    while (!text.empty() && text.front() == ' ')
+        text.remove_prefix(1);
     std::size_t letters = 0;
     while (letters < text.size() && !is_digit(text[letters]) && text[letters] != ' ' &&
            text[letters] != '.')
         ++letters;
     const std::string_view unit = text.substr(0, letters);
     text.remove_prefix(letters);
-    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    while (!text.empty() && text.front() == ' ')
+        text.remove_prefix(1);
     return {number, unit};
 }
 
@@ -127,9 +130,11 @@ Result<ByteCount> parse_size(std::string_view text) {
         return fail(Errc::usage,
                     fmt::format("\"{}\" is not a size; write one like 50GiB or 8MB", text));
     if (!factor)
-        return fail(Errc::usage,
-                    fmt::format("\"{}\" is not a unit of size; B, kB, MB, GB, TB, KiB, MiB, GiB and "
-                                "TiB are", counted.unit));
+        return fail(
+            Errc::usage,
+            fmt::format("\"{}\" is not a unit of size; B, kB, MB, GB, TB, KiB, MiB, GiB and "
+                        "TiB are",
+                        counted.unit));
     const auto size = multiply(counted.number, *factor, std::numeric_limits<std::int64_t>::max());
     if (!size) return fail(Errc::usage, fmt::format("\"{}\" is not a possible size", text));
     return ByteCount(*size);
@@ -141,8 +146,9 @@ Result<milliseconds> parse_duration(std::string_view text) {
     do {
         const Counted counted = take_counted(rest);
         if (counted.number.empty())
-            return fail(Errc::usage,
-                        fmt::format("\"{}\" is not a duration; write one like 3s, 5m or 30d", text));
+            return fail(
+                Errc::usage,
+                fmt::format("\"{}\" is not a duration; write one like 3s, 5m or 30d", text));
         if (counted.unit.empty())
             return fail(Errc::usage,
                         fmt::format("\"{}\" lacks a unit; ms, s, m, h, d, w and y are", text));
@@ -177,7 +183,8 @@ Result<ByteRange> parse_range(std::string_view text) {
     if (dash == std::string_view::npos || dash == 0)
         return fail(Errc::usage,
                     fmt::format("\"{}\" is not a range; write the first and the last byte, like "
-                                "0-511, or 512- to the end", text));
+                                "0-511, or 512- to the end",
+                                text));
     const auto first = parse_number(text.substr(0, dash), {0, position_max - 1});
     if (!first) return fail(first.error());
     if (dash + 1 == text.size()) return ByteRange{ByteCount(*first), ByteCount(position_max)};
@@ -219,7 +226,8 @@ std::string format_duration(milliseconds duration) {
 
 std::string format_count(std::uint64_t count) {
     std::string digits = std::to_string(count);
-    for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+    for (std::size_t i = digits.size(); i > 3; i -= 3)
+        digits.insert(i - 3, 1, ',');
     return digits;
 }
 

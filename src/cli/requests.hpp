@@ -6,7 +6,8 @@
 
 #include "cli/options.hpp"
 
-/// The params of requests as JSON objects. What was not given is left out: the node's defaults rule.
+/// The params of requests as JSON objects. What was not given is left out: the node's defaults
+/// rule.
 namespace flow29::cli {
 
 /// What is published, once it has been opened.

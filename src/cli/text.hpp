@@ -11,8 +11,8 @@
 
 namespace flow29::cli {
 
-/// The candidate that `word` was probably meant to be: at most a third of its letters away, counting
-/// insertions, deletions, replacements and swaps of neighbours.
+/// The candidate that `word` was probably meant to be: at most a third of its letters away,
+/// counting insertions, deletions, replacements and swaps of neighbours.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word,
                                                  const std::vector<std::string>& candidates);
 

@@ -22,7 +22,8 @@ char to_lower(char c) {
 
 std::string to_lower(std::string_view text) {
     std::string out(text);
-    for (char& c : out) c = to_lower(c);
+    for (char& c : out)
+        c = to_lower(c);
     return out;
 }
 
@@ -61,9 +62,9 @@ struct Piece {
 
 tl::unexpected<Error> bad_character(const Piece& piece, std::size_t index,
                                     std::string_view alphabet) {
-    return fail(Errc::usage, fmt::format("character {} ({}) is not one of {}",
-                                         piece.offset + index + 1, shown(piece.text[index]),
-                                         alphabet));
+    return fail(Errc::usage,
+                fmt::format("character {} ({}) is not one of {}", piece.offset + index + 1,
+                            shown(piece.text[index]), alphabet));
 }
 
 Result<RootHash> parse_base32(const Piece& piece) {
@@ -82,7 +83,8 @@ Result<RootHash> parse_base32(const Piece& piece) {
         pending &= (1U << pending_bits) - 1;
     }
     // 52 characters carry 260 bits; if the last four could be anything, a root had sixteen names.
-    if (pending != 0) return bad_character(piece, base32_chars - 1, "'a' and 'q', which end a root");
+    if (pending != 0)
+        return bad_character(piece, base32_chars - 1, "'a' and 'q', which end a root");
     return root;
 }
 
@@ -223,7 +225,8 @@ Result<Link> parse_body(Piece body) {
     const Piece query = body.from(std::min(question + 1, body.text.size()));
     body = body.until(question);
 
-    while (!body.text.empty() && body.text.front() == '/') body = body.from(1);
+    while (!body.text.empty() && body.text.front() == '/')
+        body = body.from(1);
     auto path = percent_decode(body);
     if (!path) return fail(path.error());
     if (path->size() > limits::path_bytes_max)
@@ -239,8 +242,8 @@ Result<Link> parse_body(Piece body) {
 /// What follows `/f/` in a gateway's URL.
 Result<Link> parse_url(const Piece& url) {
     const auto authority = url.text.find("//");
-    const auto path = authority == std::string_view::npos ? authority
-                                                          : url.text.find('/', authority + 2);
+    const auto path =
+        authority == std::string_view::npos ? authority : url.text.find('/', authority + 2);
     constexpr std::string_view prefix = "/f/";
     if (path == std::string_view::npos || url.text.substr(path, prefix.size()) != prefix)
         return fail(Errc::usage, "the URL has no /f/ and root hash, so no gateway wrote it");
@@ -291,7 +294,8 @@ std::string Link::to_string() const {
     };
     if (!name.empty()) add("name", name);
     if (size) add("size", std::to_string(size->value));
-    for (const std::string& address : at) add("at", address);
+    for (const std::string& address : at)
+        add("at", address);
     if (!key.empty()) out += "#k=" + percent_encode(key, {});
     return out;
 }

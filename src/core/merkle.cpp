@@ -142,14 +142,30 @@ GroupTree GroupTree::build(ByteView data, unsigned group_level) {
 }
 
 GroupTree::GroupTree(std::vector<TreeHash> group_hashes, ChunkCount chunks, unsigned group_level)
-    : groups_(std::move(group_hashes)), chunks_(chunks), group_level_(group_level) {
+    : chunks_(chunks), group_level_(group_level) {
     FLOW29_ASSERT(group_level <= limits::extent_level_max);
     const std::uint64_t ragged = chunks.value % (1ULL << group_level) != 0 ? 1 : 0;
-    FLOW29_ASSERT(groups_.size() == (chunks.value >> group_level) + ragged);
+    FLOW29_ASSERT(group_hashes.size() == (chunks.value >> group_level) + ragged);
+    layers_.push_back(std::move(group_hashes));
+    while (layers_.back().size() > 1) {
+        const std::vector<TreeHash>& below = layers_.back();
+        std::vector<TreeHash> layer;
+        layer.reserve((below.size() + 1) / 2);
+        for (std::size_t i = 0; i + 1 < below.size(); i += 2)
+            layer.push_back(node_hash(below[i], below[i + 1]));
+        if (below.size() % 2 != 0) layer.push_back(below.back());
+        layers_.push_back(std::move(layer));
+    }
 }
 
 TreeHash GroupTree::top() const {
-    return fold(groups_);
+    return layers_.back().empty() ? empty_tree_hash() : layers_.back().front();
+}
+
+// Requires the groups to be a subtree: a power of two of them, or what is left at the end.
+TreeHash GroupTree::node_above(std::uint64_t first_group, std::uint64_t last_group) const {
+    const auto layer = static_cast<std::size_t>(std::bit_width(last_group - first_group - 1));
+    return layers_[layer][first_group >> layer];
 }
 
 ChunkRange GroupTree::data_needed(ChunkRange range) const {
@@ -159,7 +175,8 @@ ChunkRange GroupTree::data_needed(ChunkRange range) const {
     const std::uint64_t last_group = ((range.last.value - 1) >> group_level_) + 1;
     const ChunkRange widened{
         ChunkIndex(first_group << group_level_),
-        ChunkIndex(last_group == groups_.size() ? chunks_.value : last_group << group_level_)};
+        ChunkIndex(last_group == group_hashes().size() ? chunks_.value
+                                                       : last_group << group_level_)};
     if (widened == range) return {range.first, range.first};
     return widened;
 }
@@ -168,7 +185,6 @@ Proof GroupTree::prove(ChunkRange range, ByteView data) const {
     const ChunkRange seen = data_needed(range);
     if (!seen.empty()) FLOW29_ASSERT(size_fits(data, chunks_, seen));
     const std::uint64_t group_chunks = 1ULL << group_level_;
-    const std::span<const TreeHash> groups(groups_);
 
     Proof proof;
     for_each_outside(whole(chunks_), range, [&](ChunkRange subtree) {
@@ -177,7 +193,7 @@ Proof GroupTree::prove(ChunkRange range, ByteView data) const {
         if (subtree.first.value % group_chunks == 0 && ends_on_border) {
             const std::uint64_t first = subtree.first.value >> group_level_;
             const std::uint64_t last = (subtree.last.value - 1) >> group_level_;
-            proof.push_back(fold(groups.subspan(first, last - first + 1)));
+            proof.push_back(node_above(first, last + 1));
         } else {
             // Inside a group that the range only touches, so `seen` covers it.
             const ChunkRange local{ChunkIndex(subtree.first.value - seen.first.value),

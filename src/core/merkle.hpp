@@ -47,7 +47,9 @@ class TreeBuilder {
 using Proof = std::vector<TreeHash>;
 
 /// The hashes above groups of 2^group_level chunks of one extent: what a holder keeps so that it can
-/// prove aligned ranges without hashing data. 32 bytes per 16 KiB at group level 5.
+/// prove aligned ranges without hashing data. 32 bytes per 16 KiB at group level 5 to store, twice
+/// that in memory: every node above the groups is hashed once, on construction, since a holder serves
+/// many ranges of one extent.
 class GroupTree {
   public:
     /// Over the data of a whole extent, or nothing at all.
@@ -58,18 +60,23 @@ class GroupTree {
     [[nodiscard]] TreeHash top() const;
     [[nodiscard]] ChunkCount chunks() const { return chunks_; }
     [[nodiscard]] unsigned group_level() const { return group_level_; }
-    [[nodiscard]] std::span<const TreeHash> group_hashes() const { return groups_; }
+    [[nodiscard]] std::span<const TreeHash> group_hashes() const { return layers_.front(); }
 
     /// The chunk range, widened to group borders, whose data `prove` needs to see for `range`:
     /// empty when `range` already lies on group borders (or ends at the last chunk).
     [[nodiscard]] ChunkRange data_needed(ChunkRange range) const;
 
     /// The proof of `range`. `data` are the bytes of data_needed(range); ignored when that is empty.
-    /// Requires range to be non-empty and within chunks(). O(groups).
+    /// Requires range to be non-empty and within chunks(). O(log groups), and the hashing of what
+    /// the range leaves out of the groups that it touches.
     [[nodiscard]] Proof prove(ChunkRange range, ByteView data) const;
 
   private:
-    std::vector<TreeHash> groups_;
+    [[nodiscard]] TreeHash node_above(std::uint64_t first_group, std::uint64_t last_group) const;
+
+    // layers_[k][i] is the top over groups [i * 2^k, (i + 1) * 2^k), fewer at the end; a node without
+    // a sibling rises as it is, which gives the shape of RFC 6962. The last layer is the top alone.
+    std::vector<std::vector<TreeHash>> layers_;
     ChunkCount chunks_;
     unsigned group_level_;
 };

@@ -13,6 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration connect_time_max = 5s;
+constexpr Duration introduce_interval = 3s;
 // Longer than any operation may take, so that none is cut off.
 constexpr Duration retired_time_max = 90s;
 
@@ -44,7 +45,7 @@ Result<std::unique_ptr<ClientPool::Client>> ClientPool::create(TimePoint now) {
     auto client = std::make_unique<Client>();
     client->runner = std::move(*runner);
     client->generation = ++generations_;
-    client->born = now;
+    client->born = client->introduced = now;
     introduce_(*client->runner);
     return client;
 }
@@ -71,6 +72,10 @@ bool ClientPool::is_due(const Client& client, TimePoint now) const {
 }
 
 void ClientPool::tick(TimePoint now) {
+    if (current_ && !connected() && now - current_->introduced >= introduce_interval) {
+        current_->introduced = now;
+        introduce_(*current_->runner);
+    }
     if (!next_ && current_ && is_due(*current_, now)) {
         auto client = create(now);
         if (client)

@@ -41,7 +41,7 @@ class ClientPool {
     [[nodiscard]] std::uint64_t acquire();
     void release(std::uint64_t generation);
 
-    /// Replaces and discards clients that are due. Never call from within a runner's loop.
+    /// Replaces and discards clients that are due, and introduces one that knows nobody again. Never call from within a runner's loop.
     void tick(TimePoint now);
     /// True for the position of a client that is still alive.
     [[nodiscard]] bool is_own(const DhtKey& position) const;
@@ -54,6 +54,7 @@ class ClientPool {
         unsigned operations = 0;
         unsigned running = 0;
         TimePoint born;
+        TimePoint introduced;
         TimePoint retired;
     };
     [[nodiscard]] Result<std::unique_ptr<Client>> create(TimePoint now);

@@ -5,6 +5,7 @@
 
 #include <flow29/limits.hpp>
 #include "dht/record_rules.hpp"
+#include "dht/wire_cursor.hpp"
 
 namespace flow29::dht {
 namespace {
@@ -21,93 +22,6 @@ constexpr std::size_t query_items_max = 4;
 constexpr std::uint64_t unix_seconds_max = 1ULL << 34;  // beyond it from_time_t overflows
 
 enum ValueField : std::uint64_t { field_id = 1, field_type = 2, field_sequence = 4 };
-
-/// Reads msgpack items from the front of a datagram. After the first mismatch `ok()` is false and
-/// every read yields zero or nothing.
-class Cursor {
-  public:
-    explicit Cursor(ByteView data) : data_(data) {}
-
-    [[nodiscard]] bool ok() const { return ok_; }
-    [[nodiscard]] bool at_end() const { return ok_ && at_ == data_.size(); }
-    [[nodiscard]] std::size_t position() const { return at_; }
-    void fail() { ok_ = false; }
-
-    std::uint64_t uint(std::uint64_t max) {
-        const std::uint8_t head = octet();
-        std::uint64_t value = head;
-        if (head >= 0x80) {
-            if (head < 0xcc || head > 0xcf) return refuse();
-            value = big_endian(std::size_t{1} << (head - 0xcc));
-        }
-        return value <= max ? value : refuse();
-    }
-    bool boolean() {
-        const std::uint8_t head = octet();
-        if (head != 0xc2 && head != 0xc3) refuse();
-        return ok_ && head == 0xc3;
-    }
-    std::size_t map(std::size_t pairs_max) { return count(0x80, 0xde, pairs_max); }
-    std::size_t array(std::size_t items_max) { return count(0x90, 0xdc, items_max); }
-    ByteView bin(std::size_t bytes_max) {
-        const std::uint8_t head = octet();
-        if (head < 0xc4 || head > 0xc6) {
-            refuse();
-            return {};
-        }
-        return take(big_endian(std::size_t{1} << (head - 0xc4)), bytes_max);
-    }
-    std::string_view str(std::size_t bytes_max) {
-        const std::uint8_t head = octet();
-        std::uint64_t length = head & 0x1fU;
-        if (head < 0xa0 || head > 0xbf) {
-            if (head != 0xd9 && head != 0xda) {
-                refuse();
-                return {};
-            }
-            length = big_endian(head == 0xd9 ? 1 : 2);
-        }
-        const ByteView octets = take(length, bytes_max);
-        return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-    }
-
-  private:
-    std::uint64_t refuse() {
-        ok_ = false;
-        return 0;
-    }
-    std::uint8_t octet() {
-        if (!ok_ || at_ >= data_.size()) return static_cast<std::uint8_t>(refuse());
-        return data_[at_++];
-    }
-    std::uint64_t big_endian(std::size_t octets) {
-        std::uint64_t value = 0;
-        for (std::size_t i = 0; i < octets; ++i) value = value << 8 | octet();
-        return value;
-    }
-    std::size_t count(std::uint8_t fix, std::uint8_t wide, std::size_t max) {
-        const std::uint8_t head = octet();
-        std::uint64_t items = head & 0x0fU;
-        if ((head & 0xf0U) != fix) {
-            if (head != wide && head != wide + 1) return refuse();
-            items = big_endian(head == wide ? 2 : 4);
-        }
-        return items <= max ? static_cast<std::size_t>(items) : refuse();
-    }
-    ByteView take(std::uint64_t length, std::size_t max) {
-        if (!ok_ || length > max || length > data_.size() - at_) {
-            refuse();
-            return {};
-        }
-        const ByteView octets = data_.subspan(at_, static_cast<std::size_t>(length));
-        at_ += octets.size();
-        return octets;
-    }
-
-    ByteView data_;
-    std::size_t at_ = 0;
-    bool ok_ = true;
-};
 
 /// The keys seen in one map, so that none comes twice and none that is due is missing.
 class Seen {
@@ -133,7 +47,7 @@ struct Key {
 
 /// Reads a key of `table`; 0, and a failed cursor, when it is not there or came before.
 template <class Field, std::size_t Size>
-unsigned read_key(Cursor& in, const Key<Field> (&table)[Size], Seen& seen) {
+unsigned read_key(WireCursor& in, const Key<Field> (&table)[Size], Seen& seen) {
     const std::string_view name = in.str(8);
     for (const auto& [known, field] : table)
         if (in.ok() && name == known && seen.add(field)) return field;
@@ -194,12 +108,12 @@ bool is_numeric_field(std::uint64_t field) {
     return field == field_id || field == field_type || field == field_sequence;
 }
 
-void check_position(Cursor& in) {
+void check_position(WireCursor& in) {
     if (in.bin(position_bytes).size() != position_bytes) in.fail();
 }
 
 /// {id, dat: {body: {type, data}}}: unsigned, not encrypted, of a type of ours.
-void check_value(Cursor& in) {
+void check_value(WireCursor& in) {
     enum Part : unsigned { part_id = 1, part_envelope = 2, part_type = 4, part_data = 8 };
     constexpr Key<Part> outer[] = {{"id", part_id}, {"dat", part_envelope}};
     constexpr Key<Part> inner[] = {{"type", part_type}, {"data", part_data}};
@@ -225,7 +139,7 @@ void check_value(Cursor& in) {
 }
 
 /// {s: [field...], w: [{f: field, v: number}...]}; true when it cannot ask for all values whole.
-bool check_query(Cursor& in) {
+bool check_query(WireCursor& in) {
     enum Part : unsigned { part_select = 1, part_where = 2, part_field = 4, part_value = 8 };
     constexpr Key<Part> outer[] = {{"s", part_select}, {"w", part_where}};
     constexpr Key<Part> inner[] = {{"f", part_field}, {"v", part_value}};
@@ -259,7 +173,7 @@ bool check_query(Cursor& in) {
 }
 
 /// {f: [field...], v: [number...]}: the selected fields of some values, row by row.
-void check_fields(Cursor& in) {
+void check_fields(WireCursor& in) {
     enum Part : unsigned { part_fields = 1, part_rows = 2 };
     constexpr Key<Part> keys[] = {{"f", part_fields}, {"v", part_rows}};
     std::size_t columns = 0;
@@ -283,7 +197,7 @@ void check_fields(Cursor& in) {
     if (columns == 0 || cells % columns != 0 || cells / columns > ids_per_reply_max) in.fail();
 }
 
-void check_contacts(Cursor& in, std::size_t each, BodyFacts& facts) {
+void check_contacts(WireCursor& in, std::size_t each, BodyFacts& facts) {
     const ByteView contacts = in.bin(contacts_max * each);
     if (contacts.size() % each != 0) in.fail();
     if (each != contact4_bytes) return;
@@ -291,7 +205,7 @@ void check_contacts(Cursor& in, std::size_t each, BodyFacts& facts) {
     facts.contacts4_bytes = contacts.size();
 }
 
-void check_body_field(Cursor& in, unsigned field, BodyFacts& facts) {
+void check_body_field(WireCursor& in, unsigned field, BodyFacts& facts) {
     switch (field) {
         case body_id:
         case body_key:
@@ -334,7 +248,7 @@ void check_body_field(Cursor& in, unsigned field, BodyFacts& facts) {
     }
 }
 
-void check_body(Cursor& in, BodyFacts& facts) {
+void check_body(WireCursor& in, BodyFacts& facts) {
     const std::size_t pairs = in.map(std::size(body_keys));
     for (std::size_t i = 0; i < pairs && in.ok(); ++i) {
         const unsigned field = read_key(in, body_keys, facts.seen);
@@ -351,7 +265,7 @@ struct TopFacts {
     BodyFacts body;
 };
 
-void check_top_field(Cursor& in, unsigned field, TopFacts& facts) {
+void check_top_field(WireCursor& in, unsigned field, TopFacts& facts) {
     switch (field) {
         case top_kind:
             facts.kind = in.str(1);
@@ -425,7 +339,7 @@ std::optional<DatagramKind> kind_of(const TopFacts& top) {
 
 std::optional<GuardedDatagram> guard_datagram(ByteView datagram, std::uint32_t network) noexcept {
     if (datagram.size() > limits::datagram_bytes_max) return std::nullopt;
-    Cursor in(datagram);
+    WireCursor in(datagram);
     TopFacts top;
     const std::size_t pairs = in.map(std::size(top_keys));
     for (std::size_t i = 0; i < pairs && in.ok(); ++i) {

@@ -28,13 +28,13 @@ class OpenDhtIndex final : public Index {
   public:
     struct Options {
         core::Endpoint bind;  ///< UDP; port 0: any free one
-        NodeId id;
+        NodeId id{};
         bool storing = true;
-        std::uint32_t network = 0;  ///< nodes of another number are not heard
-        std::vector<Contact> saved; ///< neighbours of an earlier run
+        std::uint32_t network = 0;      ///< nodes of another number are not heard
+        std::vector<Contact> saved{};  ///< neighbours of an earlier run
         unsigned records_per_group = limits::records_per_group_max;
         /// Whether nodes on loopback count as different machines; default: if `bind` is loopback.
-        std::optional<bool> loopback_is_diverse;
+        std::optional<bool> loopback_is_diverse{};
         unsigned client_operations_max = limits::dht_client_operations_max;
         Duration client_age_max = limits::dht_client_age_max;
     };

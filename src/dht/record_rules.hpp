@@ -69,7 +69,7 @@ struct Offer {
 class RecordRules {
   public:
     struct Options {
-        NodeId self;
+        NodeId self{};
         bool bound_to_loopback = false;
         bool loopback_is_diverse = false;
         unsigned records_per_group = limits::records_per_group_max;

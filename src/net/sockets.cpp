@@ -3,6 +3,7 @@
 
 #include <flow29/limits.hpp>
 
+#include <asio/error.hpp>
 #include <asio/ip/v6_only.hpp>
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 
 namespace flow29::net {
@@ -34,10 +36,10 @@ Result<tcp::acceptor> open_acceptor(const asio::any_io_executor& executor,
     if (!ec) acceptor.bind(local, ec);
     if (!ec) acceptor.listen(tcp::acceptor::max_listen_connections, ec);
     if (!ec) return acceptor;
-    if (ec == std::errc::address_in_use)
+    if (ec == asio::error::address_in_use)
         return fail(Errc::usage, fmt::format("port {} is in use at {}", endpoint.port,
                                              endpoint.host()));
-    if (ec == std::errc::address_not_available)
+    if (ec.value() == EADDRNOTAVAIL)
         return fail(Errc::usage,
                     fmt::format("{} is not an address of this machine", endpoint.host()));
     return fail(Errc::usage,
@@ -98,7 +100,7 @@ Result<std::vector<tcp::acceptor>> listen_on(const asio::any_io_executor& execut
     for (int attempt = 1;; ++attempt) {
         std::error_code ec;
         auto acceptors = open_all(executor, endpoints, ec);
-        const bool again = picking && endpoints.size() > 1 && ec == std::errc::address_in_use;
+        const bool again = picking && endpoints.size() > 1 && ec == asio::error::address_in_use;
         if (acceptors || !again || attempt == port_attempts_max) return acceptors;
     }
 }

@@ -11,7 +11,9 @@
 namespace flow29::net {
 namespace {
 
-constexpr std::size_t writer_turn_bytes = 1024 * 1024;
+// So much is still in the core's cache when the kernel, or another connection's turn, looks at it: a
+// turn of 1 MiB costs a quarter more CPU.
+constexpr std::size_t writer_turn_bytes = 256 * 1024;
 
 }  // namespace
 

@@ -16,7 +16,7 @@ namespace {
 
 using proto::PeerSession;
 
-constexpr std::size_t reader_turn_bytes = 1024 * 1024;
+constexpr std::size_t reader_turn_bytes = 256 * 1024;  // as the writer's
 // Replies are bounded by the inbox; this bounds what it does not count, such as pongs.
 constexpr ByteCount output_bytes_max{4 * proto::RequestInbox::reply_bytes_max.value};
 // A timer that comes this late means that this process stood still, not the peer.
@@ -26,7 +26,8 @@ constexpr Duration write_stall_max = limits::request_idle_timeout;
 }  // namespace
 
 /// Held by the loops. When the runtime ends, their frames are destroyed where they wait; what then
-/// still waits for replies would keep the peer, and the peer it, for ever.
+/// still waits for replies would keep the peer, and the peer it, for ever. A loop that ends by itself
+/// has closed the peer, so nothing is left to abandon.
 struct TlsPeer::Lifeline {
     std::shared_ptr<TlsPeer> peer;
     explicit Lifeline(std::shared_ptr<TlsPeer> p) : peer(std::move(p)) {}
@@ -79,10 +80,7 @@ asio::awaitable<void> TlsPeer::read_loop(std::shared_ptr<TlsPeer> self) {
     const Lifeline lifeline(self);
     while (self->open_) {
         auto done = co_await self->read_frame();
-        if (!done) {
-            self->close(std::move(done.error()));
-            break;
-        }
+        if (!done) self->close(std::move(done.error()));
         if (self->reader_.octets_this_turn() >= reader_turn_bytes) {
             self->reader_.begin_turn();
             const auto executor = self->runtime_.executor();
@@ -149,9 +147,7 @@ asio::awaitable<void> TlsPeer::write_loop(std::shared_ptr<TlsPeer> self) {
         self->begin_waiting_requests();
         if (turn == FrameWriter::Turn::ended) {
             self->close(self->stream_->error());
-            break;
-        }
-        if (turn == FrameWriter::Turn::idle) {
+        } else if (turn == FrameWriter::Turn::idle) {
             // What the line above began may have sent something meanwhile.
             if (self->writer_.waiting().value != 0) continue;
             self->writer_idle_ = true;
@@ -166,7 +162,7 @@ asio::awaitable<void> TlsPeer::write_loop(std::shared_ptr<TlsPeer> self) {
                                     ? TlsStream::Status::wants_read
                                     : TlsStream::Status::wants_write;
             const bool ready = co_await self->stream_->wait(wanted);
-            if (!ready) break;
+            if (!ready) self->close({Errc::peer_unreachable, "the connection is closed"});
         }
     }
 }

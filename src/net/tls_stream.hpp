@@ -37,8 +37,8 @@ class TlsStream {
     enum class Role { client, server };
     struct Options {
         Role role = Role::client;
-        std::optional<NodeId> expected;   ///< who must be there
-        std::optional<DhtKey> position;   ///< the first 20 bytes of who must be there
+        std::optional<NodeId> expected{};  ///< who must be there
+        std::optional<DhtKey> position{};  ///< the first 20 bytes of who must be there
     };
     enum class Status { moved, wants_read, wants_write, ended };
     struct Progress {

@@ -45,11 +45,6 @@ class Deadline {
     Runtime::TimerId timer_ = 0;
 };
 
-bool out_of_descriptors(const std::error_code& ec) {
-    return ec == std::errc::too_many_files_open || ec == std::errc::too_many_files_open_in_system ||
-           ec == std::errc::no_buffer_space || ec == std::errc::not_enough_memory;
-}
-
 }  // namespace
 
 /// What the coroutines share; it outlives the transport by as much as they need to notice.
@@ -160,8 +155,8 @@ asio::awaitable<void> TlsTransport::State::accept_loop(std::shared_ptr<State> se
         if (!ec) {
             complained = false;
             self->on_accepted(std::move(socket));
-        } else if (out_of_descriptors(ec)) {
-            // The connection stays in the queue, so the next accept would fail at once.
+        } else {
+            // Out of descriptors, the connection stays in the queue: the next accept fails at once.
             if (!std::exchange(complained, true))
                 core::log::warn("net", "cannot accept connections: {}", ec.message());
             co_await sleep_for(self->runtime_, accept_pause);

@@ -233,9 +233,9 @@ asio::awaitable<Result<PublishResult>> Engine::publish(PublishRequest request,
     const auto publisher = std::make_shared<Publisher>(
         services_, settings_, tasks_, peers_, neighbourhood_, table_, announcer_,
         [this] { return local_record(); });
-    publishers_.insert(publisher);
+    publishers_.push_back(publisher);
     auto result = co_await publisher->run(std::move(request), std::move(progress));
-    publishers_.erase(publisher);
+    std::erase(publishers_, publisher);
     // From here on the copies are watched from here as well, short ones included.
     if (result) {
         auto& store = services_.store;

@@ -76,7 +76,7 @@ class Engine : public net::PeerHandler {
     Fetcher fetcher_;
     Survey survey_;
     Server server_;
-    std::set<std::shared_ptr<Publisher>> publishers_;
+    std::vector<std::shared_ptr<Publisher>> publishers_;  // in order of their start
     std::optional<core::Endpoint> observed_;
     std::optional<proto::NodeRecord> record_;
     std::vector<std::chrono::milliseconds> clock_skews_;

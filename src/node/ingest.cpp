@@ -8,6 +8,8 @@
 #include <atomic>
 #include <thread>
 
+#include <fmt/core.h>
+
 #include "core/hash.hpp"
 #include "core/merkle.hpp"
 #include "node/gather.hpp"

@@ -171,11 +171,11 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     const auto download = std::make_shared<Download>(services_, tasks_, peers_, *descriptor,
                                                      everything, all_but(layout, extents),
                                                      assembler, std::move(options));
-    downloads_.insert(download);
+    downloads_.push_back(download);
     download->add_holder(job->inviter, false);
     tasks_.start(add_sources(job, download));
     auto outcome = co_await download->run();
-    downloads_.erase(download);
+    std::erase(downloads_, download);
     pulled_ += download->fetched();
     if (!outcome) log::info("keeper", "a pull ended: {}", outcome.error().message());
 

@@ -75,7 +75,7 @@ class Keeper {
     KeptFn on_kept_;
     net::Signal memory_free_;
     std::unordered_set<proto::ItemId> coming_;
-    std::set<std::shared_ptr<Download>> downloads_;
+    std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
     std::uint64_t memory_used_ = 0;
     std::uint64_t bytes_coming_ = 0;
     ByteCount pulled_;

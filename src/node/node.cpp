@@ -84,9 +84,8 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
     for (unsigned attempt = 0; attempt < port_attempts; ++attempt) {
         net::TlsTransport::Options options;
         options.listen = endpoints;
-        const bool specific = endpoints.front().host() != "0.0.0.0" && endpoints.front().host() != "::";
-        if (specific) options.bind_source = endpoints.front();
-        auto opened = net::TlsTransport::open(*runtime, *identity, std::move(options));
+        options.bind_source = true;
+        auto opened = net::TlsTransport::create(*runtime, *identity, std::move(options));
         if (!opened) return fail(opened.error());
         const auto listening = (*opened)->listening();
         const auto chosen = listening.empty() ? config.port : listening.front().port;

@@ -9,6 +9,8 @@
 
 #include <cstdio>
 
+#include <fmt/core.h>
+
 #include "core/merkle.hpp"
 #include "store/checksum.hpp"
 

@@ -27,7 +27,6 @@ AnnounceScheduler::AnnounceScheduler(Options options, std::uint64_t seed)
 }
 
 void AnnounceScheduler::add(const ItemId& item, bool always, TimePoint now) {
-    latest_ = std::max(latest_, now);
     const auto [found, is_new] = items_.try_emplace(item);
     Item& entry = found->second;
     if (is_new) {
@@ -39,9 +38,9 @@ void AnnounceScheduler::add(const ItemId& item, bool always, TimePoint now) {
         optional_kept_.erase(entry.order);
         optional_waiting_.erase(entry.order);
         entry.always = true;
-        if (!entry.kept) keep(item, entry);
+        if (!entry.kept) keep(item, entry, now);
     }
-    rebalance();
+    rebalance(now);
 }
 
 void AnnounceScheduler::remove(const ItemId& item) {
@@ -50,12 +49,12 @@ void AnnounceScheduler::remove(const ItemId& item) {
     if (found->second.kept) drop(item, found->second);
     optional_kept_.erase(found->second.order);
     optional_waiting_.erase(found->second.order);
-    items_.erase(found);
-    rebalance();
+    items_.erase(found);  // the next poll gives its room to another
 }
 
 std::optional<ItemId> AnnounceScheduler::poll(TimePoint now) {
     latest_ = std::max(latest_, now);
+    rebalance(now);
     if (in_flight_.size() >= options_.in_flight_max || now < next_slot_) return std::nullopt;
     if (due_.empty() || due_.begin()->first > now) return std::nullopt;
     const ItemId item = due_.begin()->second;
@@ -66,7 +65,6 @@ std::optional<ItemId> AnnounceScheduler::poll(TimePoint now) {
 }
 
 void AnnounceScheduler::on_put(const ItemId& item, bool ok, TimePoint now) {
-    latest_ = std::max(latest_, now);
     if (in_flight_.erase(item) == 0) return;
     const auto found = items_.find(item);
     if (found == items_.end()) return;  // removed meanwhile
@@ -80,7 +78,6 @@ void AnnounceScheduler::on_put(const ItemId& item, bool ok, TimePoint now) {
 }
 
 void AnnounceScheduler::on_network_size(std::size_t nodes, TimePoint now) {
-    latest_ = std::max(latest_, now);
     if (nodes == 0) return;
     const bool doubled = network_size_ != 0 && nodes / 2 >= network_size_;
     const bool halved = nodes <= network_size_ / 2;
@@ -89,7 +86,9 @@ void AnnounceScheduler::on_network_size(std::size_t nodes, TimePoint now) {
 }
 
 std::optional<TimePoint> AnnounceScheduler::next_deadline() const {
-    if (due_.empty() || in_flight_.size() >= options_.in_flight_max) return std::nullopt;
+    if (in_flight_.size() >= options_.in_flight_max) return std::nullopt;
+    if (has_room() && !optional_waiting_.empty()) return std::max(latest_, next_slot_);
+    if (due_.empty()) return std::nullopt;
     return std::max(due_.begin()->first, next_slot_);
 }
 
@@ -109,12 +108,17 @@ double AnnounceScheduler::uniform() {
     return std::ldexp(static_cast<double>(random_() >> 11), -53);
 }
 
-void AnnounceScheduler::keep(const ItemId& item, Item& entry) {
+/// For one optional item more.
+bool AnnounceScheduler::has_room() const {
+    return per_hour(kept_ + 1) <= options_.puts_per_hour_max;
+}
+
+void AnnounceScheduler::keep(const ItemId& item, Item& entry, TimePoint now) {
     FLOW29_ASSERT(!entry.kept);
     entry.kept = true;
     ++kept_;
     // What waited for room was not overdue while it waited.
-    if (!in_flight_.contains(item)) schedule(item, entry, std::max(entry.due, latest_));
+    if (!in_flight_.contains(item)) schedule(item, entry, std::max(entry.due, now));
 }
 
 void AnnounceScheduler::drop(const ItemId& item, Item& entry) {
@@ -125,15 +129,15 @@ void AnnounceScheduler::drop(const ItemId& item, Item& entry) {
 }
 
 /// Gives records to, or takes them from, optional items: rule 4.
-void AnnounceScheduler::rebalance() {
+void AnnounceScheduler::rebalance(TimePoint now) {
     while (per_hour(kept_) > options_.puts_per_hour_max && !optional_kept_.empty()) {
         const auto newest = std::prev(optional_kept_.end());
         drop(newest->second, items_.at(newest->second));
         optional_waiting_.insert(optional_kept_.extract(newest));
     }
-    while (per_hour(kept_ + 1) <= options_.puts_per_hour_max && !optional_waiting_.empty()) {
+    while (has_room() && !optional_waiting_.empty()) {
         const auto oldest = optional_waiting_.begin();
-        keep(oldest->second, items_.at(oldest->second));
+        keep(oldest->second, items_.at(oldest->second), now);
         optional_kept_.insert(optional_waiting_.extract(oldest));
     }
 }

@@ -53,6 +53,7 @@ class AnnounceScheduler {
     /// `always`: rule 4's first half. Repeated calls change nothing, except that `always` stays
     /// once it was said.
     void add(const ItemId& item, bool always, TimePoint now);
+    /// Its room goes to another item at the next poll.
     void remove(const ItemId& item);
 
     /// The next item whose record to put now, if any; it counts as in flight.
@@ -79,9 +80,10 @@ class AnnounceScheduler {
 
     [[nodiscard]] double per_hour(std::size_t records) const;
     [[nodiscard]] double uniform();
-    void keep(const ItemId& item, Item& entry);
+    [[nodiscard]] bool has_room() const;
+    void keep(const ItemId& item, Item& entry, TimePoint now);
     void drop(const ItemId& item, Item& entry);
-    void rebalance();
+    void rebalance(TimePoint now);
     void respread(TimePoint now);
     void schedule(const ItemId& item, Item& entry, TimePoint due);
 
@@ -96,7 +98,7 @@ class AnnounceScheduler {
     std::size_t network_size_ = 0;
     std::uint64_t next_order_ = 0;
     TimePoint next_slot_ = TimePoint::min();
-    TimePoint latest_ = TimePoint::min();  // of the times that came in
+    TimePoint latest_{};  // poll
 };
 
 }  // namespace flow29::proto

@@ -34,6 +34,7 @@ void CopyPlanner::add_item(const ItemId& item, const RootHash& root, ByteCount l
         entry.key = item.key();
         entry.order = next_order_++;
         entry.copies = count_copies(entry);
+        new_items_.push_back(item);
     } else {
         count_out(entry);
     }
@@ -131,6 +132,7 @@ void CopyPlanner::on_candidates_changed(TimePoint now) {
 
 std::optional<CopyPlanner::Invitation> CopyPlanner::poll_invite(TimePoint now, WallTime wall_now) {
     latest_ = std::max(latest_, now);
+    note_new_items(now);
     give_up_late(now);
     if (table_.cut_off()) return std::nullopt;
     queue_.wake(now);
@@ -174,7 +176,7 @@ TimePoint CopyPlanner::our_turn(const Item& entry) const {
     const auto before_us = std::ranges::count_if(entry.holders, [&](const NodeId& node) {
         return table_.is_alive(node) && rank_of(entry.key, node) < ours;
     });
-    return *entry.under_since + before_us * options_.takeover;
+    return std::max(*entry.settled_at, *entry.under_since + before_us * options_.takeover);
 }
 
 bool CopyPlanner::fits(const Item& entry) const {
@@ -201,6 +203,14 @@ CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, con
     add_pending(item, entry, node, now);
     refresh(item, entry);
     return {.item = item, .root = entry.root, .length = entry.length, .target = node};
+}
+
+void CopyPlanner::note_new_items(TimePoint now) {
+    for (const ItemId& item : new_items_) {
+        Item* entry = find(item);
+        if (entry != nullptr && !entry->settled_at) entry->settled_at = now + options_.settle;
+    }
+    new_items_.clear();
 }
 
 void CopyPlanner::give_up_late(TimePoint now) {

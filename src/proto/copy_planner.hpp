@@ -27,6 +27,9 @@ namespace flow29::proto {
 ///    id), all compute the same) acts at once; rank r waits r × `takeover` for it, anew whenever
 ///    the number of copies changes. With `always_act` there is no wait. Rationale: disagreement
 ///    costs a message, never a copy; a dead actor delays, never stops.
+///    With `settle`, a new item is left alone for so long first, `always_act` apart.
+///    Rationale: after a start, holders count only once they are met; until then everything looks
+///    lost.
 /// 3. The target of an invitation is the best candidate (NodeTable::candidates) that neither holds
 ///    the item, nor was invited, nor refused it within `retry`.
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
@@ -51,6 +54,7 @@ class CopyPlanner {
         bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
         Duration takeover = std::chrono::seconds(10);
+        Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
         Duration retry = std::chrono::minutes(2);
         ByteCount bytes_in_flight_max{256ULL * 1024 * 1024};
@@ -125,7 +129,8 @@ class CopyPlanner {
         std::set<NodeId> holders;             // never self
         std::map<NodeId, TimePoint> pending;  // invited → given up at
         std::unordered_map<NodeId, TimePoint> refused_until;
-        unsigned copies = 0;                   // as counted last
+        unsigned copies = 0;  // as counted last
+        std::optional<TimePoint> settled_at;
         std::optional<TimePoint> under_since;  // when we first saw the present number of copies
     };
     struct Expiry {
@@ -149,6 +154,7 @@ class CopyPlanner {
     bool end_pending(const ItemId& item, Item& entry, const NodeId& node);
     void refuse(const ItemId& item, const NodeId& node, TimePoint until);
     void forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node);
+    void note_new_items(TimePoint now);
     void give_up_late(TimePoint now);
     Invitation invite(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
 
@@ -156,6 +162,7 @@ class CopyPlanner {
     Options options_;
     std::unordered_map<ItemId, Item> items_;
     std::unordered_map<NodeId, std::unordered_set<ItemId>> by_node_;  // holders and invited
+    std::vector<ItemId> new_items_;                                   // added since the last poll
     CopyQueue queue_;            // what is below target, counting those on the way
     std::set<Expiry> expiries_;  // one for each that is pending
     TimePoint latest_{};         // of the times that came in

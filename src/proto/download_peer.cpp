@@ -70,40 +70,20 @@ bool DownloadPeer::settle(PieceId piece) {
     return true;
 }
 
-void DownloadPeer::on_delivered(ByteCount bytes, TimePoint now, unsigned pieces_max) {
+void DownloadPeer::on_delivered(ByteCount bytes, ByteCount piece_bytes,
+                                const DownloadPlanner::Options& options, TimePoint now) {
     FLOW29_ASSERT(!asked_.empty());
     rate_.add(bytes, now - mark_);
     mark_ = now;
     bytes_ += bytes.value;
     pauses_ = 0;
-    ramp_ = std::min(ramp_ * 2, pieces_max);
-}
+    ramp_ = std::min(ramp_ * 2, options.pieces_max);
 
-std::size_t DownloadPeer::allowance(const DownloadPlanner::Options& options,
-                                    ByteCount piece_bytes) const {
-    const double horizon_s = Seconds(options.horizon).count();
-    const double by_rate =
-        std::ceil(rate().value_or(0) * horizon_s / static_cast<double>(piece_bytes.value));
-    return static_cast<std::size_t>(std::clamp<double>(by_rate, options.pieces_min, ramp_));
-}
-
-TimePoint DownloadPeer::stalled_at(const DownloadPlanner::Options& options,
-                                   ByteCount piece_bytes) const {
-    FLOW29_ASSERT(!asked_.empty());
-    Duration limit = options.stall_min;
-    if (const auto per_second = rate()) {
-        const double usual_s = static_cast<double>(piece_bytes.value) / *per_second;
-        limit = std::max(limit, usual_times * to_duration(std::min(usual_s, usual_s_max)));
-    }
-    return mark_ + limit;
-}
-
-bool DownloadPeer::may_be_asked(const DownloadPlanner::Options& options, ByteCount piece_bytes,
-                                TimePoint now) const {
-    if (!usable() || now < paused_until_) return false;
-    if (asked_.empty()) return true;
-    return asked_.size() < allowance(options, piece_bytes) &&
-           now < stalled_at(options, piece_bytes);
+    const double per_piece_s = static_cast<double>(piece_bytes.value) / *rate();
+    const double by_rate = std::ceil(Seconds(options.horizon).count() / per_piece_s);
+    allowance_ = static_cast<std::size_t>(std::clamp<double>(by_rate, options.pieces_min, ramp_));
+    const Duration usual = to_duration(std::min(per_piece_s, usual_s_max));
+    stall_limit_ = std::max(options.stall_min, usual_times * usual);
 }
 
 double DownloadPeer::finish_s(ByteCount more, double rate_if_unknown) const {

@@ -33,8 +33,13 @@ class DownloadPeer {
         ByteCount bytes;
     };
 
-    DownloadPeer(const NodeId& id, std::uint64_t extents, unsigned pieces_min)
-        : id_(id), holds_(extents), lacks_(extents), ramp_(pieces_min) {}
+    DownloadPeer(const NodeId& id, std::uint64_t extents, const DownloadPlanner::Options& options)
+        : id_(id),
+          holds_(extents),
+          lacks_(extents),
+          ramp_(options.pieces_min),
+          allowance_(options.pieces_min),
+          stall_limit_(options.stall_min) {}
 
     [[nodiscard]] const NodeId& id() const { return id_; }
 
@@ -56,20 +61,20 @@ class DownloadPeer {
     void ask(PieceId piece, ByteCount bytes, TimePoint now);
     /// Ends an asking; false when there is none.
     bool settle(PieceId piece);
-    /// Must be called before the piece is settled.
-    void on_delivered(ByteCount bytes, TimePoint now, unsigned pieces_max);
+    /// `bytes` of a piece came, of pieces that are of `piece_bytes` as a rule. Must be called
+    /// before the piece is settled.
+    void on_delivered(ByteCount bytes, ByteCount piece_bytes,
+                      const DownloadPlanner::Options& options, TimePoint now);
     /// In the order asked.
     [[nodiscard]] const std::vector<Asked>& asked() const { return asked_; }
 
-    /// How many pieces of `piece_bytes` it may have in flight: rule 2.
-    [[nodiscard]] std::size_t allowance(const DownloadPlanner::Options& options,
-                                        ByteCount piece_bytes) const;
     /// When it has been silent for long enough to be hedged: rule 4. Requires something in flight.
-    [[nodiscard]] TimePoint stalled_at(const DownloadPlanner::Options& options,
-                                       ByteCount piece_bytes) const;
+    [[nodiscard]] TimePoint stalled_at() const { return mark_ + stall_limit_; }
     /// Usable, not paused, not silent, and with a free slot.
-    [[nodiscard]] bool may_be_asked(const DownloadPlanner::Options& options, ByteCount piece_bytes,
-                                    TimePoint now) const;
+    [[nodiscard]] bool may_be_asked(TimePoint now) const {
+        if (asked_.size() >= allowance_ || !usable() || now < paused_until_) return false;
+        return asked_.empty() || now < stalled_at();
+    }
     /// Seconds until it would have delivered `more` after all that is in flight.
     [[nodiscard]] double finish_s(ByteCount more, double rate_if_unknown) const;
     /// When `asked()[position]` should be here by its rate, or was asked if there is no rate.
@@ -90,7 +95,9 @@ class DownloadPeer {
     bool banned_ = false;
     TimePoint paused_until_ = TimePoint::min();
     unsigned pauses_ = 0;
-    unsigned ramp_;
+    unsigned ramp_;          // at most this many pieces in flight as yet
+    std::size_t allowance_;  // pieces it may have in flight: rule 2
+    Duration stall_limit_;
     RateEstimate rate_;
     std::uint64_t bytes_ = 0;
     std::vector<Asked> asked_;

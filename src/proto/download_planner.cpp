@@ -63,7 +63,7 @@ bool DownloadPlanner::on_piece(PieceId piece, const NodeId& peer, TimePoint now)
     const bool expected =
         known != nullptr && std::ranges::count(known->asked(), piece, &DownloadPeer::Asked::piece);
     if (expected) {
-        known->on_delivered(bytes, now, state_->options.pieces_max);
+        known->on_delivered(bytes, state_->pieces.cell_bytes(), state_->options, now);
         state_->release(state_->position.at(peer), piece);
     }
     return is_new;

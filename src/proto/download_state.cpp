@@ -75,17 +75,13 @@ DownloadPeer* DownloadPlanner::State::find_or_enter(const NodeId& id) {
     if (DownloadPeer* known = find(id)) return known;
     if (peers.size() >= peers_known_max) return nullptr;
     position.emplace(id, peers.size());
-    return &peers.emplace_back(id, pieces.layout().extents(), options.pieces_min);
-}
-
-bool DownloadPlanner::State::may_be_asked(const DownloadPeer& peer, TimePoint now) const {
-    return peer.may_be_asked(options, pieces.cell_bytes(), now);
+    return &peers.emplace_back(id, pieces.layout().extents(), options);
 }
 
 std::vector<std::size_t> DownloadPlanner::State::who_may_be_asked(TimePoint now) const {
     std::vector<std::size_t> result;
     for (std::size_t p = 0; p < peers.size(); ++p)
-        if (may_be_asked(peers[p], now)) result.push_back(p);
+        if (peers[p].may_be_asked(now)) result.push_back(p);
     return result;
 }
 
@@ -152,7 +148,7 @@ std::optional<DownloadPlanner::State::Choice> DownloadPlanner::State::choose_new
     };
     std::vector<Option> by_finish;
     for (std::size_t p = 0; p < peers.size(); ++p)
-        if (peers[p].nothing_in_epoch != epoch && may_be_asked(peers[p], now))
+        if (peers[p].nothing_in_epoch != epoch && peers[p].may_be_asked(now))
             by_finish.push_back({0, p});
     if (by_finish.size() > 1) {
         const double rate = typical_rate();
@@ -177,7 +173,7 @@ DownloadPlanner::State::Rescue DownloadPlanner::State::find_hedge(TimePoint now)
     std::vector<PieceId> stalled;
     for (const DownloadPeer& peer : peers) {
         if (peer.asked().empty()) continue;
-        const TimePoint stalled_at = peer.stalled_at(options, pieces.cell_bytes());
+        const TimePoint stalled_at = peer.stalled_at();
         if (stalled_at <= now) {
             for (const DownloadPeer::Asked& asked : peer.asked())
                 if (rescuable(asked)) stalled.push_back(asked.piece);
@@ -209,8 +205,7 @@ bool DownloadPlanner::State::is_work_left(TimePoint now) {
     return std::ranges::any_of(peers, [&](DownloadPeer& peer) {
         if (peer.nothing_in_epoch == epoch || !peer.usable() || now < peer.paused_until())
             return false;
-        if (!peer.asked().empty() && peer.stalled_at(options, pieces.cell_bytes()) <= now)
-            return false;
+        if (!peer.asked().empty() && peer.stalled_at() <= now) return false;
         if (first_unasked(peer)) return true;
         peer.nothing_in_epoch = epoch;
         return false;

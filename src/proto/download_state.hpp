@@ -40,7 +40,6 @@ struct DownloadPlanner::State {
 
     DownloadPeer* find(const NodeId& id);
     DownloadPeer* find_or_enter(const NodeId& id);
-    [[nodiscard]] bool may_be_asked(const DownloadPeer& peer, TimePoint now) const;
     [[nodiscard]] std::vector<std::size_t> who_may_be_asked(TimePoint now) const;
     [[nodiscard]] double typical_rate() const;
     [[nodiscard]] std::optional<ChunkRange> first_unasked(const DownloadPeer& peer) const;

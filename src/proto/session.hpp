@@ -43,9 +43,8 @@ class RttEstimate {
 /// 4. At most limits::requests_in_flight_per_peer_max requests are open; pings are beside that count.
 /// 5. Once ready, a ping goes out every limits::ping_interval, one at a time. Silence for
 ///    `silence_max` ends the connection.
-///    Rationale: each end pings, so only a dead end or path is silent; a stopped process keeps its
-///    sockets acknowledging and shows no other way. And only a dead path needs bytes to wait that
-///    long, since bytes of a long body count too.
+///    Rationale: each end pings and the octets of a long body count too, so only a dead end or path
+///    is silent. A stopped process shows in no other way: its kernel goes on acknowledging.
 ///
 /// Every member takes O(log requests), except next_deadline and poll_timed_out: O(requests).
 class PeerSession {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 namespace flow29::store {
 namespace {
@@ -171,10 +172,20 @@ Result<ByteCount> DiskStore::collect(WallTime now) {
         if (!*part) break;
         *freed += **part;
     }
-    // Gives free pages back to the file system; what could not be is used again anyway.
-    const std::lock_guard lock(mutex_);
-    (void)database_.execute("PRAGMA incremental_vacuum");
+    shrink_catalogue();
     return freed;
+}
+
+// Gives free pages back to the file system; what cannot be is used again anyway.
+void DiskStore::shrink_catalogue() {
+    std::int64_t before = std::numeric_limits<std::int64_t>::max();
+    for (;;) {
+        const std::lock_guard lock(mutex_);
+        const auto free_pages = database_.integer("PRAGMA freelist_count");
+        if (!free_pages || *free_pages == 0 || *free_pages >= before) return;
+        before = *free_pages;
+        if (!database_.execute("PRAGMA incremental_vacuum(4096)")) return;
+    }
 }
 
 // In parts, so that readers and writers get their turn and a full disk takes the deletion.

@@ -114,6 +114,7 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<void> check_disk(ByteCount bytes) const;
     [[nodiscard]] Result<void> keep(const RootHash& root, Keep mark, bool value);
     [[nodiscard]] Result<ByteCount> collect_all_extents(WallTime now);
+    void shrink_catalogue();
 
     const std::filesystem::path directory_;
     DirectoryLock lock_;

@@ -54,13 +54,7 @@ fs::path ExtentFiles::path_of(const ExtentHash& hash) const {
 }
 
 Result<void> ExtentFiles::prepare() {
-    const fs::path top = directory_ / "extents";
-    if (auto made = make_directory(top); !made) return made;
-    for (unsigned number = 0; number < folders; ++number) {
-        if (auto made = make_directory(folder_of(number)); !made) return made;
-    }
-    if (auto synced = sync_directory(top); !synced) return synced;
-
+    if (auto made = make_directory(directory_ / "extents"); !made) return made;
     const fs::path temporary = directory_ / "tmp";
     if (auto made = make_directory(temporary); !made) return made;
     std::error_code code;
@@ -97,15 +91,24 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
     std::set<unsigned> changed;
     for (Temporary& temporary : temporaries.files) {
         if (auto synced = temporary.file.sync(); !synced) return synced;
-        const fs::path path = path_of(temporary.extent->hash);
-        if (::rename(temporary.path.c_str(), path.c_str()) != 0)
-            return fail_errno(errno, path.string());
+        if (auto moved = move(temporary.path, temporary.extent->hash); !moved) return moved;
         changed.insert(temporary.extent->hash.bytes[0]);
     }
     for (const unsigned number : changed) {
         if (auto synced = sync_directory(folder_of(number)); !synced) return synced;
     }
     return {};
+}
+
+Result<void> ExtentFiles::move(const fs::path& temporary, const ExtentHash& hash) {
+    const fs::path path = path_of(hash);
+    if (::rename(temporary.c_str(), path.c_str()) == 0) return {};
+    if (errno != ENOENT) return fail_errno(errno, path.string());
+    // The first of its folder. Folders are made when needed: 256 of them take a second to sync.
+    if (auto made = make_directory(path.parent_path()); !made) return made;
+    if (auto synced = sync_directory(directory_ / "extents"); !synced) return synced;
+    if (::rename(temporary.c_str(), path.c_str()) == 0) return {};
+    return fail_errno(errno, path.string());
 }
 
 void ExtentFiles::remove(const ExtentHash& hash) {
@@ -126,7 +129,7 @@ Result<std::uint64_t> ExtentFiles::remove_except(const std::unordered_set<Extent
             remove(*hash);
             ++removed;
         }
-        if (code) return fail_code(code, folder);
+        if (code && code != std::errc::no_such_file_or_directory) return fail_code(code, folder);
     }
     return removed;
 }

@@ -35,6 +35,7 @@ class ExtentFiles {
 
   private:
     [[nodiscard]] Result<void> write_some(std::span<const NewExtent* const> extents);
+    [[nodiscard]] Result<void> move(const std::filesystem::path& temporary, const ExtentHash& hash);
     [[nodiscard]] std::filesystem::path folder_of(unsigned number) const;
 
     std::filesystem::path directory_;

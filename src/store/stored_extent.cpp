@@ -71,7 +71,7 @@ Result<Octets> read_blocks(const StoredExtent& extent, ByteRange bytes) {
 }  // namespace
 
 ByteCount StoredExtent::footprint() const {
-    // A tree keeps its upper layers too, which are as many hashes again.
+    // A tree keeps its upper layers, which are as many hashes again.
     return ByteCount(sizeof(StoredExtent) + file.native().size() + data.size() +
                      2 * tree.group_hashes().size_bytes() + checksums.size() * sizeof checksums[0]);
 }

@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -119,11 +120,10 @@ bool eventually(Condition reached) {
 
 /// Storing nodes, each on an address of its own, all pointed at the first.
 struct Swarm {
-    explicit Swarm(unsigned count, unsigned first_host = 1) {
+    explicit Swarm(unsigned count) {
         for (unsigned i = 0; i < count; ++i) {
-            peers.push_back(std::make_unique<Peer>(OpenDhtIndex::Options{
-                .bind = loopback(first_host + i), .id = {}, .saved = {},
-                .loopback_is_diverse = std::nullopt}));
+            peers.push_back(std::make_unique<Peer>(
+                OpenDhtIndex::Options{.bind = loopback(1 + i)}));
             if (i > 0) peers[i]->index->bootstrap({peers[0]->index->local_endpoint()});
         }
         REQUIRE(eventually([this] {

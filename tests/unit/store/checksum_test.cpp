@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "store/checksum.hpp"
-
 #include <flow29/limits.hpp>
 
 #include <doctest/doctest.h>
@@ -34,7 +33,8 @@ TEST_CASE("crc32c does not depend on where the data lie in memory") {
     Bytes data(4096 + 16);
     std::iota(data.begin(), data.end(), std::uint8_t{7});
     for (std::size_t size : {1U, 7U, 8U, 63U, 64U, 65U, 1000U, 4096U}) {
-        const std::uint32_t expected = crc32c(Bytes(data.begin(), data.begin() + std::ptrdiff_t(size)));
+        const std::uint32_t expected =
+            crc32c(Bytes(data.begin(), data.begin() + std::ptrdiff_t(size)));
         for (std::size_t shift = 0; shift < 16; ++shift) {
             Bytes moved(shift, 0);
             moved.insert(moved.end(), data.begin(), data.begin() + std::ptrdiff_t(size));
@@ -45,8 +45,8 @@ TEST_CASE("crc32c does not depend on where the data lie in memory") {
 
 TEST_CASE("block checksums are one per block, the last one short") {
     constexpr std::size_t block = limits::checksum_block_bytes;
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, block - 1, block, block + 1,
-                                   2 * block, 2 * block + 1}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{1}, block - 1, block, block + 1, 2 * block, 2 * block + 1}) {
         Bytes data(size);
         std::iota(data.begin(), data.end(), std::uint8_t{1});
         const auto checksums = block_checksums(data);

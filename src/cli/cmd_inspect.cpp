@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "cli/link_argument.hpp"
+#include "cli/render.hpp"
+#include "cli/requests.hpp"
+
+namespace flow29::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+using Render = std::string (*)(std::string_view line);
+
+/// A question that may be asked again and again.
+struct Question {
+    std::string method;
+    std::string params;
+    Render render;
+    bool watch = false;
+    std::chrono::milliseconds interval = 1s;
+};
+
+Result<std::string> ask_once(const Question& question, Backend& backend, Context& context) {
+    return run_call(backend, {question.method, question.params, {}}, context);
+}
+
+void show(const Question& question, const std::string& line, Output& output) {
+    if (output.is_json()) {
+        output.json(question.watch ? with_event(line, "update") : line);
+        return;
+    }
+    // To the top left, then everything below is cleared: less flicker than clearing first.
+    constexpr std::string_view redraw = "\x1b[H\x1b[J";
+    const bool redraws = question.watch && output.can_redraw();
+    output.result((redraws ? std::string(redraw) : std::string()) + question.render(line));
+}
+
+/// Asks once, or until a signal comes.
+int ask(const Question& question, Backend& backend, Context& context) {
+    for (;;) {
+        const auto line = ask_once(question, backend, context);
+        if (!line) return context.output.fail(line.error());
+        show(question, *line, context.output);
+        if (!question.watch) return 0;
+        if (context.interrupt.wait_for(question.interval))
+            return context.output.fail({Errc::interrupted, "interrupted"});
+    }
+}
+
+Question question_for(const ListOptions& options) {
+    switch (options.what) {
+        case Listing::status:
+            return {"status", {}, render_status, options.watch};
+        case Listing::peers:
+            return {"peers", {}, render_peers, options.watch};
+        case Listing::objects:
+            return {"ls", {}, render_objects, options.watch};
+    }
+    return {};
+}
+
+const char* method_for(ObjectAction action) {
+    switch (action) {
+        case ObjectAction::pin:
+            return "pin";
+        case ObjectAction::unpin:
+            return "unpin";
+        case ObjectAction::withdraw:
+            return "rm";
+    }
+    return "";
+}
+
+std::string render_object(ObjectAction action, const Link& link, std::string_view line) {
+    if (action == ObjectAction::withdraw) return render_withdrawal(line);
+    const bool pinned = action == ObjectAction::pin;
+    return fmt::format("{} {}\n", pinned ? "keeping" : "no longer keeping", to_base32(link.root));
+}
+
+}  // namespace
+
+int run_locate(const LocateOptions& options, Context& context) {
+    // A hash has the form of a root, whatever it names.
+    const auto hash = read_link(options.hash, process_environment);
+    if (!hash) return context.output.fail(hash.error());
+    std::vector<std::string> addresses = hash->at;
+    if (options.in) {
+        const auto in = Link::parse(*options.in);
+        if (!in) return context.output.fail(in.error());
+        addresses.insert(addresses.end(), in->at.begin(), in->at.end());
+    }
+    auto backend = Backend::any(context.config, addresses);
+    if (!backend) return context.output.fail(backend.error());
+    return ask({"locate", locate_params(options, to_hex(hash->root)), render_located}, **backend,
+               context);
+}
+
+int run_health(const HealthOptions& options, Context& context) {
+    const auto link = read_link(options.link, process_environment);
+    if (!link) return context.output.fail(link.error());
+    auto backend = Backend::any(context.config, link->at);
+    if (!backend) return context.output.fail(backend.error());
+    return ask(
+        {"health", health_params(options, link->to_string()), render_health, options.watch, 3s},
+        **backend, context);
+}
+
+int run_list(const ListOptions& options, Context& context) {
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    return ask(question_for(options), **backend, context);
+}
+
+int run_object(const ObjectOptions& options, Context& context) {
+    const auto link = read_link(options.link, process_environment);
+    if (!link) return context.output.fail(link.error());
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    const auto line = run_call(
+        **backend, {method_for(options.action), link_params(link->to_string()), {}}, context);
+    if (!line) return context.output.fail(line.error());
+    if (context.output.is_json()) context.output.json(*line);
+    if (!context.output.is_quiet())
+        context.output.result(render_object(options.action, *link, *line));
+    return 0;
+}
+
+}  // namespace flow29::cli

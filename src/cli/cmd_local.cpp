@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "api/json_results.hpp"
+#include "cli/command_line.hpp"
+#include "cli/commands.hpp"
+#include "cli/completion.hpp"
+#include "cli/source_file.hpp"
+
+namespace flow29::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Hashes on another thread, so that this one can show progress and notice signals.
+Result<HashResult> hash_with_progress(const OpenSource& source, Output& output,
+                                      Interrupt& interrupt) {
+    std::atomic<std::uint64_t> hashed = 0;
+    auto result = std::async(std::launch::async, [&] {
+        return hash_file(source.fd.get(), [&](ByteCount done) { hashed.store(done.value); });
+    });
+    ProgressEvent progress;
+    progress.stage = "hashing";
+    progress.total = source.bytes;
+    while (result.wait_for(100ms) != std::future_status::ready) {
+        if (interrupt.take()) {
+            // Hashing changes nothing and may be stuck in a read, so it is left where it is.
+            std::_Exit(output.fail({Errc::interrupted, "interrupted"}));
+        }
+        progress.done = ByteCount(hashed.load());
+        output.progress(progress, progress_line(progress));
+    }
+    return result.get();
+}
+
+}  // namespace
+
+int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt) {
+    const auto source = open_source(options.path);
+    if (!source) return output.fail(source.error());
+    const auto hash = hash_with_progress(*source, output, interrupt);
+    if (!hash) return output.fail(hash.error());
+    if (output.is_json()) output.json(api::to_line(api::done_event(api::to_json(*hash))));
+    output.result(to_hex(hash->root) + "\n");
+    return 0;
+}
+
+int run_version(Output& output) {
+    const api::Json json = {{"version", FLOW29_VERSION}};
+    if (output.is_json()) output.json(api::to_line(api::done_event(json)));
+    output.result("flow29 " FLOW29_VERSION "\n");
+    return 0;
+}
+
+int run_completion(const CompletionOptions& options, Output& output) {
+    const std::string script = completion_script(options.shell, describe_commands());
+    const api::Json json = {{"script", script}};
+    if (output.is_json()) output.json(api::to_line(api::done_event(json)));
+    output.result(script);
+    return 0;
+}
+
+}  // namespace flow29::cli

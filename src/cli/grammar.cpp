@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/grammar.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <flow29/limits.hpp>
+
+#include "cli/quantity.hpp"
+
+namespace flow29::cli {
+namespace {
+
+template <class T>
+using Parse = Result<T> (*)(std::string_view);
+
+/// An option whose text `parse` turns into a value; its error names the option.
+template <class T, class Target>
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, Target& target, Parse<T> parse,
+                        const std::string& help, const std::string& type) {
+    const auto take = [&target, parse, name](const std::string& text) {
+        auto value = parse(text);
+        if (!value) throw CLI::ValidationError(name, value.error().message());
+        target = std::move(*value);
+    };
+    return app.add_option_function<std::string>(name, take, help)->type_name(type);
+}
+
+template <class Target>
+CLI::Option* add_number(CLI::App& app, const std::string& name, Target& target, NumberBounds bounds,
+                        const std::string& help) {
+    const auto take = [&target, bounds, name](const std::string& text) {
+        const auto value = parse_number(text, bounds);
+        if (!value) throw CLI::ValidationError(name, value.error().message());
+        target = static_cast<typename Target::value_type>(*value);
+    };
+    return app.add_option_function<std::string>(name, take, help)->type_name("N");
+}
+
+template <class Value>
+using Words = std::map<std::string, Value>;
+
+template <class Value>
+CLI::Option* add_word(CLI::App& app, const std::string& name, Value& target, Words<Value> words,
+                      const std::string& help) {
+    std::string choices;
+    for (const auto& [word, value] : words)
+        choices += (choices.empty() ? "" : "|") + word;
+    const auto take = [&target, words = std::move(words), choices, name](const std::string& text) {
+        const auto found = words.find(text);
+        if (found == words.end())
+            throw CLI::ValidationError(name, fmt::format("\"{}\" is not one of {}", text, choices));
+        target = found->second;
+    };
+    return app.add_option_function<std::string>(name, take, help)->type_name(choices);
+}
+
+CLI::Option* add_link(CLI::App& app, std::string& target) {
+    return app.add_option("LINK", target,
+                          "a link or root hash; - reads it from standard input; without it, "
+                          "FLOW29_LINK");
+}
+
+CLI::Option* add_timeout(CLI::App& app, std::optional<std::chrono::milliseconds>& target) {
+    return add_parsed(app, "--timeout", target, parse_duration,
+                      "give up when nothing moves for this long (60s)", "TIME");
+}
+
+}  // namespace
+
+Grammar::~Grammar() = default;
+
+CLI::App& Grammar::add(const std::string& name, const std::string& description,
+                       const std::string& example, Chosen take) {
+    CLI::App& command = *app_->add_subcommand(name, description);
+    command.footer("Example:\n  " + example +
+                   "\n\n`flow29 --help` lists the options that all "
+                   "commands share.");
+    // What is left over is reported by us, with what was probably meant.
+    command.allow_extras();
+    command.fallthrough();
+    commands_.emplace(name, std::move(take));
+    return command;
+}
+
+Grammar::Grammar()
+    : app_(std::make_unique<CLI::App>("29 Flow: a peer-to-peer file store that keeps four copies",
+                                      "flow29")) {
+    app_->allow_extras();
+    app_->set_version_flag("--version", std::string("flow29 ") + FLOW29_VERSION);
+    app_->footer(
+        "Example:\n  flow29 node &\n  flow29 publish holiday.mp4\n  flow29 fetch "
+        "flow29:... -o holiday.mp4\n\n`flow29 COMMAND --help` tells more about each.");
+    add_global_options();
+    add_node();
+    add_publish();
+    add_fetch();
+    add_cat();
+    add_hash_and_locate();
+    add_health();
+    add_listings();
+    add_object_actions();
+    add_version_and_completion();
+}
+
+void Grammar::add_global_options() {
+    app_->add_option("--data", global_.data,
+                     "the node's directory ($XDG_DATA_HOME/flow29; FLOW29_DATA)")
+        ->type_name("DIR");
+    app_->add_option("--config", global_.config,
+                     "TOML file ($XDG_CONFIG_HOME/flow29/config.toml; FLOW29_CONFIG)")
+        ->type_name("FILE");
+    app_->add_option("--bootstrap", global_.bootstrap,
+                     "a node of the swarm to join through; repeatable")
+        ->type_name("HOST:PORT")
+        ->expected(1)
+        ->take_all();
+    app_->add_flag("--json", global_.json, "one JSON object a line on standard output");
+    app_->add_flag("-q,--quiet", global_.quiet, "only results and errors");
+    app_->add_flag("-v,--verbose", global_.verbose, "say more; twice: still more");
+    add_word<ProgressMode>(*app_, "--progress", global_.progress,
+                           {{"auto", ProgressMode::automatic},
+                            {"always", ProgressMode::always},
+                            {"never", ProgressMode::never}},
+                           "whether to show progress");
+    app_->add_flag("--no-color", global_.no_color, "no colours (NO_COLOR)");
+}
+
+void Grammar::add_node() {
+    CLI::App& app = add("node", "run a node, in the foreground",
+                        "flow29 node --port 2929 --bootstrap 192.0.2.1:2929 --capacity 50GiB",
+                        [this] { return Command(node_); });
+    add_number(app, "--port", node_.port, {0, 65'535},
+               "UDP for the DHT and TCP for transfers; 0 picks one (2929)");
+    app.add_option("--listen", node_.listen, "an address to listen on, v4 or v6; repeatable (all)")
+        ->type_name("ADDR")
+        ->expected(1)
+        ->take_all();
+    add_parsed(app, "--capacity", node_.capacity, parse_size, "disk space to use (50GiB)", "SIZE");
+    app.add_flag("--no-store", node_.no_store, "fetch and publish only; hold nothing for others");
+    add_number(app, "--copies", node_.copies, {1, limits::copies_max},
+               "copies wanted of what is published here (4)");
+    add_parsed(app, "--grace", node_.grace, parse_duration,
+               "how long a holder may be missing before its copies are made again (5m)", "TIME");
+}
+
+void Grammar::add_publish() {
+    CLI::App& app = add("publish", "make files available and spread copies of them",
+                        "flow29 publish holiday.mp4 --copies 6\n  tar c notes | flow29 publish - "
+                        "--name notes.tar",
+                        [this] { return Command(publish_); });
+    app.add_option("PATH", publish_.paths, "files; - is standard input")->required();
+    add_number(app, "--copies", publish_.copies, {1, limits::copies_max},
+               "on at least so many other nodes (4)");
+    add_word<PublishWait>(app, "--wait", publish_.wait,
+                          {{"copies", PublishWait::copies},
+                           {"announced", PublishWait::announced},
+                           {"none", PublishWait::none}},
+                          "what to wait for before returning (copies)");
+    add_number(app, "--extent-chunks", publish_.extent_chunks, {1, 1U << limits::extent_level_max},
+               "chunks of 512 bytes per extent, a power of two (automatic)");
+    app.add_flag("--by-reference", publish_.by_reference,
+                 "keep the file where it is instead of copying it");
+    add_parsed(app, "--expires", publish_.expires, parse_duration,
+               "how long others are asked to keep it (1y)", "TIME");
+    app.add_option("--name", publish_.name, "the name in the link (the file's)");
+    add_timeout(app, publish_.timeout);
+}
+
+void Grammar::add_fetch() {
+    CLI::App& app =
+        add("fetch", "get an object into a file; an interrupted fetch is resumed",
+            "flow29 fetch flow29:... -o holiday.mp4", [this] { return Command(fetch_); });
+    add_link(app, fetch_.link);
+    app.add_option("-o,--output", fetch_.output, "where to write (the name in the link)")
+        ->type_name("PATH");
+    add_parsed(app, "--range", fetch_.range, parse_range,
+               "only bytes A to B, counted from 0, both included; A- goes to the end", "A-B");
+    add_timeout(app, fetch_.timeout);
+    app.add_flag("--overwrite", fetch_.overwrite, "replace what is there");
+    app.add_flag("--no-share", fetch_.no_share, "do not serve it to others from where it lies");
+}
+
+void Grammar::add_cat() {
+    CLI::App& app = add("cat",
+                        "write an object's verified bytes to standard output; with --json, the "
+                        "JSON goes to standard error",
+                        "flow29 cat flow29:... | mpv -", [this] { return Command(cat_); });
+    add_link(app, cat_.link);
+    add_parsed(app, "--range", cat_.range, parse_range,
+               "only bytes A to B, counted from 0, both included; A- goes to the end", "A-B");
+    add_timeout(app, cat_.timeout);
+}
+
+void Grammar::add_hash_and_locate() {
+    CLI::App& hash = add("hash", "print the root hash of a file, without a network",
+                         "flow29 hash holiday.mp4", [this] { return Command(hash_); });
+    hash.add_option("PATH", hash_.path, "a file; - is standard input")->required();
+
+    CLI::App& locate =
+        add("locate", "list who holds a root, an extent or a chunk",
+            "flow29 locate 1f3c... --in flow29:...", [this] { return Command(locate_); });
+    locate.add_option("HASH", locate_.hash, "52 base32 characters or 64 hexadecimal digits")
+        ->required();
+    locate.add_option("--in", locate_.in, "the object that a chunk belongs to")->type_name("LINK");
+    add_timeout(locate, locate_.timeout);
+}
+
+void Grammar::add_health() {
+    CLI::App& app =
+        add("health", "count an object's copies and say whether its publisher may leave",
+            "flow29 health flow29:... --watch", [this] { return Command(health_); });
+    add_link(app, health_.link);
+    add_timeout(app, health_.timeout);
+    app.add_flag("--watch", health_.watch, "ask again and again");
+}
+
+void Grammar::add_listings() {
+    const auto add_listing = [this](const char* name, const char* description, Listing what) {
+        CLI::App& app =
+            add(name, description, fmt::format("flow29 {} --watch", name), [this, what] {
+                return Command(ListOptions{what, list_.watch});
+            });
+        app.add_flag("--watch", list_.watch, "ask again and again");
+    };
+    add_listing("status", "show how this node is", Listing::status);
+    add_listing("peers", "list the nodes this one is connected to", Listing::peers);
+    add_listing("ls", "list the objects kept here", Listing::objects);
+}
+
+void Grammar::add_object_actions() {
+    const auto add_action = [this](const char* name, const char* description, ObjectAction action) {
+        CLI::App& app =
+            add(name, description, fmt::format("flow29 {} flow29:...", name), [this, action] {
+                return Command(ObjectOptions{action, object_.link});
+            });
+        add_link(app, object_.link);
+    };
+    add_action("pin", "keep an object here", ObjectAction::pin);
+    add_action("unpin", "stop keeping an object here", ObjectAction::unpin);
+    add_action("rm", "withdraw what this node published, here and at its holders",
+               ObjectAction::withdraw);
+}
+
+void Grammar::add_version_and_completion() {
+    add("version", "print the version", "flow29 version", [] { return Command(VersionOptions{}); });
+    CLI::App& app =
+        add("completion", "print a script that completes commands in a shell",
+            "source <(flow29 completion bash)", [this] { return Command(completion_); });
+    add_word<Shell>(app, "SHELL", completion_.shell,
+                    {{"bash", Shell::bash}, {"zsh", Shell::zsh}, {"fish", Shell::fish}},
+                    "the shell")
+        ->required();
+}
+
+}  // namespace flow29::cli

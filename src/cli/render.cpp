@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/render.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <flow29/link.hpp>
+
+#include "api/json_results.hpp"
+#include "cli/quantity.hpp"
+#include "cli/text.hpp"
+
+namespace flow29::cli {
+namespace {
+
+using api::Json;
+using std::chrono::milliseconds;
+
+constexpr std::size_t short_id_chars = 12;
+constexpr std::size_t bar_cells = 30;
+
+Json parse(std::string_view line) {
+    Json json = Json::parse(line, nullptr, false);
+    return json.is_object() ? json : Json::object();
+}
+
+/// The field at a path of names; null when there is none.
+const Json& at(const Json& json, std::initializer_list<const char*> names) {
+    static const Json nothing;
+    const Json* current = &json;
+    for (const char* const name : names) {
+        const auto found = current->find(name);
+        if (found == current->end()) return nothing;
+        current = &*found;
+    }
+    return *current;
+}
+
+std::string string_at(const Json& json, std::initializer_list<const char*> names) {
+    const Json& field = at(json, names);
+    return field.is_string() ? printable(field.get<std::string>()) : std::string();
+}
+
+std::uint64_t number_at(const Json& json, std::initializer_list<const char*> names) {
+    const Json& field = at(json, names);
+    return field.is_number_unsigned() ? field.get<std::uint64_t>() : 0;
+}
+
+double real_at(const Json& json, std::initializer_list<const char*> names) {
+    const Json& field = at(json, names);
+    return field.is_number() ? field.get<double>() : 0;
+}
+
+bool flag_at(const Json& json, std::initializer_list<const char*> names) {
+    const Json& field = at(json, names);
+    return field.is_boolean() && field.get<bool>();
+}
+
+std::string size_at(const Json& json, std::initializer_list<const char*> names) {
+    return format_size(ByteCount(number_at(json, names)));
+}
+
+std::string duration_at(const Json& json, std::initializer_list<const char*> names) {
+    return format_duration(milliseconds(number_at(json, names)));
+}
+
+std::string short_id(const std::string& id) {
+    return id.substr(0, short_id_chars);
+}
+
+/// "1 copy", "4 copies", "2 holders".
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+    return fmt::format("{} {}", format_count(count), count == 1 ? one : many);
+}
+
+std::string yes_or_no(bool yes) {
+    return yes ? "yes" : "no";
+}
+
+std::string joined(const Json& strings) {
+    std::string out;
+    for (const Json& element : strings)
+        if (element.is_string())
+            out += (out.empty() ? "" : ", ") + printable(element.get<std::string>());
+    return out;
+}
+
+}  // namespace
+
+PublishedText render_published(std::string_view line) {
+    const Json json = parse(line);
+    PublishedText text;
+    text.degraded = flag_at(json, {"degraded"});
+    const std::string link = string_at(json, {"link"});
+    text.link = link + "\n";
+    const auto copies = number_at(json, {"copies", "min"});
+    const auto target = number_at(json, {"target"});
+    text.note = fmt::format("published {} in {}; {} on other nodes (wanted: {})\n",
+                            size_at(json, {"bytes"}),
+                            counted(number_at(json, {"extents"}), "extent", "extents"),
+                            counted(copies, "copy", "copies"), target);
+    const std::string shortfall = string_at(json, {"shortfall"});
+    if (text.degraded)
+        text.note += fmt::format(
+            "only {} of {} copies{}{}; keep this node running, it goes on "
+            "making them\n",
+            copies, target, shortfall.empty() ? "" : ": ", shortfall);
+    const auto parsed = Link::parse(link);
+    const std::string output = parsed ? file_name_for(*parsed) : "FILE";
+    text.note += fmt::format("fetch it with:  flow29 fetch {} -o {}\n", shell_quote(link),
+                             shell_quote(output));
+    return text;
+}
+
+std::string render_fetched(std::string_view line) {
+    const Json json = parse(line);
+    const auto bytes = number_at(json, {"bytes"});
+    const auto fetched = number_at(json, {"fetched_bytes"});
+    std::string out = fmt::format("saved {} ({}, verified; {} from {} in {})\n",
+                                  string_at(json, {"path"}), size_at(json, {"bytes"}),
+                                  fetched == bytes ? "all" : size_at(json, {"fetched_bytes"}),
+                                  counted(number_at(json, {"holders"}), "holder", "holders"),
+                                  duration_at(json, {"elapsed_ms"}));
+    return out;
+}
+
+std::string render_located(std::string_view line) {
+    const Json json = parse(line);
+    std::string out =
+        fmt::format("{} {}: {}\n", string_at(json, {"kind"}), string_at(json, {"hash"}),
+                    counted(at(json, {"holders"}).size(), "holder", "holders"));
+    std::vector<std::vector<std::string>> rows{{"NODE", "ADDRESS", "FOUND BY"}};
+    for (const Json& holder : at(json, {"holders"}))
+        rows.push_back({string_at(holder, {"node"}), joined(at(holder, {"addresses"})),
+                        string_at(holder, {"source"})});
+    return out + table(rows);
+}
+
+std::string render_health(std::string_view line) {
+    const Json json = parse(line);
+    const auto minimum = number_at(json, {"copies", "min"});
+    const auto target = number_at(json, {"target"});
+    std::string out =
+        fmt::format("object     {} ({})\n", string_at(json, {"root"}), size_at(json, {"bytes"}));
+    out += fmt::format("copies     at least {}, on average {:.1f} (wanted: {})\n", minimum,
+                       real_at(json, {"copies", "mean"}), target);
+    const Json& histogram = at(json, {"copies", "histogram"});
+    std::uint64_t most = 1;
+    for (const auto& [copies, extents] : histogram.items())
+        most = std::max(most, extents.is_number_unsigned() ? extents.get<std::uint64_t>() : 0);
+    for (const auto& [copies, extents] : histogram.items()) {
+        const auto count = extents.is_number_unsigned() ? extents.get<std::uint64_t>() : 0;
+        const auto filled = std::max<std::uint64_t>(count == 0 ? 0 : 1, count * bar_cells / most);
+        std::string bar;
+        for (std::uint64_t i = 0; i < filled; ++i)
+            bar += "█";
+        out += fmt::format("  {:>3} {} {}\n", printable(copies), bar, format_count(count));
+    }
+    out += fmt::format("groups     {}\n",
+                       counted(number_at(json, {"groups"}), "address group", "address groups"));
+    out += fmt::format("at risk    {}\n",
+                       counted(number_at(json, {"at_risk_chunks"}), "chunk", "chunks"));
+    out +=
+        fmt::format("publisher may leave: {}\n", yes_or_no(flag_at(json, {"publisher_may_leave"})));
+    return out;
+}
+
+std::string render_status(std::string_view line) {
+    const Json json = parse(line);
+    std::string out;
+    out += fmt::format("node       {}\n", string_at(json, {"node"}));
+    out += fmt::format("version    {}, up {}\n", string_at(json, {"version"}),
+                       duration_at(json, {"uptime_ms"}));
+    out += fmt::format("listening  port {} ({})\n", number_at(json, {"port"}),
+                       joined(at(json, {"addresses"})));
+    out += fmt::format("swarm      {}; {} in the index, {}\n",
+                       flag_at(json, {"dht", "connected"}) ? "connected" : "not connected",
+                       counted(number_at(json, {"dht", "nodes"}), "node", "nodes"),
+                       counted(number_at(json, {"peers"}), "peer", "peers"));
+    out +=
+        fmt::format("storage    {} of {}, {} and {}{}\n", size_at(json, {"storage", "used_bytes"}),
+                    size_at(json, {"storage", "capacity_bytes"}),
+                    counted(number_at(json, {"storage", "objects"}), "object", "objects"),
+                    counted(number_at(json, {"storage", "extents"}), "extent", "extents"),
+                    flag_at(json, {"storing"}) ? "" : "; holds nothing for others");
+    out += fmt::format(
+        "repair     {} under target, {} in flight, {} so far\n",
+        counted(number_at(json, {"repair", "under_target_extents"}), "extent", "extents"),
+        number_at(json, {"repair", "in_flight"}), size_at(json, {"repair", "bytes_total"}));
+    out += fmt::format("announce   {}, {:.1f} due an hour{}\n",
+                       counted(number_at(json, {"announce", "records"}), "record", "records"),
+                       real_at(json, {"announce", "due_per_hour"}),
+                       flag_at(json, {"announce", "behind"}) ? ", behind" : "");
+    out += fmt::format(
+        "traffic    {} up, {} down; index {} up, {} down\n", size_at(json, {"traffic", "up_bytes"}),
+        size_at(json, {"traffic", "down_bytes"}), size_at(json, {"traffic", "dht_up_bytes"}),
+        size_at(json, {"traffic", "dht_down_bytes"}));
+    const double skew = real_at(json, {"clock_skew_ms"});
+    if (skew != 0) out += fmt::format("clock      {:+.0f} ms from the others\n", skew);
+    return out;
+}
+
+std::string render_peers(std::string_view line) {
+    const Json json = parse(line);
+    if (at(json, {"peers"}).empty()) return "no peers are connected\n";
+    std::vector<std::vector<std::string>> rows{
+        {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS"}};
+    for (const Json& peer : at(json, {"peers"}))
+        rows.push_back({short_id(string_at(peer, {"node"})), string_at(peer, {"address"}),
+                        fmt::format("{:.1f} ms", real_at(peer, {"rtt_ms"})),
+                        size_at(peer, {"up_bytes"}), size_at(peer, {"down_bytes"}),
+                        format_rate(real_at(peer, {"rate"})),
+                        format_count(number_at(peer, {"holds_extents"}))});
+    return table(rows);
+}
+
+std::string render_objects(std::string_view line) {
+    const Json json = parse(line);
+    if (at(json, {"objects"}).empty())
+        return "nothing is kept here yet; publish a file with `flow29 publish PATH`\n";
+    std::vector<std::vector<std::string>> rows{
+        {"ROOT", "SIZE", "HERE", "COPIES", "KEPT AS", "NAME"}};
+    for (const Json& object : at(json, {"objects"})) {
+        const auto root = id_from_hex<RootHash>(string_at(object, {"root"}));
+        const bool published = flag_at(object, {"published"});
+        const bool pinned = flag_at(object, {"pinned"});
+        rows.push_back(
+            {root ? to_base32(*root) : std::string(), size_at(object, {"bytes"}),
+             fmt::format("{}/{}", number_at(object, {"extents_held"}),
+                         number_at(object, {"extents"})),
+             fmt::format("{}/{}", number_at(object, {"copies_min"}), number_at(object, {"target"})),
+             published ? (pinned ? "published, pinned" : "published")
+                       : (pinned ? "pinned" : "held"),
+             string_at(object, {"name"})});
+    }
+    return table(rows);
+}
+
+std::string render_withdrawal(std::string_view line) {
+    const Json json = parse(line);
+    const auto told = number_at(json, {"holders_told"});
+    const auto obeyed = number_at(json, {"holders_obeyed"});
+    std::string out =
+        fmt::format("withdrawn; {} of {} obeyed\n", obeyed, counted(told, "holder", "holders"));
+    if (obeyed < told) out += "the others drop it when its lease ends, or keep it as their own\n";
+    return out;
+}
+
+std::string with_event(std::string_view line, const char* event) {
+    Json json = parse(line);
+    json["event"] = event;
+    return api::to_line(json);
+}
+
+std::string published_event(std::string_view line, const std::string& path) {
+    Json json = parse(line);
+    json["event"] = "published";
+    json["path"] = path;
+    return api::to_line(json);
+}
+
+std::string failed_event(const FailedInput& failed) {
+    Json json = api::error_event(failed.error);
+    json["event"] = "failed";
+    json["path"] = failed.path;
+    return api::to_line(json);
+}
+
+std::string publish_summary(const std::vector<std::string>& lines,
+                            const std::vector<FailedInput>& failed) {
+    Json objects = Json::array();
+    for (const std::string& line : lines) {
+        Json object = parse(line);
+        object.erase("event");
+        objects.push_back(std::move(object));
+    }
+    Json json = {{"event", "done"}};
+    json["objects"] = std::move(objects);
+    if (!failed.empty()) json["failed"] = failed.size();
+    return api::to_line(json);
+}
+
+}  // namespace flow29::cli

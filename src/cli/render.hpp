@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flow29/error.hpp>
+
+/// Last lines of a node's answers, as a person reads them. Each takes the JSON line and gives text
+/// that ends with a newline. A field that is missing is shown as nothing.
+namespace flow29::cli {
+
+/// What `publish` says: the link goes to standard output alone, so that it can be captured.
+struct PublishedText {
+    std::string link;
+    std::string note;
+    bool degraded = false;  ///< fewer copies than asked
+};
+[[nodiscard]] PublishedText render_published(std::string_view line);
+[[nodiscard]] std::string render_fetched(std::string_view line);
+[[nodiscard]] std::string render_located(std::string_view line);
+[[nodiscard]] std::string render_health(std::string_view line);
+[[nodiscard]] std::string render_status(std::string_view line);
+[[nodiscard]] std::string render_peers(std::string_view line);
+[[nodiscard]] std::string render_objects(std::string_view line);
+[[nodiscard]] std::string render_withdrawal(std::string_view line);
+
+/// A failed input of several.
+struct FailedInput {
+    std::string path;
+    Error error;
+};
+/// `line` with the event "published" and the path it is about.
+[[nodiscard]] std::string published_event(std::string_view line, const std::string& path);
+[[nodiscard]] std::string failed_event(const FailedInput& failed);
+/// The last line of a publish of several paths.
+[[nodiscard]] std::string publish_summary(const std::vector<std::string>& lines,
+                                          const std::vector<FailedInput>& failed);
+
+/// `line` with another event, for results that are repeated.
+[[nodiscard]] std::string with_event(std::string_view line, const char* event);
+
+}  // namespace flow29::cli

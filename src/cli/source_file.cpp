@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/source_file.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "cli/text.hpp"
+
+namespace flow29::cli {
+namespace {
+
+constexpr std::size_t copy_bytes = 256 * 1024;
+
+/// A file in `directory` that vanishes when closed, whatever becomes of this process.
+Result<api::UniqueFd> nameless_file(const std::filesystem::path& directory) {
+    api::UniqueFd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (fd) return fd;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+        return fail_errno(errno, "cannot make a temporary file in " + directory.string());
+    std::string name = (directory / "spool-XXXXXX").string();
+    fd.reset(::mkostemp(name.data(), O_CLOEXEC));
+    if (!fd) return fail_errno(errno, "cannot make a temporary file in " + directory.string());
+    ::unlink(name.c_str());
+    return fd;
+}
+
+Result<void> write_all(int fd, const char* data, std::size_t size) {
+    while (size != 0) {
+        const ssize_t count = ::write(fd, data, size);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, "cannot write a temporary file");
+        data += count;
+        size -= static_cast<std::size_t>(count);
+    }
+    return {};
+}
+
+bool is_utf8(std::string_view text) {
+    std::size_t i = 0;
+    while (i < text.size()) {
+        const auto lead = static_cast<unsigned char>(text[i]);
+        const std::size_t length = lead < 0x80                   ? 1
+                                   : lead >= 0xf0 && lead < 0xf5 ? 4
+                                   : lead >= 0xe0 && lead < 0xf0 ? 3
+                                   : lead >= 0xc2 && lead < 0xe0 ? 2
+                                                                 : 0;
+        if (length == 0 || i + length > text.size()) return false;
+        for (std::size_t k = 1; k < length; ++k)
+            if ((static_cast<unsigned char>(text[i + k]) & 0xc0U) != 0x80) return false;
+        i += length;
+    }
+    return true;
+}
+
+}  // namespace
+
+Result<OpenSource> open_source(const std::string& path) {
+    OpenSource opened;
+    if (path == "-") {
+        opened.fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    } else {
+        opened.fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        opened.source.path = path;
+        opened.source.name = std::filesystem::path(path).filename().string();
+    }
+    if (!opened.fd) return fail_errno(errno, "cannot read " + path);
+    struct stat facts {};
+    if (::fstat(opened.fd.get(), &facts) != 0) return fail_errno(errno, "cannot read " + path);
+    if (S_ISDIR(facts.st_mode))
+        return fail(Errc::usage, path + " is a directory; only files can be used so far");
+    // Standard input may be a file of which a part has been read: only the rest is meant.
+    const bool from_start = path != "-" || ::lseek(opened.fd.get(), 0, SEEK_CUR) == 0;
+    opened.is_regular = S_ISREG(facts.st_mode) && from_start;
+    if (opened.is_regular) opened.bytes = ByteCount(static_cast<std::uint64_t>(facts.st_size));
+    return opened;
+}
+
+Result<void> spool(OpenSource& source, const std::filesystem::path& directory, Output& output,
+                   Interrupt& interrupt) {
+    auto target = nameless_file(directory);
+    if (!target) return fail(target.error());
+    std::vector<char> buffer(copy_bytes);
+    ProgressEvent progress;
+    progress.stage = "reading";
+    TimePoint shown{};
+    for (;;) {
+        pollfd waited[] = {{source.fd.get(), POLLIN, 0}, {interrupt.fd(), POLLIN, 0}};
+        if (::poll(waited, 2, 200) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+        if (interrupt.take()) return fail(Errc::interrupted, "interrupted");
+        output.tick();
+        if (waited[0].revents == 0) continue;
+        const ssize_t count = ::read(source.fd.get(), buffer.data(), buffer.size());
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (count < 0) return fail_errno(errno, "cannot read the input");
+        if (count == 0) break;
+        if (const auto written =
+                write_all(target->get(), buffer.data(), static_cast<std::size_t>(count));
+            !written)
+            return written;
+        progress.done += ByteCount(static_cast<std::uint64_t>(count));
+        if (monotonic_now() - shown < std::chrono::milliseconds(250)) continue;
+        shown = monotonic_now();
+        output.progress(progress, progress_line(progress));
+    }
+    if (::lseek(target->get(), 0, SEEK_SET) != 0)
+        return fail_errno(errno, "cannot rewind a temporary file");
+    source.fd = std::move(*target);
+    source.bytes = progress.done;
+    source.is_regular = true;
+    return {};
+}
+
+Result<std::filesystem::path> absolute_path(const std::filesystem::path& path) {
+    if (!is_utf8(path.string()))
+        return fail(Errc::usage, "the path is not UTF-8: " + printable(path.string()));
+    std::error_code error;
+    auto absolute = std::filesystem::absolute(path, error);
+    if (error) return fail(Errc::file_error, path.string() + ": " + error.message());
+    return absolute;
+}
+
+}  // namespace flow29::cli

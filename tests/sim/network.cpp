@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sim/network.hpp"
+
+#include <algorithm>
+
+#include "core/descriptor.hpp"
+
+namespace flow29::sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr std::size_t nearest_count = 14;
+constexpr std::size_t message_overhead = 64;
+constexpr Duration lookup_time = 120ms;
+}  // namespace
+
+Duration Network::delay(const core::Endpoint& from, const core::Endpoint& to,
+                        std::size_t bytes) const {
+    const auto pair = std::hash<core::Endpoint>{}(from) ^ std::hash<core::Endpoint>{}(to);
+    const auto fixed = 5 + pair % 41;
+    return std::chrono::milliseconds(fixed) + std::chrono::microseconds(bytes * 2 / 25);
+}
+
+SimPeer::SimPeer(Network& network, SimTransport& owner, NodeId id, proto::NodeRecord record,
+                 core::Endpoint local, core::Endpoint remote, bool dialled)
+    : network_(network),
+      owner_(owner),
+      id_(id),
+      record_(std::move(record)),
+      local_(local),
+      remote_(remote),
+      dialled_(dialled) {}
+
+void SimPeer::send(std::size_t bytes, std::string_view what,
+                   std::function<void(const std::shared_ptr<SimPeer>&)> deliver) {
+    auto& world = network_.world();
+    traffic_.bytes_up += bytes;
+    network_.bytes_moved += bytes;
+    // One message after the other, as on one TCP connection.
+    const auto arrival =
+        std::max(link_free_, world.now() + network_.delay(local_, remote_, bytes));
+    link_free_ = arrival;
+    const auto name = std::string(what);
+    world.at(arrival, [this, self = shared_from_this(), other = other_, bytes, name,
+                       deliver = std::move(deliver)] {
+        const auto receiver = other.lock();
+        if (!receiver || !receiver->open_ || !receiver->owner_.up()) return;
+        network_.world().trace(name, owner_.id().view(), receiver->owner_.id().view());
+        receiver->traffic_.bytes_down += bytes;
+        deliver(receiver);
+    });
+}
+
+asio::awaitable<Result<net::Reply>> SimPeer::request(proto::Message request,
+                                                     Duration idle_timeout) {
+    const auto self = shared_from_this();
+    if (!open_) co_return fail(Errc::peer_unreachable, "the connection has ended");
+    const auto number = ++next_number_;
+    const auto pending = std::make_shared<Pending>(owner_.runtime());
+    pending_[number] = pending;
+    const auto name = std::string(proto::message_name(request));
+    const auto bytes = message_overhead + proto::encode_head(number, request).size();
+    auto shared = std::make_shared<proto::Message>(std::move(request));
+    send(bytes, name, [shared, number](const std::shared_ptr<SimPeer>& receiver) {
+        receiver->arrive_request(std::move(*shared), number);
+    });
+    const auto deadline = owner_.runtime().now() + idle_timeout;
+    while (!pending->reply && owner_.runtime().now() < deadline)
+        co_await pending->ended.wait_until(deadline);
+    pending_.erase(number);
+    if (!pending->reply) co_return fail(Errc::timed_out, "no answer");
+    co_return std::move(*pending->reply);
+}
+
+void SimPeer::arrive_request(proto::Message request, std::uint64_t number) {
+    net::spawn(owner_.runtime(), serve(shared_from_this(), std::move(request), number));
+}
+
+asio::awaitable<void> SimPeer::serve(std::shared_ptr<SimPeer> self, proto::Message request,
+                                     std::uint64_t number) {
+    auto reply = co_await owner_.handler().on_request(self, std::move(request));
+    if (!open_ || !owner_.up()) co_return;
+    std::size_t bytes = message_overhead;
+    std::string name = "failure";
+    if (reply) {
+        bytes += proto::encode_head(number, reply->message).size() + reply->body.size();
+        name = proto::message_name(reply->message);
+    }
+    auto shared = std::make_shared<Result<net::Reply>>(std::move(reply));
+    send(bytes, name, [shared, number](const std::shared_ptr<SimPeer>& receiver) {
+        receiver->arrive_reply(number, std::move(*shared));
+    });
+}
+
+void SimPeer::arrive_reply(std::uint64_t number, Result<net::Reply> reply) {
+    const auto found = pending_.find(number);
+    if (found == pending_.end()) return;
+    found->second->reply = std::move(reply);
+    found->second->ended.notify_all();
+}
+
+void SimPeer::notify(proto::Message message) {
+    if (!open_) return;
+    const auto bytes = message_overhead + proto::encode_head(0, message).size();
+    const auto name = std::string(proto::message_name(message));
+    auto shared = std::make_shared<proto::Message>(std::move(message));
+    send(bytes, name, [shared](const std::shared_ptr<SimPeer>& receiver) {
+        receiver->owner_.handler().on_notification(receiver, std::move(*shared));
+    });
+}
+
+void SimPeer::broke(const Error& reason) {
+    if (!open_) return;
+    const auto self = shared_from_this();
+    open_ = false;
+    auto pending = std::move(pending_);
+    pending_.clear();
+    for (auto& [number, waiting] : pending) {
+        waiting->reply = fail(Errc::peer_unreachable, "the connection ended");
+        waiting->ended.notify_all();
+    }
+    owner_.forget(self);
+    owner_.handler().on_peer_closed(self, reason);
+}
+
+void SimPeer::close(Error reason) {
+    if (!open_) return;
+    const auto other = other_;
+    network_.world().at(network_.world().now() + network_.delay(local_, remote_, 0), [other] {
+        if (const auto peer = other.lock())
+            peer->broke(Error{Errc::peer_unreachable, "closed by the other side"});
+    });
+    broke(reason);
+}
+
+void SimTransport::start(net::PeerHandler& handler) {
+    handler_ = &handler;
+    up_ = true;
+    network_.transports[endpoint_] = this;
+}
+
+asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpoint,
+                                                            std::optional<NodeId> expected,
+                                                            std::optional<DhtKey> position) {
+    // TCP, TLS and the hellos: three round trips.
+    co_await net::sleep_for(runtime_, network_.delay(endpoint_, endpoint, 0) * 6);
+    if (!up_) co_return fail(Errc::peer_unreachable, "this node is down");
+    if (endpoint == endpoint_) co_return fail(Errc::refused, "this very node");
+    const auto found = network_.transports.find(endpoint);
+    if (found == network_.transports.end())
+        co_return fail(Errc::peer_unreachable, endpoint.to_string() + " refused the connection");
+    auto& target = *found->second;
+    const bool wrong = (expected && target.id_ != *expected) ||
+                       (position && core::dht_position(target.id_) != *position);
+    if (wrong) co_return fail(Errc::verification_failed, "somebody else is there");
+    const auto mine = std::make_shared<SimPeer>(network_, *this, target.id_,
+                                                target.handler_->local_record(), endpoint_,
+                                                endpoint, true);
+    const auto theirs = std::make_shared<SimPeer>(network_, target, id_, handler_->local_record(),
+                                                  endpoint, endpoint_, false);
+    mine->join(theirs);
+    theirs->join(mine);
+    peers_.insert(mine);
+    target.peers_.insert(theirs);
+    network_.world().trace("connect", id_.view(), target.id_.view());
+    target.handler_->on_peer(theirs);
+    handler_->on_peer(mine);
+    co_return net::PeerPtr(mine);
+}
+
+void SimTransport::stop() {
+    const std::set<std::shared_ptr<SimPeer>, BySerial> peers(peers_.begin(), peers_.end());
+    for (const auto& peer : peers) peer->close(Error{Errc::interrupted, "stopping"});
+    network_.transports.erase(endpoint_);
+    up_ = false;
+}
+
+void SimTransport::crash() {
+    if (!up_) return;
+    stop();
+}
+
+bool SimTransport::BySerial::operator()(const std::shared_ptr<SimPeer>& a,
+                                        const std::shared_ptr<SimPeer>& b) const {
+    if (a->id() != b->id()) return a->id() < b->id();
+    if (a->dialled() != b->dialled()) return a->dialled();
+    return a < b;
+}
+
+void SimIndex::go_up() {
+    up_ = true;
+    if (storing_) network_.positions[core::dht_position(id_)] = endpoint_;
+}
+
+void SimIndex::go_down() {
+    up_ = false;
+    network_.positions.erase(core::dht_position(id_));
+}
+
+void SimIndex::announce(const proto::ProviderRecord& record, std::function<void(bool)> done) {
+    auto& world = network_.world();
+    ++network_.puts;
+    world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
+        if (up_) network_.providers[record.key][record.node()] = record;
+        done(up_);
+    });
+}
+
+void SimIndex::announce(const proto::NodeRecord& record, std::function<void(bool)> done) {
+    auto& world = network_.world();
+    ++network_.puts;
+    world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
+        if (up_) network_.node_records[record.node()] = record;
+        done(up_);
+    });
+}
+
+void SimIndex::find(const DhtKey& key, std::function<void(dht::Lookup)> done) {
+    auto& world = network_.world();
+    ++network_.lookups;
+    world.at(world.now() + lookup_time, [this, key, done = std::move(done)] {
+        dht::Lookup lookup;
+        lookup.connected = up_;
+        if (up_) {
+            for (const auto& [node, record] : network_.providers[key])
+                if (record.expires > network_.world().wall_now())
+                    lookup.providers.push_back(record);
+            for (const auto& [position, endpoint] : network_.positions)
+                if (position != core::dht_position(id_))
+                    lookup.nearest.push_back({position, endpoint});
+            const auto count = std::min(nearest_count, lookup.nearest.size());
+            std::partial_sort(lookup.nearest.begin(),
+                              lookup.nearest.begin() + static_cast<std::ptrdiff_t>(count),
+                              lookup.nearest.end(), [&key](const auto& a, const auto& b) {
+                                  return core::nearer(key, a.position, b.position);
+                              });
+            lookup.nearest.resize(count);
+        }
+        done(std::move(lookup));
+    });
+}
+
+void SimIndex::find_node(const NodeId& node,
+                         std::function<void(std::optional<proto::NodeRecord>)> done) {
+    auto& world = network_.world();
+    world.at(world.now() + lookup_time, [this, node, done = std::move(done)] {
+        const auto found = network_.node_records.find(node);
+        if (found == network_.node_records.end())
+            done(std::nullopt);
+        else
+            done(found->second);
+    });
+}
+
+void SimIndex::neighbours(std::function<void(std::vector<dht::Contact>)> done) { done({}); }
+
+void SimIndex::status(std::function<void(dht::IndexStatus)> done) {
+    dht::IndexStatus status;
+    status.connected = up_;
+    status.good_nodes = network_.positions.size();
+    done(status);
+}
+
+}  // namespace flow29::sim

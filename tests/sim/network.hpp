@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "dht/index.hpp"
+#include "net/transport.hpp"
+#include "sim/world.hpp"
+
+namespace flow29::sim {
+
+class SimTransport;
+class SimIndex;
+
+/// Who can reach whom, how long messages take, and the contents of the index.
+class Network {
+  public:
+    explicit Network(World& world) : world_(world) {}
+
+    [[nodiscard]] World& world() { return world_; }
+    /// One-way delay of a message of this size: 5 to 45 ms fixed for the pair, plus 1 ms per 12.5 kB.
+    [[nodiscard]] Duration delay(const core::Endpoint& from, const core::Endpoint& to,
+                                 std::size_t bytes) const;
+
+    std::map<core::Endpoint, SimTransport*> transports;  // those that are up
+    std::map<DhtKey, std::map<NodeId, proto::ProviderRecord>> providers;
+    std::map<NodeId, proto::NodeRecord> node_records;
+    std::map<DhtKey, core::Endpoint> positions;          // of storing nodes that are up
+    std::uint64_t puts = 0;
+    std::uint64_t lookups = 0;
+    std::uint64_t bytes_moved = 0;
+
+  private:
+    World& world_;  // owned by the test
+};
+
+/// One end of a simulated connection.
+class SimPeer final : public net::Peer, public std::enable_shared_from_this<SimPeer> {
+  public:
+    SimPeer(Network& network, SimTransport& owner, NodeId id, proto::NodeRecord record,
+            core::Endpoint local, core::Endpoint remote, bool dialled);
+
+    void join(const std::shared_ptr<SimPeer>& other) { other_ = other; }
+    /// The connection breaks, seen from here.
+    void broke(const Error& reason);
+
+    [[nodiscard]] const NodeId& id() const override { return id_; }
+    [[nodiscard]] const proto::NodeRecord& record() const override { return record_; }
+    [[nodiscard]] const core::Endpoint& remote() const override { return remote_; }
+    [[nodiscard]] bool dialled() const override { return dialled_; }
+    [[nodiscard]] bool open() const override { return open_; }
+    [[nodiscard]] net::PeerTraffic traffic() const override { return traffic_; }
+    [[nodiscard]] std::chrono::milliseconds clock_skew() const override { return {}; }
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> request(proto::Message request,
+                                                              Duration idle_timeout) override;
+    void notify(proto::Message message) override;
+    void close(Error reason) override;
+
+  private:
+    struct Pending {
+        explicit Pending(net::Runtime& runtime) : ended(runtime) {}
+        net::Signal ended;
+        std::optional<Result<net::Reply>> reply;
+    };
+
+    void arrive_request(proto::Message request, std::uint64_t number);
+    [[nodiscard]] asio::awaitable<void> serve(std::shared_ptr<SimPeer> self,
+                                              proto::Message request, std::uint64_t number);
+    void arrive_reply(std::uint64_t number, Result<net::Reply> reply);
+    void send(std::size_t bytes, std::string_view what,
+              std::function<void(const std::shared_ptr<SimPeer>&)> deliver);
+
+    Network& network_;       // owned by the test
+    SimTransport& owner_;    // outlives its peers' use: nodes are kept until the world ends
+    NodeId id_;
+    proto::NodeRecord record_;
+    core::Endpoint local_, remote_;
+    bool dialled_;
+    bool open_ = true;
+    std::weak_ptr<SimPeer> other_;
+    net::PeerTraffic traffic_;
+    std::uint64_t next_number_ = 0;
+    std::map<std::uint64_t, std::shared_ptr<Pending>> pending_;
+    TimePoint link_free_{};
+};
+
+class SimTransport final : public net::Transport {
+  public:
+    SimTransport(Network& network, SimRuntime& runtime, NodeId id, core::Endpoint endpoint)
+        : network_(network), runtime_(runtime), id_(id), endpoint_(endpoint) {}
+
+    void start(net::PeerHandler& handler) override;
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> connect(
+        core::Endpoint endpoint, std::optional<NodeId> expected,
+        std::optional<DhtKey> position) override;
+    void stop() override;
+
+    /// The machine is gone: nothing leaves it any more, and the others notice.
+    void crash();
+    void forget(const std::shared_ptr<SimPeer>& peer) { peers_.erase(peer); }
+
+    [[nodiscard]] net::PeerHandler& handler() { return *handler_; }
+    [[nodiscard]] SimRuntime& runtime() { return runtime_; }
+    [[nodiscard]] const NodeId& id() const { return id_; }
+    [[nodiscard]] bool up() const { return up_; }
+
+  private:
+    struct BySerial {
+        bool operator()(const std::shared_ptr<SimPeer>& a, const std::shared_ptr<SimPeer>& b) const;
+    };
+
+    Network& network_;     // owned by the test
+    SimRuntime& runtime_;  // owned by the node
+    NodeId id_;
+    core::Endpoint endpoint_;
+    net::PeerHandler* handler_ = nullptr;  // owned by the node
+    bool up_ = false;
+    std::set<std::shared_ptr<SimPeer>> peers_;
+};
+
+/// The index as an ideal: every record is found, and the nearest nodes are the right ones. What the
+/// real one does wrong is tested with the real one.
+class SimIndex final : public dht::Index {
+  public:
+    SimIndex(Network& network, NodeId id, core::Endpoint endpoint, bool storing)
+        : network_(network), id_(id), endpoint_(endpoint), storing_(storing) {}
+
+    void go_up();
+    void go_down();
+
+    void announce(const proto::ProviderRecord& record, std::function<void(bool)> done) override;
+    void announce(const proto::NodeRecord& record, std::function<void(bool)> done) override;
+    void find(const DhtKey& key, std::function<void(dht::Lookup)> done) override;
+    void find_node(const NodeId& node,
+                   std::function<void(std::optional<proto::NodeRecord>)> done) override;
+    void bootstrap(const std::vector<core::Endpoint>&) override {}
+    void neighbours(std::function<void(std::vector<dht::Contact>)> done) override;
+    void status(std::function<void(dht::IndexStatus)> done) override;
+    void stop() override { go_down(); }
+
+  private:
+    Network& network_;  // owned by the test
+    NodeId id_;
+    core::Endpoint endpoint_;
+    bool storing_;
+    bool up_ = false;
+};
+
+}  // namespace flow29::sim

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node/engine.hpp"
+#include "sim/network.hpp"
+#include "sim/world.hpp"
+#include "store/store.hpp"
+
+namespace flow29::sim {
+
+/// A swarm of the program's own engines on a simulated network, index, clock and disk.
+class Swarm {
+  public:
+    struct Options {
+        std::uint64_t seed = 1;
+        Duration grace = std::chrono::minutes(2);
+        ByteCount capacity{64ULL << 20};
+        unsigned nodes_per_group = 1;  ///< nodes that share a /24
+    };
+
+    explicit Swarm(Options options);
+    ~Swarm();
+
+    [[nodiscard]] World& world() { return world_; }
+    [[nodiscard]] Network& network() { return network_; }
+    [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+    [[nodiscard]] bool up(std::size_t node) const { return nodes_[node]->engine != nullptr; }
+    [[nodiscard]] node::Engine& engine(std::size_t node) { return *nodes_[node]->engine; }
+    [[nodiscard]] store::Store& store(std::size_t node) { return *nodes_[node]->store; }
+    [[nodiscard]] NodeId id(std::size_t node) const { return nodes_[node]->identity.id(); }
+
+    /// Adds a node that joins through an earlier one; its number.
+    std::size_t add(bool storing = true);
+    /// As kill -9: nothing is said to anybody, the store stays.
+    void crash(std::size_t node);
+    void restart(std::size_t node);
+    /// Runs until `count` nodes are up and have met the swarm.
+    void grow_to(std::size_t count, Duration between);
+
+    /// Publishes `content` and runs until it is done.
+    [[nodiscard]] Result<PublishResult> publish(std::size_t node, const Bytes& content,
+                                                unsigned copies = 4,
+                                                std::optional<unsigned> level = std::nullopt);
+    /// Streams an object to its end and runs until it is there.
+    [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
+
+    /// Nodes up now, `besides` left out, that hold every item of the object: the fewest over all.
+    [[nodiscard]] unsigned copies(const RootHash& root, const core::Descriptor& descriptor,
+                                  std::optional<std::size_t> besides);
+
+  private:
+    struct SimNode {
+        SimNode(core::Identity key, bool is_storing) : identity(std::move(key)), storing(is_storing) {}
+        core::Identity identity;
+        bool storing;
+        core::Endpoint endpoint;
+        std::unique_ptr<store::Store> store;
+        std::unique_ptr<SimRuntime> runtime;
+        std::unique_ptr<SimTransport> transport;
+        std::unique_ptr<SimIndex> index;
+        std::unique_ptr<node::Engine> engine;
+    };
+    /// What a crashed node leaves behind until its last coroutine has ended.
+    struct Remains {
+        std::unique_ptr<SimRuntime> runtime;
+        std::unique_ptr<SimTransport> transport;
+        std::unique_ptr<SimIndex> index;
+        std::unique_ptr<node::Engine> engine;
+    };
+
+    void boot(SimNode& node);
+
+    Options options_;
+    World world_;
+    Network network_;
+    std::vector<std::unique_ptr<SimNode>> nodes_;
+    std::vector<std::unique_ptr<Remains>> remains_;
+};
+
+/// `size` bytes that depend on the seed alone.
+[[nodiscard]] Bytes random_content(std::uint64_t seed, std::size_t size);
+
+}  // namespace flow29::sim

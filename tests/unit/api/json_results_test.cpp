@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/json_results.hpp"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+namespace flow29::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string zero_hex(64, '0');
+const std::string zero_base32(52, 'a');
+
+}  // namespace
+
+TEST_CASE("a publish result has the documented fields in order") {
+    PublishResult result;
+    result.link.size = ByteCount(1024);
+    result.bytes = ByteCount(1024);
+    result.chunks = ChunkCount(2);
+    result.extents = 1;
+    result.copies = {4, 4.2, {{4, 1}}};
+    result.target = 4;
+    result.elapsed = 1234ms;
+    CHECK(to_line(done_event(to_json(result))) ==
+          R"({"event":"done","root":")" + zero_hex + R"(","link":"flow29:)" + zero_base32 +
+              R"(?size=1024","bytes":1024,"chunks":2,"extents":1,"copies":{"min":4,"mean":4.2},)"
+              R"("target":4,"elapsed_ms":1234})"
+              "\n");
+    result.shortfall = "only 2 other nodes store";
+    CHECK(to_json(result)["shortfall"] == "only 2 other nodes store");
+}
+
+TEST_CASE("a fetch result says that it was verified") {
+    FetchResult result;
+    result.path = "/tmp/out";
+    result.bytes = ByteCount(5);
+    result.holders = 3;
+    result.first_byte = 7ms;
+    const Json json = to_json(result);
+    CHECK(json["verified"] == true);
+    CHECK(json["path"] == "/tmp/out");
+    CHECK(json["holders"] == 3);
+    CHECK(json["first_byte_ms"] == 7);
+}
+
+TEST_CASE("health carries its histogram by number of copies") {
+    Health health;
+    health.target = 4;
+    health.copies = {3, 3.987, {{3, 1}, {4, 7}}};
+    health.publisher_may_leave = false;
+    const Json json = to_json(health);
+    CHECK(json["copies"].dump() == R"({"min":3,"mean":3.99,"histogram":{"3":1,"4":7}})");
+    CHECK(json["publisher_may_leave"] == false);
+}
+
+TEST_CASE("lists are wrapped in an object, also when they are empty or of one") {
+    CHECK(to_json(std::vector<PeerInfo>{}).dump() == R"({"peers":[]})");
+    CHECK(to_json(std::vector<ObjectEntry>{}).dump() == R"({"objects":[]})");
+    CHECK(to_json(std::vector<PeerInfo>(1))["peers"].size() == 1);
+    Located located;
+    located.hash = zero_hex;
+    located.kind = "root";
+    located.holders.push_back({{}, {"192.0.2.1:2929"}, true});
+    CHECK(to_json(located)["holders"].dump() ==
+          R"([{"node":")" + zero_hex + R"(","addresses":["192.0.2.1:2929"],"source":"record"}])");
+    CHECK(to_line(done_event(to_json(std::vector<ObjectEntry>{}))) ==
+          "{\"event\":\"done\",\"objects\":[]}\n");
+}
+
+TEST_CASE("status groups its numbers as documented") {
+    Status status;
+    status.repaired = ByteCount(9);
+    status.clock_skew = -12ms;
+    const Json json = to_json(status);
+    for (const char* field : {"node", "version", "uptime_ms", "port", "dht", "clock_skew_ms",
+                              "peers", "storage", "repair", "announce", "traffic"})
+        CHECK(json.contains(field));
+    CHECK(json["repair"]["bytes_total"] == 9);
+    CHECK(json["clock_skew_ms"] == -12);
+}
+
+TEST_CASE("an error line carries its word, exit status and sentence") {
+    CHECK(
+        error_line({Errc::not_found, "nobody has it"}) ==
+        "{\"event\":\"error\",\"code\":\"not_found\",\"exit\":4,\"message\":\"nobody has it\"}\n");
+}
+
+TEST_CASE("progress leaves out what means nothing for its stage") {
+    Progress progress;
+    progress.stage = Stage::looking_up;
+    CHECK(progress_event(progress).dump() == R"({"event":"progress","stage":"looking_up"})");
+    progress.stage = Stage::data;
+    progress.total = ByteCount(10);
+    progress.holders = 2;
+    CHECK(progress_event(progress).dump() ==
+          R"({"event":"progress","stage":"data","done_bytes":0,"total_bytes":10,"holders":2})");
+}
+
+TEST_CASE("a name that is not UTF-8 still gives one line of JSON") {
+    const Json json = {{"name", "a\xff\nb"}};
+    const std::string line = to_line(json);
+    CHECK(line.find('\n') == line.size() - 1);
+    CHECK(Json::parse(line)["name"] == "a\xef\xbf\xbd\nb");
+}
+
+}  // namespace flow29::api

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/completion.hpp"
+
+#include <doctest/doctest.h>
+
+namespace flow29::cli {
+
+TEST_CASE("each shell's script knows every command and option") {
+    const auto commands = describe_commands();
+    for (const Shell shell : {Shell::bash, Shell::zsh, Shell::fish}) {
+        const std::string script = completion_script(shell, commands);
+        for (const CommandSummary& command : commands) {
+            CAPTURE(command.name);
+            CHECK(script.find(command.name) != std::string::npos);
+            for (const OptionSummary& option : command.options) {
+                const std::string& name = option.names.back();
+                CAPTURE(name);
+                CHECK(script.find(name.substr(2)) != std::string::npos);
+            }
+        }
+        CHECK(script.find("announced copies none") != std::string::npos);
+    }
+}
+
+}  // namespace flow29::cli

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/progress_view.hpp"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "cli/text.hpp"
+
+namespace flow29::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = ProgressStyle::Kind;
+
+ProgressEvent event(std::string stage, std::uint64_t done = 0, std::uint64_t total = 0) {
+    ProgressEvent made;
+    made.stage = std::move(stage);
+    made.done = ByteCount(done);
+    made.total = ByteCount(total);
+    return made;
+}
+
+TimePoint at(Duration since_start) {
+    return TimePoint(1h) + since_start;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a log gets a line at each stage and at most one a second") {
+    ProgressView view({Kind::lines});
+    CHECK(view.on_progress(event("looking_up"), at(0ms)) == "looking up\n");
+    CHECK(view.on_progress(event("looking_up"), at(500ms)).empty());
+    CHECK(contains(view.on_progress(event("data", 0, 1024), at(600ms)), "data"));
+    int lines = 0;
+    for (int i = 1; i <= 40; ++i)
+        lines += view.on_progress(event("data", 1, 1024), at(600ms + i * 100ms)).empty() ? 0 : 1;
+    CHECK(lines == 4);
+    CHECK(view.on_tick(at(1h)).empty());
+    CHECK(view.on_end().empty());
+}
+
+TEST_CASE("a terminal's line is drawn over and removed at the end") {
+    ProgressView view({Kind::redraw, false, 200});
+    const std::string first = view.on_progress(event("data", 512, 1024), at(0ms));
+    CHECK(first.starts_with("\r\x1b[K"));
+    CHECK(contains(first, " 50%"));
+    CHECK(contains(first, "512 B of 1.0 KiB"));
+    CHECK(std::count(first.begin(), first.end(), '\n') == 0);
+    CHECK(view.on_progress(event("data", 513, 1024), at(50ms)).empty());
+    CHECK_FALSE(view.on_tick(at(150ms)).empty());
+    CHECK(view.on_end() == "\r\x1b[K");
+    CHECK(view.on_end().empty());
+}
+
+TEST_CASE("a stage that lasted leaves its line behind and a short one does not") {
+    ProgressView view({Kind::redraw, false, 80});
+    CHECK_FALSE(view.on_progress(event("looking_up"), at(0ms)).empty());
+    CHECK(contains(view.on_progress(event("connecting"), at(400ms)), "looking up"));
+    const std::string third = view.on_progress(event("tree"), at(450ms));
+    CHECK_FALSE(contains(third, "connecting"));
+    CHECK_FALSE(contains(third, "\n"));
+}
+
+TEST_CASE("rate and time left follow from what moved lately") {
+    ProgressView view({Kind::redraw, false, 200});
+    constexpr std::uint64_t mib = 1U << 20;
+    std::string last;
+    for (unsigned i = 0; i <= 20; ++i)
+        last = view.on_progress(event("data", i * mib, 100 * mib), at(i * 500ms));
+    CHECK(contains(last, "2.0 MiB/s"));
+    CHECK(contains(last, "ETA 40.0 s"));
+}
+
+TEST_CASE("holders and copies are counted") {
+    ProgressView view({Kind::lines});
+    ProgressEvent waiting = event("copies");
+    waiting.holders = 1;
+    waiting.copies_min = 2;
+    waiting.copies_target = 4;
+    CHECK(contains(view.on_progress(waiting, at(0ms)), "1 holder  2 of 4 copies"));
+}
+
+TEST_CASE("a line never exceeds the terminal") {
+    ProgressView view({Kind::redraw, true, 20});
+    const std::string drawn = view.on_progress(event("data", 512, 1024), at(0ms));
+    CHECK(cells(drawn.substr(4)) == 19);
+}
+
+TEST_CASE("nothing is shown when nothing was asked for") {
+    ProgressView view({});
+    CHECK(view.on_progress(event("data"), at(0ms)).empty());
+    CHECK(view.on_tick(at(1s)).empty());
+    CHECK(view.on_end().empty());
+}
+
+}  // namespace flow29::cli

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/render.hpp"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+namespace flow29::cli {
+namespace {
+
+const std::string root(52, 'a');
+const std::string root_hex(64, '0');
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+std::string published_line(const std::string& rest) {
+    return R"({"event":"done","root":")" + root_hex + R"(","link":"flow29:)" + root +
+           R"(?name=a%20b&size=8388608","bytes":8388608,"chunks":16384,"extents":8,)" + rest + "}";
+}
+
+}  // namespace
+
+TEST_CASE("publish gives the link alone and the command that fetches it") {
+    const PublishedText text =
+        render_published(published_line(R"("copies":{"min":4,"mean":4.2},"target":4)"));
+    CHECK(text.link == "flow29:" + root + "?name=a%20b&size=8388608\n");
+    CHECK_FALSE(text.degraded);
+    CHECK(contains(text.note, "published 8.0 MiB in 8 extents; 4 copies on other nodes"));
+    CHECK(
+        contains(text.note, "flow29 fetch 'flow29:" + root + "?name=a%20b&size=8388608' -o 'a b'"));
+}
+
+TEST_CASE("a degraded publish says how many copies and why") {
+    const PublishedText text = render_published(published_line(
+        R"("copies":{"min":1,"mean":1},"target":4,"shortfall":"only 1 other node stores",)"
+        R"("degraded":true)"));
+    CHECK(text.degraded);
+    CHECK(contains(text.note, "only 1 of 4 copies: only 1 other node stores"));
+}
+
+TEST_CASE("health shows a bar for each number of copies") {
+    const std::string text = render_health(
+        R"({"event":"done","root":"r","bytes":1024,"target":4,"copies":{"min":3,"mean":3.9,)"
+        R"("histogram":{"3":1,"4":30}},"groups":3,"at_risk_chunks":2048,)"
+        R"("publisher_may_leave":false})");
+    CHECK(contains(text, "at least 3, on average 3.9 (wanted: 4)"));
+    CHECK(contains(text, "    3 █ 1\n"));
+    CHECK(contains(text, "    4 ██████████████████████████████ 30\n"));
+    CHECK(contains(text, "2,048 chunks"));
+    CHECK(contains(text, "publisher may leave: no"));
+}
+
+TEST_CASE("answers without the expected fields do no harm") {
+    for (const char* line : {"", "{}", "[]", R"({"peers":5,"objects":{"a":1},"holders":"x"})",
+                             R"({"copies":5,"histogram":[]})"}) {
+        CAPTURE(line);
+        CHECK_FALSE(render_published(line).note.empty());
+        CHECK_FALSE(render_fetched(line).empty());
+        CHECK_FALSE(render_located(line).empty());
+        CHECK_FALSE(render_health(line).empty());
+        CHECK_FALSE(render_status(line).empty());
+        CHECK_FALSE(render_peers(line).empty());
+        CHECK_FALSE(render_objects(line).empty());
+        CHECK_FALSE(render_withdrawal(line).empty());
+    }
+}
+
+TEST_CASE("names from peers cannot drive the terminal") {
+    const std::string text =
+        render_objects(R"({"objects":[{"root":")" + root_hex + R"(","name":"a\u001b[2Jb\nc"}]})");
+    CHECK(contains(text, root));
+    CHECK(contains(text, "a\\x1b[2Jb\\x0ac"));
+    CHECK(std::count(text.begin(), text.end(), '\n') == 2);
+}
+
+TEST_CASE("several inputs give a line each and a summary") {
+    CHECK(published_event(R"({"event":"done","root":"r"})", "p") ==
+          "{\"event\":\"published\",\"root\":\"r\",\"path\":\"p\"}\n");
+    CHECK(failed_event({"p", {Errc::file_error, "gone"}}) ==
+          "{\"event\":\"failed\",\"code\":\"file_error\",\"exit\":9,\"message\":\"gone\","
+          "\"path\":\"p\"}\n");
+    CHECK(
+        publish_summary({R"({"event":"done","root":"r"})", R"({"event":"done","root":"s"})"}, {}) ==
+        "{\"event\":\"done\",\"objects\":[{\"root\":\"r\"},{\"root\":\"s\"}]}\n");
+    CHECK(publish_summary({R"({"event":"done","root":"r"})"}, {{"p", {}}}) ==
+          "{\"event\":\"done\",\"objects\":[{\"root\":\"r\"}],\"failed\":1}\n");
+}
+
+TEST_CASE("repeated results are marked as updates") {
+    CHECK(with_event(R"({"event":"done","n":1})", "update") == "{\"event\":\"update\",\"n\":1}\n");
+}
+
+}  // namespace flow29::cli

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/settings.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+#include <doctest/doctest.h>
+
+namespace flow29::cli {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+GetEnvironment environment_of(std::map<std::string, std::string> variables) {
+    return [variables](const char* name) -> std::optional<std::string> {
+        const auto found = variables.find(name);
+        if (found == variables.end()) return std::nullopt;
+        return found->second;
+    };
+}
+
+/// A home with a configuration file in it.
+struct ScratchHome {
+    fs::path path;
+
+    explicit ScratchHome(const std::string& config) {
+        std::string name = (fs::temp_directory_path() / "flow29-home-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path = name;
+        fs::create_directories(path / ".config/flow29");
+        std::ofstream(path / ".config/flow29/config.toml") << config;
+    }
+    ~ScratchHome() { fs::remove_all(path); }
+};
+
+std::string error_of(std::string_view text) {
+    const auto file = parse_config(text, "config.toml");
+    REQUIRE_FALSE(file);
+    CHECK(file.error().code == Errc::usage);
+    return file.error().context;
+}
+
+}  // namespace
+
+TEST_CASE("a configuration file has the node's options as keys") {
+    const auto file = parse_config(R"(
+data = "/srv/flow29"
+bootstrap = ["192.0.2.1:2929", "192.0.2.2:2929"]
+port = 3000
+listen = "127.0.0.1"
+capacity = "10GiB"
+no-store = true
+copies = 6
+grace = "3s"
+)",
+                                   "config.toml");
+    REQUIRE(file);
+    CHECK(file->data == "/srv/flow29");
+    CHECK(file->bootstrap.size() == 2);
+    CHECK(file->node.port == 3000);
+    CHECK(file->node.listen == std::vector<std::string>{"127.0.0.1"});
+    CHECK(file->node.capacity->value == 10ULL << 30);
+    CHECK(file->node.no_store);
+    CHECK(file->node.copies == 6);
+    CHECK(file->node.grace == 3s);
+    CHECK(parse_config("", "empty"));
+}
+
+TEST_CASE("an unknown key names the nearest one and its line") {
+    CHECK(error_of("port = 1\ncapcity = \"1GiB\"") ==
+          "config.toml:2: unknown key \"capcity\"; did you mean \"capacity\"?");
+    CHECK(error_of("zebra = 1") == "config.toml:1: unknown key \"zebra\"");
+    CHECK(error_of("[node]\nport = 1") == "config.toml:1: unknown key \"node\"");
+}
+
+TEST_CASE("values of the wrong kind are refused with their line") {
+    CHECK(error_of("port = 70000") == "config.toml:1: port must be a whole number from 0 to 65535");
+    CHECK(error_of("port = \"1\"").find("port must be a whole number") != std::string::npos);
+    CHECK(error_of("\ncapacity = 5").find("config.toml:2: capacity must be a string such as") == 0);
+    CHECK(error_of("capacity = \"5X\"").find("capacity: \"X\" is not a unit") != std::string::npos);
+    CHECK(error_of("listen = [1]").find("list of strings") != std::string::npos);
+    CHECK(error_of("no-store = 1").find("true or false") != std::string::npos);
+    CHECK(error_of("copies = 17").find("from 1 to 16") != std::string::npos);
+    CHECK(error_of("port = ").find("config.toml:1:") == 0);
+}
+
+TEST_CASE("flags come before the environment, that before the file, and that before defaults") {
+    const ScratchHome home("data = \"/from/file\"\nport = 1111\ncopies = 5\n");
+    GlobalOptions global;
+    NodeOptions node;
+    auto environment = environment_of({{"HOME", home.path}});
+    auto config = resolve_config(global, node, environment);
+    REQUIRE(config);
+    CHECK(config->data == "/from/file");
+    CHECK(config->port == 1111);
+    CHECK(config->copies == 5);
+    CHECK(config->grace == 5min);
+
+    environment = environment_of({{"HOME", home.path}, {"FLOW29_DATA", "/from/environment"}});
+    CHECK(resolve_config(global, node, environment)->data == "/from/environment");
+
+    global.data = "/from/flag";
+    node.port = 2222;
+    config = resolve_config(global, node, environment);
+    CHECK(config->data == "/from/flag");
+    CHECK(config->port == 2222);
+    CHECK(control_socket(*config) == "/from/flag/control.sock");
+}
+
+TEST_CASE("directories follow the XDG variables, when those are absolute") {
+    GlobalOptions global;
+    CHECK(resolve_config(global, {}, environment_of({{"HOME", "/nowhere"}}))->data ==
+          "/nowhere/.local/share/flow29");
+    CHECK(resolve_config(global, {},
+                         environment_of({{"HOME", "/nowhere"}, {"XDG_DATA_HOME", "/xdg"}}))
+              ->data == "/xdg/flow29");
+    CHECK(resolve_config(global, {},
+                         environment_of({{"HOME", "/nowhere"}, {"XDG_DATA_HOME", "relative"}}))
+              ->data == "/nowhere/.local/share/flow29");
+    CHECK(resolve_config(global, {}, environment_of({})).error().code == Errc::usage);
+}
+
+TEST_CASE("a configuration file that is named must be there") {
+    GlobalOptions global;
+    global.config = "/nowhere/config.toml";
+    CHECK(resolve_config(global, {}, environment_of({{"HOME", "/nowhere"}})).error().code ==
+          Errc::file_error);
+    global.config.reset();
+    CHECK_FALSE(resolve_config(
+        global, {}, environment_of({{"HOME", "/nowhere"}, {"FLOW29_CONFIG", "/nowhere/c"}})));
+}
+
+TEST_CASE("a relative data directory is made absolute") {
+    GlobalOptions global;
+    global.data = "here";
+    CHECK(resolve_config(global, {}, environment_of({}))->data == fs::current_path() / "here");
+}
+
+}  // namespace flow29::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/text.hpp"
+
+#include <doctest/doctest.h>
+
+namespace flow29::cli {
+
+TEST_CASE("the nearest word is the one that was probably meant") {
+    const std::vector<std::string> words{"publish", "fetch", "cat", "hash", "health", "status"};
+    CHECK(nearest("publsh", words) == "publish");
+    CHECK(nearest("ftech", words) == "fetch");
+    CHECK(nearest("helth", words) == "health");
+    CHECK(nearest("stat", words) == "status");
+    CHECK(nearest("cta", words) == "cat");
+    CHECK_FALSE(nearest("zebra", words));
+    CHECK_FALSE(nearest("x", words));
+    CHECK_FALSE(nearest(std::string(1000, 'a'), words));
+}
+
+TEST_CASE("shell words are quoted when they must be") {
+    CHECK(shell_quote("plain-name_1.txt") == "plain-name_1.txt");
+    CHECK(shell_quote("flow29:abc?name=x&size=1") == "'flow29:abc?name=x&size=1'");
+    CHECK(shell_quote("it's") == "'it'\\''s'");
+    CHECK(shell_quote("") == "''");
+    CHECK(shell_quote("~root") == "'~root'");
+}
+
+TEST_CASE("control characters do not reach the terminal") {
+    CHECK(printable("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
+    CHECK(printable("\xc2\x9b"
+                    "x") == "\\xc2\\x9bx");
+    CHECK(printable("é ✓") == "é ✓");
+}
+
+TEST_CASE("a fetched file's name is harmless") {
+    Link link;
+    CHECK(file_name_for(link) == "aaaaaaaaaaaa");
+    link.name = "holiday.mp4";
+    CHECK(file_name_for(link) == "holiday.mp4");
+    link.name = "../../etc/passwd";
+    CHECK(file_name_for(link) == "passwd");
+    for (const char* name : {"..", ".", ".bashrc", "a/", "-rf", "a/..", "\n"}) {
+        link.name = name;
+        CHECK_MESSAGE(file_name_for(link) == "aaaaaaaaaaaa", name);
+    }
+    link.name = "two\nlines";
+    CHECK(file_name_for(link) == "twolines");
+    link.name = std::string(300, 'n');
+    CHECK(file_name_for(link) == std::string(255, 'n'));
+    link.path = "photos/sea.jpg";
+    CHECK(file_name_for(link) == "sea.jpg");
+}
+
+TEST_CASE("text is measured and cut in cells") {
+    CHECK(cells("abc") == 3);
+    CHECK(cells("\x1b[1;36mab\x1b[0m█") == 3);
+    CHECK(cut_to("abc", 2) == "ab");
+    CHECK(cut_to("é✓x", 2) == "é✓");
+    CHECK(cut_to("\x1b[1mabc\x1b[0m", 1) == "\x1b[1ma\x1b[0m");
+    CHECK(cut_to("abc", 3) == "abc");
+}
+
+TEST_CASE("tables are aligned and end no line with blanks") {
+    CHECK(table({{"A", "LONG"}, {"bcd", "e"}}) == "A    LONG\nbcd  e\n");
+    CHECK(table({}).empty());
+}
+
+}  // namespace flow29::cli

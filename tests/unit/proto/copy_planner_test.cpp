@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "proto/copy_planner.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "copy_world.hpp"
+#include "core/hash.hpp"
+
+namespace flow29::proto {
+namespace {
+
+TEST_CASE("a publisher invites the best candidates at once, and its own copy does not count") {
+    World w(10, publisher());
+    w.add(1);
+    const auto invitations = w.poll_all(0s);
+    REQUIRE(invitations.size() == 4);
+    for (std::size_t i = 0; i < 4; ++i) {
+        CHECK(invitations[i].item == fake_item(1));
+        CHECK(invitations[i].length == mebibyte);
+        CHECK(invitations[i].target == w.ranked(1)[i]);
+    }
+    CHECK(w.planner.copies(fake_item(1)) == 0);
+    for (const NodeId& node : slice(w.ranked(1), 0, 4)) {
+        w.planner.on_answer(fake_item(1), node, InviteAnswer::accepted, at(1s));
+        w.planner.on_copy(fake_item(1), node, at(2s));
+    }
+    CHECK(w.planner.copies(fake_item(1)) == 4);
+    CHECK(w.poll_all(1h).empty());
+    CHECK_FALSE(w.planner.next_deadline());
+}
+
+TEST_CASE("a holder's own copy counts") {
+    World w(10, holder());
+    w.add(1);
+    CHECK(w.planner.copies(fake_item(1)) == 1);
+    CHECK(w.poll_all(0s).size() == 3);
+    CHECK(w.planner.holders(fake_item(1)).empty());
+}
+
+TEST_CASE("the item with the fewest copies comes first, then the earlier added") {
+    World w(10, publisher());
+    for (std::uint32_t i = 1; i <= 4; ++i)
+        w.add(i);
+    w.planner.on_copy(fake_item(1), fake_node(1), at(0s));
+    w.planner.on_copy(fake_item(1), fake_node(2), at(0s));
+    w.planner.on_copy(fake_item(2), fake_node(1), at(0s));
+    w.planner.on_copy(fake_item(4), fake_node(1), at(0s));
+    std::vector<ItemId> order;
+    for (const auto& invitation : w.poll_all(0s))
+        if (order.empty() || order.back() != invitation.item) order.push_back(invitation.item);
+    CHECK(order == std::vector{fake_item(3), fake_item(2), fake_item(4), fake_item(1)});
+}
+
+TEST_CASE("a live holder of rank r waits r times the takeover time") {
+    World w(8, holder());
+    w.add(1);
+    w.planner.on_copy(fake_item(1), fake_node(1), at(0s));
+    w.planner.on_copy(fake_item(1), fake_node(2), at(0s));
+    const auto hash = [](const NodeId& n) {
+        return core::sha256({fake_item(1).key().view(), n.view()});
+    };
+    const int rank =
+        (hash(fake_node(1)) < hash(fake_node(0))) + (hash(fake_node(2)) < hash(fake_node(0)));
+    if (rank > 0) {
+        CHECK(w.poll_all(0s).empty());
+        CHECK(w.planner.next_deadline() == at(rank * 10s));
+        CHECK(w.poll_all(rank * 10s - 1ns).empty());
+    }
+    CHECK(w.poll_all(rank * 10s).size() == 1);
+}
+
+TEST_CASE("exactly one of the holders acts at once, and each rank acts in its time") {
+    std::vector<int> waits;
+    for (std::uint32_t self = 1; self <= 3; ++self) {
+        NodeTable table({.self = fake_node(self)});
+        for (std::uint32_t i = 1; i <= 8; ++i)
+            table.on_alive(fake_record(i), at(0s));
+        CopyPlanner planner(table, {.self = fake_node(self), .settle = 0s});
+        planner.add_item(fake_item(1), {}, mebibyte, 4);
+        for (std::uint32_t i = 1; i <= 3; ++i)
+            planner.on_copy(fake_item(1), fake_node(i), at(0s));
+        CHECK(planner.copies(fake_item(1)) == 3);
+        int seconds = 0;
+        while (!planner.poll_invite(at(1s * seconds), wall(0s)))
+            ++seconds;
+        waits.push_back(seconds);
+    }
+    std::ranges::sort(waits);
+    CHECK(waits == std::vector{0, 10, 20});
+}
+
+TEST_CASE("a dead holder is not waited for, and a changed number of copies starts the wait anew") {
+    World w(12, holder());
+    // An item for which node 1 comes before us and node 2 as well.
+    std::uint32_t item = 0;
+    const auto before_us = [&](std::uint32_t node) {
+        const DhtKey key = fake_item(item).key();
+        return core::sha256({key.view(), fake_node(node).view()}) <
+               core::sha256({key.view(), fake_node(0).view()});
+    };
+    while (!before_us(1) || !before_us(2))
+        ++item;
+    w.add(item, 5);
+    w.planner.on_copy(fake_item(item), fake_node(1), at(0s));
+    w.planner.on_copy(fake_item(item), fake_node(2), at(0s));
+    CHECK(w.poll_all(0s).empty());
+    CHECK(w.planner.next_deadline() == at(20s));
+
+    SUBCASE("missing: one rank fewer, though its copy counts still") {
+        w.table.on_missing(fake_node(1), at(5s));
+        w.planner.on_node_changed(fake_node(1), at(5s));
+        CHECK(w.planner.copies(fake_item(item)) == 3);
+        CHECK(w.poll_all(5s).empty());
+        CHECK(w.planner.next_deadline() == at(10s));
+        CHECK(w.poll_all(10s).size() == 2);
+    }
+    SUBCASE("somebody acts: the others keep waiting") {
+        w.planner.on_copy(fake_item(item), fake_node(3), at(15s));
+        CHECK(w.poll_all(15s).empty());
+        CHECK(*w.planner.next_deadline() >= at(35s));
+    }
+    SUBCASE("nobody acts: we do") {
+        CHECK(w.poll_all(20s).size() == 2);
+    }
+}
+
+TEST_CASE("a holder leaves a new item alone until it has heard who else holds it") {
+    CopyPlanner::Options options = holder();
+    options.settle = 20s;
+    World w(8, options);
+    w.add(1);
+    CHECK(w.poll_all(0s).empty());
+    w.add(2);
+    CHECK(w.poll_all(5s).empty());
+    for (std::uint32_t i = 1; i <= 3; ++i)
+        w.planner.on_copy(fake_item(2), fake_node(i), at(15s));
+    CHECK(w.poll_all(20s - 1ns).empty());
+    CHECK(w.poll_all(20s).size() == 3);
+    CHECK(w.poll_all(40s).empty());
+    // Later losses are acted on without that delay, at our rank's turn.
+    w.planner.on_no_copy(fake_item(2), fake_node(1), at(50s));
+    w.planner.on_no_copy(fake_item(2), fake_node(2), at(50s));
+    w.planner.on_no_copy(fake_item(2), fake_node(3), at(50s));
+    CHECK(w.poll_all(50s).size() == 3);
+}
+
+TEST_CASE("holders, invited nodes and self are not invited") {
+    World w(6, publisher());
+    w.add(1);
+    const auto ranked = w.ranked(1);
+    w.planner.on_copy(fake_item(1), ranked[0], at(0s));
+    w.planner.on_copy(fake_item(1), fake_node(0), at(0s));  // is not a holder other than self
+    CHECK(w.planner.copies(fake_item(1)) == 1);
+    CHECK(w.targets(0s) == slice(ranked, 1, 4));
+    CHECK(w.poll_all(1s).empty());
+    w.planner.on_copy(fake_item(1), ranked[1], at(1s));
+    CHECK(w.poll_all(1s).empty());
+}
+
+TEST_CASE("who refuses is not asked again before the retry time") {
+    for (const auto answer : {InviteAnswer::full, InviteAnswer::refused, InviteAnswer::busy}) {
+        CAPTURE(static_cast<int>(answer));
+        const Duration pause = answer == InviteAnswer::busy ? Duration(15s) : Duration(2min);
+        World w(5, publisher());
+        w.add(1, 1);
+        const auto ranked = w.ranked(1);
+        CHECK(w.targets(0s) == slice(ranked, 0, 1));
+        w.planner.on_answer(fake_item(1), ranked[0], answer, at(1s));
+        CHECK(w.targets(1s) == slice(ranked, 1, 2));
+        for (std::size_t i = 1; i < 5; ++i) {
+            w.planner.on_answer(fake_item(1), ranked[i], InviteAnswer::refused, at(2s));
+            CHECK(w.targets(2s).size() == (i < 4 ? 1 : 0));
+        }
+        CHECK(w.planner.stuck(fake_item(1), at(2s), wall(2s)));
+        CHECK(w.planner.next_deadline() == at(1s + pause));
+        CHECK(w.targets(1s + pause - 1ns).empty());
+        CHECK(w.targets(1s + pause) == slice(ranked, 0, 1));
+        CHECK_FALSE(w.planner.stuck(fake_item(1), at(1s + pause), wall(0s)));
+    }
+}
+
+TEST_CASE("an invited node that failed is treated as one that refused") {
+    World w(5, publisher());
+    w.add(1, 1);
+    const auto ranked = w.ranked(1);
+    CHECK(w.targets(0s) == slice(ranked, 0, 1));
+    w.planner.on_invite_failed(fake_item(1), ranked[0], at(1s));
+    w.planner.on_invite_failed(fake_item(1), ranked[3], at(1s));  // was not invited
+    CHECK(w.targets(1s) == slice(ranked, 1, 2));
+    w.planner.on_invite_failed(fake_item(1), ranked[1], at(3min));
+    CHECK(w.targets(3min) == slice(ranked, 0, 1));
+}
+
+TEST_CASE("an unanswered invitation is given up after the patience") {
+    World w(5, publisher());
+    w.add(1, 1);
+    const auto ranked = w.ranked(1);
+    CHECK(w.targets(0s) == slice(ranked, 0, 1));
+    CHECK(w.planner.next_deadline() == at(60s));
+    CHECK(w.targets(60s - 1ns).empty());
+    CHECK(w.targets(60s) == slice(ranked, 1, 2));
+
+    // A late success counts all the same.
+    w.planner.on_copy(fake_item(1), ranked[0], at(61s));
+    CHECK(w.planner.copies(fake_item(1)) == 1);
+    CHECK(w.planner.counts().under_target == 0);
+    CHECK(w.targets(10min).empty());
+}
+
+TEST_CASE("patience runs since the last sign of life") {
+    for (const auto answer : {InviteAnswer::accepted, InviteAnswer::coming}) {
+        World w(5, publisher());
+        w.add(1, 1);
+        const auto ranked = w.ranked(1);
+        CHECK(w.targets(0s).size() == 1);
+        for (int i = 1; i <= 10; ++i)
+            w.planner.on_answer(fake_item(1), ranked[0], answer, at(50s * i));
+        CHECK(w.planner.counts().in_flight == 1);
+        CHECK(w.targets(500s + 59s).empty());
+        CHECK(w.targets(500s + 60s) == slice(ranked, 1, 2));
+        // A sign of life of one given up: it is on its way again, and two are.
+        w.planner.on_answer(fake_item(1), ranked[0], answer, at(561s));
+        CHECK(w.planner.counts().in_flight == 2);
+        w.planner.check_invariants();
+    }
+}
+
+TEST_CASE("who holds it already is a copy") {
+    World w(5, publisher());
+    w.add(1, 1);
+    const auto targets = w.targets(0s);
+    REQUIRE(targets.size() == 1);
+    w.planner.on_answer(fake_item(1), targets[0], InviteAnswer::held, at(1s));
+    CHECK(w.planner.copies(fake_item(1)) == 1);
+    CHECK(w.planner.holders(fake_item(1)) == targets);
+    CHECK(w.planner.items_of(targets[0]) == std::vector{fake_item(1)});
+}
+
+}  // namespace
+}  // namespace flow29::proto
