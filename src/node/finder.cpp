@@ -129,43 +129,53 @@ asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>> Finder
     co_return std::pair(std::move(peer), std::move(descriptor));
 }
 
-asio::awaitable<Finder::Table> Finder::holder_table(RootHash root, std::size_t extents,
-                                                    std::vector<net::PeerPtr> sources) {
+void Finder::Table::merge(Table other) {
+    for (auto& [node, record] : other.nodes) {
+        auto& known = nodes[node];
+        if (known.sequence < record.sequence) known = std::move(record);
+    }
+    for (auto& [item, named] : other.holders) holders[item].merge(named);
+}
+
+asio::awaitable<Finder::Table> Finder::ask_table(net::PeerPtr peer, RootHash root,
+                                                 std::size_t extents) {
     Table table;
-    std::size_t merged = 0;
-    for (const auto& peer : sources) {
-        if (merged >= table_sources) break;
-        bool complete = true;
-        for (std::size_t first = 0; first == 0 || first < extents;
-             first += limits::items_per_message_max) {
-            const auto count = std::min<std::size_t>(limits::items_per_message_max,
-                                                     extents - std::min(first, extents));
-            proto::Message ask = proto::GetHolders{root, static_cast<std::uint32_t>(first),
-                                                   static_cast<std::uint32_t>(count)};
-            auto reply = co_await peer->request(std::move(ask), request_timeout);
-            auto* answer = reply ? std::get_if<proto::HolderTable>(&reply->message) : nullptr;
-            if (answer == nullptr) {
-                complete = false;
-                break;
-            }
-            for (const auto& entry : answer->entries)
-                for (const auto position : entry.nodes)
-                    if (position < answer->nodes.size())
-                        table.holders[entry.item].insert(answer->nodes[position].node());
-            for (auto& record : answer->nodes) {
-                const auto node = record.node();
-                auto& known = table.nodes[node];
-                if (known.sequence < record.sequence) known = std::move(record);
-            }
+    for (std::size_t first = 0; first == 0 || first < extents;
+         first += limits::items_per_message_max) {
+        const auto count =
+            std::min<std::size_t>(limits::items_per_message_max, extents - std::min(first, extents));
+        proto::Message ask = proto::GetHolders{root, static_cast<std::uint32_t>(first),
+                                               static_cast<std::uint32_t>(count)};
+        auto reply = co_await peer->request(std::move(ask), request_timeout);
+        auto* answer = reply ? std::get_if<proto::HolderTable>(&reply->message) : nullptr;
+        if (answer == nullptr) break;
+        for (const auto& entry : answer->entries)
+            for (const auto position : entry.nodes)
+                if (position < answer->nodes.size())
+                    table.holders[entry.item].insert(answer->nodes[position].node());
+        for (auto& record : answer->nodes) {
+            const auto node = record.node();
+            table.nodes.insert_or_assign(node, std::move(record));
         }
-        if (complete) ++merged;
     }
     co_return table;
 }
 
+asio::awaitable<Finder::Table> Finder::holder_table(RootHash root, std::size_t extents,
+                                                    std::vector<net::PeerPtr> sources) {
+    Gather<Table> gather(services_.runtime, tasks_);
+    for (const auto& peer : sources) gather.start(ask_table(peer, root, extents));
+    auto answers = co_await gather.all();
+    Table merged;
+    for (auto& answer : answers) merged.merge(std::move(answer));
+    co_return merged;
+}
+
 asio::awaitable<std::vector<net::PeerPtr>> Finder::holders_of(
     RootHash root, std::size_t extents, std::vector<net::PeerPtr> descriptor_holders) {
-    auto table = co_await holder_table(root, extents, descriptor_holders);
+    auto sources = descriptor_holders;
+    if (sources.size() > table_sources) sources.resize(table_sources);
+    auto table = co_await holder_table(root, extents, std::move(sources));
     std::vector<proto::NodeRecord> records;
     for (auto& [node, record] : table.nodes)
         if (records.size() < table_nodes_max) records.push_back(std::move(record));

@@ -57,11 +57,14 @@ class Finder {
     [[nodiscard]] asio::awaitable<Holdings> ask_holdings(std::vector<net::PeerPtr> peers,
                                                          std::vector<proto::ItemId> items);
 
-    /// The merged holder tables of the object: item → nodes, hints not yet confirmed.
+    /// Merged holder tables of one object: item → nodes, hints not yet confirmed.
     struct Table {
         std::map<NodeId, proto::NodeRecord> nodes;
         std::map<proto::ItemId, std::set<NodeId>> holders;
+
+        void merge(Table other);
     };
+    /// The tables of all these nodes. A node knows best about the items that it holds itself.
     [[nodiscard]] asio::awaitable<Table> holder_table(RootHash root, std::size_t extents,
                                                       std::vector<net::PeerPtr> sources);
 
@@ -72,6 +75,8 @@ class Finder {
         net::PeerPtr peer, RootHash root);
     [[nodiscard]] asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>>
     ask_with_peer(net::PeerPtr peer, RootHash root);
+    [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,
+                                                   std::size_t extents);
     [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> ask_one(
         net::PeerPtr peer, std::vector<proto::ItemId> items);
 

@@ -13,7 +13,7 @@ namespace {
 constexpr Duration request_timeout = 5s;
 constexpr Duration saturation_lasts = 30s;
 constexpr std::size_t widen_asks = 3;
-constexpr std::size_t dials_at_once = 32;
+constexpr std::size_t dials_at_once = 128;
 }  // namespace
 
 asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(

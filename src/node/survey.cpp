@@ -15,6 +15,8 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration request_timeout = 8s;
+constexpr unsigned table_rounds = 3;
+constexpr std::size_t holders_max = 128;
 
 void report(const ProgressFn& progress, Stage stage, std::size_t holders) {
     if (!progress) return;
@@ -71,9 +73,20 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
         table.holders[item].insert(node);
         if (const auto* entry = table_.find(node)) table.nodes[node] = entry->record;
     }
-    std::vector<proto::NodeRecord> records;
-    for (const auto& [node, record] : table.nodes) records.push_back(record);
-    auto connected = co_await neighbourhood_.reach_all(std::move(records));
+    // A holder knows best about its own items, so those named are asked for their tables in turn.
+    std::vector<net::PeerPtr> connected;
+    for (unsigned round = 0; round < table_rounds; ++round) {
+        std::vector<proto::NodeRecord> records;
+        for (const auto& [node, record] : table.nodes)
+            if (records.size() < holders_max) records.push_back(record);
+        const auto known = connected.size();
+        connected = co_await neighbourhood_.reach_all(std::move(records));
+        if (connected.size() <= known) break;
+        auto asked = connected;
+        auto more = co_await finder_.holder_table(root, census.descriptor.extents.size(),
+                                                  std::move(asked));
+        table.merge(std::move(more));
+    }
     report(progress, Stage::checking, connected.size());
     auto holdings = co_await finder_.ask_holdings(connected, items);
 
