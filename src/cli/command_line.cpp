@@ -61,6 +61,13 @@ tl::unexpected<Error> unexpected_argument(const CLI::App& app, const CLI::App* c
                                          meant.empty() ? "; `flow29 --help` lists them" : meant));
 }
 
+/// What nothing took. "--" itself, which ends the options, is not among it.
+std::vector<std::string> leftovers(const CLI::App& app) {
+    auto left = app.remaining(true);
+    std::erase(left, "--");
+    return left;
+}
+
 const CLI::App* chosen_command(const CLI::App& app) {
     const auto chosen = app.get_subcommands();
     return chosen.empty() ? nullptr : chosen.front();
@@ -108,14 +115,14 @@ Result<std::variant<Invocation, HelpText>> parse_command_line(
         return HelpText{app.help()};
     } catch (const CLI::ParseError& error) {
         // A misspelt option is the likelier reason for one that is missing.
-        const auto left = app.remaining(true);
+        const auto left = leftovers(app);
         const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
         if (missing && !left.empty())
             return unexpected_argument(app, chosen_command(app), left.front());
         return fail(Errc::usage, error.what());
     }
     const CLI::App* const chosen = chosen_command(app);
-    if (const auto left = app.remaining(true); !left.empty())
+    if (const auto left = leftovers(app); !left.empty())
         return unexpected_argument(app, chosen, left.front());
     if (chosen == nullptr)
         return fail(Errc::usage, "a command is missing; `flow29 --help` lists them");

@@ -14,6 +14,8 @@ namespace {
 constexpr auto node_record_lifetime = std::chrono::hours(24);
 constexpr auto node_record_refresh = std::chrono::hours(12);
 constexpr std::size_t clock_skews_max = 31;
+constexpr Duration self_announce_period = 6h;
+constexpr Duration self_announce_retry = 5s;
 
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
     proto::NodeTable::Options options;
@@ -55,6 +57,7 @@ void Engine::start() {
     tasks_.start(caretaker_.run());
     tasks_.start(announcer_.run());
     tasks_.start(announce_stored());
+    tasks_.start(announce_self());
 }
 
 asio::awaitable<void> Engine::stop() {
@@ -181,6 +184,11 @@ void Engine::on_lease(const proto::Lease& lease) {
 
 asio::awaitable<void> Engine::collect() {
     auto& store = services_.store;
+    // Extents of a publication under way are in no object yet, so they would be collected.
+    while (!publishers_.empty()) {
+        const bool go_on = co_await tasks_.sleep_for(1s);
+        if (!go_on) co_return;
+    }
     const auto wall_now = services_.runtime.wall_now();
     struct Gone {
         Result<ByteCount> freed;
@@ -225,6 +233,24 @@ asio::awaitable<void> Engine::announce_stored() {
         const proto::ObjectSummary summary{descriptor.kind, descriptor.length, descriptor.tree(),
                                            descriptor.level};
         announcer_.add(object.root, summary, held);
+    }
+}
+
+asio::awaitable<void> Engine::announce_self() {
+    if (!settings_.storing) co_return;
+    while (!tasks_.stopping()) {
+        auto pause = self_announce_retry;
+        if (neighbourhood_.joined() && own_address()) {
+            auto record = local_record();
+            std::function<void(std::function<void(bool)>)> start =
+                [this, record](std::function<void(bool)> done) {
+                    services_.index.announce(record, std::move(done));
+                };
+            const bool taken = co_await net::await_callback<bool>(std::move(start));
+            if (taken) pause = self_announce_period;
+        }
+        const bool go_on = co_await tasks_.sleep_for(pause);
+        if (!go_on) co_return;
     }
 }
 

@@ -62,6 +62,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] asio::awaitable<void> take_up_kept(Kept kept);
     [[nodiscard]] asio::awaitable<void> collect();
     [[nodiscard]] asio::awaitable<void> announce_stored();
+    [[nodiscard]] asio::awaitable<void> announce_self();
 
     Services services_;
     Settings settings_;

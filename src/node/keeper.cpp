@@ -183,8 +183,8 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     auto whole = assembler.take_whole();
     if (whole.empty()) co_return outcome;
     auto& store = services_.store;
-    auto put = [&store, extents_in = std::move(whole)]() mutable {
-        return store.put_extents(std::move(extents_in));
+    auto put = [&store, job, extents_in = std::move(whole)]() mutable {
+        return store.put_extents(std::move(extents_in), job->room.get());
     };
     auto stored = co_await net::offload(services_.runtime, std::move(put));
     if (!stored) co_return stored;

@@ -85,6 +85,8 @@ Result<std::unique_ptr<Reservation>> DiskStore::reserve(ByteCount bytes) {
 Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) {
     const std::filesystem::path& directory = options.directory;
     if (auto made = make_directory(directory); !made) return fail(std::move(made.error()));
+    // It may be new, and its parent may be one that we can use but not open.
+    (void)sync_directory(directory / "..");
     auto lock = DirectoryLock::acquire(directory / "lock");
     if (!lock) return fail(std::move(lock.error()));
 

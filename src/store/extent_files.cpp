@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t open_files_max = 64;
-constexpr unsigned folders = 256;  // by the first octet of the hash
 
 tl::unexpected<Error> fail_code(const std::error_code& code, const fs::path& path) {
     return fail_errno(code.value(), path.string());
@@ -64,7 +63,12 @@ Result<void> ExtentFiles::prepare() {
         fs::remove_all(entry->path(), ignored);
     }
     if (code) return fail_code(code, temporary);
-    return sync_directory(directory_);
+    if (auto synced = sync_directory(directory_); !synced) return synced;
+
+    if (auto synced = sync_directory(directory_ / "extents"); !synced) return synced;
+    for (unsigned number = 0; number < folders; ++number)
+        folder_is_durable_[number] = fs::is_directory(folder_of(number), code);
+    return {};
 }
 
 Result<void> ExtentFiles::write(std::span<const NewExtent* const> extents) {
@@ -91,8 +95,12 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
     std::set<unsigned> changed;
     for (Temporary& temporary : temporaries.files) {
         if (auto synced = temporary.file.sync(); !synced) return synced;
-        if (auto moved = move(temporary.path, temporary.extent->hash); !moved) return moved;
-        changed.insert(temporary.extent->hash.bytes[0]);
+        const unsigned number = temporary.extent->hash.bytes[0];
+        if (auto made = make_folder(number); !made) return made;
+        const fs::path path = path_of(temporary.extent->hash);
+        if (::rename(temporary.path.c_str(), path.c_str()) != 0)
+            return fail_errno(errno, path.string());
+        changed.insert(number);
     }
     for (const unsigned number : changed) {
         if (auto synced = sync_directory(folder_of(number)); !synced) return synced;
@@ -100,15 +108,14 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
     return {};
 }
 
-Result<void> ExtentFiles::move(const fs::path& temporary, const ExtentHash& hash) {
-    const fs::path path = path_of(hash);
-    if (::rename(temporary.c_str(), path.c_str()) == 0) return {};
-    if (errno != ENOENT) return fail_errno(errno, path.string());
-    // The first of its folder. Folders are made when needed: 256 of them take a second to sync.
-    if (auto made = make_directory(path.parent_path()); !made) return made;
+// Folders are made when needed: 256 of them take a second to sync. That one is there is not enough,
+// as another thread may have made it just now and not synced it yet.
+Result<void> ExtentFiles::make_folder(unsigned number) {
+    if (folder_is_durable_[number]) return {};
+    if (auto made = make_directory(folder_of(number)); !made) return made;
     if (auto synced = sync_directory(directory_ / "extents"); !synced) return synced;
-    if (::rename(temporary.c_str(), path.c_str()) == 0) return {};
-    return fail_errno(errno, path.string());
+    folder_is_durable_[number] = true;
+    return {};
 }
 
 void ExtentFiles::remove(const ExtentHash& hash) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <span>
@@ -35,11 +36,14 @@ class ExtentFiles {
 
   private:
     [[nodiscard]] Result<void> write_some(std::span<const NewExtent* const> extents);
-    [[nodiscard]] Result<void> move(const std::filesystem::path& temporary, const ExtentHash& hash);
+    [[nodiscard]] Result<void> make_folder(unsigned number);
     [[nodiscard]] std::filesystem::path folder_of(unsigned number) const;
+
+    static constexpr unsigned folders = 256;  // by the first octet of the hash
 
     std::filesystem::path directory_;
     std::atomic<std::uint64_t> next_temporary_{0};
+    std::array<std::atomic<bool>, folders> folder_is_durable_{};
 };
 
 }  // namespace flow29::store

@@ -27,8 +27,8 @@ class Net:
 
     def create(self):
         self._add_namespace("hub")
-        ip("-n", self.name("hub"), "link", "add", "br", "type", "bridge")
-        ip("-n", self.name("hub"), "link", "set", "br", "up")
+        ip("-n", self.name("hub"), "link", "add", "bridge0", "type", "bridge")
+        ip("-n", self.name("hub"), "link", "set", "bridge0", "up")
 
     def name(self, member):
         return f"{self.stem}-{member}"
@@ -44,7 +44,7 @@ class Net:
         hub, name = self.name("hub"), self.name(member)
         ip("-n", hub, "link", "add", f"p{member}", "type", "veth", "peer", "name", "eth0",
            "netns", name)
-        ip("-n", hub, "link", "set", f"p{member}", "master", "br", "up")
+        ip("-n", hub, "link", "set", f"p{member}", "master", "bridge0", "up")
         address = f"10.29.{member}.1"
         ip("-n", name, "addr", "add", f"{address}/16", "dev", "eth0")
         ip("-n", name, "link", "set", "eth0", "up")

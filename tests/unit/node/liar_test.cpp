@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <asio/post.hpp>
+
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "dht/opendht_index.hpp"
+#include "net/asio_runtime.hpp"
+#include "net/tls_transport.hpp"
+#include "node/engine.hpp"
+
+// Real OpenDHT, real TLS, real sockets: only the store of one holder is a liar's.
+
+using namespace flow29;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Serves every range with one byte changed, under a proof that was right for the true bytes.
+class LyingStore : public store::Store {
+  public:
+    explicit LyingStore(std::unique_ptr<store::Store> honest) : honest_(std::move(honest)) {}
+
+    std::atomic<unsigned> lies = 0;
+    std::atomic<bool> lying = false;
+
+    Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
+        auto slice = honest_->read(extent, chunks);
+        if (slice && lying) {
+            slice->data.data()[slice->data.size() / 2] ^= 1;
+            ++lies;
+        }
+        return slice;
+    }
+    Result<std::unique_ptr<store::Reservation>> reserve(ByteCount bytes) override {
+        return honest_->reserve(bytes);
+    }
+    Result<void> put_extents(std::vector<store::NewExtent> extents,
+                             store::Reservation* room) override {
+        return honest_->put_extents(std::move(extents), room);
+    }
+    Result<void> put_references(std::vector<store::ExtentReference> extents) override {
+        return honest_->put_references(std::move(extents));
+    }
+    bool has_extent(const ExtentHash& extent) override { return honest_->has_extent(extent); }
+    Result<ByteCount> extent_length(const ExtentHash& extent) override {
+        return honest_->extent_length(extent);
+    }
+    Result<void> scrub(const ExtentHash& extent) override { return honest_->scrub(extent); }
+    Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
+                            std::string_view name) override {
+        return honest_->put_object(root, descriptor, name);
+    }
+    Result<core::Descriptor> descriptor(const RootHash& root) override {
+        return honest_->descriptor(root);
+    }
+    Result<store::ObjectInfo> object(const RootHash& root) override {
+        return honest_->object(root);
+    }
+    std::vector<store::ObjectInfo> objects() override { return honest_->objects(); }
+    std::vector<RootHash> roots_of(const ExtentHash& extent) override {
+        return honest_->roots_of(extent);
+    }
+    Result<void> set_published(const RootHash& root, bool published) override {
+        return honest_->set_published(root, published);
+    }
+    Result<void> set_pinned(const RootHash& root, bool pinned) override {
+        return honest_->set_pinned(root, pinned);
+    }
+    Result<bool> put_lease(const proto::Lease& lease) override { return honest_->put_lease(lease); }
+    std::vector<proto::Lease> leases(const RootHash& root) override {
+        return honest_->leases(root);
+    }
+    Result<ByteCount> collect(WallTime now) override { return honest_->collect(now); }
+    Result<void> add_holders(std::vector<store::KnownHolder> holders) override {
+        return honest_->add_holders(std::move(holders));
+    }
+    Result<void> remove_holder(const proto::ItemId& item, const NodeId& node) override {
+        return honest_->remove_holder(item, node);
+    }
+    std::vector<store::KnownHolder> holders(const std::vector<proto::ItemId>& items) override {
+        return honest_->holders(items);
+    }
+    Result<void> put_node_record(const proto::NodeRecord& record) override {
+        return honest_->put_node_record(record);
+    }
+    std::optional<proto::NodeRecord> node_record(const NodeId& node) override {
+        return honest_->node_record(node);
+    }
+    std::vector<proto::NodeRecord> node_records(std::size_t count_max) override {
+        return honest_->node_records(count_max);
+    }
+    core::RangeSet fetch_progress(const RootHash& root,
+                                  const std::filesystem::path& partial) override {
+        return honest_->fetch_progress(root, partial);
+    }
+    Result<void> set_fetch_progress(const RootHash& root, const std::filesystem::path& partial,
+                                    const core::RangeSet& verified) override {
+        return honest_->set_fetch_progress(root, partial, verified);
+    }
+    Result<void> end_fetch(const RootHash& root, const std::filesystem::path& partial) override {
+        return honest_->end_fetch(root, partial);
+    }
+    std::optional<Bytes> setting(std::string_view key) override { return honest_->setting(key); }
+    Result<void> set_setting(std::string_view key, ByteView value) override {
+        return honest_->set_setting(key, value);
+    }
+    store::Usage usage() override { return honest_->usage(); }
+
+  private:
+    std::unique_ptr<store::Store> honest_;
+};
+
+/// A whole node on 127.0.k.1 with a store in memory.
+class RealNode {
+  public:
+    RealNode(unsigned k, std::vector<core::Endpoint> bootstrap)
+        : identity_(*core::Identity::generate()),
+          store_(store::make_memory_store(ByteCount(256ULL << 20))) {
+        const auto host = "127.0." + std::to_string(k) + ".1:0";
+        net::TlsTransport::Options listen{{*core::Endpoint::parse(host)}, true};
+        transport_ = std::move(*net::TlsTransport::create(runtime_, identity_, listen));
+        endpoint_ = transport_->listening().front();
+        dht::OpenDhtIndex::Options options;
+        options.bind = endpoint_;
+        options.id = identity_.id();
+        options.network = 4711;
+        index_ = std::move(*dht::OpenDhtIndex::start(options));
+        index_->bootstrap(bootstrap);
+        node::Settings settings;
+        settings.capacity = ByteCount(256ULL << 20);
+        settings.addresses = {endpoint_};
+        settings.bootstrap = std::move(bootstrap);
+        const node::Services services{runtime_, *transport_, *index_, store_, identity_};
+        engine_ = std::make_unique<node::Engine>(services, settings);
+        asio::post(runtime_.context(), [this] { engine_->start(); });
+        thread_ = std::thread([this] { runtime_.run(); });
+    }
+
+    ~RealNode() {
+        asio::post(runtime_.context(), [this] { net::spawn(runtime_, end()); });
+        thread_.join();
+    }
+
+    [[nodiscard]] core::Endpoint endpoint() const { return endpoint_; }
+    [[nodiscard]] LyingStore& store() { return store_; }
+    [[nodiscard]] NodeId id() const { return identity_.id(); }
+
+    /// Runs a coroutine of the engine on its thread and waits for the outcome.
+    template <class T>
+    T run(std::function<asio::awaitable<T>(node::Engine&)> operation) {
+        std::promise<T> promise;
+        auto future = promise.get_future();
+        asio::post(runtime_.context(), [this, &operation, &promise] {
+            net::spawn(runtime_, carry<T>(&operation, &promise));
+        });
+        return future.get();
+    }
+    std::size_t alive() {
+        return run<std::size_t>([](node::Engine& engine) { return count(&engine); });
+    }
+
+  private:
+    template <class T>
+    asio::awaitable<void> carry(std::function<asio::awaitable<T>(node::Engine&)>* operation,
+                                std::promise<T>* promise) {
+        auto result = co_await (*operation)(*engine_);
+        promise->set_value(std::move(result));
+    }
+    static asio::awaitable<std::size_t> count(node::Engine* engine) {
+        co_return engine->table().alive();
+    }
+    asio::awaitable<void> end() {
+        co_await engine_->stop();
+        runtime_.stop();
+    }
+
+    net::AsioRuntime runtime_;
+    core::Identity identity_;
+    LyingStore store_;
+    core::Endpoint endpoint_;
+    std::unique_ptr<net::TlsTransport> transport_;
+    std::unique_ptr<dht::OpenDhtIndex> index_;
+    std::unique_ptr<node::Engine> engine_;
+    std::thread thread_;
+};
+
+Bytes some_content(std::size_t size) {
+    Bytes content(size);
+    std::uint32_t state = 1;
+    for (auto& octet : content) {
+        state = state * 1664525 + 1013904223;
+        octet = static_cast<std::uint8_t>(state >> 24);
+    }
+    return content;
+}
+
+}  // namespace
+
+TEST_CASE("a holder that serves one wrong byte is found out, and the file arrives right") {
+    std::vector<std::unique_ptr<RealNode>> nodes;
+    nodes.push_back(std::make_unique<RealNode>(1, std::vector<core::Endpoint>{}));
+    const std::vector seed{nodes[0]->endpoint()};
+    for (unsigned k = 2; k <= 6; ++k) nodes.push_back(std::make_unique<RealNode>(k, seed));
+    while (nodes[0]->alive() < 5) std::this_thread::sleep_for(20ms);
+
+    const auto content = some_content(6'000'000);
+    const int fd = ::memfd_create("content", MFD_CLOEXEC);
+    REQUIRE(::write(fd, content.data(), content.size()) ==
+            static_cast<ssize_t>(content.size()));
+    const auto published =
+        nodes[0]->run<Result<PublishResult>>([fd](node::Engine& engine) {
+            PublishRequest request;
+            request.fd = fd;
+            return engine.publish(request, {});
+        });
+    ::close(fd);
+    REQUIRE(published.has_value());
+    CHECK(published->copies.min >= 4);
+
+    // The publisher and one of the others lie from now on; a reader that had nothing fetches.
+    nodes[0]->store().lying = true;
+    nodes[1]->store().lying = true;
+    auto reader = std::make_unique<RealNode>(7, seed);
+    const auto received = std::make_shared<Bytes>();
+    const auto fetched = reader->run<Result<FetchResult>>([&](node::Engine& engine) {
+        StreamRequest request;
+        request.link.root = published->root;
+        SinkFn sink = [received](ByteView bytes, std::function<void(bool)> next) {
+            received->insert(received->end(), bytes.begin(), bytes.end());
+            next(true);
+        };
+        return engine.fetcher().stream(request, {}, sink, {});
+    });
+    REQUIRE(fetched.has_value());
+    CHECK(*received == content);
+    CHECK(nodes[0]->store().lies + nodes[1]->store().lies > 0);
+    // Whoever lied is not talked to any more.
+    const auto peers = reader->run<std::vector<NodeId>>([](node::Engine& engine) {
+        return [](node::Engine* of) -> asio::awaitable<std::vector<NodeId>> {
+            std::vector<NodeId> ids;
+            for (const auto& peer : of->peers()) ids.push_back(peer.node);
+            co_return ids;
+        }(&engine);
+    });
+    for (unsigned liar = 0; liar < 2; ++liar)
+        if (nodes[liar]->store().lies > 0)
+            CHECK(std::find(peers.begin(), peers.end(), nodes[liar]->id()) == peers.end());
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/partial_file.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "core/hash.hpp"
+#include "core/merkle.hpp"
+
+using namespace flow29;
+using node::PartialFile;
+
+namespace {
+
+struct Place {
+    std::filesystem::path directory =
+        std::filesystem::temp_directory_path() / ("flow29-partial-" + std::to_string(::getpid()));
+    Place() { std::filesystem::create_directories(directory); }
+    ~Place() { std::filesystem::remove_all(directory); }
+};
+
+core::Descriptor descriptor_of(ByteView content) {
+    core::Descriptor descriptor{ObjectKind::file, ByteCount(content.size()), 11, {}};
+    const auto layout = descriptor.layout();
+    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+        const auto bytes = layout.extent_bytes(ExtentIndex(i));
+        descriptor.extents.push_back(
+            core::tree_hash(content.subspan(bytes.first.value, bytes.count().value)));
+    }
+    return descriptor;
+}
+
+node::Piece whole_extent(const core::Descriptor& descriptor, std::uint64_t index) {
+    const auto layout = descriptor.layout();
+    const auto bytes = layout.extent_bytes(ExtentIndex(index));
+    return {ExtentIndex(index), {ChunkIndex(0), ChunkIndex(core::chunks_in(bytes.count()).value)},
+            bytes};
+}
+
+void give(PartialFile& file, const node::Piece& piece, ByteView content) {
+    const auto data = content.subspan(piece.bytes.first.value, piece.bytes.count().value);
+    std::vector<ChunkHash> leaves(piece.chunks.count().value);
+    core::leaf_hashes(data, leaves);
+    REQUIRE(file.store(piece, data, leaves).has_value());
+    auto buffer = core::Buffer::copy_of(data);
+    file.deliver(piece, buffer);
+}
+
+std::string read_all(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("an interrupted fetch goes on from what was noted") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(2'500'000, 7);
+    const auto descriptor = descriptor_of(content);
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    const PartialFile::Options options{place.directory / "out", descriptor.root(), everything};
+    {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        CHECK(file.verified().empty());
+        give(file, whole_extent(descriptor, 1), content);
+        REQUIRE(file.note(file.verified()).has_value());
+    }
+    PartialFile file(*store, descriptor, options);
+    REQUIRE(file.open().has_value());
+    CHECK(file.verified().contains(1 << 20, 2 << 20));
+    CHECK(file.verified().size() == 1 << 20);
+    give(file, whole_extent(descriptor, 0), content);
+    give(file, whole_extent(descriptor, 2), content);
+    REQUIRE(file.finish().has_value());
+    CHECK(read_all(place.directory / "out") == std::string(content.begin(), content.end()));
+    CHECK_FALSE(std::filesystem::exists(place.directory / "out.flow29-part"));
+}
+
+TEST_CASE("an existing output is not touched unless it may be replaced") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(1000, 1);
+    const auto descriptor = descriptor_of(content);
+    std::ofstream(place.directory / "out") << "precious";
+    PartialFile::Options options{place.directory / "out", descriptor.root(),
+                                 {ByteCount(0), descriptor.length}};
+    {
+        PartialFile file(*store, descriptor, options);
+        const auto opened = file.open();
+        REQUIRE_FALSE(opened.has_value());
+        CHECK(opened.error().code == Errc::exists_already);
+    }
+    CHECK(read_all(place.directory / "out") == "precious");
+    options.overwrite = true;
+    PartialFile file(*store, descriptor, options);
+    REQUIRE(file.open().has_value());
+    give(file, whole_extent(descriptor, 0), content);
+    REQUIRE(file.finish().has_value());
+    CHECK(read_all(place.directory / "out").size() == 1000);
+}
+
+TEST_CASE("an output that appears meanwhile is kept, and so is what was fetched") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(1000, 1);
+    const auto descriptor = descriptor_of(content);
+    PartialFile file(*store, descriptor,
+                     {place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}});
+    REQUIRE(file.open().has_value());
+    give(file, whole_extent(descriptor, 0), content);
+    std::ofstream(place.directory / "out") << "precious";
+    const auto finished = file.finish();
+    REQUIRE_FALSE(finished.has_value());
+    CHECK(finished.error().code == Errc::exists_already);
+    CHECK(read_all(place.directory / "out") == "precious");
+    CHECK(read_all(place.directory / "out.flow29-part").size() == 1000);
+}
+
+TEST_CASE("a range is written from the first byte of the file") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    Bytes content(5000);
+    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::uint8_t>(i / 7);
+    const auto descriptor = descriptor_of(content);
+    PartialFile file(*store, descriptor,
+                     {place.directory / "out", descriptor.root(), {ByteCount(700), ByteCount(1900)}});
+    REQUIRE(file.open().has_value());
+    const node::Piece piece{ExtentIndex(0), {ChunkIndex(1), ChunkIndex(4)},
+                            {ByteCount(512), ByteCount(2048)}};
+    give(file, piece, content);
+    REQUIRE(file.finish().has_value());
+    CHECK(read_all(place.directory / "out") ==
+          std::string(content.begin() + 700, content.begin() + 1900));
+}
+
+TEST_CASE("what was fetched whole can be served from where it lies") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(2'000'000, 9);
+    const auto descriptor = descriptor_of(content);
+    PartialFile file(*store, descriptor,
+                     {place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length},
+                      false, true});
+    REQUIRE(file.open().has_value());
+    give(file, whole_extent(descriptor, 0), content);
+    give(file, whole_extent(descriptor, 1), content);
+    REQUIRE(file.finish().has_value());
+    const auto references = file.references();
+    REQUIRE(references.size() == 2);
+    CHECK(references[0].file == std::filesystem::absolute(place.directory / "out"));
+    CHECK(references[1].offset.value == 1 << 20);
+    CHECK(core::fold(references[1].group_hashes) == descriptor.extents[1]);
+}
