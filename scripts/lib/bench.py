@@ -83,7 +83,7 @@ def publish_and_fetch(path):
         holder = the_lab.add_node(name="holder")
         publisher = the_lab.add_node(name="publisher", bootstrap=[holder], options=["--no-store"])
         reader = the_lab.add_node(name="reader", bootstrap=[holder], options=["--no-store"])
-        for node in the_lab.nodes:
+        for node in (publisher, reader):  # the holder has no neighbour that stores
             the_lab.wait_connected(node)
 
         def run(node, *arguments):

@@ -5,6 +5,7 @@ Everything lives below one temporary directory. Only processes started here are 
 by its own id. Nothing of the user's own set-up is read: home and configuration are inside it too.
 """
 
+import atexit
 import ctypes
 import json
 import os
@@ -230,6 +231,7 @@ class Lab:
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         self.nodes = []
         self.keep = False
+        atexit.register(self.close)  # an interrupted test runner skips its clean-up
         self.environment = {
             key: value for key, value in os.environ.items()
             if not key.startswith("FLOW29_") and key != "XDG_RUNTIME_DIR"}
@@ -245,6 +247,7 @@ class Lab:
         self.close()
 
     def close(self):
+        atexit.unregister(self.close)
         if self.keep:
             return
         for node in self.nodes:

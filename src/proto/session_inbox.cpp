@@ -18,7 +18,7 @@ ByteCount reply_bytes(const Message& request) {
         return core::bytes_of(range->chunks, range->extent_length).count();
     if (std::holds_alternative<GetDescriptor>(request))
         return ByteCount(limits::descriptor_bytes_max);
-    if (std::holds_alternative<GetHolders>(request) || std::holds_alternative<GetClosest>(request))
+    if (std::holds_alternative<GetHolders>(request))
         return ByteCount(limits::frame_head_bytes_max);
     return ByteCount(limits::frame_head_bytes_max / 16);
 }

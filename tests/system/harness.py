@@ -138,6 +138,7 @@ class _Result(unittest.TextTestResult):
 
 def main():
     """Runs the module's tests; exits with SKIPPED when all of them were skipped."""
+    lab.end_on_signals()
     program = unittest.main(
         module="__main__", exit=False, verbosity=2, argv=sys.argv,
         testRunner=unittest.TextTestRunner(stream=sys.stdout, resultclass=_Result, verbosity=2))

@@ -58,7 +58,7 @@ OFFLINE = [
     (["rm", ROOT32], NO_NODE, []),
     # Files.
     (["hash", "missing"], FILE_ERROR, ["missing", "No such file"]),
-    (["hash", "."], FILE_ERROR, []),
+    (["hash", "."], USAGE, ["directory"]),
     (["--config", "missing.toml", "status"], FILE_ERROR, ["missing.toml"]),
     # No way into a swarm.
     (["--bootstrap", DEAD, "fetch", ROOT32, "-o", "x", "--timeout", "5s"], NO_NETWORK, []),

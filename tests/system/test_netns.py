@@ -5,6 +5,7 @@ Here a cable can be pulled: no reset, no refusal, only silence. Skipped where na
 made.
 """
 
+import atexit
 import os
 import subprocess
 import unittest
@@ -24,6 +25,7 @@ class Net:
     def __init__(self):
         self.stem = f"f29-{os.getpid()}"
         self.made = []
+        atexit.register(self.remove)
 
     def create(self):
         self._add_namespace("hub")
@@ -60,8 +62,9 @@ class Net:
         return ["ip", "netns", "exec", self.name(member)]
 
     def remove(self):
-        for name in reversed(self.made):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        while self.made:
+            subprocess.run(["ip", "netns", "del", self.made.pop()], check=False,
+                           capture_output=True)
 
 
 def possible():
