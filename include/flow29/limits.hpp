@@ -32,6 +32,7 @@ inline constexpr std::uint64_t range_bytes_max = 1024 * 1024;  ///< of one reque
 inline constexpr unsigned proof_hashes_max = 2 * 64;
 inline constexpr unsigned msgpack_depth_max = 8;
 inline constexpr unsigned items_per_message_max = 4096;
+inline constexpr unsigned table_entries_per_message = 2048;  ///< so that a head always fits
 inline constexpr unsigned records_per_message_max = 256;
 inline constexpr unsigned addresses_per_record_max = 8;
 inline constexpr unsigned requests_in_flight_per_peer_max = 256;

@@ -42,8 +42,16 @@ Result<HashResult> hash_with_progress(const OpenSource& source, Output& output,
 }  // namespace
 
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt) {
-    const auto source = open_source(options.path);
+    auto source = open_source(options.path);
     if (!source) return output.fail(source.error());
+    if (!source->is_regular) {
+        std::error_code error;
+        const auto directory = std::filesystem::temp_directory_path(error);
+        if (error)
+            return output.fail({Errc::file_error, "no temporary directory: " + error.message()});
+        const auto spooled = spool(*source, directory, output, interrupt);
+        if (!spooled) return output.fail(spooled.error());
+    }
     const auto hash = hash_with_progress(*source, output, interrupt);
     if (!hash) return output.fail(hash.error());
     if (output.is_json()) output.json(api::to_line(api::done_event(api::to_json(*hash))));

@@ -46,8 +46,8 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
 }
 
 /// Says what was published; true when it has fewer copies than asked.
-bool report_published(const std::string& line, Output& output) {
-    const PublishedText text = render_published(line);
+bool report_published(const std::string& line, bool in_process, Output& output) {
+    const PublishedText text = render_published(line, in_process);
     output.result(text.link);
     output.note(text.note);
     return text.degraded;
@@ -57,7 +57,9 @@ int publish_single(const PublishOptions& options, Backend& backend, Context& con
     const auto line = publish_one(options, options.paths.front(), backend, context);
     if (!line) return context.output.fail(line.error());
     if (context.output.is_json()) context.output.json(*line);
-    return exit_code(report_published(*line, context.output) ? Errc::partly_done : Errc::ok);
+    return exit_code(report_published(*line, backend.is_in_process(), context.output)
+                         ? Errc::partly_done
+                         : Errc::ok);
 }
 
 int publish_several(const PublishOptions& options, Backend& backend, Context& context) {
@@ -79,7 +81,7 @@ int publish_several(const PublishOptions& options, Backend& backend, Context& co
         }
         lines.push_back(*line);
         if (output.is_json()) output.json(published_event(*line, path));
-        degraded |= report_published(*line, output);
+        degraded |= report_published(*line, backend.is_in_process(), output);
     }
     if (lines.empty()) {
         const Errc code = failed.front().error.code;

@@ -21,6 +21,7 @@ constexpr auto stage_worth_keeping = 300ms;
 constexpr auto rate_window = 5s;
 constexpr std::size_t samples_max = 64;
 constexpr std::size_t bar_cells = 20;
+constexpr std::size_t stage_cells = 10;
 
 constexpr std::string_view clear_line = "\r\x1b[K";
 
@@ -105,8 +106,9 @@ double ProgressView::rate(TimePoint now) const {
 std::string ProgressView::text(TimePoint now) const {
     const ProgressEvent& event = *current_;
     const std::string stage = stage_for_people(event.stage);
-    std::string out = style_.colour ? fmt::format("\x1b[1;36m{:<10}\x1b[0m", stage)
-                                    : fmt::format("{:<10}", stage);
+    std::string out = style_.colour ? fmt::format("\x1b[1;36m{}\x1b[0m", stage) : stage;
+    const std::size_t bare = out.size();
+    if (stage.size() < stage_cells) out.append(stage_cells - stage.size(), ' ');
     if (event.total.value != 0) {
         if (style_.kind == ProgressStyle::Kind::redraw) out += " " + bar(event.done, event.total);
         out += fmt::format(
@@ -130,6 +132,8 @@ std::string ProgressView::text(TimePoint now) const {
         out += fmt::format("  {} of {} copies", event.copies_min, event.copies_target);
     if (now - stage_began_ >= 1s)
         out += "  " + format_duration(duration_cast<milliseconds>(now - stage_began_));
+    // Padding that nothing follows would be blanks at the end of a line.
+    if (out.find_first_not_of(' ', bare) == std::string::npos) out.resize(bare);
     return out;
 }
 

@@ -89,7 +89,7 @@ std::string joined(const Json& strings) {
 
 }  // namespace
 
-PublishedText render_published(std::string_view line) {
+PublishedText render_published(std::string_view line, bool in_process) {
     const Json json = parse(line);
     PublishedText text;
     text.degraded = flag_at(json, {"degraded"});
@@ -102,11 +102,14 @@ PublishedText render_published(std::string_view line) {
                             counted(number_at(json, {"extents"}), "extent", "extents"),
                             counted(copies, "copy", "copies"), target);
     const std::string shortfall = string_at(json, {"shortfall"});
-    if (text.degraded)
-        text.note += fmt::format(
-            "only {} of {} copies{}{}; keep this node running, it goes on "
-            "making them\n",
-            copies, target, shortfall.empty() ? "" : ": ", shortfall);
+    if (text.degraded) {
+        const std::string_view advice =
+            in_process ? "publish it again from a running node (`flow29 node`), which goes on "
+                         "making them"
+                       : "keep this node running, it goes on making them";
+        text.note += fmt::format("only {} of {} copies{}{}; {}\n", copies, target,
+                                 shortfall.empty() ? "" : ": ", shortfall, advice);
+    }
     const auto parsed = Link::parse(link);
     const std::string output = parsed ? file_name_for(*parsed) : "FILE";
     text.note += fmt::format("fetch it with:  flow29 fetch {} -o {}\n", shell_quote(link),

@@ -17,7 +17,8 @@ struct PublishedText {
     std::string note;
     bool degraded = false;  ///< fewer copies than asked
 };
-[[nodiscard]] PublishedText render_published(std::string_view line);
+/// `in_process`: the publisher's node ends with this command.
+[[nodiscard]] PublishedText render_published(std::string_view line, bool in_process);
 [[nodiscard]] std::string render_fetched(std::string_view line);
 [[nodiscard]] std::string render_located(std::string_view line);
 [[nodiscard]] std::string render_health(std::string_view line);

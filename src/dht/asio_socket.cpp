@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "dht/asio_socket.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -109,7 +111,11 @@ Result<std::unique_ptr<AsioSocket>> AsioSocket::open(asio::io_context& io, const
                                                      TrafficCounters& counters) {
     auto state = std::make_shared<State>(io, options, counters);
     if (const std::error_code ec = state->bind())
-        return fail_errno(ec.value(), "cannot listen on UDP " + options.bind.to_string());
+        return fail(Errc::other, ec == asio::error::address_in_use
+                                     ? fmt::format("UDP port {} is in use at {}",
+                                                   options.bind.port, options.bind.host())
+                                     : fmt::format("cannot listen on UDP {}: {}",
+                                                   options.bind.to_string(), ec.message()));
     return std::unique_ptr<AsioSocket>(new AsioSocket(std::move(state)));
 }
 

@@ -21,7 +21,9 @@ std::mt19937_64 seeded_generator() {
     return std::mt19937_64(seed);
 }
 
-std::size_t worker_count() { return std::max<std::size_t>(2, std::thread::hardware_concurrency()); }
+std::size_t worker_count() {
+    return std::max<std::size_t>(2, std::thread::hardware_concurrency());
+}
 
 }  // namespace
 
@@ -46,11 +48,17 @@ AsioRuntime::~AsioRuntime() {
     context_.reset();
 }
 
-void AsioRuntime::run() { context_->run(); }
+void AsioRuntime::run() {
+    context_->run();
+}
 
-void AsioRuntime::stop() { context_->stop(); }
+void AsioRuntime::stop() {
+    context_->stop();
+}
 
-asio::any_io_executor AsioRuntime::executor() { return context_->get_executor(); }
+asio::any_io_executor AsioRuntime::executor() {
+    return context_->get_executor();
+}
 
 TimePoint AsioRuntime::now() const {
     return TimePoint(std::chrono::steady_clock::now().time_since_epoch());

@@ -15,9 +15,9 @@ namespace flow29::net {
 /// The real clock, the operating system's randomness, and a pool of as many workers as there are
 /// cores, at least two.
 ///
-/// It owns its io_context, because the end is delicate: workers first, so that none posts to what is
-/// gone; then every wait on a timer; then the io_context with every suspended coroutine, whose locals
-/// may still cancel timers here.
+/// It owns its io_context, because the end is delicate: workers first, so that none posts to what
+/// is gone; then every wait on a timer; then the io_context with every suspended coroutine, whose
+/// locals may still cancel timers here.
 class AsioRuntime final : public Runtime {
   public:
     AsioRuntime();

@@ -63,10 +63,10 @@ void Signal::notify_all() {
 }
 
 asio::awaitable<void> sleep_until(Runtime& runtime, TimePoint when) {
-    std::function<void(std::function<void(bool)>)> start =
-        [&runtime, when](std::function<void(bool)> done) {
-            runtime.add_timer(when, [done = std::move(done)] { done(true); });
-        };
+    std::function<void(std::function<void(bool)>)> start = [&runtime,
+                                                            when](std::function<void(bool)> done) {
+        runtime.add_timer(when, [done = std::move(done)] { done(true); });
+    };
     co_await await_callback<bool>(std::move(start));
 }
 

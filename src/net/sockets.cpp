@@ -3,9 +3,9 @@
 
 #include <flow29/limits.hpp>
 
+#include <fmt/format.h>
 #include <asio/error.hpp>
 #include <asio/ip/v6_only.hpp>
-#include <fmt/format.h>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,7 +23,9 @@ using asio::ip::tcp;
 // A port that the system picked for one address may be taken on the next.
 constexpr int port_attempts_max = 16;
 
-bool any_address(const core::Endpoint& endpoint) { return to_asio(endpoint).address().is_unspecified(); }
+bool any_address(const core::Endpoint& endpoint) {
+    return to_asio(endpoint).address().is_unspecified();
+}
 
 Result<tcp::acceptor> open_acceptor(const asio::any_io_executor& executor,
                                     const core::Endpoint& endpoint, std::error_code& ec) {
@@ -37,8 +39,8 @@ Result<tcp::acceptor> open_acceptor(const asio::any_io_executor& executor,
     if (!ec) acceptor.listen(tcp::acceptor::max_listen_connections, ec);
     if (!ec) return acceptor;
     if (ec == asio::error::address_in_use)
-        return fail(Errc::usage, fmt::format("port {} is in use at {}", endpoint.port,
-                                             endpoint.host()));
+        return fail(Errc::other,
+                    fmt::format("port {} is in use at {}", endpoint.port, endpoint.host()));
     if (ec.value() == EADDRNOTAVAIL)
         return fail(Errc::usage,
                     fmt::format("{} is not an address of this machine", endpoint.host()));
@@ -64,8 +66,7 @@ Result<std::vector<tcp::acceptor>> open_all(const asio::any_io_executor& executo
 void set_number(tcp::socket& socket, int level, int option, long long value) {
     const int number = static_cast<int>(value);
     // Best effort: a socket works, only less well, without.
-    static_cast<void>(
-        ::setsockopt(socket.native_handle(), level, option, &number, sizeof number));
+    static_cast<void>(::setsockopt(socket.native_handle(), level, option, &number, sizeof number));
 }
 
 template <class Unit>
@@ -76,8 +77,7 @@ long long in_units(std::chrono::nanoseconds duration) {
 }  // namespace
 
 tcp::endpoint to_asio(const core::Endpoint& endpoint) {
-    if (!endpoint.is_v4())
-        return {asio::ip::address_v6(endpoint.address), endpoint.port};
+    if (!endpoint.is_v4()) return {asio::ip::address_v6(endpoint.address), endpoint.port};
     asio::ip::address_v4::bytes_type octets{};
     std::copy(endpoint.address.begin() + 12, endpoint.address.end(), octets.begin());
     return {asio::ip::address_v4(octets), endpoint.port};
@@ -87,9 +87,10 @@ core::Endpoint from_asio(const tcp::endpoint& endpoint) {
     const asio::ip::address address = endpoint.address();
     core::Endpoint result;
     result.port = endpoint.port();
-    result.address = address.is_v6()
-                         ? address.to_v6().to_bytes()
-                         : asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
+    result.address =
+        address.is_v6()
+            ? address.to_v6().to_bytes()
+            : asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
     return result;
 }
 

@@ -11,8 +11,8 @@
 namespace flow29::net {
 namespace {
 
-// So much is still in the core's cache when the kernel, or another connection's turn, looks at it: a
-// turn of 1 MiB costs a quarter more CPU.
+// So much is still in the core's cache when the kernel, or another connection's turn, looks at it:
+// a turn of 1 MiB costs a quarter more CPU.
 constexpr std::size_t writer_turn_bytes = 256 * 1024;
 
 }  // namespace
@@ -122,7 +122,9 @@ void FrameWriter::push(ByteView head, core::Buffer body) {
     queue.push_back(std::move(frame));
 }
 
-bool FrameWriter::anything_left() const { return waiting_ != 0; }
+bool FrameWriter::anything_left() const {
+    return waiting_ != 0;
+}
 
 ByteView FrameWriter::next_piece() {
     if (current_ && current_->sent == current_->prefix.size() + current_->body.size())

@@ -26,8 +26,8 @@ constexpr Duration write_stall_max = limits::request_idle_timeout;
 }  // namespace
 
 /// Held by the loops. When the runtime ends, their frames are destroyed where they wait; what then
-/// still waits for replies would keep the peer, and the peer it, for ever. A loop that ends by itself
-/// has closed the peer, so nothing is left to abandon.
+/// still waits for replies would keep the peer, and the peer it, for ever. A loop that ends by
+/// itself has closed the peer, so nothing is left to abandon.
 struct TlsPeer::Lifeline {
     std::shared_ptr<TlsPeer> peer;
     explicit Lifeline(std::shared_ptr<TlsPeer> p) : peer(std::move(p)) {}
@@ -93,8 +93,8 @@ asio::awaitable<Result<void>> TlsPeer::read_frame() {
     auto frame = co_await reader_.next();
     if (!frame) co_return fail(std::move(frame.error()));
     if (!open_) co_return fail(Errc::peer_unreachable, "the connection is closed");
-    auto event = session_.on_head(std::move(frame->head), frame->body, runtime_.now(),
-                                  runtime_.wall_now());
+    auto event =
+        session_.on_head(std::move(frame->head), frame->body, runtime_.now(), runtime_.wall_now());
     arm_timer();
     if (auto* const answered = std::get_if<PeerSession::Answered>(&event)) {
         auto received = co_await receive_reply(std::move(*answered), frame->body);
@@ -200,8 +200,8 @@ void TlsPeer::send(std::uint64_t request, const proto::Message& message, core::B
     if (!open_) return;
     Bytes head = proto::encode_head(request, message);
     if (head.size() > limits::frame_head_bytes_max) {
-        core::log::error("net", "{} of {} bytes is too long to send",
-                         proto::message_name(message), head.size());
+        core::log::error("net", "{} of {} bytes is too long to send", proto::message_name(message),
+                         head.size());
         if (!proto::is_reply(message)) return;
         head = proto::encode_head(request, proto::Failure{Errc::other, "the reply is too long"});
         body = {};

@@ -68,8 +68,8 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
     [[nodiscard]] static asio::awaitable<void> serve(std::shared_ptr<TlsPeer> self,
                                                      std::uint64_t request, proto::Message message);
     [[nodiscard]] asio::awaitable<Result<void>> read_frame();
-    [[nodiscard]] asio::awaitable<Result<void>> receive_reply(
-        proto::PeerSession::Answered answered, ByteCount body);
+    [[nodiscard]] asio::awaitable<Result<void>> receive_reply(proto::PeerSession::Answered answered,
+                                                              ByteCount body);
     [[nodiscard]] Result<void> dispatch(proto::PeerSession::Event event);
 
     void send(std::uint64_t request, const proto::Message& message, core::Buffer body);

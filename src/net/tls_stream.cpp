@@ -4,11 +4,11 @@
 #include "core/assert.hpp"
 #include "core/descriptor.hpp"
 
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include <sys/socket.h>
 
@@ -109,7 +109,9 @@ struct TlsStream::State {
 TlsCredentials::TlsCredentials(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TlsCredentials::~TlsCredentials() = default;
 
-const NodeId& TlsCredentials::own_id() const { return state_->own_id; }
+const NodeId& TlsCredentials::own_id() const {
+    return state_->own_id;
+}
 
 Result<std::shared_ptr<const TlsCredentials>> TlsCredentials::create(
     const core::Identity& identity) {
@@ -121,9 +123,9 @@ Result<std::shared_ptr<const TlsCredentials>> TlsCredentials::create(
     const gnutls_datum_t public_key = datum(public_pem);
     int result = gnutls_certificate_allocate_credentials(&state->certificate);
     if (result >= 0)
-        result = gnutls_certificate_set_rawpk_key_mem(state->certificate, &public_key, &private_key,
-                                                      GNUTLS_X509_FMT_PEM, nullptr, 0, nullptr, 0,
-                                                      0);
+        result =
+            gnutls_certificate_set_rawpk_key_mem(state->certificate, &public_key, &private_key,
+                                                 GNUTLS_X509_FMT_PEM, nullptr, 0, nullptr, 0, 0);
     if (result >= 0) result = gnutls_priority_init(&state->priority, priority_text, nullptr);
     if (result < 0)
         return fail(Errc::other, fmt::format("setting up TLS: {}", gnutls_strerror(result)));
@@ -139,10 +141,10 @@ TlsStream::TlsStream(asio::ip::tcp::socket socket,
     state.options = options;
     state.socket = socket_->native_handle();
     const bool server = options.role == Role::server;
-    require(gnutls_init(&state.session, (server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK |
-                                            GNUTLS_NO_SIGNAL | GNUTLS_ENABLE_RAWPK |
-                                            GNUTLS_NO_TICKETS),
-            "gnutls_init");
+    require(
+        gnutls_init(&state.session, (server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK |
+                                        GNUTLS_NO_SIGNAL | GNUTLS_ENABLE_RAWPK | GNUTLS_NO_TICKETS),
+        "gnutls_init");
     gnutls_session_t session = state.session;
     const auto& shared = *state.credentials->state_;
     require(gnutls_priority_set(session, shared.priority), "gnutls_priority_set");

@@ -13,8 +13,8 @@
 
 namespace flow29::net {
 
-/// Our key and the rules of a handshake: TLS 1.3, raw Ed25519 public keys on both sides, AES-128-GCM
-/// first. Immutable, shared by all streams.
+/// Our key and the rules of a handshake: TLS 1.3, raw Ed25519 public keys on both sides,
+/// AES-128-GCM first. Immutable, shared by all streams.
 class TlsCredentials {
   public:
     [[nodiscard]] static Result<std::shared_ptr<const TlsCredentials>> create(
@@ -30,8 +30,9 @@ class TlsCredentials {
     std::unique_ptr<State> state_;
 };
 
-/// One TLS connection over a non-blocking socket. Reading and writing never wait: who gets `wants_*`
-/// waits with `wait` and tries again. One reader and one writer may wait at the same time.
+/// One TLS connection over a non-blocking socket. Reading and writing never wait: who gets
+/// `wants_*` waits with `wait` and tries again. One reader and one writer may wait at the same
+/// time.
 class TlsStream {
   public:
     enum class Role { client, server };

@@ -48,8 +48,7 @@ class Deadline {
 }  // namespace
 
 /// What the coroutines share; it outlives the transport by as much as they need to notice.
-class TlsTransport::State final : public TlsPeerOwner,
-                                  public std::enable_shared_from_this<State> {
+class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared_from_this<State> {
   public:
     State(Runtime& runtime, std::shared_ptr<const TlsCredentials> credentials)
         : runtime_(runtime), credentials_(std::move(credentials)), dial_ended_(runtime) {}
@@ -133,7 +132,8 @@ void TlsTransport::State::stop() {
         if (const auto stream = weak.lock()) stream->close();
     }
     const auto peers = peers_;
-    for (const auto& peer : peers) peer->close({Errc::peer_unreachable, "this node has stopped"});
+    for (const auto& peer : peers)
+        peer->close({Errc::peer_unreachable, "this node has stopped"});
     dial_ended_.notify_all();
 }
 
@@ -267,7 +267,8 @@ asio::awaitable<Result<tcp::socket>> TlsTransport::State::dial(std::shared_ptr<S
     const tcp::endpoint target = to_asio(endpoint);
     auto connected = co_await socket->async_connect(target, as_tuple);
     const std::error_code ec = std::get<0>(connected);
-    if (deadline.passed()) co_return fail(Errc::timed_out, "no answer from " + endpoint.to_string());
+    if (deadline.passed())
+        co_return fail(Errc::timed_out, "no answer from " + endpoint.to_string());
     if (ec) co_return fail(Errc::peer_unreachable, endpoint.to_string() + ": " + ec.message());
     if (!prepare_connected(*socket))
         co_return fail(Errc::peer_unreachable, endpoint.to_string() + ": connection lost");
@@ -320,9 +321,13 @@ Result<std::unique_ptr<TlsTransport>> TlsTransport::create(Runtime& runtime,
     return std::unique_ptr<TlsTransport>(new TlsTransport(std::move(state)));
 }
 
-const std::vector<core::Endpoint>& TlsTransport::listening() const { return state_->listening(); }
+const std::vector<core::Endpoint>& TlsTransport::listening() const {
+    return state_->listening();
+}
 
-void TlsTransport::start(PeerHandler& handler) { state_->start(handler); }
+void TlsTransport::start(PeerHandler& handler) {
+    state_->start(handler);
+}
 
 asio::awaitable<Result<PeerPtr>> TlsTransport::connect(core::Endpoint endpoint,
                                                        std::optional<NodeId> expected,
@@ -334,6 +339,8 @@ asio::awaitable<Result<PeerPtr>> TlsTransport::connect(core::Endpoint endpoint,
     co_return peer;
 }
 
-void TlsTransport::stop() { state_->stop(); }
+void TlsTransport::stop() {
+    state_->stop();
+}
 
 }  // namespace flow29::net

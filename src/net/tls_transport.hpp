@@ -16,7 +16,8 @@ namespace flow29::net {
 /// handshakes that others began, a newcomer displaces the oldest.
 /// Rationale: an honest handshake takes milliseconds, so those that last are the ones to lose.
 ///
-/// On the executor's thread only. The runtime outlives it; its peers are dropped before the runtime.
+/// On the executor's thread only. The runtime outlives it; its peers are dropped before the
+/// runtime.
 class TlsTransport final : public Transport {
   public:
     struct Options {
@@ -27,7 +28,7 @@ class TlsTransport final : public Transport {
     };
 
     /// Listens, but does not accept before `start`.
-    /// Errors: usage (a port is in use, or an address is not of this machine).
+    /// Errors: other (a port is in use), usage (an address is not of this machine).
     [[nodiscard]] static Result<std::unique_ptr<TlsTransport>> create(
         Runtime& runtime, const core::Identity& identity, Options options);
     ~TlsTransport() override;
@@ -36,9 +37,9 @@ class TlsTransport final : public Transport {
     [[nodiscard]] const std::vector<core::Endpoint>& listening() const;
 
     void start(PeerHandler& handler) override;
-    [[nodiscard]] asio::awaitable<Result<PeerPtr>> connect(
-        core::Endpoint endpoint, std::optional<NodeId> expected,
-        std::optional<DhtKey> position) override;
+    [[nodiscard]] asio::awaitable<Result<PeerPtr>> connect(core::Endpoint endpoint,
+                                                           std::optional<NodeId> expected,
+                                                           std::optional<DhtKey> position) override;
     void stop() override;
 
   private:

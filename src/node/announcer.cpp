@@ -19,14 +19,21 @@ Announcer::Announcer(Services services, Tasks& tasks, OwnAddress own_address)
       scheduler_(proto::AnnounceScheduler::Options{}, services.runtime.random()()),
       changed_(services.runtime) {}
 
-void Announcer::add(const RootHash& root, const proto::ObjectSummary& summary,
+void Announcer::add(const RootHash& root, const core::Descriptor& descriptor,
                     const std::vector<proto::ItemId>& items) {
     const auto now = services_.runtime.now();
     const auto own = proto::ItemId::of(root);
-    summaries_[own] = summary;
+    summaries_[own] = {descriptor.kind, descriptor.length, descriptor.tree(), descriptor.level};
     scheduler_.add(own, true, now);
+    const bool chunks = descriptor.level == 0;
     for (const auto& item : items)
-        if (item != own) scheduler_.add(item, summary.level == 0, now);
+        if (item != own) scheduler_.add(item, chunks, now);
+    // The record of a single chunk says how long it is, so that it can be asked for and proved.
+    for (std::uint64_t i = 0; chunks && i < descriptor.extents.size(); ++i) {
+        const auto& chunk = descriptor.extents[i];
+        summaries_[proto::ItemId::of(chunk)] = {
+            ObjectKind::file, descriptor.layout().extent_length(ExtentIndex(i)), chunk, 0};
+    }
     drained_ = false;
     changed_.notify_all();
 }

@@ -19,7 +19,7 @@ class Announcer {
     Announcer(Services services, Tasks& tasks, OwnAddress own_address);
 
     /// The descriptor and these items of an object are held here.
-    void add(const RootHash& root, const proto::ObjectSummary& summary,
+    void add(const RootHash& root, const core::Descriptor& descriptor,
              const std::vector<proto::ItemId>& items);
     void remove(const std::vector<proto::ItemId>& items);
     void on_network_size(std::size_t nodes);

@@ -167,9 +167,7 @@ asio::awaitable<void> Engine::take_up_kept(Kept kept) {
     auto items = kept.items;
     const auto own = proto::ItemId::of(kept.root);
     if (std::find(items.begin(), items.end(), own) == items.end()) items.push_back(own);
-    const proto::ObjectSummary summary{descriptor->kind, descriptor->length, descriptor->tree(),
-                                       descriptor->level};
-    announcer_.add(kept.root, summary, items);
+    announcer_.add(kept.root, *descriptor, items);
     caretaker_.take_up(kept.root, items);
 }
 
@@ -230,9 +228,7 @@ asio::awaitable<void> Engine::announce_stored() {
         };
         const auto held = co_await net::offload(services_.runtime, std::move(look));
         if (held.empty() && !descriptor.extents.empty()) continue;
-        const proto::ObjectSummary summary{descriptor.kind, descriptor.length, descriptor.tree(),
-                                           descriptor.level};
-        announcer_.add(object.root, summary, held);
+            announcer_.add(object.root, descriptor, held);
     }
 }
 

@@ -130,9 +130,7 @@ asio::awaitable<void> Fetcher::share(std::shared_ptr<PartialFile> file, RootHash
         co_return;
     }
     if (!settings_.storing) co_return;
-    const proto::ObjectSummary summary{descriptor.kind, descriptor.length, descriptor.tree(),
-                                       descriptor.level};
-    announcer_.add(root, summary, {});
+    announcer_.add(root, descriptor, {});
 }
 
 asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, ProgressFn progress) {

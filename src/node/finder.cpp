@@ -81,9 +81,16 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     stage(Stage::joining, 0);
     const auto join_deadline =
         std::min(deadline, services_.runtime.now() + Duration(join_timeout));
-    if (at.empty() && !local) {
+    if (!at.empty()) {
+        std::vector<dht::Contact> hinted;
+        for (const auto& endpoint : at) hinted.push_back({DhtKey{}, endpoint});
+        co_await neighbourhood_.dial_all(std::move(hinted));
+    }
+    if (!local) {
         const bool joined = co_await neighbourhood_.wait_joined(join_deadline);
-        if (!joined) co_return fail(Errc::no_network, "no node of the swarm answered");
+        if (!joined)
+            co_return fail(Errc::no_network,
+                           "no node of the swarm answered; --bootstrap HOST:PORT names one");
     }
 
     FoundObject found;
@@ -141,9 +148,9 @@ asio::awaitable<Finder::Table> Finder::ask_table(net::PeerPtr peer, RootHash roo
                                                  std::size_t extents) {
     Table table;
     for (std::size_t first = 0; first == 0 || first < extents;
-         first += limits::items_per_message_max) {
-        const auto count =
-            std::min<std::size_t>(limits::items_per_message_max, extents - std::min(first, extents));
+         first += limits::table_entries_per_message) {
+        const auto count = std::min<std::size_t>(limits::table_entries_per_message,
+                                                 extents - std::min(first, extents));
         proto::Message ask = proto::GetHolders{root, static_cast<std::uint32_t>(first),
                                                static_cast<std::uint32_t>(count)};
         auto reply = co_await peer->request(std::move(ask), request_timeout);
@@ -188,8 +195,11 @@ asio::awaitable<Finder::Located> Finder::locate(DhtKey key) {
     Located located;
     auto lookup = co_await neighbourhood_.explore(key);
     std::vector<dht::Contact> providers;
-    for (const auto& record : lookup.providers)
+    for (const auto& record : lookup.providers) {
         providers.push_back({core::dht_position(record.node()), record.address});
+        if (record.summary && record.summary->level == 0)
+            located.chunk_length = record.summary->length;
+    }
     located.by_record = co_await neighbourhood_.dial_all(std::move(providers));
     for (const auto& near : table_.nearest(key, limits::candidates_max)) {
         const auto peer = peers_.find(near.node());

@@ -49,6 +49,7 @@ class Finder {
     struct Located {
         std::vector<net::PeerPtr> by_record;
         std::vector<net::PeerPtr> nearby;
+        std::optional<ByteCount> chunk_length;  ///< when a record says that this is a single chunk
     };
     [[nodiscard]] asio::awaitable<Located> locate(DhtKey key);
 

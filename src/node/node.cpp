@@ -50,7 +50,7 @@ struct Node::State {
 
     [[nodiscard]] Result<void> open();
     [[nodiscard]] Result<void> listen(std::vector<core::Endpoint> endpoints);
-    [[nodiscard]] std::vector<core::Endpoint> starting_points() const;
+    [[nodiscard]] Result<std::vector<core::Endpoint>> starting_points() const;
     [[nodiscard]] asio::awaitable<void> shut_down();
 
     template <class T>
@@ -110,18 +110,25 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
     return fail(Errc::other, "no port is free for both UDP and TCP: " + problem);
 }
 
-std::vector<core::Endpoint> Node::State::starting_points() const {
+Result<std::vector<core::Endpoint>> Node::State::starting_points() const {
     std::vector<core::Endpoint> points;
+    std::optional<Error> unresolved;
     for (const auto& name : config.bootstrap) {
         auto resolved = net::resolve(name);
         if (!resolved) {
-            log::warn("node", "bootstrap {}: {}", name, resolved.error().message());
+            Error problem{resolved.error().code,
+                          "bootstrap " + name + ": " + resolved.error().message()};
+            if (problem.code == Errc::usage) return fail(std::move(problem));
+            log::warn("node", "{}", problem.message());
+            unresolved = std::move(problem);
             continue;
         }
         points.insert(points.end(), resolved->begin(), resolved->end());
     }
     for (const auto& record : store->node_records(saved_neighbours_max))
         if (!record.addresses.empty()) points.push_back(record.addresses.front());
+    // A daemon may wait for a name to come back; who only wants one thing done is told at once.
+    if (points.empty() && unresolved && !config.store) return fail(*unresolved);
     return points;
 }
 
@@ -145,9 +152,13 @@ Result<void> Node::State::open() {
     settings.storing = config.store;
     settings.capacity = config.capacity;
     settings.grace = config.grace;
+    settings.takeover = std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1),
+                                             std::chrono::seconds(10));
     settings.addresses = *endpoints;
     for (auto& address : settings.addresses) address.port = port;
-    settings.bootstrap = starting_points();
+    auto points = starting_points();
+    if (!points) return fail(points.error());
+    settings.bootstrap = std::move(*points);
     const node::Services services{*runtime, *transport, *index, *store, *identity};
     index->bootstrap(settings.bootstrap);
     engine = std::make_unique<node::Engine>(services, std::move(settings));

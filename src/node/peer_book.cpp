@@ -61,6 +61,22 @@ net::PeerPtr PeerBook::find(const NodeId& node) const {
     return nullptr;
 }
 
+net::PeerPtr PeerBook::find_at(const core::Endpoint& endpoint, const std::optional<NodeId>& expected,
+                               const std::optional<DhtKey>& position) const {
+    if (expected) return find(*expected);
+    for (const auto& [node, connections] : open_) {
+        if (position && core::dht_position(node) != *position) continue;
+        for (const auto& peer : connections) {
+            const auto& addresses = peer->record().addresses;
+            const bool there =
+                position || (peer->dialled() && peer->remote() == endpoint) ||
+                std::find(addresses.begin(), addresses.end(), endpoint) != addresses.end();
+            if (there && peer->open()) return peer;
+        }
+    }
+    return nullptr;
+}
+
 std::vector<net::PeerPtr> PeerBook::open() const {
     std::vector<net::PeerPtr> peers;
     for (const auto& [node, connections] : open_)
@@ -91,9 +107,7 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
                                                      std::optional<NodeId> expected,
                                                      std::optional<DhtKey> position) {
     if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
-    if (expected) {
-        if (auto peer = find(*expected)) co_return peer;
-    }
+    if (auto peer = find_at(endpoint, expected, position)) co_return peer;
     const auto now = services_.runtime.now();
     if (const auto rest = resting_.find(endpoint); rest != resting_.end() && now < rest->second.until)
         co_return fail(Errc::peer_unreachable, endpoint.to_string() + " did not answer just before");

@@ -59,6 +59,10 @@ class PeerBook {
         Duration length{};
     };
 
+    /// An open connection that dialling this would only make a second of.
+    [[nodiscard]] net::PeerPtr find_at(const core::Endpoint& endpoint,
+                                       const std::optional<NodeId>& expected,
+                                       const std::optional<DhtKey>& position) const;
     [[nodiscard]] asio::awaitable<void> redial(NodeId node);
     void note_failure(const core::Endpoint& endpoint);
 

@@ -223,7 +223,7 @@ void Publisher::tell_holders() {
             if (std::find(entry.nodes.begin(), entry.nodes.end(), position) == entry.nodes.end())
                 continue;
             update.table.entries.push_back(entry);
-            if (update.table.entries.size() < limits::items_per_message_max) continue;
+            if (update.table.entries.size() < limits::table_entries_per_message) continue;
             peer->notify(update);
             update.table.entries.clear();
         }
@@ -260,11 +260,9 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request,
     root_ = descriptor_.root();
     const auto kept = co_await keep(request);
     if (!kept) co_return fail(kept.error());
-    const proto::ObjectSummary summary{descriptor_.kind, descriptor_.length, descriptor_.tree(),
-                                       descriptor_.level};
     std::vector<proto::ItemId> own;
     for (const auto& extent : descriptor_.extents) own.push_back(proto::ItemId::of(extent));
-    if (settings_.storing) announcer_.add(root_, summary, own);
+    if (settings_.storing) announcer_.add(root_, descriptor_, own);
 
     PublishResult result;
     if (request.wait != PublishWait::none) {

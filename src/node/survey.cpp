@@ -145,13 +145,14 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     co_return health;
 }
 
-asio::awaitable<std::vector<Holder>> Survey::holders_at(DhtKey key, proto::ItemId item) {
+asio::awaitable<Survey::Found> Survey::holders_at(DhtKey key, proto::ItemId item) {
     auto located = co_await finder_.locate(key);
     std::vector<net::PeerPtr> asked = located.by_record;
     asked.insert(asked.end(), located.nearby.begin(), located.nearby.end());
     std::vector<proto::ItemId> items{item};
     auto holdings = co_await finder_.ask_holdings(asked, std::move(items));
-    std::vector<Holder> holders;
+    Found found;
+    found.chunk_length = located.chunk_length;
     for (const auto& peer : asked) {
         const auto answer = holdings.find(peer->id());
         if (answer == holdings.end() || !answer->second[0]) continue;
@@ -161,9 +162,9 @@ asio::awaitable<std::vector<Holder>> Survey::holders_at(DhtKey key, proto::ItemI
             holder.addresses.push_back(address.to_string());
         holder.by_record = std::find(located.by_record.begin(), located.by_record.end(), peer) !=
                            located.by_record.end();
-        holders.push_back(std::move(holder));
+        found.holders.push_back(std::move(holder));
     }
-    co_return holders;
+    co_return found;
 }
 
 asio::awaitable<Result<proto::ItemId>> Survey::extent_with_chunk(ChunkHash chunk, Link in,
@@ -212,47 +213,52 @@ asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<
     report(progress, Stage::joining, 0);
     const bool joined =
         co_await neighbourhood_.wait_joined(services_.runtime.now() + std::min<Duration>(timeout, 15s));
-    if (!joined) co_return fail(Errc::no_network, "no node of the swarm answered");
+    if (!joined) co_return fail(Errc::no_network,
+                       "no node of the swarm answered; --bootstrap HOST:PORT names one");
 
     report(progress, Stage::looking_up, 0);
     const auto as_root = proto::ItemId::of(raw);
-    auto holders = co_await holders_at(as_root.key(), as_root);
+    auto found = co_await holders_at(as_root.key(), as_root);
     located.kind = "root";
-    if (holders.empty()) {
-        const auto as_extent = proto::ItemId::of(ExtentHash{raw.bytes});
-        holders = co_await holders_at(as_extent.key(), as_extent);
+    if (found.holders.empty()) {
+        const auto extent = ExtentHash{raw.bytes};
+        const auto as_extent = proto::ItemId::of(extent);
+        found = co_await holders_at(as_extent.key(), as_extent);
         located.kind = "extent";
-        // At level 0 an extent is a chunk; a holder tells the length.
-        if (!holders.empty()) {
-            const bool single = co_await is_single_chunk(ExtentHash{raw.bytes}, holders.front().node);
+        // At level 0 an extent is a chunk, and its records say how long it is.
+        if (!found.holders.empty() && found.chunk_length) {
+            const auto holder = found.holders.front().node;
+            const bool single = co_await is_single_chunk(extent, *found.chunk_length, holder);
             if (single) located.kind = "chunk";
         }
     }
-    if (holders.empty() && in) {
+    if (found.holders.empty() && in) {
         auto link = *in;
-        auto extent = co_await extent_with_chunk(ChunkHash{raw.bytes}, std::move(link), progress);
+        const auto chunk = ChunkHash{raw.bytes};
+        auto extent = co_await extent_with_chunk(chunk, std::move(link), progress);
         if (!extent) co_return fail(extent.error());
         const auto item = *extent;
-        holders = co_await holders_at(item.key(), item);
+        found = co_await holders_at(item.key(), item);
         located.kind = "chunk";
     }
-    if (holders.empty())
+    if (found.holders.empty())
         co_return fail(Errc::not_found,
                        in ? "no reachable node holds it"
                           : "no reachable node holds this as a root or an extent; a chunk of a larger "
                             "extent is found through its object: --in LINK");
-    located.holders = std::move(holders);
+    located.holders = std::move(found.holders);
     co_return located;
 }
 
-asio::awaitable<bool> Survey::is_single_chunk(ExtentHash extent, NodeId holder) {
+asio::awaitable<bool> Survey::is_single_chunk(ExtentHash extent, ByteCount length, NodeId holder) {
     const auto peer = peers_.find(holder);
     if (!peer) co_return false;
     // The first chunk of an extent is the whole extent exactly when its leaf is the extent's hash.
-    proto::Message ask = proto::GetRange{extent, ByteCount(limits::chunk_bytes),
-                                         ChunkRange{ChunkIndex(0), ChunkIndex(1)}};
+    if (length.value == 0 || length.value > limits::chunk_bytes) co_return false;
+    proto::Message ask =
+        proto::GetRange{extent, length, ChunkRange{ChunkIndex(0), ChunkIndex(1)}};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
-    co_return reply && !reply->body.empty() && reply->body.size() <= limits::chunk_bytes &&
+    co_return reply && reply->body.size() == length.value &&
         core::leaf_hash(reply->body.view()) == extent;
 }
 

@@ -40,10 +40,15 @@ class Survey {
                                                          ProgressFn progress);
 
   private:
-    [[nodiscard]] asio::awaitable<std::vector<Holder>> holders_at(DhtKey key, proto::ItemId item);
+    struct Found {
+        std::vector<Holder> holders;
+        std::optional<ByteCount> chunk_length;
+    };
+    [[nodiscard]] asio::awaitable<Found> holders_at(DhtKey key, proto::ItemId item);
     [[nodiscard]] asio::awaitable<Result<proto::ItemId>> extent_with_chunk(ChunkHash chunk, Link in,
                                                                            ProgressFn progress);
-    [[nodiscard]] asio::awaitable<bool> is_single_chunk(ExtentHash extent, NodeId holder);
+    [[nodiscard]] asio::awaitable<bool> is_single_chunk(ExtentHash extent, ByteCount length,
+                                                        NodeId holder);
     [[nodiscard]] asio::awaitable<bool> tell_withdrawal(net::PeerPtr peer, proto::Lease lease);
 
     Services services_;

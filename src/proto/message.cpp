@@ -19,26 +19,16 @@ struct Kind {
 
 // In the order of Message.
 constexpr std::array kinds{
-    Kind{"hello", Role::notification},
-    Kind{"failure", Role::reply},
-    Kind{"ping", Role::request},
-    Kind{"pong", Role::reply},
-    Kind{"get_range", Role::request},
-    Kind{"range_reply", Role::reply},
-    Kind{"get_descriptor", Role::request},
-    Kind{"descriptor_reply", Role::reply},
-    Kind{"get_holders", Role::request},
-    Kind{"holder_table", Role::reply},
-    Kind{"have", Role::request},
-    Kind{"have_reply", Role::reply},
-    Kind{"invite", Role::request},
-    Kind{"invite_reply", Role::reply},
-    Kind{"stored", Role::notification},
-    Kind{"update_holders", Role::notification},
-    Kind{"get_closest", Role::request},
-    Kind{"closest_reply", Role::reply},
-    Kind{"update_lease", Role::request},
-    Kind{"lease_reply", Role::reply},
+    Kind{"hello", Role::notification},     Kind{"failure", Role::reply},
+    Kind{"ping", Role::request},           Kind{"pong", Role::reply},
+    Kind{"get_range", Role::request},      Kind{"range_reply", Role::reply},
+    Kind{"get_descriptor", Role::request}, Kind{"descriptor_reply", Role::reply},
+    Kind{"get_holders", Role::request},    Kind{"holder_table", Role::reply},
+    Kind{"have", Role::request},           Kind{"have_reply", Role::reply},
+    Kind{"invite", Role::request},         Kind{"invite_reply", Role::reply},
+    Kind{"stored", Role::notification},    Kind{"update_holders", Role::notification},
+    Kind{"get_closest", Role::request},    Kind{"closest_reply", Role::reply},
+    Kind{"update_lease", Role::request},   Kind{"lease_reply", Role::reply},
     Kind{"goodbye", Role::notification},
 };
 static_assert(kinds.size() == std::variant_size_v<Message>);
@@ -52,7 +42,8 @@ void put_u32(std::uint8_t* out, std::uint32_t value) {
 
 std::uint32_t get_u32(const std::uint8_t* in) {
     std::uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value = value << 8 | in[i];
+    for (int i = 0; i < 4; ++i)
+        value = value << 8 | in[i];
     return value;
 }
 
@@ -62,11 +53,17 @@ DhtKey ItemId::key() const {
     return kind == Kind::descriptor ? core::root_key(root()) : core::extent_key(extent());
 }
 
-std::string_view message_name(const Message& message) { return kinds[message.index()].name; }
+std::string_view message_name(const Message& message) {
+    return kinds[message.index()].name;
+}
 
-bool is_request(const Message& message) { return kinds[message.index()].role == Role::request; }
+bool is_request(const Message& message) {
+    return kinds[message.index()].role == Role::request;
+}
 
-bool is_reply(const Message& message) { return kinds[message.index()].role == Role::reply; }
+bool is_reply(const Message& message) {
+    return kinds[message.index()].role == Role::reply;
+}
 
 std::array<std::uint8_t, FrameLengths::size> FrameLengths::encode() const {
     std::array<std::uint8_t, size> raw{};

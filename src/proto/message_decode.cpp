@@ -7,8 +7,8 @@
 #include "core/layout.hpp"
 #include "core/pack.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <utility>
 
 namespace flow29::proto {
@@ -35,7 +35,8 @@ ItemId read_item(FieldReader& in) {
 std::vector<ItemId> read_items(FieldReader& in) {
     FieldReader list = in.array(limits::items_per_message_max);
     std::vector<ItemId> items;
-    while (list.ok() && list.remaining() > 0) items.push_back(read_item(list));
+    while (list.ok() && list.remaining() > 0)
+        items.push_back(read_item(list));
     in.require(list);
     return items;
 }
@@ -55,7 +56,8 @@ Signed read_signed(FieldReader& in) {
 std::vector<NodeRecord> read_records(FieldReader& in) {
     FieldReader list = in.array(limits::records_per_message_max);
     std::vector<NodeRecord> records;
-    while (list.ok() && list.remaining() > 0) records.push_back(read_signed<NodeRecord>(list));
+    while (list.ok() && list.remaining() > 0)
+        records.push_back(read_signed<NodeRecord>(list));
     in.require(list);
     return records;
 }
@@ -108,7 +110,9 @@ void read(FieldReader& in, RangeReply& reply) {
         reply.proof.push_back(*TreeHash::from(raw.subspan(at, TreeHash::size)));
 }
 
-void read(FieldReader& in, GetDescriptor& get) { get.root = in.id<RootHash>(); }
+void read(FieldReader& in, GetDescriptor& get) {
+    get.root = in.id<RootHash>();
+}
 
 void read(FieldReader& in, GetHolders& get) {
     get.root = in.id<RootHash>();
@@ -140,7 +144,9 @@ void read(FieldReader& in, HolderTable& table) {
     in.require(list);
 }
 
-void read(FieldReader& in, Have& have) { have.items = read_items(in); }
+void read(FieldReader& in, Have& have) {
+    have.items = read_items(in);
+}
 
 void read(FieldReader& in, HaveReply& reply) {
     const auto count = static_cast<std::size_t>(in.uint(limits::items_per_message_max));
@@ -148,7 +154,8 @@ void read(FieldReader& in, HaveReply& reply) {
     if (bits.size() != (count + 7) / 8) in.fail();
     if (!in.ok()) return;
     reply.held.resize(count);
-    for (std::size_t i = 0; i < count; ++i) reply.held[i] = (bits[i / 8] >> i % 8 & 1) != 0;
+    for (std::size_t i = 0; i < count; ++i)
+        reply.held[i] = (bits[i / 8] >> i % 8 & 1) != 0;
     // Octets of the last, partly used one must be zero: one meaning, one encoding.
     if (count % 8 != 0 && bits.back() >> count % 8 != 0) in.fail();
 }
@@ -168,7 +175,8 @@ Invite::Item read_invited(FieldReader& list) {
 void read(FieldReader& in, Invite& invite) {
     invite.lease = read_signed<Lease>(in);
     FieldReader list = in.array(limits::items_per_message_max);
-    while (list.ok() && list.remaining() > 0) invite.items.push_back(read_invited(list));
+    while (list.ok() && list.remaining() > 0)
+        invite.items.push_back(read_invited(list));
     in.require(list);
     invite.sources = read_records(in);
 }
@@ -194,13 +202,21 @@ void read(FieldReader& in, UpdateHolders& update) {
     in.require(table);
 }
 
-void read(FieldReader& in, GetClosest& get) { get.key = in.id<DhtKey>(); }
+void read(FieldReader& in, GetClosest& get) {
+    get.key = in.id<DhtKey>();
+}
 
-void read(FieldReader& in, ClosestReply& reply) { reply.nodes = read_records(in); }
+void read(FieldReader& in, ClosestReply& reply) {
+    reply.nodes = read_records(in);
+}
 
-void read(FieldReader& in, UpdateLease& update) { update.lease = read_signed<Lease>(in); }
+void read(FieldReader& in, UpdateLease& update) {
+    update.lease = read_signed<Lease>(in);
+}
 
-void read(FieldReader& in, LeaseReply& reply) { reply.applied = in.boolean(); }
+void read(FieldReader& in, LeaseReply& reply) {
+    reply.applied = in.boolean();
+}
 
 template <std::size_t Type>
 Message read_type(FieldReader& in) {
@@ -213,7 +229,8 @@ Message read_message(FieldReader& in, std::size_t type) {
     using Read = Message (*)(FieldReader&);
     static constexpr auto by_type = []<std::size_t... Types>(std::index_sequence<Types...>) {
         return std::array<Read, sizeof...(Types)>{&read_type<Types>...};
-    }(std::make_index_sequence<std::variant_size_v<Message>>{});
+    }
+    (std::make_index_sequence<std::variant_size_v<Message>>{});
     return by_type[type](in);
 }
 

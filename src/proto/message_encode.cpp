@@ -22,19 +22,22 @@ void pack_item(Packer& out, const ItemId& item) {
 
 void pack_items(Packer& out, const std::vector<ItemId>& items) {
     out.array(items.size());
-    for (const ItemId& item : items) pack_item(out, item);
+    for (const ItemId& item : items)
+        pack_item(out, item);
 }
 
 void pack_records(Packer& out, const std::vector<NodeRecord>& records) {
     out.array(records.size());
-    for (const NodeRecord& record : records) out.bin(record.encode());
+    for (const NodeRecord& record : records)
+        out.bin(record.encode());
 }
 
 /// At most `bytes_max` octets of `text`, cut before a character rather than inside one.
 std::string_view shortened(std::string_view text, std::size_t bytes_max) {
     if (text.size() <= bytes_max) return text;
     std::size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        --end;
     return text.substr(0, end);
 }
 
@@ -49,15 +52,24 @@ void pack(Packer& out, const Hello& hello) {
 void pack(Packer& out, const Failure& failure) {
     const auto* const known =
         std::find(wire::failure_codes.begin(), wire::failure_codes.end(), failure.code);
-    const auto number = known == wire::failure_codes.end() ? 0 : known - wire::failure_codes.begin();
+    const auto number =
+        known == wire::failure_codes.end() ? 0 : known - wire::failure_codes.begin();
     out.array(2).uint(static_cast<std::uint64_t>(number));
     out.str(shortened(failure.text, limits::error_text_bytes_max));
 }
 
-void pack(Packer& out, const Ping&) { out.array(0); }
-void pack(Packer& out, const Pong&) { out.array(0); }
-void pack(Packer& out, const DescriptorReply&) { out.array(0); }
-void pack(Packer& out, const Goodbye&) { out.array(0); }
+void pack(Packer& out, const Ping&) {
+    out.array(0);
+}
+void pack(Packer& out, const Pong&) {
+    out.array(0);
+}
+void pack(Packer& out, const DescriptorReply&) {
+    out.array(0);
+}
+void pack(Packer& out, const Goodbye&) {
+    out.array(0);
+}
 
 void pack(Packer& out, const GetRange& get) {
     out.array(4).id(get.extent).uint(get.extent_length.value);
@@ -72,7 +84,9 @@ void pack(Packer& out, const RangeReply& reply) {
     out.array(1).bin(hashes);
 }
 
-void pack(Packer& out, const GetDescriptor& get) { out.array(1).id(get.root); }
+void pack(Packer& out, const GetDescriptor& get) {
+    out.array(1).id(get.root);
+}
 
 void pack(Packer& out, const GetHolders& get) {
     out.array(3).id(get.root).uint(get.first).uint(get.count);
@@ -86,7 +100,8 @@ void pack(Packer& out, const HolderTable& table) {
         out.array(2);
         pack_item(out, entry.item);
         out.array(entry.nodes.size());
-        for (const std::uint32_t node : entry.nodes) out.uint(node);
+        for (const std::uint32_t node : entry.nodes)
+            out.uint(node);
     }
 }
 
@@ -132,16 +147,22 @@ void pack(Packer& out, const UpdateHolders& update) {
     pack(out, update.table);
 }
 
-void pack(Packer& out, const GetClosest& get) { out.array(1).id(get.key); }
+void pack(Packer& out, const GetClosest& get) {
+    out.array(1).id(get.key);
+}
 
 void pack(Packer& out, const ClosestReply& reply) {
     out.array(1);
     pack_records(out, reply.nodes);
 }
 
-void pack(Packer& out, const UpdateLease& update) { out.array(1).bin(update.lease.encode()); }
+void pack(Packer& out, const UpdateLease& update) {
+    out.array(1).bin(update.lease.encode());
+}
 
-void pack(Packer& out, const LeaseReply& reply) { out.array(1).boolean(reply.applied); }
+void pack(Packer& out, const LeaseReply& reply) {
+    out.array(1).boolean(reply.applied);
+}
 
 }  // namespace
 

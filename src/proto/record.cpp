@@ -46,7 +46,9 @@ core::Endpoint read_endpoint(core::FieldReader& in) {
     return *endpoint;
 }
 
-WallTime read_time(core::FieldReader& in) { return from_unix_ms(in.uint(unix_ms_max)); }
+WallTime read_time(core::FieldReader& in) {
+    return from_unix_ms(in.uint(unix_ms_max));
+}
 
 // The fields that are both signed and encoded, in their order on the wire.
 constexpr std::size_t node_record_fields = 7;
@@ -142,7 +144,9 @@ void NodeRecord::sign(const core::Identity& identity) {
     signature = identity.sign(signed_text(*this));
 }
 
-Bytes NodeRecord::encode() const { return encode_signed(*this, node_record_fields); }
+Bytes NodeRecord::encode() const {
+    return encode_signed(*this, node_record_fields);
+}
 
 Result<NodeRecord> NodeRecord::decode(ByteView raw) {
     const auto document = core::Document::parse(raw);
@@ -175,7 +179,8 @@ bool ObjectSummary::matches(const RootHash& root) const {
 std::uint64_t ProviderRecord::value_id() const {
     const core::Sha256Digest digest = core::sha256({signer.view(), key.view()});
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < sizeof value; ++i) value = value << 8 | digest[i];
+    for (std::size_t i = 0; i < sizeof value; ++i)
+        value = value << 8 | digest[i];
     return value == 0 ? 1 : value;
 }
 
@@ -184,7 +189,9 @@ void ProviderRecord::sign(const core::Identity& identity) {
     signature = identity.sign(signed_text(*this));
 }
 
-Bytes ProviderRecord::encode() const { return encode_signed(*this, provider_record_fields); }
+Bytes ProviderRecord::encode() const {
+    return encode_signed(*this, provider_record_fields);
+}
 
 Result<ProviderRecord> ProviderRecord::decode(ByteView raw, const DhtKey& key) {
     const auto document = core::Document::parse(raw);
@@ -208,7 +215,9 @@ void Lease::sign(const core::Identity& identity) {
     signature = identity.sign(signed_text(*this));
 }
 
-Bytes Lease::encode() const { return encode_signed(*this, lease_fields); }
+Bytes Lease::encode() const {
+    return encode_signed(*this, lease_fields);
+}
 
 Result<Lease> Lease::decode(ByteView raw) {
     const auto document = core::Document::parse(raw);

@@ -4,8 +4,8 @@
 #include "core/assert.hpp"
 #include "core/layout.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace flow29::proto {
 namespace {
@@ -66,9 +66,9 @@ PeerSession::Event PeerSession::on_hello(Hello hello, WallTime wall_now) {
     if (hello.record.key != peer_key_) return violation("hello with another node's record");
     const auto skew = from_unix_ms(hello.unix_ms) - wall_now;
     if (!within_record_window(hello.record.expires, wall_now))
-        return violation(fmt::format(
-            "hello with a record outside its time window; the clocks differ by {} s",
-            std::chrono::duration_cast<std::chrono::seconds>(skew).count()));
+        return violation(
+            fmt::format("hello with a record outside its time window; the clocks differ by {} s",
+                        std::chrono::duration_cast<std::chrono::seconds>(skew).count()));
     ready_ = true;
     return Ready{std::move(hello), skew};
 }
@@ -86,8 +86,8 @@ PeerSession::Event PeerSession::on_reply(Head head, ByteCount body, TimePoint no
     if (found == open_.end())
         return violation(fmt::format("{} that nobody asked for", message_name(head.message)));
     if (!fits(found->second.expected, head.message, body))
-        return violation(fmt::format("{} that does not fit its request",
-                                     message_name(head.message)));
+        return violation(
+            fmt::format("{} that does not fit its request", message_name(head.message)));
     if (body.value == 0)
         open_.erase(found);
     else
@@ -198,7 +198,8 @@ void PeerSession::check_invariants() const {
     FLOW29_ASSERT(open_.empty() || open_.rbegin()->first < next_request_);
     FLOW29_ASSERT(late_.empty() || *late_.rbegin() < next_request_);
     FLOW29_ASSERT(!ping_ || !open_.contains(ping_->request));
-    for (const std::uint64_t number : late_) FLOW29_ASSERT(!open_.contains(number));
+    for (const std::uint64_t number : late_)
+        FLOW29_ASSERT(!open_.contains(number));
     if (arriving_) FLOW29_ASSERT(open_.contains(*arriving_) || late_.contains(*arriving_));
 }
 

@@ -27,8 +27,8 @@ class RttEstimate {
     Duration variation_{};
 };
 
-/// One authenticated connection, from the end of its TLS handshake on: which messages may come, what
-/// they answer, and when to give up. It owns no bytes and no clock.
+/// One authenticated connection, from the end of its TLS handshake on: which messages may come,
+/// what they answer, and when to give up. It owns no bytes and no clock.
 ///
 /// Rules:
 /// 1. The first message of the peer is a Hello, no later one is; its record is of the key that TLS
@@ -40,7 +40,8 @@ class RttEstimate {
 /// 3. A request whose idle timeout passes without one octet from the peer fails, and its late reply
 ///    is passed over. Until that comes it still counts as in flight.
 ///    Rationale: the peer is still working on it, so the bound on what it holds for us stays true.
-/// 4. At most limits::requests_in_flight_per_peer_max requests are open; pings are beside that count.
+/// 4. At most limits::requests_in_flight_per_peer_max requests are open; pings are beside that
+/// count.
 /// 5. Once ready, a ping goes out every limits::ping_interval, one at a time. Silence for
 ///    `silence_max` ends the connection.
 ///    Rationale: each end pings and the octets of a long body count too, so only a dead end or path
@@ -116,11 +117,11 @@ class PeerSession {
   private:
     /// What the reply to an open request must look like.
     struct Expected {
-        std::size_t type = 0;      // position in Message
-        std::uint64_t items = 0;   // of a reply that has one per item asked
+        std::size_t type = 0;     // position in Message
+        std::uint64_t items = 0;  // of a reply that has one per item asked
         std::uint64_t body_min = 0;
         std::uint64_t body_max = 0;
-        RootHash root;             // of a HolderTable
+        RootHash root;  // of a HolderTable
     };
     struct Request {
         Expected expected;
@@ -143,8 +144,8 @@ class PeerSession {
     TimePoint received_at_;
     std::uint64_t next_request_ = 1;
     std::map<std::uint64_t, Request> open_;
-    std::set<std::uint64_t> late_;                // given up, reply still to come
-    std::optional<std::uint64_t> arriving_;       // answered, its body under way; still in open_
+    std::set<std::uint64_t> late_;           // given up, reply still to come
+    std::optional<std::uint64_t> arriving_;  // answered, its body under way; still in open_
     std::optional<Ping> ping_;
     TimePoint next_ping_;
     RttEstimate rtt_;

@@ -6,8 +6,8 @@
 #include "core/assert.hpp"
 #include "core/layout.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace flow29::proto {
 namespace {
@@ -18,8 +18,7 @@ ByteCount reply_bytes(const Message& request) {
         return core::bytes_of(range->chunks, range->extent_length).count();
     if (std::holds_alternative<GetDescriptor>(request))
         return ByteCount(limits::descriptor_bytes_max);
-    if (std::holds_alternative<GetHolders>(request))
-        return ByteCount(limits::frame_head_bytes_max);
+    if (std::holds_alternative<GetHolders>(request)) return ByteCount(limits::frame_head_bytes_max);
     return ByteCount(limits::frame_head_bytes_max / 16);
 }
 
@@ -57,7 +56,8 @@ void RequestInbox::on_answered(std::uint64_t request) {
 void RequestInbox::check_invariants() const {
     FLOW29_ASSERT(requests_in_flight() <= limits::requests_in_flight_per_peer_max);
     ByteCount sum;
-    for (const auto& [request, weight] : running_) sum += weight;
+    for (const auto& [request, weight] : running_)
+        sum += weight;
     FLOW29_ASSERT(sum == reserved_);
     FLOW29_ASSERT(running_.size() <= 1 || reserved_ <= reply_bytes_max);
 }

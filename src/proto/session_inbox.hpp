@@ -36,7 +36,9 @@ class RequestInbox {
     /// Work on a request ended and its reply was queued.
     void on_answered(std::uint64_t request);
 
-    [[nodiscard]] std::size_t requests_in_flight() const { return waiting_.size() + running_.size(); }
+    [[nodiscard]] std::size_t requests_in_flight() const {
+        return waiting_.size() + running_.size();
+    }
     void check_invariants() const;
 
   private:

@@ -41,7 +41,8 @@ class Server final : public PeerHandler {
     asio::awaitable<Result<Reply>> on_request(PeerPtr, proto::Message) override {
         Reply reply{proto::RangeReply{}, core::Buffer(range_bytes)};
         // Touched, as a disk read would.
-        for (std::size_t i = 0; i < range_bytes; i += 4096) reply.body.data()[i] = 1;
+        for (std::size_t i = 0; i < range_bytes; i += 4096)
+            reply.body.data()[i] = 1;
         co_return reply;
     }
 
@@ -74,7 +75,8 @@ asio::awaitable<void> pull(PeerPtr peer, unsigned& left, unsigned& running) {
     --running;
 }
 
-asio::awaitable<void> measure(AsioRuntime& runtime, Server& server, Server& client, unsigned ranges) {
+asio::awaitable<void> measure(AsioRuntime& runtime, Server& server, Server& client,
+                              unsigned ranges) {
     const core::Endpoint endpoint = server.transport->listening().front();
     auto peer = co_await client.transport->connect(endpoint, std::nullopt, std::nullopt);
     if (!peer) std::abort();
@@ -82,8 +84,10 @@ asio::awaitable<void> measure(AsioRuntime& runtime, Server& server, Server& clie
     const TimePoint start = runtime.now();
     unsigned left = ranges;
     unsigned running = requests_at_once;
-    for (unsigned i = 0; i < requests_at_once; ++i) spawn(runtime, pull(*peer, left, running));
-    while (running > 0) co_await sleep_for(runtime, std::chrono::milliseconds(1));
+    for (unsigned i = 0; i < requests_at_once; ++i)
+        spawn(runtime, pull(*peer, left, running));
+    while (running > 0)
+        co_await sleep_for(runtime, std::chrono::milliseconds(1));
     const double gib = static_cast<double>(ranges) / 1024;
     const std::chrono::duration<double> wall = runtime.now() - start;
     std::printf("%.2f GiB: %.3f CPU-s per GiB, %.3f s per GiB\n", gib, (cpu_seconds() - cpu) / gib,

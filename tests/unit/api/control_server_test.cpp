@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/control_server.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cstdlib>
@@ -125,8 +126,9 @@ TEST_CASE("a transport that may not name files cannot") {
 
 TEST_CASE("cat refuses a descriptor that is no socket") {
     Served served;
-    const auto line =
-        answer_to(*served.server, R"({"method":"cat","params":{"link":")" + root + R"("}})", {0});
+    const api::UniqueFd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    const auto line = answer_to(
+        *served.server, R"({"method":"cat","params":{"link":")" + root + R"("}})", {nowhere.get()});
     check_error(line.back(), "usage", "only write to a socket");
 }
 

@@ -33,6 +33,7 @@ bool contains(const std::string& text, std::string_view part) {
 
 TEST_CASE("a log gets a line at each stage and at most one a second") {
     ProgressView view({Kind::lines});
+    CHECK(view.on_progress(event("tree"), at(0ms)) == "tree\n");
     CHECK(view.on_progress(event("looking_up"), at(0ms)) == "looking up\n");
     CHECK(view.on_progress(event("looking_up"), at(500ms)).empty());
     CHECK(contains(view.on_progress(event("data", 0, 1024), at(600ms)), "data"));

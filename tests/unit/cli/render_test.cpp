@@ -24,7 +24,7 @@ std::string published_line(const std::string& rest) {
 
 TEST_CASE("publish gives the link alone and the command that fetches it") {
     const PublishedText text =
-        render_published(published_line(R"("copies":{"min":4,"mean":4.2},"target":4)"));
+        render_published(published_line(R"("copies":{"min":4,"mean":4.2},"target":4)"), false);
     CHECK(text.link == "flow29:" + root + "?name=a%20b&size=8388608\n");
     CHECK_FALSE(text.degraded);
     CHECK(contains(text.note, "published 8.0 MiB in 8 extents; 4 copies on other nodes"));
@@ -33,11 +33,13 @@ TEST_CASE("publish gives the link alone and the command that fetches it") {
 }
 
 TEST_CASE("a degraded publish says how many copies and why") {
-    const PublishedText text = render_published(published_line(
+    const std::string line = published_line(
         R"("copies":{"min":1,"mean":1},"target":4,"shortfall":"only 1 other node stores",)"
-        R"("degraded":true)"));
+        R"("degraded":true)");
+    const PublishedText text = render_published(line, false);
     CHECK(text.degraded);
-    CHECK(contains(text.note, "only 1 of 4 copies: only 1 other node stores"));
+    CHECK(contains(text.note, "only 1 of 4 copies: only 1 other node stores; keep this"));
+    CHECK(contains(render_published(line, true).note, "publish it again from a running node"));
 }
 
 TEST_CASE("health shows a bar for each number of copies") {
@@ -56,7 +58,7 @@ TEST_CASE("answers without the expected fields do no harm") {
     for (const char* line : {"", "{}", "[]", R"({"peers":5,"objects":{"a":1},"holders":"x"})",
                              R"({"copies":5,"histogram":[]})"}) {
         CAPTURE(line);
-        CHECK_FALSE(render_published(line).note.empty());
+        CHECK_FALSE(render_published(line, false).note.empty());
         CHECK_FALSE(render_fetched(line).empty());
         CHECK_FALSE(render_located(line).empty());
         CHECK_FALSE(render_health(line).empty());

@@ -21,8 +21,8 @@ class EchoNode final : public PeerHandler {
   public:
     EchoNode(Runtime& runtime, const std::string& listen, bool bind_source = false)
         : runtime_(runtime), identity_(*core::Identity::generate()) {
-        auto created = TlsTransport::create(
-            runtime, identity_, {{*core::Endpoint::parse(listen)}, bind_source});
+        auto created = TlsTransport::create(runtime, identity_,
+                                            {{*core::Endpoint::parse(listen)}, bind_source});
         REQUIRE(created);
         transport = std::move(*created);
         transport->start(*this);
@@ -112,7 +112,8 @@ class Stage {
 
 /// Waits until the condition holds; the stage bounds how long.
 inline asio::awaitable<void> until(Runtime& runtime, std::function<bool()> condition) {
-    while (!condition()) co_await sleep_for(runtime, std::chrono::milliseconds(1));
+    while (!condition())
+        co_await sleep_for(runtime, std::chrono::milliseconds(1));
 }
 
 inline proto::GetRange whole_range(std::uint64_t bytes) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "net/asio_runtime.hpp"
 
-#include <asio/post.hpp>
 #include <doctest/doctest.h>
+#include <asio/post.hpp>
 
 #include <memory>
 #include <string>
@@ -24,7 +24,9 @@ asio::awaitable<void> offload_twice(AsioRuntime& runtime, std::vector<std::strin
     auto text = co_await offload(runtime, std::move(job));
     CHECK(std::this_thread::get_id() == here);
     seen.push_back(*text);
-    auto again = [] { return std::string("another text too long to fit inside the string itself"); };
+    auto again = [] {
+        return std::string("another text too long to fit inside the string itself");
+    };
     seen.push_back(co_await offload(runtime, again));
     runtime.stop();
 }
@@ -68,7 +70,8 @@ asio::awaitable<void> count_notifications(Signal& signal, int& notified, int& ex
 
 asio::awaitable<void> notify_then_stop(AsioRuntime& runtime, Signal& signal, int& expired) {
     signal.notify_all();
-    while (expired < 1) co_await sleep_for(runtime, 1ms);
+    while (expired < 1)
+        co_await sleep_for(runtime, 1ms);
     runtime.stop();
 }
 
@@ -116,7 +119,8 @@ asio::awaitable<void> work_long(AsioRuntime& runtime, int& alive) {
 }
 
 asio::awaitable<void> stop_when_alive(AsioRuntime& runtime, const int& alive, int expected) {
-    while (alive < expected) co_await sleep_for(runtime, 1ms);
+    while (alive < expected)
+        co_await sleep_for(runtime, 1ms);
     runtime.stop();
 }
 

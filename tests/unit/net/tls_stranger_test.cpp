@@ -7,9 +7,9 @@
 #include "net/sockets.hpp"
 #include "proto/message.hpp"
 
-#include <asio/write.hpp>
 #include <doctest/doctest.h>
 #include <gnutls/gnutls.h>
+#include <asio/write.hpp>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -99,11 +99,21 @@ TEST_CASE("a stranger is refused before it is anybody's peer") {
     EchoNode node(stage.runtime, "127.0.0.1:0");
     Stranger stranger;
     int outcome = 1;
-    SUBCASE("no certificate") { stranger.certificate = false; }
-    SUBCASE("another protocol") { stranger.protocol = "http/1.1"; }
-    SUBCASE("no protocol") { stranger.protocol = ""; }
-    SUBCASE("a request before its hello") { stranger.greeting = frame_of(proto::Ping{}, 1); }
-    SUBCASE("an impossible length") { stranger.greeting = Bytes(64, 0xff); }
+    SUBCASE("no certificate") {
+        stranger.certificate = false;
+    }
+    SUBCASE("another protocol") {
+        stranger.protocol = "http/1.1";
+    }
+    SUBCASE("no protocol") {
+        stranger.protocol = "";
+    }
+    SUBCASE("a request before its hello") {
+        stranger.greeting = frame_of(proto::Ping{}, 1);
+    }
+    SUBCASE("an impossible length") {
+        stranger.greeting = Bytes(64, 0xff);
+    }
     SUBCASE("an unknown message") {
         stranger.greeting = {0, 0, 0, 4, 0, 0, 0, 0, 0x93, 0x70, 0x00, 0x90};
     }
@@ -172,10 +182,12 @@ asio::awaitable<void> run_out_of_descriptors(AsioRuntime& runtime, EchoNode& nod
     tcp::socket visitor(runtime.context());
     visitor.open(tcp::v4());
     std::vector<int> taken;
-    for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) taken.push_back(fd);
+    for (int fd = ::dup(0); fd >= 0; fd = ::dup(0))
+        taken.push_back(fd);
     visitor.connect(to_asio(node.endpoint()));
     co_await sleep_for(runtime, 50ms);
-    for (const int fd : taken) ::close(fd);
+    for (const int fd : taken)
+        ::close(fd);
     auto peer = co_await other.transport->connect(node.endpoint(), node.id(), std::nullopt);
     CHECK(peer.has_value());
 }

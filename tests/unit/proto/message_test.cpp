@@ -144,7 +144,8 @@ TEST_CASE("lists are bounded") {
 TEST_CASE("a full invitation fits into a head") {
     Invite invite;
     invite.lease = sample_lease();
-    const Invite::Item item{ItemId::of(sample_id<ExtentHash>(1)), ByteCount(limits::extent_bytes_max)};
+    const Invite::Item item{ItemId::of(sample_id<ExtentHash>(1)),
+                            ByteCount(limits::extent_bytes_max)};
     invite.items.assign(limits::items_per_message_max, item);
     invite.sources.assign(16, sample_record(limits::addresses_per_record_max));
     CHECK(encode_head(1, invite).size() <= limits::frame_head_bytes_max);

@@ -23,7 +23,9 @@ Id sample_id(std::uint8_t seed) {
 
 constexpr std::uint64_t sample_now_ms = 1'800'000'000'000;
 
-inline core::Endpoint sample_v6() { return *core::Endpoint::parse("[2001:db8:1:2:3:4:5:6]:65535"); }
+inline core::Endpoint sample_v6() {
+    return *core::Endpoint::parse("[2001:db8:1:2:3:4:5:6]:65535");
+}
 
 inline NodeRecord sample_record(std::size_t addresses = 2) {
     NodeRecord record;

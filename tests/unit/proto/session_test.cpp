@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 const WallTime wall_now = from_unix_ms(sample_now_ms);
 
-TimePoint at(Duration since_start) { return TimePoint(1000s + since_start); }
+TimePoint at(Duration since_start) {
+    return TimePoint(1000s + since_start);
+}
 
 PeerSession fresh_session() {
     return PeerSession({.peer_key = sample_identity().public_key(), .now = at(0s)});
@@ -31,7 +33,9 @@ PeerSession::Event receive(PeerSession& session, std::uint64_t request, Message 
     return event;
 }
 
-Hello sample_hello() { return {1, sample_record(), sample_v6(), sample_now_ms + 5, "test"}; }
+Hello sample_hello() {
+    return {1, sample_record(), sample_v6(), sample_now_ms + 5, "test"};
+}
 
 PeerSession ready_session() {
     PeerSession session = fresh_session();
@@ -95,11 +99,9 @@ TEST_CASE("a reply must fit its request in kind and size") {
         bool fits;
     };
     const Case cases[] = {
-        {1000, RangeReply{}, true},      {999, RangeReply{}, false},
-        {1001, RangeReply{}, false},     {0, RangeReply{}, false},
-        {0, Failure{}, true},            {1, Failure{}, false},
-        {1000, DescriptorReply{}, false}, {0, Pong{}, false},
-        {0, HaveReply{}, false},
+        {1000, RangeReply{}, true},       {999, RangeReply{}, false}, {1001, RangeReply{}, false},
+        {0, RangeReply{}, false},         {0, Failure{}, true},       {1, Failure{}, false},
+        {1000, DescriptorReply{}, false}, {0, Pong{}, false},         {0, HaveReply{}, false},
     };
     for (const Case& c : cases) {
         PeerSession session = ready_session();
@@ -147,7 +149,8 @@ TEST_CASE("only range and descriptor replies have a body") {
     PeerSession session = ready_session();
     const auto number = session.open_request(GetDescriptor{}, 20s, at(0s));
     CHECK(violates(receive(session, *number, DescriptorReply{}, limits::descriptor_bytes_max + 1)));
-    CHECK_FALSE(violates(receive(session, *number, DescriptorReply{}, limits::descriptor_bytes_max)));
+    CHECK_FALSE(
+        violates(receive(session, *number, DescriptorReply{}, limits::descriptor_bytes_max)));
 }
 
 TEST_CASE("requests in flight are bounded until their replies are complete") {
@@ -292,12 +295,14 @@ TEST_CASE("an inbox refuses too many requests and a number used twice") {
 
 TEST_CASE("an inbox begins work while its replies and those waiting stay within the bound") {
     RequestInbox inbox;
-    const GetRange mebibyte{sample_id<ExtentHash>(1), ByteCount(limits::extent_bytes_max),
-                            {{}, ChunkIndex(2048)}};
-    for (unsigned i = 1; i <= 20; ++i) REQUIRE(inbox.on_request(i, mebibyte).has_value());
+    const GetRange mebibyte{
+        sample_id<ExtentHash>(1), ByteCount(limits::extent_bytes_max), {{}, ChunkIndex(2048)}};
+    for (unsigned i = 1; i <= 20; ++i)
+        REQUIRE(inbox.on_request(i, mebibyte).has_value());
     // One may always begin, whatever its size, when nothing else is owed; not otherwise.
     CHECK_FALSE(inbox.poll_start(RequestInbox::reply_bytes_max));
-    for (unsigned i = 1; i <= 7; ++i) CHECK(inbox.poll_start(ByteCount(1 << 20)).has_value());
+    for (unsigned i = 1; i <= 7; ++i)
+        CHECK(inbox.poll_start(ByteCount(1 << 20)).has_value());
     CHECK_FALSE(inbox.poll_start(ByteCount(1 << 20)));
     CHECK(inbox.poll_start(ByteCount(0)).has_value());
     CHECK_FALSE(inbox.poll_start(ByteCount(0)));
