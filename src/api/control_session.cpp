@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/control_session.hpp"
 
+#include <sys/socket.h>
+
 #include <utility>
 
 #include <asio/buffer.hpp>
@@ -104,8 +106,15 @@ void ControlSession::on_request(const std::string& line) {
     if (!descriptors_.empty() && request->method == "cat") {
         asio::local::stream_protocol::socket target(*io_);
         asio::error_code error;
-        target.assign(asio::local::stream_protocol(), descriptors_.front().get(), error);
-        if (error) return refuse({Errc::usage, "\"cat\" can only write to a socket"});
+        // Asio takes any descriptor; only a socket can be waited on and written without blocking.
+        int type = 0;
+        socklen_t size = sizeof type;
+        const bool stream = ::getsockopt(descriptors_.front().get(), SOL_SOCKET, SO_TYPE, &type,
+                                         &size) == 0 &&
+                            type == SOCK_STREAM;
+        if (stream)
+            target.assign(asio::local::stream_protocol(), descriptors_.front().get(), error);
+        if (!stream || error) return refuse({Errc::usage, "\"cat\" can only write to a socket"});
         static_cast<void>(descriptors_.front().release());
         output_ = std::make_shared<SocketOutput>(io_, std::move(target));
         request->output = output_;

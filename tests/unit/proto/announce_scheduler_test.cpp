@@ -198,10 +198,14 @@ TEST_CASE("optional items have a record only while the forecast allows") {
     }
     SUBCASE("one gets its record when there is room again") {
         scheduler.remove(fake_item(0));
-        CHECK_FALSE(scheduler.forecast(at(10min)).behind);
+        scheduler.remove(fake_item(1));
+        CHECK(scheduler.next_deadline() < at(10min));
+        CHECK(scheduler.poll(at(10min)) == fake_item(10));
+        CHECK_FALSE(scheduler.forecast(at(10min)).behind);  // by the one whose turn is next
+        CHECK(scheduler.forecast(at(10min)).records == 10);
         const auto puts = run(scheduler, at(10min), at(20min));
         REQUIRE(puts.size() == 1);
-        CHECK(puts[0].second == fake_item(10));
+        CHECK(puts[0].second == fake_item(11));
     }
     SUBCASE("one that becomes a must is put although there is no room") {
         scheduler.add(fake_item(14), true, at(10min));
