@@ -24,6 +24,10 @@ sigset_t watched_signals() {
 
 Interrupt::Interrupt() {
     const sigset_t signals = watched_signals();
+    // A script's background job starts with SIGINT ignored, and what is ignored never arrives.
+    // SIGHUP stays ignored when it is: that is what nohup means.
+    for (const int signal : {SIGINT, SIGTERM})
+        static_cast<void>(std::signal(signal, SIG_DFL));
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     fd_.reset(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));

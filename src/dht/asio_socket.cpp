@@ -24,8 +24,7 @@ constexpr int receive_buffer_bytes = 4 * 1024 * 1024;
 constexpr int datagrams_per_turn = 64;
 
 udp::endpoint to_asio(const core::Endpoint& endpoint) {
-    if (!endpoint.is_v4())
-        return {asio::ip::address_v6(endpoint.address), endpoint.port};
+    if (!endpoint.is_v4()) return {asio::ip::address_v6(endpoint.address), endpoint.port};
     asio::ip::address_v4::bytes_type octets{};
     std::ranges::copy(std::span(endpoint.address).last<4>(), octets.begin());
     return {asio::ip::address_v4(octets), endpoint.port};
@@ -76,7 +75,8 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
             std::error_code ec;
             const std::size_t size = socket.receive_from(asio::buffer(buffer), from, 0, ec);
             if (ec == asio::error::would_block) break;
-            // An ICMP error for something sent earlier shows up here and says nothing of what waits.
+            // An ICMP error for something sent earlier shows up here and says nothing of what
+            // waits.
             if (!ec) judge(std::span(buffer).first(size), from);
         }
         if (drained) drained();
@@ -105,15 +105,17 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
 };
 
 AsioSocket::AsioSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
-AsioSocket::~AsioSocket() { close(); }
+AsioSocket::~AsioSocket() {
+    close();
+}
 
 Result<std::unique_ptr<AsioSocket>> AsioSocket::open(asio::io_context& io, const Options& options,
                                                      TrafficCounters& counters) {
     auto state = std::make_shared<State>(io, options, counters);
     if (const std::error_code ec = state->bind())
         return fail(Errc::other, ec == asio::error::address_in_use
-                                     ? fmt::format("UDP port {} is in use at {}",
-                                                   options.bind.port, options.bind.host())
+                                     ? fmt::format("UDP port {} is in use at {}", options.bind.port,
+                                                   options.bind.host())
                                      : fmt::format("cannot listen on UDP {}: {}",
                                                    options.bind.to_string(), ec.message()));
     return std::unique_ptr<AsioSocket>(new AsioSocket(std::move(state)));

@@ -71,10 +71,9 @@ enum Body : unsigned {
     body_want = 1 << 12,
 };
 constexpr Key<Body> body_keys[] = {
-    {"id", body_id},           {"h", body_key},       {"target", body_target},
-    {"q", body_query},         {"token", body_token}, {"vid", body_value_id},
-    {"n4", body_contacts4},    {"n6", body_contacts6}, {"c", body_created},
-    {"sa", body_address},      {"values", body_values}, {"fileds", body_fields},
+    {"id", body_id},       {"h", body_key},        {"target", body_target}, {"q", body_query},
+    {"token", body_token}, {"vid", body_value_id}, {"n4", body_contacts4},  {"n6", body_contacts6},
+    {"c", body_created},   {"sa", body_address},   {"values", body_values}, {"fileds", body_fields},
     {"w", body_want},
 };
 
@@ -90,9 +89,9 @@ enum Top : unsigned {
     top_client = 1 << 8,
 };
 constexpr Key<Top> top_keys[] = {
-    {"y", top_kind},        {"q", top_query}, {"a", top_arguments},
-    {"r", top_reply},       {"e", top_error}, {"t", top_transaction},
-    {"v", top_agent},       {"n", top_network}, {"s", top_client},
+    {"y", top_kind},  {"q", top_query},   {"a", top_arguments},
+    {"r", top_reply}, {"e", top_error},   {"t", top_transaction},
+    {"v", top_agent}, {"n", top_network}, {"s", top_client},
 };
 
 /// What must be known about an `a` or `r` map to judge the whole.
@@ -192,7 +191,8 @@ void check_fields(WireCursor& in) {
             continue;
         }
         cells = in.array(query_items_max * ids_per_reply_max);
-        for (std::size_t j = 0; j < cells && in.ok(); ++j) in.uint(~std::uint64_t{0});
+        for (std::size_t j = 0; j < cells && in.ok(); ++j)
+            in.uint(~std::uint64_t{0});
     }
     if (columns == 0 || cells % columns != 0 || cells / columns > ids_per_reply_max) in.fail();
 }
@@ -234,13 +234,15 @@ void check_body_field(WireCursor& in, unsigned field, BodyFacts& facts) {
         }
         case body_values:
             facts.values = in.array(values_per_reply_max);
-            for (std::size_t i = 0; i < facts.values && in.ok(); ++i) check_value(in);
+            for (std::size_t i = 0; i < facts.values && in.ok(); ++i)
+                check_value(in);
             return;
         case body_fields:
             return check_fields(in);
         case body_want: {
             const std::size_t families = in.array(2);
-            for (std::size_t i = 0; i < families && in.ok(); ++i) in.uint(0xff);
+            for (std::size_t i = 0; i < families && in.ok(); ++i)
+                in.uint(0xff);
             return;
         }
         default:

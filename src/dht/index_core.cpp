@@ -27,8 +27,8 @@ constexpr std::size_t operations_max = 65'536;
 constexpr std::size_t operations_running_max = 64;
 
 TimePoint monotonic_now() {
-    return TimePoint(std::chrono::duration_cast<Duration>(
-        std::chrono::steady_clock::now().time_since_epoch()));
+    return TimePoint(
+        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 WallTime wall_now() {
@@ -62,8 +62,8 @@ IndexCore::IndexCore(asio::io_context& io, OpenDhtIndex::Options options)
            .network = options_.network,
            .operations_max = options_.client_operations_max,
            .age_max = options_.client_age_max},
-          traffic_, [this](OpenDhtRunner& client) { introduce(client); },
-          [this] { on_status(); }) {}
+          traffic_, [this](OpenDhtRunner& client) { introduce(client); }, [this] { on_status(); }) {
+}
 
 Result<void> IndexCore::open() {
     const TimePoint now = monotonic_now();
@@ -73,19 +73,18 @@ Result<void> IndexCore::open() {
         server_options.position = core::dht_position(options_.id);
         server_options.network = options_.network;
         server_options.rules = &rules_;
-        auto started =
-            OpenDhtRunner::start(io_, server_options, traffic_,
-                                 {.on_status = [this] { on_status(); },
-                                  .on_request = [this](const core::Endpoint& from) {
-                                      greet(from);
-                                  }});
+        auto started = OpenDhtRunner::start(
+            io_, server_options, traffic_,
+            {.on_status = [this] { on_status(); },
+             .on_request = [this](const core::Endpoint& from) { greet(from); }});
         if (!started) return fail(started.error());
         server_ = std::move(*started);
     }
     if (options_.saved.size() > bootstrap_endpoints_max)
         options_.saved.resize(bootstrap_endpoints_max);
     if (server_) server_->insert(options_.saved);
-    for (const Contact& contact : options_.saved) bootstrap_endpoints_.push_back(contact.endpoint);
+    for (const Contact& contact : options_.saved)
+        bootstrap_endpoints_.push_back(contact.endpoint);
     if (!bootstrap_endpoints_.empty()) hope_until_ = now + put_wait_max;
     const auto first_client = clients_.start(now);
     if (!first_client) return first_client;
@@ -147,7 +146,7 @@ void IndexCore::run(OperationId id, Operation& operation) {
     auto done = [this, id](RunnerOutcome outcome) { complete(id, std::move(outcome)); };
     if (operation.value)
         clients_.current().put(operation.key, *operation.value, operation.expires - wall_now(),
-                              std::move(done));
+                               std::move(done));
     else
         clients_.current().get(operation.key, std::move(done));
 }
@@ -178,14 +177,17 @@ void IndexCore::give_up(const std::function<bool(const Operation&)>& is_over) {
     std::vector<OperationId> over;
     for (const auto& [id, operation] : operations_)
         if (is_over(operation)) over.push_back(id);
-    for (const OperationId id : over) complete(id, {});
+    for (const OperationId id : over)
+        complete(id, {});
 }
 
 void IndexCore::call_bootstrap_nodes() {
     if (has_neighbour()) return;
     next_bootstrap_ = monotonic_now() + bootstrap_interval;
-    for (const core::Endpoint& endpoint : bootstrap_endpoints_) main_runner().ping(endpoint);
-    for (const Contact& contact : met_) main_runner().ping(contact.endpoint);
+    for (const core::Endpoint& endpoint : bootstrap_endpoints_)
+        main_runner().ping(endpoint);
+    for (const Contact& contact : met_)
+        main_runner().ping(contact.endpoint);
 }
 
 void IndexCore::greet(const core::Endpoint& endpoint) {
@@ -201,7 +203,8 @@ void IndexCore::explore(TimePoint now) {
     clients_.current().get(server_->position(), [this, generation](RunnerOutcome outcome) {
         clients_.release(generation);
         drop_self(outcome.nodes);
-        for (const Contact& contact : outcome.nodes) greet(contact.endpoint);
+        for (const Contact& contact : outcome.nodes)
+            greet(contact.endpoint);
         if (!outcome.nodes.empty()) met_ = std::move(outcome.nodes);
     });
 }
@@ -235,7 +238,6 @@ void IndexCore::shut_down() {
     server_.reset();
     ticker_.cancel();
 }
-
 
 void IndexCore::bootstrap(const std::vector<core::Endpoint>& endpoints) {
     for (const core::Endpoint& endpoint : endpoints) {

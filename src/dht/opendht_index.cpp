@@ -64,7 +64,7 @@ struct OpenDhtIndex::State {
 
     asio::io_context io{1};
     asio::executor_work_guard<asio::io_context::executor_type> work;
-    IndexCore core;  // used by the thread alone, once that runs
+    IndexCore core;    // used by the thread alone, once that runs
     std::mutex mutex;  // guards `stopping`
     bool stopping = false;
     std::thread thread;
@@ -92,7 +92,9 @@ void OpenDhtIndex::State::put(IndexCore::Operation operation, std::function<void
 }
 
 OpenDhtIndex::OpenDhtIndex(std::unique_ptr<State> state) : state_(std::move(state)) {}
-OpenDhtIndex::~OpenDhtIndex() { stop(); }
+OpenDhtIndex::~OpenDhtIndex() {
+    stop();
+}
 
 Result<std::unique_ptr<OpenDhtIndex>> OpenDhtIndex::start(Options options) {
     auto state = std::make_unique<State>(std::move(options));
@@ -105,7 +107,9 @@ Result<std::unique_ptr<OpenDhtIndex>> OpenDhtIndex::start(Options options) {
     return std::unique_ptr<OpenDhtIndex>(new OpenDhtIndex(std::move(state)));
 }
 
-core::Endpoint OpenDhtIndex::local_endpoint() const { return state_->core.local_endpoint(); }
+core::Endpoint OpenDhtIndex::local_endpoint() const {
+    return state_->core.local_endpoint();
+}
 
 void OpenDhtIndex::announce(const proto::ProviderRecord& record, std::function<void(bool)> done) {
     state_->put({.key = record.key,
@@ -116,11 +120,11 @@ void OpenDhtIndex::announce(const proto::ProviderRecord& record, std::function<v
 
 void OpenDhtIndex::announce(const proto::NodeRecord& record, std::function<void(bool)> done) {
     const DhtKey key = core::node_key(record.node());
-    state_->put({.key = key,
-                 .value = RawValue{RecordType::node, node_value_id(record.key, key),
-                                   record.encode()},
-                 .expires = record.expires},
-                std::move(done));
+    state_->put(
+        {.key = key,
+         .value = RawValue{RecordType::node, node_value_id(record.key, key), record.encode()},
+         .expires = record.expires},
+        std::move(done));
 }
 
 void OpenDhtIndex::find(const DhtKey& key, std::function<void(Lookup)> done) {

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <utility>
 
-#include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 #include <opendht/dhtrunner.h>
 #include <opendht/node.h>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 
 #include "core/descriptor.hpp"
 #include "dht/loopback_alias.hpp"
@@ -72,10 +72,9 @@ class SocketAdaptor final : public ::dht::net::DatagramSocket {
     void start(std::function<void()> drained,
                std::function<void(const core::Endpoint&)> on_request) {
         on_request_ = std::move(on_request);
-        socket_->start(
-            [this](std::span<std::uint8_t> datagram, const GuardedDatagram& facts,
-                   const core::Endpoint& from) { deliver(datagram, facts, from); },
-            std::move(drained));
+        socket_->start([this](std::span<std::uint8_t> datagram, const GuardedDatagram& facts,
+                              const core::Endpoint& from) { deliver(datagram, facts, from); },
+                       std::move(drained));
     }
 
     int sendTo(const ::dht::SockAddr& to, const std::uint8_t* data, std::size_t size,
@@ -84,8 +83,8 @@ class SocketAdaptor final : public ::dht::net::DatagramSocket {
         if (!alias_loopback_) return socket_->send(datagram, from_address(to));
         outgoing_.assign(datagram.begin(), datagram.end());
         if (const auto facts = guard_datagram(outgoing_, network_))
-            reveal_contacts(std::span(outgoing_).subspan(facts->contacts4_offset,
-                                                         facts->contacts4_bytes));
+            reveal_contacts(
+                std::span(outgoing_).subspan(facts->contacts4_offset, facts->contacts4_bytes));
         return socket_->send(outgoing_, loopback_of_alias(from_address(to)));
     }
 
@@ -245,7 +244,8 @@ void OpenDhtRunner::State::kick(int turns) {
 
 void OpenDhtRunner::State::loop() {
     auto wake = ::dht::time_point::max();
-    for (; turns_due > 0; --turns_due) wake = runner.loop();
+    for (; turns_due > 0; --turns_due)
+        wake = runner.loop();
     if (wake == ::dht::time_point::max()) return;
     timer.expires_at(wake);
     timer.async_wait([weak = weak_from_this()](const std::error_code& ec) {
@@ -271,7 +271,9 @@ void OpenDhtRunner::State::loop() {
 
 OpenDhtRunner::OpenDhtRunner(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-OpenDhtRunner::~OpenDhtRunner() { state_->runner.join(); }
+OpenDhtRunner::~OpenDhtRunner() {
+    state_->runner.join();
+}
 
 Result<std::unique_ptr<OpenDhtRunner>> OpenDhtRunner::start(asio::io_context& io,
                                                             const Options& options,
@@ -292,11 +294,11 @@ Result<std::unique_ptr<OpenDhtRunner>> OpenDhtRunner::start(asio::io_context& io
 
 void OpenDhtRunner::put(const DhtKey& key, const RawValue& value,
                         std::chrono::milliseconds lifetime, Done done) {
-    auto stored = std::make_shared<::dht::Value>(
-        static_cast<::dht::ValueType::Id>(value.type), ::dht::Blob(value.octets), value.id);
+    auto stored = std::make_shared<::dht::Value>(static_cast<::dht::ValueType::Id>(value.type),
+                                                 ::dht::Blob(value.octets), value.id);
     // Receivers keep it until `created` plus the type's lifetime.
-    const auto spent = limits::record_lifetime_max - std::min<std::chrono::milliseconds>(
-                                                         lifetime, limits::record_lifetime_max);
+    const auto spent = limits::record_lifetime_max -
+                       std::min<std::chrono::milliseconds>(lifetime, limits::record_lifetime_max);
     state_->runner.put(to_hash(key), std::move(stored),
                        state_->completion(key, std::make_shared<RunnerOutcome>(), std::move(done)),
                        ::dht::clock::now() - spent);
@@ -330,18 +332,25 @@ void OpenDhtRunner::insert(const std::vector<Contact>& contacts) {
     state_->kick(2);
 }
 
-bool OpenDhtRunner::connected() const { return state_->connected; }
+bool OpenDhtRunner::connected() const {
+    return state_->connected;
+}
 
 std::vector<Contact> OpenDhtRunner::good_nodes() const {
     std::vector<Contact> contacts;
     for (const auto& node : state_->runner.exportNodes())
-        contacts.push_back(
-            state_->contact_of(node.id, ::dht::SockAddr(node.ss, node.sslen)));
+        contacts.push_back(state_->contact_of(node.id, ::dht::SockAddr(node.ss, node.sslen)));
     return contacts;
 }
 
-std::size_t OpenDhtRunner::stored_values() const { return state_->runner.getStoreSize().second; }
-core::Endpoint OpenDhtRunner::local_endpoint() const { return state_->local; }
-const DhtKey& OpenDhtRunner::position() const { return state_->options.position; }
+std::size_t OpenDhtRunner::stored_values() const {
+    return state_->runner.getStoreSize().second;
+}
+core::Endpoint OpenDhtRunner::local_endpoint() const {
+    return state_->local;
+}
+const DhtKey& OpenDhtRunner::position() const {
+    return state_->options.position;
+}
 
 }  // namespace flow29::dht

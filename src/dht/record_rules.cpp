@@ -137,8 +137,7 @@ std::optional<proto::ProviderRecord> read_provider(const DhtKey& key, const RawV
     return std::move(*record);
 }
 
-std::optional<proto::NodeRecord> read_node(const DhtKey& key, const RawValue& value,
-                                           WallTime now) {
+std::optional<proto::NodeRecord> read_node(const DhtKey& key, const RawValue& value, WallTime now) {
     if (value.type != RecordType::node) return std::nullopt;
     if (value.octets.size() > record_payload_bytes_max) return std::nullopt;
     auto record = proto::NodeRecord::decode(value.octets);

@@ -23,8 +23,7 @@ proto::CopyPlanner::Options planner_options(const Services& services, const Sett
 }
 
 ByteCount length_of(const proto::ItemId& item, const core::Descriptor& descriptor) {
-    if (item.kind == proto::ItemId::Kind::descriptor)
-        return ByteCount(descriptor.encode().size());
+    if (item.kind == proto::ItemId::Kind::descriptor) return ByteCount(descriptor.encode().size());
     for (std::uint64_t i = 0; i < descriptor.extents.size(); ++i)
         if (descriptor.extents[i] == item.extent())
             return descriptor.layout().extent_length(ExtentIndex(i));
@@ -99,20 +98,25 @@ asio::awaitable<void> Caretaker::take_up_items(RootHash root, std::vector<proto:
         lengths[proto::ItemId::of(care.descriptor.extents[i])] =
             care.descriptor.layout().extent_length(ExtentIndex(i));
     for (const auto& item : items) {
-        const auto length = lengths.contains(item) ? lengths[item] : length_of(item, care.descriptor);
+        const auto length =
+            lengths.contains(item) ? lengths[item] : length_of(item, care.descriptor);
         planner_.add_item(item, root, length, copies);
     }
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
-    for (const auto& [item, node] : known->holders) to_ask[node].push_back(item);
+    for (const auto& [item, node] : known->holders)
+        to_ask[node].push_back(item);
     for (const auto& peer : peers_.open())
         if (peer->record().storing)
-            for (const auto& item : items) to_ask[peer->id()].push_back(item);
-    for (const auto& [node, asked] : to_ask) confirm_later(node, asked);
+            for (const auto& item : items)
+                to_ask[peer->id()].push_back(item);
+    for (const auto& [node, asked] : to_ask)
+        confirm_later(node, asked);
     changed_.notify_all();
 }
 
 void Caretaker::give_up(const std::vector<proto::ItemId>& items) {
-    for (const auto& item : items) planner_.remove_item(item);
+    for (const auto& item : items)
+        planner_.remove_item(item);
 }
 
 void Caretaker::confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items) {
@@ -214,7 +218,8 @@ void Caretaker::on_holder_table(const proto::HolderTable& table) {
                     log::warn("caretaker", "record not kept: {}", kept.error().message());
         },
         [] {});
-    for (const auto& [node, items] : to_ask) confirm_later(node, items);
+    for (const auto& [node, items] : to_ask)
+        confirm_later(node, items);
 }
 
 void Caretaker::expire_nodes() {

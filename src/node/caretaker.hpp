@@ -16,8 +16,8 @@
 
 namespace flow29::node {
 
-/// Watches over the items that this node holds: knows who else holds them, and has copies made again
-/// when too few are left. What it decides is in proto::CopyPlanner; this feeds it.
+/// Watches over the items that this node holds: knows who else holds them, and has copies made
+/// again when too few are left. What it decides is in proto::CopyPlanner; this feeds it.
 class Caretaker {
   public:
     using OwnRecord = std::function<proto::NodeRecord()>;

@@ -116,9 +116,9 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
         self->on_request_failed(request, Error{Errc::peer_unreachable, "the connection ended"});
         co_return;
     }
-    proto::Message ask = proto::GetRange{self->descriptor_.extents[request.extent.value],
-                                         self->layout_.extent_length(request.extent),
-                                         request.chunks};
+    proto::Message ask =
+        proto::GetRange{self->descriptor_.extents[request.extent.value],
+                        self->layout_.extent_length(request.extent), request.chunks};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
     if (self->ended_) co_return;
     if (!reply) {
@@ -223,8 +223,8 @@ asio::awaitable<Result<void>> Download::run() {
         }
         if (now > last_progress_ + options_.idle_timeout) {
             outcome = present_.empty() ? fail(last_error_)
-                                       : fail(Errc::timed_out, "nothing arrived any more: " +
-                                                                   last_error_.message());
+                                       : fail(Errc::timed_out,
+                                              "nothing arrived any more: " + last_error_.message());
             break;
         }
         drop_closed_peers();
@@ -242,7 +242,8 @@ asio::awaitable<Result<void>> Download::run() {
     }
     ended_ = true;
     // Jobs on a worker still use the sink, which the caller is about to destroy.
-    while (storing_ > 0) co_await moved_.wait_until(services_.runtime.now() + tick);
+    while (storing_ > 0)
+        co_await moved_.wait_until(services_.runtime.now() + tick);
     report(true);
     co_return outcome;
 }

@@ -60,8 +60,8 @@ class Download : public std::enable_shared_from_this<Download> {
     /// In order only: the consumer has taken everything before this offset.
     void on_consumed(ByteCount offset);
 
-    /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the idle
-    /// timeout), interrupted, or what the sink says.
+    /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the
+    /// idle timeout), interrupted, or what the sink says.
     [[nodiscard]] asio::awaitable<Result<void>> run();
 
     [[nodiscard]] const core::Descriptor& descriptor() const { return descriptor_; }
@@ -92,16 +92,16 @@ class Download : public std::enable_shared_from_this<Download> {
     void report(bool force);
 
     Services services_;
-    Tasks& tasks_;      // owned by the engine
-    PeerBook& peers_;   // owned by the engine
+    Tasks& tasks_;     // owned by the engine
+    PeerBook& peers_;  // owned by the engine
     core::Descriptor descriptor_;
     core::Layout layout_;
     proto::DownloadPlanner planner_;
-    PieceSink& sink_;   // owned by the caller of run, who outlives it
+    PieceSink& sink_;  // owned by the caller of run, who outlives it
     Options options_;
     net::Signal moved_;
-    std::set<NodeId> asked_;      // for what they hold
-    std::set<NodeId> present_;    // in the planner as usable
+    std::set<NodeId> asked_;    // for what they hold
+    std::set<NodeId> present_;  // in the planner as usable
     std::set<NodeId> served_by_;
     std::optional<TimePoint> first_bytes_at_;
     ByteCount fetched_;
@@ -110,7 +110,7 @@ class Download : public std::enable_shared_from_this<Download> {
     TimePoint next_search_{};
     Error last_error_;
     std::optional<Error> fatal_;
-    std::size_t storing_ = 0;     // pieces on a worker now: the sink must outlive them
+    std::size_t storing_ = 0;  // pieces on a worker now: the sink must outlive them
     bool searching_ = false;
     bool ended_ = false;
 };

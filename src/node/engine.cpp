@@ -62,7 +62,8 @@ void Engine::start() {
 
 asio::awaitable<void> Engine::stop() {
     tasks_.request_stop();
-    for (const auto& peer : peers_.open()) peer->notify(proto::Goodbye{});
+    for (const auto& peer : peers_.open())
+        peer->notify(proto::Goodbye{});
     services_.transport.stop();
     services_.index.stop();
     co_await tasks_.drain();
@@ -119,8 +120,7 @@ void Engine::on_peer_closed(net::PeerPtr peer, Error reason) {
     peers_.on_peer_closed(peer);
 }
 
-asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer,
-                                                       proto::Message request) {
+asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer, proto::Message request) {
     if (tasks_.stopping()) co_return fail(Errc::refused, "stopping");
     co_return co_await server_.answer(std::move(peer), std::move(request));
 }
@@ -129,7 +129,8 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
     if (const auto* stored = std::get_if<proto::Stored>(&message)) {
         keeper_.on_stored(peer->id(), *stored);
         caretaker_.on_stored(peer->id(), *stored);
-        for (const auto& publisher : publishers_) publisher->on_stored(peer->id(), *stored);
+        for (const auto& publisher : publishers_)
+            publisher->on_stored(peer->id(), *stored);
     } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
         caretaker_.on_holder_table(update->table);
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
@@ -144,17 +145,21 @@ void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& obse
 void Engine::on_node_changed(const NodeId& node) {
     caretaker_.on_node_changed(node);
     announcer_.on_network_size(table_.alive() + 1);
-    for (const auto& publisher : publishers_) publisher->on_node_changed(node);
+    for (const auto& publisher : publishers_)
+        publisher->on_node_changed(node);
 }
 
-void Engine::on_kept(const Kept& kept) { tasks_.start(take_up_kept(kept)); }
+void Engine::on_kept(const Kept& kept) {
+    tasks_.start(take_up_kept(kept));
+}
 
 asio::awaitable<void> Engine::take_up_kept(Kept kept) {
     auto& store = services_.store;
     const auto self = services_.identity.id();
     auto job = [&store, &kept, self]() -> Result<core::Descriptor> {
         std::vector<store::KnownHolder> own{{proto::ItemId::of(kept.root), self}};
-        for (const auto& item : kept.items) own.push_back({item, self});
+        for (const auto& item : kept.items)
+            own.push_back({item, self});
         if (auto noted = store.add_holders(own); !noted) return fail(noted.error());
         return store.descriptor(kept.root);
     };
@@ -228,7 +233,7 @@ asio::awaitable<void> Engine::announce_stored() {
         };
         const auto held = co_await net::offload(services_.runtime, std::move(look));
         if (held.empty() && !descriptor.extents.empty()) continue;
-            announcer_.add(object.root, descriptor, held);
+        announcer_.add(object.root, descriptor, held);
     }
 }
 
@@ -252,9 +257,9 @@ asio::awaitable<void> Engine::announce_self() {
 
 asio::awaitable<Result<PublishResult>> Engine::publish(PublishRequest request,
                                                        ProgressFn progress) {
-    const auto publisher = std::make_shared<Publisher>(
-        services_, settings_, tasks_, peers_, neighbourhood_, table_, announcer_,
-        [this] { return local_record(); });
+    const auto publisher =
+        std::make_shared<Publisher>(services_, settings_, tasks_, peers_, neighbourhood_, table_,
+                                    announcer_, [this] { return local_record(); });
     publishers_.push_back(publisher);
     auto result = co_await publisher->run(std::move(request), std::move(progress));
     std::erase(publishers_, publisher);
@@ -303,10 +308,11 @@ asio::awaitable<Status> Engine::status() {
     Status status;
     status.node = services_.identity.id();
     status.version = FLOW29_VERSION;
-    status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() -
-                                                                          started_);
+    status.uptime =
+        std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() - started_);
     const auto record = local_record();
-    for (const auto& address : record.addresses) status.addresses.push_back(address.to_string());
+    for (const auto& address : record.addresses)
+        status.addresses.push_back(address.to_string());
     if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
     status.storing = settings_.storing;
     status.dht_connected = index.connected;

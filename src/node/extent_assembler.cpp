@@ -50,6 +50,8 @@ void ExtentAssembler::deliver(const Piece& piece, core::Buffer& data) {
     partial_.erase(piece.extent.value);
 }
 
-std::vector<store::NewExtent> ExtentAssembler::take_whole() { return std::exchange(whole_, {}); }
+std::vector<store::NewExtent> ExtentAssembler::take_whole() {
+    return std::exchange(whole_, {});
+}
 
 }  // namespace flow29::node

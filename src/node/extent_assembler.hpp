@@ -10,8 +10,8 @@
 
 namespace flow29::node {
 
-/// Puts verified pieces together into whole extents, with the group hashes that their leaves give, so
-/// that nothing is hashed twice.
+/// Puts verified pieces together into whole extents, with the group hashes that their leaves give,
+/// so that nothing is hashed twice.
 class ExtentAssembler : public PieceSink {
   public:
     explicit ExtentAssembler(const core::Descriptor& descriptor) : descriptor_(descriptor) {}

@@ -64,7 +64,8 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(const Link& link, Duration ti
 std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteRange want,
                                                  const core::RangeSet& have, PieceSink& sink,
                                                  Download::Options options) {
-    // The download calls find_more only while it lives, so a weak pointer set right after is enough.
+    // The download calls find_more only while it lives, so a weak pointer set right after is
+    // enough.
     auto handle = std::make_shared<std::weak_ptr<Download>>();
     options.find_more = [this, handle](std::vector<ExtentIndex> starved) {
         return find_more(*handle, std::move(starved));
@@ -72,7 +73,8 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
-    for (const auto& peer : found.holders) download->add_holder(peer, false);
+    for (const auto& peer : found.holders)
+        download->add_holder(peer, false);
     tasks_.start(add_holders(download, found.holders));
     return download;
 }
@@ -82,7 +84,8 @@ asio::awaitable<void> Fetcher::add_holders(std::shared_ptr<Download> download,
     const auto root = download->descriptor().root();
     const auto extents = download->descriptor().extents.size();
     auto holders = co_await finder_.holders_of(root, extents, std::move(known));
-    for (const auto& peer : holders) download->add_holder(peer, false);
+    for (const auto& peer : holders)
+        download->add_holder(peer, false);
 }
 
 asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
@@ -98,8 +101,10 @@ asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
     for (std::size_t i = 0; i < std::min<std::size_t>(starved.size(), 8); ++i) {
         const auto extent = download->descriptor().extents[starved[i].value];
         auto located = co_await finder_.locate(core::extent_key(extent));
-        for (const auto& peer : located.by_record) download->add_holder(peer, false);
-        for (const auto& peer : located.nearby) download->add_holder(peer, false);
+        for (const auto& peer : located.by_record)
+            download->add_holder(peer, false);
+        for (const auto& peer : located.nearby)
+            download->add_holder(peer, false);
     }
 }
 
@@ -146,10 +151,10 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     const auto want = clip(request.range, descriptor->length);
     if (!want) co_return fail(want.error());
 
-    const auto file = std::make_shared<PartialFile>(
-        services_.store, *descriptor,
-        PartialFile::Options{request.path, request.link.root, *want, request.overwrite,
-                             request.share});
+    const auto file =
+        std::make_shared<PartialFile>(services_.store, *descriptor,
+                                      PartialFile::Options{request.path, request.link.root, *want,
+                                                           request.overwrite, request.share});
     auto open = [file] { return file->open(); };
     const auto opened = co_await net::offload(services_.runtime, std::move(open));
     if (!opened) co_return fail(opened.error());
@@ -158,8 +163,7 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     options.idle_timeout = request.idle_timeout;
     options.stop = request.stop;
     options.progress = reporter(progress);
-    const auto download =
-        make_download(*found, *want, file->verified(), *file, std::move(options));
+    const auto download = make_download(*found, *want, file->verified(), *file, std::move(options));
     const auto ended = std::make_shared<bool>(false);
     tasks_.start(note_progress(file, ended));
     const auto outcome = co_await download->run();
@@ -183,7 +187,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     result.fetched = download->fetched();
     result.holders = download->served_by();
     result.elapsed = to_ms(services_.runtime.now() - started);
-    result.first_byte = to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
+    result.first_byte =
+        to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
     co_return result;
 }
 
@@ -223,7 +228,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, Head
     result.fetched = download->fetched();
     result.holders = download->served_by();
     result.elapsed = to_ms(services_.runtime.now() - started);
-    result.first_byte = to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
+    result.first_byte =
+        to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
     co_return result;
 }
 

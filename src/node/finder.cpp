@@ -33,9 +33,11 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::candidates_for(RootHash root,
     std::vector<net::PeerPtr> candidates;
     if (!at.empty()) {
         std::vector<dht::Contact> hinted;
-        for (const auto& endpoint : at) hinted.push_back({DhtKey{}, endpoint});
+        for (const auto& endpoint : at)
+            hinted.push_back({DhtKey{}, endpoint});
         auto dialled = co_await neighbourhood_.dial_all(std::move(hinted));
-        for (const auto& peer : dialled) add_unique(candidates, peer);
+        for (const auto& peer : dialled)
+            add_unique(candidates, peer);
     }
     const auto key = core::root_key(root);
     auto lookup = co_await neighbourhood_.explore(key);
@@ -47,12 +49,14 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::candidates_for(RootHash root,
     }
     stage(Stage::connecting, providers.size());
     auto dialled = co_await neighbourhood_.dial_all(std::move(providers));
-    for (const auto& peer : dialled) add_unique(candidates, peer);
+    for (const auto& peer : dialled)
+        add_unique(candidates, peer);
     // Placement: the confirmed nodes nearest to the key should hold it.
     for (const auto& near : table_.nearest(key, limits::candidates_max))
         if (auto peer = peers_.find(near.node())) add_unique(candidates, peer);
     // Whoever is connected for another reason (a publisher that stores nothing) may have it too.
-    for (const auto& peer : peers_.open()) add_unique(candidates, peer);
+    for (const auto& peer : peers_.open())
+        add_unique(candidates, peer);
     co_return candidates;
 }
 
@@ -79,11 +83,11 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
 
     const auto deadline = services_.runtime.now() + timeout;
     stage(Stage::joining, 0);
-    const auto join_deadline =
-        std::min(deadline, services_.runtime.now() + Duration(join_timeout));
+    const auto join_deadline = std::min(deadline, services_.runtime.now() + Duration(join_timeout));
     if (!at.empty()) {
         std::vector<dht::Contact> hinted;
-        for (const auto& endpoint : at) hinted.push_back({DhtKey{}, endpoint});
+        for (const auto& endpoint : at)
+            hinted.push_back({DhtKey{}, endpoint});
         co_await neighbourhood_.dial_all(std::move(hinted));
     }
     if (!local) {
@@ -141,7 +145,8 @@ void Finder::Table::merge(Table other) {
         auto& known = nodes[node];
         if (known.sequence < record.sequence) known = std::move(record);
     }
-    for (auto& [item, named] : other.holders) holders[item].merge(named);
+    for (auto& [item, named] : other.holders)
+        holders[item].merge(named);
 }
 
 asio::awaitable<Finder::Table> Finder::ask_table(net::PeerPtr peer, RootHash root,
@@ -171,10 +176,12 @@ asio::awaitable<Finder::Table> Finder::ask_table(net::PeerPtr peer, RootHash roo
 asio::awaitable<Finder::Table> Finder::holder_table(RootHash root, std::size_t extents,
                                                     std::vector<net::PeerPtr> sources) {
     Gather<Table> gather(services_.runtime, tasks_);
-    for (const auto& peer : sources) gather.start(ask_table(peer, root, extents));
+    for (const auto& peer : sources)
+        gather.start(ask_table(peer, root, extents));
     auto answers = co_await gather.all();
     Table merged;
-    for (auto& answer : answers) merged.merge(std::move(answer));
+    for (auto& answer : answers)
+        merged.merge(std::move(answer));
     co_return merged;
 }
 
@@ -187,7 +194,8 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::holders_of(
     for (auto& [node, record] : table.nodes)
         if (records.size() < table_nodes_max) records.push_back(std::move(record));
     auto holders = co_await neighbourhood_.reach_all(std::move(records));
-    for (const auto& peer : descriptor_holders) add_unique(holders, peer);
+    for (const auto& peer : descriptor_holders)
+        add_unique(holders, peer);
     co_return holders;
 }
 
@@ -232,7 +240,8 @@ asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> Finder::ask
 asio::awaitable<Finder::Holdings> Finder::ask_holdings(std::vector<net::PeerPtr> peers,
                                                        std::vector<proto::ItemId> items) {
     Gather<std::pair<NodeId, std::optional<std::vector<bool>>>> gather(services_.runtime, tasks_);
-    for (const auto& peer : peers) gather.start(ask_one(peer, items));
+    for (const auto& peer : peers)
+        gather.start(ask_one(peer, items));
     Holdings holdings;
     auto answers = co_await gather.all();
     for (auto& [node, held] : answers)

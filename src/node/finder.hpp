@@ -35,11 +35,13 @@ class Finder {
           neighbourhood_(neighbourhood),
           table_(table) {}
 
-    /// The object's descriptor, from the store or from the swarm, and whoever serves it. Keeps trying
-    /// until `deadline`. Errors: not_found (naming what was tried), no_network, interrupted.
-    [[nodiscard]] asio::awaitable<Result<FoundObject>> find_object(
-        RootHash root, std::vector<core::Endpoint> at, Duration timeout, std::stop_token stop,
-        StageFn stage);
+    /// The object's descriptor, from the store or from the swarm, and whoever serves it. Keeps
+    /// trying until `deadline`. Errors: not_found (naming what was tried), no_network, interrupted.
+    [[nodiscard]] asio::awaitable<Result<FoundObject>> find_object(RootHash root,
+                                                                   std::vector<core::Endpoint> at,
+                                                                   Duration timeout,
+                                                                   std::stop_token stop,
+                                                                   StageFn stage);
 
     /// Nodes connected now that may hold some of the object: those its holder tables name.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> holders_of(
@@ -53,7 +55,8 @@ class Finder {
     };
     [[nodiscard]] asio::awaitable<Located> locate(DhtKey key);
 
-    /// Which of these items each of the peers holds, by asking it: one entry per peer that answered.
+    /// Which of these items each of the peers holds, by asking it: one entry per peer that
+    /// answered.
     using Holdings = std::map<NodeId, std::vector<bool>>;
     [[nodiscard]] asio::awaitable<Holdings> ask_holdings(std::vector<net::PeerPtr> peers,
                                                          std::vector<proto::ItemId> items);
@@ -72,8 +75,8 @@ class Finder {
   private:
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> candidates_for(
         RootHash root, std::vector<core::Endpoint> at, StageFn stage);
-    [[nodiscard]] asio::awaitable<std::optional<core::Descriptor>> ask_descriptor(
-        net::PeerPtr peer, RootHash root);
+    [[nodiscard]] asio::awaitable<std::optional<core::Descriptor>> ask_descriptor(net::PeerPtr peer,
+                                                                                  RootHash root);
     [[nodiscard]] asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>>
     ask_with_peer(net::PeerPtr peer, RootHash root);
     [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,

@@ -23,7 +23,8 @@ class Gather {
     /// Everything returned once all have ended.
     [[nodiscard]] asio::awaitable<std::vector<T>> all() {
         const auto state = state_;
-        while (state->running > 0) co_await state->ended.wait();
+        while (state->running > 0)
+            co_await state->ended.wait();
         co_return std::move(state->results);
     }
 

@@ -26,8 +26,8 @@ constexpr const char* changed_text = "the source changed while it was being read
 Result<void> read_exactly(int fd, std::uint64_t offset, std::span<std::uint8_t> out) {
     std::size_t done = 0;
     while (done < out.size()) {
-        const auto got = ::pread(fd, out.data() + done, out.size() - done,
-                                 static_cast<off_t>(offset + done));
+        const auto got =
+            ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail_errno(errno, "reading the source");
         if (got == 0) return fail(Errc::refused, changed_text);
@@ -43,8 +43,7 @@ Result<Ingest::Source> Ingest::inspect() const {
     struct stat status {};
     if (::fstat(options_.fd, &status) != 0) return fail_errno(errno, "looking at the source");
     if (S_ISDIR(status.st_mode)) return fail(Errc::usage, "the source is a directory");
-    if (!S_ISREG(status.st_mode))
-        return fail(Errc::usage, "the source is not a regular file");
+    if (!S_ISREG(status.st_mode)) return fail(Errc::usage, "the source is not a regular file");
     return Source{ByteCount(static_cast<std::uint64_t>(status.st_size)),
                   std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
                   status.st_ino};
@@ -114,7 +113,8 @@ asio::awaitable<Result<core::Descriptor>> Ingest::run() {
         }
         Gather<std::pair<std::uint64_t, Result<std::vector<ExtentHash>>>> gather(services_.runtime,
                                                                                  tasks_);
-        for (const auto& batch : wave) gather.start(run_numbered(layout, batch));
+        for (const auto& batch : wave)
+            gather.start(run_numbered(layout, batch));
         auto results = co_await gather.all();
         std::sort(results.begin(), results.end(),
                   [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -170,10 +170,11 @@ Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progr
         }
     };
     {
-        const auto threads = std::min<std::uint64_t>(
-            std::max(1U, std::thread::hardware_concurrency()), tops.size());
+        const auto threads =
+            std::min<std::uint64_t>(std::max(1U, std::thread::hardware_concurrency()), tops.size());
         std::vector<std::jthread> helpers;
-        for (std::uint64_t i = 1; i < threads; ++i) helpers.emplace_back(work, false);
+        for (std::uint64_t i = 1; i < threads; ++i)
+            helpers.emplace_back(work, false);
         work(true);
     }
     if (failed) return fail(*failed);

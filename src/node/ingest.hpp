@@ -12,8 +12,8 @@
 
 namespace flow29::node {
 
-/// Reads a source once, hashes it on the workers and keeps its extents: as copies in the store, or as
-/// references to the file where it lies.
+/// Reads a source once, hashes it on the workers and keeps its extents: as copies in the store, or
+/// as references to the file where it lies.
 class Ingest {
   public:
     struct Options {
@@ -27,8 +27,8 @@ class Ingest {
     Ingest(Services services, Tasks& tasks, Options options);
 
     /// The descriptor once everything is hashed and durable.
-    /// Errors: file_error, refused (the source changed meanwhile), no_space, usage (too many extents),
-    /// interrupted.
+    /// Errors: file_error, refused (the source changed meanwhile), no_space, usage (too many
+    /// extents), interrupted.
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> run();
 
   private:

@@ -30,14 +30,16 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
         if (named.size() >= sources_max) continue;
         // Those who hold it, and those who will: they trade.
         named.insert(invitation->target);
-        for (const auto& holder : planner.holders(invitation->item)) named.insert(holder);
+        for (const auto& holder : planner.holders(invitation->item))
+            named.insert(holder);
     }
     for (auto& [target_and_root, items] : batches) {
         const auto& [target, root] = target_and_root;
         const auto peer = peers_.find(target);
         const auto lease = lease_of(root);
         if (!peer || !lease) {
-            for (const auto& item : items) planner.on_invite_failed(item.item, target, now);
+            for (const auto& item : items)
+                planner.on_invite_failed(item.item, target, now);
             continue;
         }
         for (std::size_t first = 0; first < items.size(); first += items_per_invite) {
@@ -74,8 +76,7 @@ asio::awaitable<void> Inviter::send(net::PeerPtr peer, proto::Invite invite,
             planner->on_invite_failed(items[i].item, node, now);
             continue;
         }
-        if (answer->answers[i] == proto::InviteAnswer::full)
-            table_.on_full(node, now + full_pause);
+        if (answer->answers[i] == proto::InviteAnswer::full) table_.on_full(node, now + full_pause);
         planner->on_answer(items[i].item, node, answer->answers[i], now);
     }
     answered();

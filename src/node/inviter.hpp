@@ -13,8 +13,9 @@
 
 namespace flow29::node {
 
-/// Sends what a copy planner decided: its invitations, grouped into one message per node and object,
-/// each naming everybody who could be pulled from. Publishing and repair both go through here.
+/// Sends what a copy planner decided: its invitations, grouped into one message per node and
+/// object, each naming everybody who could be pulled from. Publishing and repair both go through
+/// here.
 class Inviter {
   public:
     /// The lease under which an object is to be held; nothing when there is none any more.
@@ -32,8 +33,8 @@ class Inviter {
 
   private:
     [[nodiscard]] asio::awaitable<void> send(net::PeerPtr peer, proto::Invite invite,
-                                             proto::CopyPlanner* planner,
-                                             std::weak_ptr<void> guard, Answered answered);
+                                             proto::CopyPlanner* planner, std::weak_ptr<void> guard,
+                                             Answered answered);
 
     Services services_;
     Tasks& tasks_;             // owned by the engine

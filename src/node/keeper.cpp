@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace log = core::log;
 
 namespace {
-constexpr std::uint64_t group_bytes = 16ULL << 20;    // pulled, then synced together
+constexpr std::uint64_t group_bytes = 16ULL << 20;  // pulled, then synced together
 constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
@@ -97,7 +97,8 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         log::info("keeper", "no room for {} bytes: {}", bytes, room.error().message());
         for (auto& answer : reply.answers)
             if (answer == Answer::accepted) answer = Answer::full;
-        for (const auto& item : job->items) coming_.erase(item);
+        for (const auto& item : job->items)
+            coming_.erase(item);
         job->items.clear();
     } else {
         job->room = std::move(*room);
@@ -156,7 +157,8 @@ asio::awaitable<Result<core::Descriptor>> Keeper::get_descriptor(std::shared_ptr
 asio::awaitable<void> Keeper::add_sources(std::shared_ptr<Job> job,
                                           std::shared_ptr<Download> download) {
     auto sources = co_await neighbourhood_.reach_all(job->sources);
-    for (const auto& peer : sources) download->add_holder(peer, false);
+    for (const auto& peer : sources)
+        download->add_holder(peer, false);
 }
 
 asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
@@ -168,9 +170,9 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     options.idle_timeout = idle_timeout;
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
-    const auto download = std::make_shared<Download>(services_, tasks_, peers_, *descriptor,
-                                                     everything, all_but(layout, extents),
-                                                     assembler, std::move(options));
+    const auto download =
+        std::make_shared<Download>(services_, tasks_, peers_, *descriptor, everything,
+                                   all_but(layout, extents), assembler, std::move(options));
     downloads_.push_back(download);
     download->add_holder(job->inviter, false);
     tasks_.start(add_sources(job, download));
@@ -222,7 +224,8 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     if (!stored.empty()) {
         on_kept_({job->root, stored});
         report(*job, stored, {});
-        for (const auto& item : stored) coming_.erase(item);
+        for (const auto& item : stored)
+            coming_.erase(item);
     }
 
     if (got && !wanted.empty()) {
@@ -230,8 +233,8 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
         const auto layout = descriptor->layout();
         // Everybody invited begins somewhere else, so that they can trade.
         std::rotate(wanted.begin(),
-                    wanted.begin() + static_cast<std::ptrdiff_t>(services_.runtime.random()() %
-                                                                 wanted.size()),
+                    wanted.begin() +
+                        static_cast<std::ptrdiff_t>(services_.runtime.random()() % wanted.size()),
                     wanted.end());
         for (std::size_t first = 0; first < wanted.size();) {
             std::vector<ExtentIndex> group;

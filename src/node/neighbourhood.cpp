@@ -74,7 +74,8 @@ asio::awaitable<std::size_t> Neighbourhood::widen(DhtKey key) {
 }
 
 asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key) {
-    while (in_flight_ >= lanes) co_await lane_free_.wait();
+    while (in_flight_ >= lanes)
+        co_await lane_free_.wait();
     ++in_flight_;
     const auto known_before = table_.alive();
     std::function<void(std::function<void(dht::Lookup)>)> start =
@@ -110,7 +111,8 @@ asio::awaitable<void> Neighbourhood::ensure_near(DhtKey key) {
 
 asio::awaitable<void> Neighbourhood::dial_bootstrap() {
     auto contacts = std::vector<dht::Contact>();
-    for (const auto& endpoint : bootstrap_) contacts.push_back({DhtKey{}, endpoint});
+    for (const auto& endpoint : bootstrap_)
+        contacts.push_back({DhtKey{}, endpoint});
     co_await dial_all(std::move(contacts));
 }
 
@@ -130,7 +132,8 @@ asio::awaitable<void> Neighbourhood::keep_known(DhtKey self) {
         if (peers_.open().empty()) co_await dial_bootstrap();
         if (!peers_.open().empty()) joined_ = true;
         co_await explore(self);
-        pause = joined_ ? std::min<Duration>(pause * 2, period_) : std::min<Duration>(pause * 2, 2s);
+        pause =
+            joined_ ? std::min<Duration>(pause * 2, period_) : std::min<Duration>(pause * 2, 2s);
         const bool slept = co_await tasks_.sleep_for(pause);
         if (!slept) co_return;
     }

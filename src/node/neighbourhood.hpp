@@ -17,8 +17,13 @@ class Neighbourhood {
   public:
     Neighbourhood(Services services, Tasks& tasks, PeerBook& peers, const proto::NodeTable& table,
                   std::vector<core::Endpoint> bootstrap, Duration period)
-        : services_(services), tasks_(tasks), peers_(peers), table_(table),
-          bootstrap_(std::move(bootstrap)), period_(period), lane_free_(services.runtime) {}
+        : services_(services),
+          tasks_(tasks),
+          peers_(peers),
+          table_(table),
+          bootstrap_(std::move(bootstrap)),
+          period_(period),
+          lane_free_(services.runtime) {}
 
     /// Looks the key up and confirms the nodes nearest to it. Returns the look-up, providers
     /// included. Many at once are served `lanes` at a time.

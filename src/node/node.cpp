@@ -32,7 +32,8 @@ Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
         endpoints.push_back(*endpoint);
     }
     if (endpoints.empty()) endpoints.push_back(*core::Endpoint::parse("0.0.0.0:0"));
-    for (auto& endpoint : endpoints) endpoint.port = config.port;
+    for (auto& endpoint : endpoints)
+        endpoint.port = config.port;
     return endpoints;
 }
 }  // namespace
@@ -152,10 +153,11 @@ Result<void> Node::State::open() {
     settings.storing = config.store;
     settings.capacity = config.capacity;
     settings.grace = config.grace;
-    settings.takeover = std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1),
-                                             std::chrono::seconds(10));
+    settings.takeover =
+        std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1), std::chrono::seconds(10));
     settings.addresses = *endpoints;
-    for (auto& address : settings.addresses) address.port = port;
+    for (auto& address : settings.addresses)
+        address.port = port;
     auto points = starting_points();
     if (!points) return fail(points.error());
     settings.bootstrap = std::move(*points);
@@ -184,9 +186,8 @@ Node::Node(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Node::~Node() {
     auto* state = state_.get();
-    asio::post(state->runtime->context(), [state] {
-        net::spawn(*state->runtime, state->shut_down());
-    });
+    asio::post(state->runtime->context(),
+               [state] { net::spawn(*state->runtime, state->shut_down()); });
     state->thread.join();
     // Workers may still hold jobs that use the store; they end with the runtime, before it.
     state->engine.reset();
@@ -195,8 +196,12 @@ Node::~Node() {
     state->runtime.reset();
 }
 
-const NodeId& Node::id() const { return state_->identity->id(); }
-std::uint16_t Node::port() const { return state_->port; }
+const NodeId& Node::id() const {
+    return state_->identity->id();
+}
+std::uint16_t Node::port() const {
+    return state_->port;
+}
 
 void Node::publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done) {
     auto* state = state_.get();
@@ -233,12 +238,12 @@ void Node::stream(StreamRequest request, HeadFn head, SinkFn sink, ProgressFn pr
 void Node::locate(std::string hash, std::optional<Link> in, std::chrono::milliseconds timeout,
                   ProgressFn progress, DoneFn<Located> done) {
     auto* state = state_.get();
-    state->post<Located>(std::move(done), [state, hash = std::move(hash), in = std::move(in),
-                                           timeout, progress = std::move(progress)](
-                                              DoneFn<Located> finish) {
-        return State::deliver<Located>(state->engine->survey().locate(hash, in, timeout, progress),
-                                       std::move(finish));
-    });
+    state->post<Located>(
+        std::move(done), [state, hash = std::move(hash), in = std::move(in), timeout,
+                          progress = std::move(progress)](DoneFn<Located> finish) {
+            return State::deliver<Located>(
+                state->engine->survey().locate(hash, in, timeout, progress), std::move(finish));
+        });
 }
 
 void Node::health(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
@@ -254,8 +259,7 @@ void Node::health(Link link, std::chrono::milliseconds timeout, ProgressFn progr
 void Node::withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done) {
     auto* state = state_.get();
     state->post<Withdrawal>(
-        std::move(done),
-        [state, root, progress = std::move(progress)](DoneFn<Withdrawal> finish) {
+        std::move(done), [state, root, progress = std::move(progress)](DoneFn<Withdrawal> finish) {
             return State::deliver<Withdrawal>(state->engine->withdraw(root, progress),
                                               std::move(finish));
         });
@@ -283,11 +287,11 @@ void Node::peers(DoneFn<std::vector<PeerInfo>> done) {
 
 void Node::objects(DoneFn<std::vector<ObjectEntry>> done) {
     auto* state = state_.get();
-    state->post<std::vector<ObjectEntry>>(
-        std::move(done), [state](DoneFn<std::vector<ObjectEntry>> finish) {
-            return State::deliver_value<std::vector<ObjectEntry>>(state->engine->objects(),
-                                                                  std::move(finish));
-        });
+    state->post<std::vector<ObjectEntry>>(std::move(done),
+                                          [state](DoneFn<std::vector<ObjectEntry>> finish) {
+                                              return State::deliver_value<std::vector<ObjectEntry>>(
+                                                  state->engine->objects(), std::move(finish));
+                                          });
 }
 
 }  // namespace flow29

@@ -57,8 +57,8 @@ Result<void> PartialFile::check_room() const {
 Result<void> PartialFile::open() {
     std::error_code ec;
     if (!options_.overwrite && fs::exists(fs::symlink_status(options_.path, ec)))
-        return fail(Errc::exists_already, options_.path.string() +
-                                              " exists already; --overwrite replaces it");
+        return fail(Errc::exists_already,
+                    options_.path.string() + " exists already; --overwrite replaces it");
     if (fs::is_directory(options_.path, ec))
         return fail(Errc::exists_already, options_.path.string() + " is a directory");
     fd_ = ::open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -84,9 +84,8 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
         const auto* from = data.data() + (first - piece.bytes.first.value);
         std::uint64_t done = first;
         while (done < last) {
-            const auto wrote =
-                ::pwrite(fd_, from + (done - first), last - done,
-                         static_cast<off_t>(done - options_.range.first.value));
+            const auto wrote = ::pwrite(fd_, from + (done - first), last - done,
+                                        static_cast<off_t>(done - options_.range.first.value));
             if (wrote < 0 && errno == EINTR) continue;
             if (wrote < 0) return fail_errno(errno, "writing " + partial_.string());
             done += static_cast<std::uint64_t>(wrote);
@@ -99,8 +98,7 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
         groups.push_back(core::fold(std::span(leaves).subspan(
             at, std::min<std::size_t>(group_chunks, leaves.size() - at))));
     const auto checksums = store::block_checksums(data);
-    const auto blocks =
-        store::checksum_blocks(descriptor_.layout().extent_length(piece.extent));
+    const auto blocks = store::checksum_blocks(descriptor_.layout().extent_length(piece.extent));
     const auto at = static_cast<std::ptrdiff_t>(piece.chunks.first.value / group_chunks);
     const std::lock_guard lock(mutex_);
     auto& seen = seen_[piece.extent.value];
@@ -151,9 +149,8 @@ std::vector<store::ExtentReference> PartialFile::references() const {
         const bool inside =
             bytes.first >= options_.range.first && bytes.last <= options_.range.last;
         if (!inside || seen.bytes != bytes.count().value) continue;
-        references.push_back({descriptor_.extents[index], file,
-                              bytes.first - options_.range.first, bytes.count(),
-                              seen.group_hashes, seen.checksums});
+        references.push_back({descriptor_.extents[index], file, bytes.first - options_.range.first,
+                              bytes.count(), seen.group_hashes, seen.checksums});
     }
     return references;
 }

@@ -15,16 +15,16 @@
 namespace flow29::node {
 
 /// The output of a fetch while it grows: `PATH.flow29-part` beside the final place, written at
-/// offsets, with a durable note of which bytes are verified and synced, so that any crash costs only
-/// what came since the last note.
+/// offsets, with a durable note of which bytes are verified and synced, so that any crash costs
+/// only what came since the last note.
 class PartialFile : public PieceSink {
   public:
     struct Options {
         std::filesystem::path path;  ///< final place
         RootHash root;
-        ByteRange range;             ///< of the object; its first byte is the file's first
+        ByteRange range;  ///< of the object; its first byte is the file's first
         bool overwrite = false;
-        bool share = false;          ///< gather what references to the finished file need
+        bool share = false;  ///< gather what references to the finished file need
     };
 
     /// Requires `store` and `descriptor` to outlive it.

@@ -27,7 +27,8 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
         return;
     }
     open_[peer->id()].push_back(peer);
-    for (const auto& address : peer->record().addresses) resting_.erase(address);
+    for (const auto& address : peer->record().addresses)
+        resting_.erase(address);
     if (!peer->record().storing) return;
     const bool was_alive = table_.is_alive(peer->id());
     table_.on_alive(peer->record(), services_.runtime.now());
@@ -61,7 +62,8 @@ net::PeerPtr PeerBook::find(const NodeId& node) const {
     return nullptr;
 }
 
-net::PeerPtr PeerBook::find_at(const core::Endpoint& endpoint, const std::optional<NodeId>& expected,
+net::PeerPtr PeerBook::find_at(const core::Endpoint& endpoint,
+                               const std::optional<NodeId>& expected,
                                const std::optional<DhtKey>& position) const {
     if (expected) return find(*expected);
     for (const auto& [node, connections] : open_) {
@@ -109,12 +111,15 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
     if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
     if (auto peer = find_at(endpoint, expected, position)) co_return peer;
     const auto now = services_.runtime.now();
-    if (const auto rest = resting_.find(endpoint); rest != resting_.end() && now < rest->second.until)
-        co_return fail(Errc::peer_unreachable, endpoint.to_string() + " did not answer just before");
+    if (const auto rest = resting_.find(endpoint);
+        rest != resting_.end() && now < rest->second.until)
+        co_return fail(Errc::peer_unreachable,
+                       endpoint.to_string() + " did not answer just before");
 
     if (const auto running = attempts_.find(endpoint); running != attempts_.end()) {
         const auto attempt = running->second;
-        while (!attempt->outcome) co_await attempt->ended.wait();
+        while (!attempt->outcome)
+            co_await attempt->ended.wait();
         if (!*attempt->outcome) co_return fail(attempt->outcome->error());
         const auto peer = **attempt->outcome;
         const bool right = (!expected || peer->id() == *expected) &&
@@ -150,7 +155,8 @@ void PeerBook::ban(const NodeId& node, std::string_view why) {
     const auto found = open_.find(node);
     if (found == open_.end()) return;
     const auto connections = found->second;
-    for (const auto& peer : connections) peer->close(Error{Errc::peer_misbehaved, std::string(why)});
+    for (const auto& peer : connections)
+        peer->close(Error{Errc::peer_misbehaved, std::string(why)});
 }
 
 asio::awaitable<void> PeerBook::redial(NodeId node) {

@@ -13,8 +13,8 @@
 
 namespace flow29::node {
 
-/// The open connections, and how to get one to a node. Feeds the node table: a node is alive while a
-/// connection to it is open.
+/// The open connections, and how to get one to a node. Feeds the node table: a node is alive while
+/// a connection to it is open.
 class PeerBook {
   public:
     /// Called when a node becomes alive, goes missing, or says goodbye.

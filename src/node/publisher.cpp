@@ -16,7 +16,7 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration join_timeout = 10s;
-constexpr Duration stuck_patience = 3s;   // for candidates that are only being discovered
+constexpr Duration stuck_patience = 3s;  // for candidates that are only being discovered
 constexpr Duration announce_timeout = 10s;
 constexpr Duration tick = 250ms;
 
@@ -102,12 +102,14 @@ asio::awaitable<void> Publisher::explore_key(std::shared_ptr<Publisher> self, Dh
 
 asio::awaitable<void> Publisher::explore_keys(std::shared_ptr<Publisher> self) {
     for (const auto& item : self->items_) {
-        while (self->exploring_ >= 16) co_await self->changed_.wait();
+        while (self->exploring_ >= 16)
+            co_await self->changed_.wait();
         if (self->tasks_.stopping()) break;
         ++self->exploring_;
         self->tasks_.start(explore_key(self, item.key()));
     }
-    while (self->exploring_ > 0) co_await self->changed_.wait();
+    while (self->exploring_ > 0)
+        co_await self->changed_.wait();
     self->explored_ = true;
     self->changed_.notify_all();
 }
@@ -141,7 +143,8 @@ asio::awaitable<void> Publisher::place(const PublishRequest& request) {
         co_await neighbourhood_.wait_joined(services_.runtime.now() + Duration(join_timeout));
     if (!joined) co_return;
     tasks_.start(explore_keys(shared_from_this()));
-    while (!explored_ && !tasks_.stopping()) co_await changed_.wait();
+    while (!explored_ && !tasks_.stopping())
+        co_await changed_.wait();
 
     const Inviter::LeaseOf lease_of = [this](const RootHash&) { return std::optional(lease_); };
     const std::weak_ptr<Publisher> weak = weak_from_this();
@@ -156,7 +159,8 @@ asio::awaitable<void> Publisher::place(const PublishRequest& request) {
         report(Stage::copies, ByteCount(0), ByteCount(0));
         const auto now = services_.runtime.now();
         const auto counts = planner_->counts();
-        if (counts.sum_copies != last_counts.sum_copies || counts.in_flight != last_counts.in_flight)
+        if (counts.sum_copies != last_counts.sum_copies ||
+            counts.in_flight != last_counts.in_flight)
             last_progress = now;
         last_counts = counts;
         if (all_stuck(now) && now > last_progress + Duration(stuck_patience)) break;
@@ -232,7 +236,8 @@ void Publisher::tell_holders() {
     // Our own table serves whoever asks us.
     std::vector<store::KnownHolder> known;
     for (const auto& item : items_)
-        for (const auto& node : planner_->holders(item)) known.push_back({item, node});
+        for (const auto& node : planner_->holders(item))
+            known.push_back({item, node});
     auto& store = services_.store;
     services_.runtime.run_on_worker(
         [&store, known, records] {
@@ -245,8 +250,7 @@ void Publisher::tell_holders() {
         [] {});
 }
 
-asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request,
-                                                      ProgressFn progress) {
+asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, ProgressFn progress) {
     const auto started = services_.runtime.now();
     progress_ = std::move(progress);
     lease_.copies = static_cast<std::uint8_t>(request.copies);
@@ -261,7 +265,8 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request,
     const auto kept = co_await keep(request);
     if (!kept) co_return fail(kept.error());
     std::vector<proto::ItemId> own;
-    for (const auto& extent : descriptor_.extents) own.push_back(proto::ItemId::of(extent));
+    for (const auto& extent : descriptor_.extents)
+        own.push_back(proto::ItemId::of(extent));
     if (settings_.storing) announcer_.add(root_, descriptor_, own);
 
     PublishResult result;
@@ -285,8 +290,8 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request,
     result.chunks = core::chunks_in(descriptor_.length);
     result.extents = descriptor_.extents.size();
     result.target = request.copies;
-    result.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() -
-                                                                           started);
+    result.elapsed =
+        std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() - started);
     if (request.wait != PublishWait::none && result.copies.min < request.copies)
         result.shortfall =
             table_.alive() < request.copies

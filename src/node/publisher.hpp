@@ -20,7 +20,8 @@ class Publisher : public std::enable_shared_from_this<Publisher> {
               Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
               OwnRecord own_record);
 
-    [[nodiscard]] asio::awaitable<Result<PublishResult>> run(PublishRequest request, ProgressFn progress);
+    [[nodiscard]] asio::awaitable<Result<PublishResult>> run(PublishRequest request,
+                                                             ProgressFn progress);
 
     /// A node says that it holds (or could not get) items.
     void on_stored(const NodeId& node, const proto::Stored& stored);

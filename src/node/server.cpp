@@ -102,7 +102,8 @@ asio::awaitable<Result<net::Reply>> Server::holders(proto::GetHolders request) {
         }
         entries[item].push_back(position->second);
     }
-    for (auto& [item, nodes] : entries) table.entries.push_back({item, std::move(nodes)});
+    for (auto& [item, nodes] : entries)
+        table.entries.push_back({item, std::move(nodes)});
     co_return reply_with(std::move(table));
 }
 

@@ -26,8 +26,8 @@ struct Services {
 struct Settings {
     bool storing = true;
     ByteCount capacity;
-    std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved by
-                                            ///< what peers say they see
+    std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved
+                                            ///< by what peers say they see
     std::vector<core::Endpoint> bootstrap;
     Duration grace = std::chrono::minutes(5);
     Duration takeover = std::chrono::seconds(10);

@@ -20,8 +20,8 @@ void StreamSink::pump() {
     waiting_.erase(next);
     const auto first = std::max(handed_->piece.bytes.first, range_.first);
     const auto last = std::min(handed_->piece.bytes.last, range_.last);
-    const auto view = handed_->data.view().subspan(
-        first.value - handed_->piece.bytes.first.value, (last - first).value);
+    const auto view = handed_->data.view().subspan(first.value - handed_->piece.bytes.first.value,
+                                                   (last - first).value);
     const auto weak = weak_from_this();
     const auto executor = runtime_.executor();
     consumer_(view, [weak, executor](bool go_on) {

@@ -47,9 +47,9 @@ class StreamSink : public PieceSink, public std::enable_shared_from_this<StreamS
     net::Runtime& runtime_;  // owned by the node
     ByteRange range_;
     SinkFn consumer_;
-    ByteCount position_;                         // next byte to hand over
-    std::map<std::uint64_t, Waiting> waiting_;   // by first byte
-    std::optional<Waiting> handed_;              // the consumer's until it asks for more
+    ByteCount position_;                        // next byte to hand over
+    std::map<std::uint64_t, Waiting> waiting_;  // by first byte
+    std::optional<Waiting> handed_;             // the consumer's until it asks for more
     std::function<void(ByteCount)> consumed_;
     std::function<void()> on_refused_;
     net::Signal changed_;

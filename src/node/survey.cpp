@@ -34,7 +34,8 @@ StageFn stage_reporter(ProgressFn progress) {
 
 std::vector<proto::ItemId> items_of(const RootHash& root, const core::Descriptor& descriptor) {
     std::vector<proto::ItemId> items{proto::ItemId::of(root)};
-    for (const auto& extent : descriptor.extents) items.push_back(proto::ItemId::of(extent));
+    for (const auto& extent : descriptor.extents)
+        items.push_back(proto::ItemId::of(extent));
     return items;
 }
 }  // namespace
@@ -83,8 +84,8 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
         connected = co_await neighbourhood_.reach_all(std::move(records));
         if (connected.size() <= known) break;
         auto asked = connected;
-        auto more = co_await finder_.holder_table(root, census.descriptor.extents.size(),
-                                                  std::move(asked));
+        auto more =
+            co_await finder_.holder_table(root, census.descriptor.extents.size(), std::move(asked));
         table.merge(std::move(more));
     }
     report(progress, Stage::checking, connected.size());
@@ -128,7 +129,8 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
         const auto count =
             static_cast<unsigned>(census->holders[i].size()) + (census->held_here[i] ? 1U : 0U);
         std::set<core::AddressGroup> groups;
-        for (const auto& peer : census->holders[i]) groups.insert(peer->remote().group());
+        for (const auto& peer : census->holders[i])
+            groups.insert(peer->remote().group());
         if (census->held_here[i]) groups.insert(core::AddressGroup{});  // this node, one group
         health.copies.min = std::min(health.copies.min, count);
         health.groups = std::min(health.groups, groups.size());
@@ -211,9 +213,10 @@ asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<
     const auto raw = parsed->root;
     located.hash = to_hex(raw);
     report(progress, Stage::joining, 0);
-    const bool joined =
-        co_await neighbourhood_.wait_joined(services_.runtime.now() + std::min<Duration>(timeout, 15s));
-    if (!joined) co_return fail(Errc::no_network,
+    const bool joined = co_await neighbourhood_.wait_joined(services_.runtime.now() +
+                                                            std::min<Duration>(timeout, 15s));
+    if (!joined)
+        co_return fail(Errc::no_network,
                        "no node of the swarm answered; --bootstrap HOST:PORT names one");
 
     report(progress, Stage::looking_up, 0);
@@ -242,10 +245,11 @@ asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<
         located.kind = "chunk";
     }
     if (found.holders.empty())
-        co_return fail(Errc::not_found,
-                       in ? "no reachable node holds it"
-                          : "no reachable node holds this as a root or an extent; a chunk of a larger "
-                            "extent is found through its object: --in LINK");
+        co_return fail(
+            Errc::not_found,
+            in ? "no reachable node holds it"
+               : "no reachable node holds this as a root or an extent; a chunk of a larger "
+                 "extent is found through its object: --in LINK");
     located.holders = std::move(found.holders);
     co_return located;
 }
@@ -255,11 +259,10 @@ asio::awaitable<bool> Survey::is_single_chunk(ExtentHash extent, ByteCount lengt
     if (!peer) co_return false;
     // The first chunk of an extent is the whole extent exactly when its leaf is the extent's hash.
     if (length.value == 0 || length.value > limits::chunk_bytes) co_return false;
-    proto::Message ask =
-        proto::GetRange{extent, length, ChunkRange{ChunkIndex(0), ChunkIndex(1)}};
+    proto::Message ask = proto::GetRange{extent, length, ChunkRange{ChunkIndex(0), ChunkIndex(1)}};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
-    co_return reply && reply->body.size() == length.value &&
-        core::leaf_hash(reply->body.view()) == extent;
+    co_return reply &&
+        reply->body.size() == length.value&& core::leaf_hash(reply->body.view()) == extent;
 }
 
 asio::awaitable<bool> Survey::tell_withdrawal(net::PeerPtr peer, proto::Lease lease) {
@@ -279,7 +282,8 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
     auto local = co_await net::offload(services_.runtime, std::move(read));
     if (!local.object) co_return fail(Errc::not_found, "this node does not know that object");
     if (!local.object->published)
-        co_return fail(Errc::refused, "this node did not publish it; only its publisher can withdraw");
+        co_return fail(Errc::refused,
+                       "this node did not publish it; only its publisher can withdraw");
     const auto own_key = services_.identity.public_key();
     auto withdrawal = proto::Lease{};
     for (const auto& lease : local.leases)
@@ -296,9 +300,11 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
     std::map<NodeId, net::PeerPtr> told;
     if (holders)
         for (const auto& peers : holders->holders)
-            for (const auto& peer : peers) told.emplace(peer->id(), peer);
+            for (const auto& peer : peers)
+                told.emplace(peer->id(), peer);
     Gather<bool> gather(services_.runtime, tasks_);
-    for (const auto& [node, peer] : told) gather.start(tell_withdrawal(peer, withdrawal));
+    for (const auto& [node, peer] : told)
+        gather.start(tell_withdrawal(peer, withdrawal));
     const auto answers = co_await gather.all();
 
     auto end = [&store, root, withdrawal]() -> Result<void> {

@@ -25,7 +25,8 @@ void Tasks::request_stop() {
 }
 
 asio::awaitable<void> Tasks::drain() {
-    while (running_ > 0) co_await idle_.wait();
+    while (running_ > 0)
+        co_await idle_.wait();
 }
 
 }  // namespace flow29::node

@@ -38,8 +38,7 @@ void SimPeer::send(std::size_t bytes, std::string_view what,
     traffic_.bytes_up += bytes;
     network_.bytes_moved += bytes;
     // One message after the other, as on one TCP connection.
-    const auto arrival =
-        std::max(link_free_, world.now() + network_.delay(local_, remote_, bytes));
+    const auto arrival = std::max(link_free_, world.now() + network_.delay(local_, remote_, bytes));
     link_free_ = arrival;
     const auto name = std::string(what);
     world.at(arrival, [this, self = shared_from_this(), other = other_, bytes, name,
@@ -154,9 +153,8 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
     const bool wrong = (expected && target.id_ != *expected) ||
                        (position && core::dht_position(target.id_) != *position);
     if (wrong) co_return fail(Errc::verification_failed, "somebody else is there");
-    const auto mine = std::make_shared<SimPeer>(network_, *this, target.id_,
-                                                target.handler_->local_record(), endpoint_,
-                                                endpoint, true);
+    const auto mine = std::make_shared<SimPeer>(
+        network_, *this, target.id_, target.handler_->local_record(), endpoint_, endpoint, true);
     const auto theirs = std::make_shared<SimPeer>(network_, target, id_, handler_->local_record(),
                                                   endpoint, endpoint_, false);
     mine->join(theirs);
@@ -171,7 +169,8 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
 
 void SimTransport::stop() {
     const std::set<std::shared_ptr<SimPeer>, BySerial> peers(peers_.begin(), peers_.end());
-    for (const auto& peer : peers) peer->close(Error{Errc::interrupted, "stopping"});
+    for (const auto& peer : peers)
+        peer->close(Error{Errc::interrupted, "stopping"});
     network_.transports.erase(endpoint_);
     up_ = false;
 }
@@ -253,7 +252,9 @@ void SimIndex::find_node(const NodeId& node,
     });
 }
 
-void SimIndex::neighbours(std::function<void(std::vector<dht::Contact>)> done) { done({}); }
+void SimIndex::neighbours(std::function<void(std::vector<dht::Contact>)> done) {
+    done({});
+}
 
 void SimIndex::status(std::function<void(dht::IndexStatus)> done) {
     dht::IndexStatus status;

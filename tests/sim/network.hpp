@@ -20,14 +20,15 @@ class Network {
     explicit Network(World& world) : world_(world) {}
 
     [[nodiscard]] World& world() { return world_; }
-    /// One-way delay of a message of this size: 5 to 45 ms fixed for the pair, plus 1 ms per 12.5 kB.
+    /// One-way delay of a message of this size: 5 to 45 ms fixed for the pair, plus 1 ms per 12.5
+    /// kB.
     [[nodiscard]] Duration delay(const core::Endpoint& from, const core::Endpoint& to,
                                  std::size_t bytes) const;
 
     std::map<core::Endpoint, SimTransport*> transports;  // those that are up
     std::map<DhtKey, std::map<NodeId, proto::ProviderRecord>> providers;
     std::map<NodeId, proto::NodeRecord> node_records;
-    std::map<DhtKey, core::Endpoint> positions;          // of storing nodes that are up
+    std::map<DhtKey, core::Endpoint> positions;  // of storing nodes that are up
     std::uint64_t puts = 0;
     std::uint64_t lookups = 0;
     std::uint64_t bytes_moved = 0;
@@ -66,14 +67,14 @@ class SimPeer final : public net::Peer, public std::enable_shared_from_this<SimP
     };
 
     void arrive_request(proto::Message request, std::uint64_t number);
-    [[nodiscard]] asio::awaitable<void> serve(std::shared_ptr<SimPeer> self,
-                                              proto::Message request, std::uint64_t number);
+    [[nodiscard]] asio::awaitable<void> serve(std::shared_ptr<SimPeer> self, proto::Message request,
+                                              std::uint64_t number);
     void arrive_reply(std::uint64_t number, Result<net::Reply> reply);
     void send(std::size_t bytes, std::string_view what,
               std::function<void(const std::shared_ptr<SimPeer>&)> deliver);
 
-    Network& network_;       // owned by the test
-    SimTransport& owner_;    // outlives its peers' use: nodes are kept until the world ends
+    Network& network_;     // owned by the test
+    SimTransport& owner_;  // outlives its peers' use: nodes are kept until the world ends
     NodeId id_;
     proto::NodeRecord record_;
     core::Endpoint local_, remote_;

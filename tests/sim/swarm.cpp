@@ -34,17 +34,18 @@ Swarm::~Swarm() {
 
 void Swarm::boot(SimNode& node) {
     node.runtime = std::make_unique<SimRuntime>(world_, world_.random()());
-    node.transport = std::make_unique<SimTransport>(network_, *node.runtime, node.identity.id(),
-                                                    node.endpoint);
-    node.index = std::make_unique<SimIndex>(network_, node.identity.id(), node.endpoint,
-                                            node.storing);
+    node.transport =
+        std::make_unique<SimTransport>(network_, *node.runtime, node.identity.id(), node.endpoint);
+    node.index =
+        std::make_unique<SimIndex>(network_, node.identity.id(), node.endpoint, node.storing);
     node::Settings settings;
     settings.storing = node.storing;
     settings.capacity = options_.capacity;
     settings.addresses = {node.endpoint};
     settings.grace = options_.grace;
     std::vector<core::Endpoint> running;
-    for (const auto& [endpoint, transport] : network_.transports) running.push_back(endpoint);
+    for (const auto& [endpoint, transport] : network_.transports)
+        running.push_back(endpoint);
     if (!running.empty()) settings.bootstrap = {running[world_.random()() % running.size()]};
     const node::Services services{*node.runtime, *node.transport, *node.index, *node.store,
                                   node.identity};
@@ -55,7 +56,8 @@ void Swarm::boot(SimNode& node) {
 
 std::size_t Swarm::add(bool storing) {
     const auto number = nodes_.size();
-    auto node = std::make_unique<SimNode>(make_identity(options_.seed * 1'000'003 + number), storing);
+    auto node =
+        std::make_unique<SimNode>(make_identity(options_.seed * 1'000'003 + number), storing);
     node->endpoint = endpoint_of(number, options_.nodes_per_group);
     node->store = store::make_memory_store(options_.capacity);
     boot(*node);
@@ -77,7 +79,9 @@ void Swarm::crash(std::size_t number) {
     remains_.push_back(std::move(remains));
 }
 
-void Swarm::restart(std::size_t number) { boot(*nodes_[number]); }
+void Swarm::restart(std::size_t number) {
+    boot(*nodes_[number]);
+}
 
 void Swarm::grow_to(std::size_t count, Duration between) {
     while (nodes_.size() < count) {
@@ -150,16 +154,16 @@ unsigned Swarm::copies(const RootHash& root, const core::Descriptor& descriptor,
     };
     least = count([&root](store::Store& store) { return store.descriptor(root).has_value(); });
     for (const auto& extent : descriptor.extents)
-        least = std::min(least, count([&extent](store::Store& store) {
-                             return store.has_extent(extent);
-                         }));
+        least = std::min(
+            least, count([&extent](store::Store& store) { return store.has_extent(extent); }));
     return least;
 }
 
 Bytes random_content(std::uint64_t seed, std::size_t size) {
     std::mt19937_64 random(seed);
     Bytes content(size);
-    for (auto& octet : content) octet = static_cast<std::uint8_t>(random());
+    for (auto& octet : content)
+        octet = static_cast<std::uint8_t>(random());
     return content;
 }
 

@@ -54,7 +54,8 @@ class Swarm {
 
   private:
     struct SimNode {
-        SimNode(core::Identity key, bool is_storing) : identity(std::move(key)), storing(is_storing) {}
+        SimNode(core::Identity key, bool is_storing)
+            : identity(std::move(key)), storing(is_storing) {}
         core::Identity identity;
         bool storing;
         core::Endpoint endpoint;

@@ -22,8 +22,8 @@ core::Descriptor descriptor_on(Swarm& swarm, std::size_t node, const RootHash& r
     return *descriptor;
 }
 
-/// Two hundred nodes join; files are published; a fifth of the nodes crash, half of these come back;
-/// everything is fetched from nodes that never had it.
+/// Two hundred nodes join; files are published; a fifth of the nodes crash, half of these come
+/// back; everything is fetched from nodes that never had it.
 Run churn_run(std::uint64_t seed) {
     CAPTURE(seed);
     Swarm swarm({.seed = seed});
@@ -65,13 +65,15 @@ Run churn_run(std::uint64_t seed) {
         down.push_back(victim);
         swarm.world().run_for(30s);
     }
-    for (std::size_t i = 0; i < down.size(); i += 2) swarm.restart(down[i]);
+    for (std::size_t i = 0; i < down.size(); i += 2)
+        swarm.restart(down[i]);
     swarm.world().run_for(10min);
 
     for (const auto& object : published) {
         CHECK(swarm.copies(object.root, object.descriptor, std::nullopt) >= 4);
         std::size_t reader = random() % swarm.size();
-        while (!swarm.up(reader)) reader = random() % swarm.size();
+        while (!swarm.up(reader))
+            reader = random() % swarm.size();
         const auto fetched = swarm.fetch(reader, object.root);
         REQUIRE(fetched.has_value());
         CHECK(*fetched == object.content);
@@ -117,7 +119,8 @@ TEST_CASE("copies are made again after holders crash, and not before the grace p
     const auto descriptor = descriptor_on(swarm, 0, result->root);
     swarm.crash(0);
     std::size_t victim = 1;
-    while (!swarm.store(victim).has_extent(descriptor.extents[0])) ++victim;
+    while (!swarm.store(victim).has_extent(descriptor.extents[0]))
+        ++victim;
     swarm.world().run_for(5min);
     const auto before = swarm.copies(result->root, descriptor, std::nullopt);
     REQUIRE(before >= 4);

@@ -44,7 +44,8 @@ World::EventId World::at(TimePoint when, std::function<void()> event) {
 
 void World::settle() {
     context_.restart();
-    while (context_.poll() > 0) context_.restart();
+    while (context_.poll() > 0)
+        context_.restart();
 }
 
 bool World::run_until(TimePoint until, const std::function<bool()>& done) {
@@ -99,10 +100,12 @@ core::Identity make_identity(std::uint64_t seed) {
     // PKCS#8 of an Ed25519 key (RFC 8410) is a fixed head followed by the 32-byte seed.
     Bytes der = *from_hex("302e020100300506032b657004220420");
     Bytes text(8);
-    for (std::size_t i = 0; i < 8; ++i) text[i] = static_cast<std::uint8_t>(seed >> (8 * i));
+    for (std::size_t i = 0; i < 8; ++i)
+        text[i] = static_cast<std::uint8_t>(seed >> (8 * i));
     const auto secret = core::sha256({ByteView(text)});
     der.insert(der.end(), secret.begin(), secret.end());
-    const auto pem = "-----BEGIN PRIVATE KEY-----\n" + base64(der) + "\n-----END PRIVATE KEY-----\n";
+    const auto pem =
+        "-----BEGIN PRIVATE KEY-----\n" + base64(der) + "\n-----END PRIVATE KEY-----\n";
     auto identity = core::Identity::from_pem(pem);
     FLOW29_ASSERT(identity.has_value());
     return std::move(*identity);

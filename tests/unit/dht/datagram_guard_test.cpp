@@ -33,7 +33,8 @@ Wire value(std::uint64_t type, std::size_t size) {
 Bytes put_of(const Wire& packed_value, unsigned values = 1) {
     Wire arguments = id_and(3);
     arguments.str("h").bin(20).str("token").bin(32).str("values").array(values);
-    for (unsigned i = 0; i < values; ++i) arguments.raw(packed_value.bytes());
+    for (unsigned i = 0; i < values; ++i)
+        arguments.raw(packed_value.bytes());
     return query("put", arguments);
 }
 
@@ -205,28 +206,28 @@ TEST_CASE("the guard refuses a get that would be answered with every value whole
 TEST_CASE("the guard refuses selections that OpenDHT answers with a broken datagram") {
     for (const unsigned field : {0U, 3U, 5U, 6U, 7U, 0x7fU}) {
         CAPTURE(field);
-        CHECK_FALSE(passes(get_with(
-            Wire().map(2).str("s").array(1).octet(field).str("w").array(0))));
+        CHECK_FALSE(
+            passes(get_with(Wire().map(2).str("s").array(1).octet(field).str("w").array(0))));
     }
 }
 
 TEST_CASE("the guard refuses field rows that OpenDHT would divide by zero or read past") {
     CHECK(passes(reply_with_fields(
         Wire().map(2).str("f").array(2).octet(1).octet(4).str("v").array(2).uint(1).uint(2))));
-    CHECK(passes(reply_with_fields(
-        Wire().map(2).str("f").array(1).octet(1).str("v").array(0))));
-    CHECK_FALSE(passes(reply_with_fields(
-        Wire().map(2).str("f").array(0).str("v").array(1).uint(1))));
+    CHECK(passes(reply_with_fields(Wire().map(2).str("f").array(1).octet(1).str("v").array(0))));
+    CHECK_FALSE(
+        passes(reply_with_fields(Wire().map(2).str("f").array(0).str("v").array(1).uint(1))));
     CHECK_FALSE(passes(reply_with_fields(
         Wire().map(2).str("f").array(2).octet(1).octet(4).str("v").array(1).uint(1))));
     CHECK_FALSE(passes(reply_with_fields(
         Wire().map(2).str("f").array(2).octet(1).octet(1).str("v").array(2).uint(1).uint(2))));
-    CHECK_FALSE(passes(reply_with_fields(
-        Wire().map(2).str("f").array(1).octet(3).str("v").array(1).uint(1))));
+    CHECK_FALSE(passes(
+        reply_with_fields(Wire().map(2).str("f").array(1).octet(3).str("v").array(1).uint(1))));
     CHECK_FALSE(passes(reply_with_fields(Wire().map(1).str("v").array(0))));
     Wire many;
     many.map(2).str("f").array(1).octet(1).str("v").array(129);
-    for (int i = 0; i < 129; ++i) many.octet(1);
+    for (int i = 0; i < 129; ++i)
+        many.octet(1);
     CHECK_FALSE(passes(reply_with_fields(many)));
 }
 

@@ -10,7 +10,9 @@ using namespace flow29::dht;
 
 namespace {
 
-core::Endpoint at(const char* text) { return core::Endpoint::parse(text).value(); }
+core::Endpoint at(const char* text) {
+    return core::Endpoint::parse(text).value();
+}
 
 }  // namespace
 

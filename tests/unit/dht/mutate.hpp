@@ -17,8 +17,8 @@ inline Bytes mutated(Bytes datagram, std::mt19937_64& random) {
                                       0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff};
     for (std::size_t changes = 1 + below(4); changes > 0; --changes) {
         const auto at = static_cast<std::ptrdiff_t>(below(datagram.size()));
-        const auto octet = below(2) == 0 ? heads[below(std::size(heads))]
-                                         : static_cast<std::uint8_t>(random());
+        const auto octet =
+            below(2) == 0 ? heads[below(std::size(heads))] : static_cast<std::uint8_t>(random());
         switch (below(6)) {
             case 0:
             case 1:
@@ -26,7 +26,8 @@ inline Bytes mutated(Bytes datagram, std::mt19937_64& random) {
                 break;
             case 2:
                 if (!datagram.empty())
-                    datagram[static_cast<std::size_t>(at)] ^= static_cast<std::uint8_t>(1 << below(8));
+                    datagram[static_cast<std::size_t>(at)] ^=
+                        static_cast<std::uint8_t>(1 << below(8));
                 break;
             case 3:
                 datagram.insert(datagram.begin() + at, octet);

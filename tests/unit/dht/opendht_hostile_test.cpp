@@ -36,7 +36,8 @@ class Stranger {
     }
     void swallow() {
         std::error_code ec;
-        while (!ec) receive(ec);
+        while (!ec)
+            receive(ec);
     }
     /// The token without which the victim takes no put from this socket.
     Bytes token() {
@@ -102,7 +103,8 @@ proto::ProviderRecord record_of(const core::Identity& identity, const DhtKey& ke
 TEST_CASE("the datagram that ends OpenDHT does not end an index") {
     Swarm swarm(2);
     Stranger stranger(9, swarm[0].index->local_endpoint());
-    for (int i = 0; i < 100; ++i) stranger.send(unhex(killer_hex));
+    for (int i = 0; i < 100; ++i)
+        stranger.send(unhex(killer_hex));
     CHECK(eventually([&] { return swarm[0].status().datagrams_dropped >= 100; }));
     const DhtKey key = key_of("alive");
     CHECK(swarm[1].announce(swarm[1].record(key)));
@@ -118,7 +120,8 @@ TEST_CASE("a live index answers after 100,000 mutated datagrams") {
     CAPTURE(seed);
     std::mt19937_64 random(seed);
     std::vector<Bytes> seeds{unhex(killer_hex)};
-    for (const Recorded& one : recorded) seeds.push_back(unhex(one.hex));
+    for (const Recorded& one : recorded)
+        seeds.push_back(unhex(one.hex));
 
     Stranger stranger(9, swarm[0].index->local_endpoint());
     for (int i = 0; i < 100'000; ++i) {
@@ -184,14 +187,14 @@ TEST_CASE("signers of one address group share a bounded part of a key") {
     const DhtKey key = key_of("crowded");
     const Bytes token = stranger.token();
     for (int i = 0; i < 5; ++i) {
-        const auto record = record_of(core::Identity::generate().value(), key,
-                                      stranger.endpoint(), wall_now() + 1h);
+        const auto record = record_of(core::Identity::generate().value(), key, stranger.endpoint(),
+                                      wall_now() + 1h);
         stranger.put(key, record.value_id(), record.encode(), token);
     }
     // The last put has been judged when this later one, at another key, is there.
     const DhtKey other = key_of("empty");
-    const auto last = record_of(core::Identity::generate().value(), other, stranger.endpoint(),
-                                wall_now() + 1h);
+    const auto last =
+        record_of(core::Identity::generate().value(), other, stranger.endpoint(), wall_now() + 1h);
     stranger.put(other, last.value_id(), last.encode(), token);
     CHECK(eventually([&] { return victim.find(other).providers.size() == 1; }));
     CHECK(victim.find(key).providers.size() == limits::records_per_group_max);

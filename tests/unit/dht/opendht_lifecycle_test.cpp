@@ -44,7 +44,8 @@ class ManyDescriptors {
         }
     }
     ~ManyDescriptors() {
-        for (const int fd : open_) ::close(fd);
+        for (const int fd : open_)
+            ::close(fd);
         setrlimit(RLIMIT_NOFILE, &before_);
     }
     [[nodiscard]] bool enough() const { return open_.back() >= FD_SETSIZE; }
@@ -163,7 +164,8 @@ TEST_CASE("puts stay findable while clients are recycled") {
     std::vector<Answer<bool>> answers(400);
     for (std::size_t i = 0; i < answers.size(); ++i)
         busy.index->announce(busy.record(key_of(std::to_string(i))), answers[i].callback());
-    for (auto& answer : answers) CHECK(answer.get());
+    for (auto& answer : answers)
+        CHECK(answer.get());
     for (std::size_t i = 0; i < answers.size(); i += 7)
         CHECK(swarm[i % 4].find(key_of(std::to_string(i))).providers.size() == 1);
 }
@@ -182,7 +184,8 @@ TEST_CASE("a client is replaced when it is used up, and ends when its operations
         counters, [&](OpenDhtRunner& client) { client.ping(server->local_endpoint()); }, [] {});
     const auto settle = [&io](auto reached) {
         const auto end = std::chrono::steady_clock::now() + patience;
-        while (!reached() && std::chrono::steady_clock::now() < end) io.run_one_for(10ms);
+        while (!reached() && std::chrono::steady_clock::now() < end)
+            io.run_one_for(10ms);
         return reached();
     };
     const TimePoint start{};

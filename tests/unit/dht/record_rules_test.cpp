@@ -15,7 +15,9 @@ namespace {
 
 const WallTime now = from_unix_ms(1'800'000'000'000);
 
-core::Endpoint at(const std::string& text) { return core::Endpoint::parse(text).value(); }
+core::Endpoint at(const std::string& text) {
+    return core::Endpoint::parse(text).value();
+}
 
 /// A provider record under way to a store, with everything right.
 struct Sample {
@@ -46,7 +48,9 @@ struct Sample {
     Bytes octets;
 };
 
-RecordRules rules(RecordRules::Options options = {}) { return RecordRules(options); }
+RecordRules rules(RecordRules::Options options = {}) {
+    return RecordRules(options);
+}
 
 }  // namespace
 
@@ -63,11 +67,21 @@ TEST_CASE("a record is refused, and not believed when read, if anything in it is
     Sample sample;
     auto subject = rules();
     Offer offer = sample.offer();
-    SUBCASE("one octet changed") { sample.octets[sample.octets.size() / 2] ^= 1; }
-    SUBCASE("another key") { offer.key.bytes[1] ^= 1; }
-    SUBCASE("another value id") { offer.value_id += 1; }
-    SUBCASE("the other type") { offer.type = RecordType::node; }
-    SUBCASE("empty") { offer.octets = {}; }
+    SUBCASE("one octet changed") {
+        sample.octets[sample.octets.size() / 2] ^= 1;
+    }
+    SUBCASE("another key") {
+        offer.key.bytes[1] ^= 1;
+    }
+    SUBCASE("another value id") {
+        offer.value_id += 1;
+    }
+    SUBCASE("the other type") {
+        offer.type = RecordType::node;
+    }
+    SUBCASE("empty") {
+        offer.octets = {};
+    }
     SUBCASE("oversize") {
         sample.octets.resize(record_payload_bytes_max + 1);
         offer.octets = sample.octets;
@@ -129,8 +143,8 @@ TEST_CASE("loopback counts as one group unless it is said to be diverse") {
     const auto stored = [](RecordRules subject) {
         int count = 0;
         for (int host = 1; host <= 5; ++host)
-            count += subject.may_store(
-                Sample("127.0.0." + std::to_string(host) + ":9").offer(), now);
+            count +=
+                subject.may_store(Sample("127.0.0." + std::to_string(host) + ":9").offer(), now);
         return count;
     };
     CHECK(stored(rules({.bound_to_loopback = true})) == 2);
@@ -143,7 +157,8 @@ TEST_CASE("a key and the whole book have bounds, and what expires makes room") {
     const auto from_group = [](int group) {
         return Sample("192.0." + std::to_string(group) + ".1:1");
     };
-    for (int i = 0; i < 3; ++i) CHECK(subject.may_store(from_group(i).offer(), now));
+    for (int i = 0; i < 3; ++i)
+        CHECK(subject.may_store(from_group(i).offer(), now));
     CHECK_FALSE(subject.may_store(from_group(3).offer(), now));
     const auto at_key = [&](std::uint8_t key) {
         Sample sample = from_group(9);

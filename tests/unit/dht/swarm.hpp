@@ -122,14 +122,12 @@ bool eventually(Condition reached) {
 struct Swarm {
     explicit Swarm(unsigned count) {
         for (unsigned i = 0; i < count; ++i) {
-            peers.push_back(std::make_unique<Peer>(
-                OpenDhtIndex::Options{.bind = loopback(1 + i)}));
+            peers.push_back(std::make_unique<Peer>(OpenDhtIndex::Options{.bind = loopback(1 + i)}));
             if (i > 0) peers[i]->index->bootstrap({peers[0]->index->local_endpoint()});
         }
         REQUIRE(eventually([this] {
-            return std::ranges::all_of(peers, [](const auto& peer) {
-                return peer->status().connected;
-            });
+            return std::ranges::all_of(peers,
+                                       [](const auto& peer) { return peer->status().connected; });
         }));
     }
     Peer& operator[](std::size_t i) { return *peers[i]; }

@@ -120,7 +120,8 @@ class Wire {
     Wire& bin(std::size_t zeroes) { return bin(Bytes(zeroes)); }
     Wire& uint(std::uint64_t value) {
         octet(0xcf);
-        for (int shift = 56; shift >= 0; shift -= 8) octet(value >> shift & 0xff);
+        for (int shift = 56; shift >= 0; shift -= 8)
+            octet(value >> shift & 0xff);
         return *this;
     }
     Wire& octet(std::uint64_t value) {

@@ -24,7 +24,8 @@ asio::awaitable<void> meet(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
     CHECK((*peer)->dialled());
     CHECK((*peer)->open());
     CHECK(std::chrono::abs((*peer)->clock_skew()) < 60s);
-    co_await until(runtime, [&] { return b.peers.size() == 1; });
+    std::function<bool()> reached_1 = [&] { return b.peers.size() == 1; };
+    co_await until(runtime, std::move(reached_1));
     CHECK(b.peers[0]->id() == a.id());
     CHECK_FALSE(b.peers[0]->dialled());
     REQUIRE(a.observed.size() == 1);
@@ -43,15 +44,18 @@ asio::awaitable<void> meet(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
     proto::Message back = update;
     answer = co_await b.peers[0]->request(std::move(back), 20s);
     CHECK(answer.has_value());
-    co_await until(runtime, [&] { return (*peer)->traffic().rtt > Duration{}; });
+    std::function<bool()> reached_2 = [&] { return (*peer)->traffic().rtt > Duration{}; };
+    co_await until(runtime, std::move(reached_2));
     // A farewell goes out though the connection is closed at once.
     (*peer)->notify(proto::Goodbye{});
     (*peer)->close({Errc::interrupted, "enough"});
     (*peer)->close({Errc::interrupted, "twice"});
-    co_await until(runtime, [&] { return b.closed.size() == 1 && a.closed.size() == 1; });
+    std::function<bool()> reached_3 = [&] { return b.closed.size() == 1 && a.closed.size() == 1; };
+    co_await until(runtime, std::move(reached_3));
     CHECK(a.closed[0].context == "enough");
     CHECK(b.notifications.size() == 1);
-    auto refused = co_await (*peer)->request(proto::Ping{}, 20s);
+    proto::Message ping = proto::Ping{};
+    auto refused = co_await (*peer)->request(std::move(ping), 20s);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Errc::peer_unreachable);
 }
@@ -77,7 +81,8 @@ asio::awaitable<void> meet_wrong_node(EchoNode& a, EchoNode& b, EchoNode& other)
     peer = co_await a.transport->connect(b.endpoint(), a.id(), std::nullopt);
     REQUIRE_FALSE(peer);
     CHECK(peer.error().code == Errc::refused);
-    peer = co_await a.transport->connect({}, std::nullopt, std::nullopt);
+    const core::Endpoint nowhere;
+    peer = co_await a.transport->connect(nowhere, std::nullopt, std::nullopt);
     REQUIRE_FALSE(peer);
     CHECK(peer.error().code == Errc::peer_unreachable);
     CHECK(a.peers.empty());
@@ -157,7 +162,8 @@ asio::awaitable<void> fetch_one(PeerPtr peer, std::uint64_t bytes, std::size_t& 
 asio::awaitable<void> fetch_many(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
     auto peer = co_await a.transport->connect(b.endpoint(), b.id(), std::nullopt);
     REQUIRE(peer);
-    co_await until(runtime, [&] { return b.peers.size() == 1; });
+    std::function<bool()> reached_4 = [&] { return b.peers.size() == 1; };
+    co_await until(runtime, std::move(reached_4));
     std::size_t right = 0;
     std::size_t done = 0;
     // Both ways at once, and more than the bound on queued replies: neither may wait for the other.
@@ -166,7 +172,8 @@ asio::awaitable<void> fetch_many(AsioRuntime& runtime, EchoNode& a, EchoNode& b)
         spawn(runtime, fetch_one(*peer, bytes, right, done));
         spawn(runtime, fetch_one(b.peers[0], bytes, right, done));
     }
-    co_await until(runtime, [&] { return done == 400; });
+    std::function<bool()> reached_5 = [&] { return done == 400; };
+    co_await until(runtime, std::move(reached_5));
     CHECK(right == 400);
 }
 
@@ -189,16 +196,20 @@ asio::awaitable<void> lose_peer(AsioRuntime& runtime, EchoNode& a, EchoNode& b) 
     std::vector<Errc> results;
     for (std::size_t i = 0; i < limits::requests_in_flight_per_peer_max + 1; ++i)
         spawn(runtime, ask_in_vain(*peer, 1h, results));
-    co_await until(runtime, [&] {
+    std::function<bool()> reached_6 = [&] {
         return b.requests == limits::requests_in_flight_per_peer_max && results.size() == 1;
-    });
+    };
+    co_await until(runtime, std::move(reached_6));
     CHECK(results[0] == Errc::peer_busy);
     b.transport->stop();
-    co_await until(runtime,
-                   [&] { return results.size() == limits::requests_in_flight_per_peer_max + 1; });
+    std::function<bool()> reached_7 = [&] {
+        return results.size() == limits::requests_in_flight_per_peer_max + 1;
+    };
+    co_await until(runtime, std::move(reached_7));
     CHECK(std::count(results.begin(), results.end(), Errc::peer_unreachable) ==
           limits::requests_in_flight_per_peer_max);
-    co_await until(runtime, [&] { return a.closed.size() == 1; });
+    std::function<bool()> reached_8 = [&] { return a.closed.size() == 1; };
+    co_await until(runtime, std::move(reached_8));
     auto again = co_await a.transport->connect(b.endpoint(), b.id(), std::nullopt);
     REQUIRE_FALSE(again);
     CHECK(again.error().code == Errc::peer_unreachable);
@@ -234,7 +245,8 @@ asio::awaitable<void> leave_pending(AsioRuntime& runtime, EchoNode& a, EchoNode&
     REQUIRE(peer);
     for (int i = 0; i < 5; ++i)
         spawn(runtime, ask_in_vain(*peer, 1h, results));
-    co_await until(runtime, [&] { return b.requests == 5; });
+    std::function<bool()> reached_9 = [&] { return b.requests == 5; };
+    co_await until(runtime, std::move(reached_9));
 }
 
 TEST_CASE("the runtime may end while requests are pending") {
@@ -251,7 +263,8 @@ TEST_CASE("the runtime may end while requests are pending") {
 asio::awaitable<void> dial_from_source(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
     auto peer = co_await a.transport->connect(b.endpoint(), b.id(), std::nullopt);
     REQUIRE(peer);
-    co_await until(runtime, [&] { return b.peers.size() == 1; });
+    std::function<bool()> reached_10 = [&] { return b.peers.size() == 1; };
+    co_await until(runtime, std::move(reached_10));
     CHECK(b.peers[0]->remote().host() == "127.0.0.7");
 }
 

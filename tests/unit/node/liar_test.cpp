@@ -206,19 +206,19 @@ TEST_CASE("a holder that serves one wrong byte is found out, and the file arrive
     std::vector<std::unique_ptr<RealNode>> nodes;
     nodes.push_back(std::make_unique<RealNode>(1, std::vector<core::Endpoint>{}));
     const std::vector seed{nodes[0]->endpoint()};
-    for (unsigned k = 2; k <= 6; ++k) nodes.push_back(std::make_unique<RealNode>(k, seed));
-    while (nodes[0]->alive() < 5) std::this_thread::sleep_for(20ms);
+    for (unsigned k = 2; k <= 6; ++k)
+        nodes.push_back(std::make_unique<RealNode>(k, seed));
+    while (nodes[0]->alive() < 5)
+        std::this_thread::sleep_for(20ms);
 
     const auto content = some_content(6'000'000);
     const int fd = ::memfd_create("content", MFD_CLOEXEC);
-    REQUIRE(::write(fd, content.data(), content.size()) ==
-            static_cast<ssize_t>(content.size()));
-    const auto published =
-        nodes[0]->run<Result<PublishResult>>([fd](node::Engine& engine) {
-            PublishRequest request;
-            request.fd = fd;
-            return engine.publish(request, {});
-        });
+    REQUIRE(::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+    const auto published = nodes[0]->run<Result<PublishResult>>([fd](node::Engine& engine) {
+        PublishRequest request;
+        request.fd = fd;
+        return engine.publish(request, {});
+    });
     ::close(fd);
     REQUIRE(published.has_value());
     CHECK(published->copies.min >= 4);
@@ -244,7 +244,8 @@ TEST_CASE("a holder that serves one wrong byte is found out, and the file arrive
     const auto peers = reader->run<std::vector<NodeId>>([](node::Engine& engine) {
         return [](node::Engine* of) -> asio::awaitable<std::vector<NodeId>> {
             std::vector<NodeId> ids;
-            for (const auto& peer : of->peers()) ids.push_back(peer.node);
+            for (const auto& peer : of->peers())
+                ids.push_back(peer.node);
             co_return ids;
         }(&engine);
     });

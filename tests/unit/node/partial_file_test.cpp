@@ -34,7 +34,8 @@ core::Descriptor descriptor_of(ByteView content) {
 node::Piece whole_extent(const core::Descriptor& descriptor, std::uint64_t index) {
     const auto layout = descriptor.layout();
     const auto bytes = layout.extent_bytes(ExtentIndex(index));
-    return {ExtentIndex(index), {ChunkIndex(0), ChunkIndex(core::chunks_in(bytes.count()).value)},
+    return {ExtentIndex(index),
+            {ChunkIndex(0), ChunkIndex(core::chunks_in(bytes.count()).value)},
             bytes};
 }
 
@@ -85,8 +86,8 @@ TEST_CASE("an existing output is not touched unless it may be replaced") {
     const Bytes content(1000, 1);
     const auto descriptor = descriptor_of(content);
     std::ofstream(place.directory / "out") << "precious";
-    PartialFile::Options options{place.directory / "out", descriptor.root(),
-                                 {ByteCount(0), descriptor.length}};
+    PartialFile::Options options{
+        place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}};
     {
         PartialFile file(*store, descriptor, options);
         const auto opened = file.open();
@@ -107,8 +108,9 @@ TEST_CASE("an output that appears meanwhile is kept, and so is what was fetched"
     const auto store = store::make_memory_store(ByteCount(1 << 30));
     const Bytes content(1000, 1);
     const auto descriptor = descriptor_of(content);
-    PartialFile file(*store, descriptor,
-                     {place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}});
+    PartialFile file(
+        *store, descriptor,
+        {place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}});
     REQUIRE(file.open().has_value());
     give(file, whole_extent(descriptor, 0), content);
     std::ofstream(place.directory / "out") << "precious";
@@ -123,13 +125,15 @@ TEST_CASE("a range is written from the first byte of the file") {
     const Place place;
     const auto store = store::make_memory_store(ByteCount(1 << 30));
     Bytes content(5000);
-    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::uint8_t>(i / 7);
+    for (std::size_t i = 0; i < content.size(); ++i)
+        content[i] = static_cast<std::uint8_t>(i / 7);
     const auto descriptor = descriptor_of(content);
-    PartialFile file(*store, descriptor,
-                     {place.directory / "out", descriptor.root(), {ByteCount(700), ByteCount(1900)}});
+    PartialFile file(
+        *store, descriptor,
+        {place.directory / "out", descriptor.root(), {ByteCount(700), ByteCount(1900)}});
     REQUIRE(file.open().has_value());
-    const node::Piece piece{ExtentIndex(0), {ChunkIndex(1), ChunkIndex(4)},
-                            {ByteCount(512), ByteCount(2048)}};
+    const node::Piece piece{
+        ExtentIndex(0), {ChunkIndex(1), ChunkIndex(4)}, {ByteCount(512), ByteCount(2048)}};
     give(file, piece, content);
     REQUIRE(file.finish().has_value());
     CHECK(read_all(place.directory / "out") ==
@@ -142,8 +146,11 @@ TEST_CASE("what was fetched whole can be served from where it lies") {
     const Bytes content(2'000'000, 9);
     const auto descriptor = descriptor_of(content);
     PartialFile file(*store, descriptor,
-                     {place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length},
-                      false, true});
+                     {place.directory / "out",
+                      descriptor.root(),
+                      {ByteCount(0), descriptor.length},
+                      false,
+                      true});
     REQUIRE(file.open().has_value());
     give(file, whole_extent(descriptor, 0), content);
     give(file, whole_extent(descriptor, 1), content);
