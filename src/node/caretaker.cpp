@@ -19,6 +19,8 @@ proto::CopyPlanner::Options planner_options(const Services& services, const Sett
     proto::CopyPlanner::Options options;
     options.self = services.identity.id();
     options.takeover = settings.takeover;
+    // Right after a start nobody has been met yet, and everything looks lost.
+    options.settle = settings.takeover * 2;
     return options;
 }
 

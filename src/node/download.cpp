@@ -18,6 +18,15 @@ constexpr Duration report_period = 200ms;
 constexpr Duration search_period = 3s;
 constexpr Duration tick = 1s;
 
+/// A piece never crosses an extent, so where extents are single chunks a rate takes many more of
+/// them.
+Planner::Options planner_options(Planner::Options options, unsigned level) {
+    if (level >= limits::hash_group_level) return options;
+    options.pieces_min = 32;
+    options.pieces_max = 128;
+    return options;
+}
+
 Planner::Blame blame_of(const Error& error) {
     switch (error.code) {
         case Errc::verification_failed:
@@ -42,7 +51,7 @@ Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descr
       peers_(peers),
       descriptor_(std::move(descriptor)),
       layout_(descriptor_.layout()),
-      planner_(layout_, want, have, options.planner),
+      planner_(layout_, want, have, planner_options(options.planner, descriptor_.level)),
       sink_(sink),
       options_(std::move(options)),
       moved_(services.runtime),

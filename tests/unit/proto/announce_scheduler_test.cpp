@@ -5,6 +5,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "fake_nodes.hpp"
@@ -200,12 +201,12 @@ TEST_CASE("optional items have a record only while the forecast allows") {
         scheduler.remove(fake_item(0));
         scheduler.remove(fake_item(1));
         CHECK(scheduler.next_deadline() < at(10min));
-        CHECK(scheduler.poll(at(10min)) == fake_item(10));
+        const auto first = scheduler.poll(at(10min));
         CHECK_FALSE(scheduler.forecast(at(10min)).behind);  // by the one whose turn is next
         CHECK(scheduler.forecast(at(10min)).records == 10);
         const auto puts = run(scheduler, at(10min), at(20min));
         REQUIRE(puts.size() == 1);
-        CHECK(puts[0].second == fake_item(11));
+        CHECK(std::set{*first, puts[0].second} == std::set{fake_item(10), fake_item(11)});
     }
     SUBCASE("one that becomes a must is put although there is no room") {
         scheduler.add(fake_item(14), true, at(10min));
