@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace log = core::log;
 
 namespace {
-constexpr Duration note_period = 500ms;
+constexpr Duration note_period = 100ms;
 
 std::chrono::milliseconds to_ms(Duration duration) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(duration);

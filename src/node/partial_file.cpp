@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "core/merkle.hpp"
+#include "node/ingest.hpp"
 #include "store/checksum.hpp"
 
 namespace flow29::node {
@@ -72,7 +73,29 @@ Result<void> PartialFile::open() {
     const auto end = options_.range.first.value + static_cast<std::uint64_t>(status.st_size);
     verified_.erase(std::min(end, options_.range.last.value), ~std::uint64_t{0});
     verified_.erase(0, options_.range.first.value);
+    recover(ByteCount(end));
     return check_room();
+}
+
+void PartialFile::recover(ByteCount end) {
+    const auto layout = descriptor_.layout();
+    core::Buffer data;
+    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+        const auto bytes = layout.extent_bytes(ExtentIndex(i));
+        const bool present = bytes.first >= options_.range.first && bytes.last <= end &&
+                             bytes.last <= options_.range.last;
+        if (!present || verified_.contains(bytes.first.value, bytes.last.value)) continue;
+        const auto at = static_cast<off_t>((bytes.first - options_.range.first).value);
+        // What was never written is a hole, which cannot be the extent unless that is all zeros.
+        const auto written = ::lseek(fd_, at, SEEK_DATA);
+        if (written < 0) return;
+        if (written >= at + static_cast<off_t>(bytes.count().value)) continue;
+        if (data.size() < bytes.count().value) data = core::Buffer(bytes.count().value);
+        const auto view = data.span().first(bytes.count().value);
+        if (!read_exactly(fd_, static_cast<std::uint64_t>(at), view)) continue;
+        if (core::tree_hash(view) == descriptor_.extents[i])
+            verified_.insert(bytes.first.value, bytes.last.value);
+    }
 }
 
 Result<void> PartialFile::store(const Piece& piece, ByteView data,

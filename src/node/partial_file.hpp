@@ -63,6 +63,9 @@ class PartialFile : public PieceSink {
     };
 
     [[nodiscard]] Result<void> check_room() const;
+    /// Takes up extents that are whole in the file though no note says so: a killed process leaves
+    /// what it wrote since its last note, and hashing that is cheaper than fetching it again.
+    void recover(ByteCount end);
 
     store::Store& store_;                 // owned by the engine's owner
     const core::Descriptor& descriptor_;  // owned by the caller

@@ -80,6 +80,32 @@ TEST_CASE("an interrupted fetch goes on from what was noted") {
     CHECK_FALSE(std::filesystem::exists(place.directory / "out.flow29-part"));
 }
 
+TEST_CASE("what a killed process had written without a note is taken up if its hash is right") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    Bytes content(2'500'000, 7);
+    const auto descriptor = descriptor_of(content);
+    const PartialFile::Options options{
+        place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}};
+    {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        give(file, whole_extent(descriptor, 1), content);
+        give(file, whole_extent(descriptor, 2), content);
+    }
+    {
+        // The second extent was torn.
+        std::fstream torn(place.directory / "out.flow29-part",
+                          std::ios::binary | std::ios::in | std::ios::out);
+        torn.seekp((1 << 20) + 5000);
+        torn.put('x');
+    }
+    PartialFile file(*store, descriptor, options);
+    REQUIRE(file.open().has_value());
+    CHECK(file.verified().contains(2 << 20, content.size()));
+    CHECK(file.verified().size() == content.size() - (2 << 20));
+}
+
 TEST_CASE("an existing output is not touched unless it may be replaced") {
     const Place place;
     const auto store = store::make_memory_store(ByteCount(1 << 30));
