@@ -14,15 +14,15 @@ namespace flow29 {
 
 /// How a node is set up.
 struct Config {
-    std::filesystem::path data;           ///< its directory: key, catalogue, extents, control socket
-    std::uint16_t port = 2929;            ///< UDP for the DHT and TCP for transfers; 0 picks one
-    std::vector<std::string> listen;      ///< literal addresses; none: 0.0.0.0
-    std::vector<std::string> bootstrap;   ///< HOST:PORT of nodes of the swarm
-    ByteCount capacity{50ULL << 30};      ///< bytes on disk, everything counted
-    bool store = true;                    ///< false: fetch and publish only, hold nothing for others
+    std::filesystem::path data;          ///< its directory: key, catalogue, extents, control socket
+    std::uint16_t port = 2929;           ///< UDP for the DHT and TCP for transfers; 0 picks one
+    std::vector<std::string> listen;     ///< literal addresses; none: 0.0.0.0
+    std::vector<std::string> bootstrap;  ///< HOST:PORT of nodes of the swarm
+    ByteCount capacity{50ULL << 30};     ///< bytes on disk, everything counted
+    bool store = true;                   ///< false: fetch and publish only, hold nothing for others
     unsigned copies = limits::copies_default;  ///< wanted of what is published here
     std::chrono::milliseconds grace = std::chrono::minutes(5);  ///< missing this long: lost
-    std::uint32_t network = 29;           ///< swarms of different numbers do not mix
+    std::uint32_t network = 29;  ///< swarms of different numbers do not mix
 };
 
 }  // namespace flow29

@@ -86,7 +86,8 @@ struct Quantity {
 using ByteCount = Quantity<struct ByteCountTag>;
 /// A number of 512-byte chunks.
 using ChunkCount = Quantity<struct ChunkCountTag>;
-/// The position of a chunk, counted from 0, within a file or within an extent (the name says which).
+/// The position of a chunk, counted from 0, within a file or within an extent (the name says
+/// which).
 using ChunkIndex = Quantity<struct ChunkIndexTag>;
 /// The position of an extent within its object, counted from 0.
 using ExtentIndex = Quantity<struct ExtentIndexTag>;

@@ -16,8 +16,8 @@ inline constexpr std::uint64_t chunk_bytes = 512;
 inline constexpr unsigned hash_bytes = 32;
 
 // Extents.
-inline constexpr unsigned extent_level_max = 17;      ///< 2^17 chunks: 64 MiB
-inline constexpr unsigned extent_level_auto_min = 11; ///< 2^11 chunks: 1 MiB
+inline constexpr unsigned extent_level_max = 17;       ///< 2^17 chunks: 64 MiB
+inline constexpr unsigned extent_level_auto_min = 11;  ///< 2^11 chunks: 1 MiB
 inline constexpr std::uint64_t extent_bytes_max = chunk_bytes << extent_level_max;
 inline constexpr std::uint64_t extents_per_object_max = 65'536;
 inline constexpr std::uint64_t object_bytes_max = extent_bytes_max * extents_per_object_max;
@@ -61,7 +61,7 @@ inline constexpr auto dht_client_age_max = 10min;
 // Copies.
 inline constexpr unsigned copies_default = 4;
 inline constexpr unsigned copies_max = 16;
-inline constexpr unsigned candidates_max = 20;        ///< nodes near a key that placement ranks
+inline constexpr unsigned candidates_max = 20;  ///< nodes near a key that placement ranks
 inline constexpr unsigned descriptor_records_max = 16;
 inline constexpr auto lease_default = 24h * 365;
 inline constexpr auto lease_clock_tolerance = 10min;

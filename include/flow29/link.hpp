@@ -11,14 +11,15 @@
 
 namespace flow29 {
 
-/// `flow29:<52 base32>[/path][?name=…&size=…&at=HOST:PORT…][#k=<key>]`: all that anyone needs to fetch.
+/// `flow29:<52 base32>[/path][?name=…&size=…&at=HOST:PORT…][#k=<key>]`: all that anyone needs to
+/// fetch.
 struct Link {
     RootHash root;
-    std::string path;              ///< inside a directory, without a leading '/'; may be empty
-    std::string name;              ///< a suggestion; not trusted
-    std::optional<ByteCount> size; ///< a suggestion; the root hash decides
-    std::vector<std::string> at;   ///< HOST:PORT of nodes to try, in order
-    std::string key;               ///< of a private object; the fragment never leaves this machine
+    std::string path;               ///< inside a directory, without a leading '/'; may be empty
+    std::string name;               ///< a suggestion; not trusted
+    std::optional<ByteCount> size;  ///< a suggestion; the root hash decides
+    std::vector<std::string> at;    ///< HOST:PORT of nodes to try, in order
+    std::string key;                ///< of a private object; the fragment never leaves this machine
 
     bool operator==(const Link&) const = default;
 

@@ -20,14 +20,14 @@ namespace flow29 {
 
 /// What an operation is waiting for or doing; every wait has one.
 enum class Stage : std::uint8_t {
-    joining,      ///< finding the swarm
-    hashing,      ///< reading and hashing the source
-    looking_up,   ///< asking the DHT
-    connecting,   ///< dialling holders
-    tree,         ///< getting and checking the descriptor
-    data,         ///< moving chunks
-    copies,       ///< waiting for others to hold it durably
-    checking,     ///< asking holders what they hold
+    joining,     ///< finding the swarm
+    hashing,     ///< reading and hashing the source
+    looking_up,  ///< asking the DHT
+    connecting,  ///< dialling holders
+    tree,        ///< getting and checking the descriptor
+    data,        ///< moving chunks
+    copies,      ///< waiting for others to hold it durably
+    checking,    ///< asking holders what they hold
 };
 /// "looking up": for people. "looking_up": for scripts.
 [[nodiscard]] std::string_view stage_text(Stage stage) noexcept;
@@ -38,8 +38,8 @@ struct Progress {
     Stage stage = Stage::joining;
     ByteCount done;
     ByteCount total;
-    std::uint64_t holders = 0;          ///< peers that serve now, or hold it
-    unsigned copies_min = 0;            ///< of all extents and the descriptor
+    std::uint64_t holders = 0;  ///< peers that serve now, or hold it
+    unsigned copies_min = 0;    ///< of all extents and the descriptor
     unsigned copies_target = 0;
 };
 /// Called on the node's thread, at most a few times a second and at each change of stage.
@@ -61,7 +61,7 @@ struct PublishRequest {
     /// What to read: an open descriptor (the node duplicates it), or -1 to open `path`.
     int fd = -1;
     std::filesystem::path path;
-    std::string name;                      ///< for the link and the catalogue
+    std::string name;  ///< for the link and the catalogue
     unsigned copies = limits::copies_default;
     std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
     bool by_reference = false;             ///< serve from `path` instead of copying it
@@ -76,7 +76,7 @@ struct PublishResult {
     ByteCount bytes;
     ChunkCount chunks;
     std::uint64_t extents = 0;
-    Copies copies;      ///< on nodes other than this one, confirmed durable
+    Copies copies;  ///< on nodes other than this one, confirmed durable
     unsigned target = 0;
     std::chrono::milliseconds elapsed{};
     /// What stood in the way when copies.min < target: "only 2 other nodes store"…
@@ -97,9 +97,9 @@ struct FetchRequest {
 struct FetchResult {
     RootHash root;
     std::filesystem::path path;
-    ByteCount bytes;                ///< of the object or range
-    ByteCount fetched;              ///< over the network now; less than bytes after a resume
-    std::uint64_t holders = 0;      ///< how many served
+    ByteCount bytes;            ///< of the object or range
+    ByteCount fetched;          ///< over the network now; less than bytes after a resume
+    std::uint64_t holders = 0;  ///< how many served
     std::chrono::milliseconds elapsed{};
     std::chrono::milliseconds first_byte{};
 };
@@ -132,8 +132,8 @@ struct Health {
     RootHash root;
     ByteCount bytes;
     unsigned target = 0;
-    Copies copies;                ///< live now: answered this node; descriptor included
-    std::size_t groups = 0;       ///< fewest address groups (/24, /48) that hold any one extent
+    Copies copies;           ///< live now: answered this node; descriptor included
+    std::size_t groups = 0;  ///< fewest address groups (/24, /48) that hold any one extent
     std::uint64_t at_risk_chunks = 0;  ///< in extents with fewer live copies than the target
     bool publisher_may_leave = false;  ///< at least `target` copies without the publisher's
 };
@@ -188,14 +188,15 @@ struct Withdrawal {
     std::size_t holders_obeyed = 0;
 };
 
-/// A node of the swarm, running on threads of its own. All functions return at once and may be called
-/// from any thread; callbacks run on the node's thread and must not block.
+/// A node of the swarm, running on threads of its own. All functions return at once and may be
+/// called from any thread; callbacks run on the node's thread and must not block.
 ///
 /// The whole program is GPL-3.0-or-later because OpenDHT 2.4 is: so is what embeds it.
 class Node {
   public:
     /// Opens the data directory, listens and begins to join.
-    /// Errors: locked, file_error, no_space, corrupt_store, usage (an address), other (port in use).
+    /// Errors: locked, file_error, no_space, corrupt_store, usage (an address), other (port in
+    /// use).
     [[nodiscard]] static Result<std::unique_ptr<Node>> start(const Config& config);
 
     /// Stops and waits for the threads; callbacks of unfinished operations get Errc::interrupted.

@@ -8,9 +8,9 @@ namespace flow29::core {
 
 }  // namespace flow29::core
 
-/// An invariant of the program, on in every build. Never for what a peer, a disk or a user supplies.
-#define FLOW29_ASSERT(condition)                                                       \
-    do {                                                                               \
-        if (!(condition))                                                              \
-            ::flow29::core::assertion_failed(#condition, __FILE__, __LINE__);          \
+/// An invariant of the program, on in every build. Never for what a peer, a disk or a user
+/// supplies.
+#define FLOW29_ASSERT(condition)                                                            \
+    do {                                                                                    \
+        if (!(condition)) ::flow29::core::assertion_failed(#condition, __FILE__, __LINE__); \
     } while (false)

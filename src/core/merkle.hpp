@@ -8,9 +8,9 @@
 
 namespace flow29::core {
 
-/// The top of the RFC 6962 tree over `nodes`: tree(n>1) = node(tree(first k), tree(rest)) with k the
-/// largest power of two below n. `nodes` may be leaves, or the tops of equal complete subtrees with
-/// a ragged last one: both give the hash of the same whole tree. No nodes: empty_tree_hash().
+/// The top of the RFC 6962 tree over `nodes`: tree(n>1) = node(tree(first k), tree(rest)) with k
+/// the largest power of two below n. `nodes` may be leaves, or the tops of equal complete subtrees
+/// with a ragged last one: both give the hash of the same whole tree. No nodes: empty_tree_hash().
 [[nodiscard]] TreeHash fold(std::span<const TreeHash> nodes);
 
 /// The tree hash of `data` cut into 512-byte chunks: leaf_hashes, then fold.
@@ -46,10 +46,10 @@ class TreeBuilder {
 ///     A=[0,2) [2,4)
 using Proof = std::vector<TreeHash>;
 
-/// The hashes above groups of 2^group_level chunks of one extent: what a holder keeps so that it can
-/// prove aligned ranges without hashing data. 32 bytes per 16 KiB at group level 5 to store, twice
-/// that in memory: every node above the groups is hashed once, on construction, since a holder serves
-/// many ranges of one extent.
+/// The hashes above groups of 2^group_level chunks of one extent: what a holder keeps so that it
+/// can prove aligned ranges without hashing data. 32 bytes per 16 KiB at group level 5 to store,
+/// twice that in memory: every node above the groups is hashed once, on construction, since a
+/// holder serves many ranges of one extent.
 class GroupTree {
   public:
     /// Over the data of a whole extent, or nothing at all.
@@ -66,16 +66,17 @@ class GroupTree {
     /// empty when `range` already lies on group borders (or ends at the last chunk).
     [[nodiscard]] ChunkRange data_needed(ChunkRange range) const;
 
-    /// The proof of `range`. `data` are the bytes of data_needed(range); ignored when that is empty.
-    /// Requires range to be non-empty and within chunks(). O(log groups), and the hashing of what
-    /// the range leaves out of the groups that it touches.
+    /// The proof of `range`. `data` are the bytes of data_needed(range); ignored when that is
+    /// empty. Requires range to be non-empty and within chunks(). O(log groups), and the hashing of
+    /// what the range leaves out of the groups that it touches.
     [[nodiscard]] Proof prove(ChunkRange range, ByteView data) const;
 
   private:
     [[nodiscard]] TreeHash node_above(std::uint64_t first_group, std::uint64_t last_group) const;
 
-    // layers_[k][i] is the top over groups [i * 2^k, (i + 1) * 2^k), fewer at the end; a node without
-    // a sibling rises as it is, which gives the shape of RFC 6962. The last layer is the top alone.
+    // layers_[k][i] is the top over groups [i * 2^k, (i + 1) * 2^k), fewer at the end; a node
+    // without a sibling rises as it is, which gives the shape of RFC 6962. The last layer is the
+    // top alone.
     std::vector<std::vector<TreeHash>> layers_;
     ChunkCount chunks_;
     unsigned group_level_;
@@ -90,9 +91,9 @@ struct VerifiedRange {
 /// `chunks` comes from a descriptor that was checked: a range that does not reach the last chunk
 /// proves its bytes and place, but not how many chunks there are.
 ///
-/// Errors (Errc::verification_failed): a wrong byte, a wrong proof, a proof with too few or too many
-/// hashes, a range that is empty or outside the tree, or a length that the range's bytes cannot
-/// have. The error says which chunk only if one chunk was asked: a proof cannot tell more.
+/// Errors (Errc::verification_failed): a wrong byte, a wrong proof, a proof with too few or too
+/// many hashes, a range that is empty or outside the tree, or a length that the range's bytes
+/// cannot have. The error says which chunk only if one chunk was asked: a proof cannot tell more.
 /// Nothing is allocated beyond one hash per chunk of `data`. Time O(data + log chunks).
 [[nodiscard]] Result<VerifiedRange> verify_range(const TreeHash& top, ChunkCount chunks,
                                                  ChunkRange range, ByteView data,

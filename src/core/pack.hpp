@@ -69,7 +69,8 @@ class FieldReader {
 
   private:
     friend class Document;
-    FieldReader(const void* items, std::size_t count) : items_(items), count_(count), failed_(false) {}
+    FieldReader(const void* items, std::size_t count)
+        : items_(items), count_(count), failed_(false) {}
     const void* next();
 
     const void* items_ = nullptr;
@@ -78,8 +79,8 @@ class FieldReader {
     bool failed_ = true;
 };
 
-/// One parsed msgpack value whose outermost shape is an array. Depth, lengths and counts are bounded
-/// by the size of the input and limits::msgpack_depth_max before anything is allocated.
+/// One parsed msgpack value whose outermost shape is an array. Depth, lengths and counts are
+/// bounded by the size of the input and limits::msgpack_depth_max before anything is allocated.
 class Document {
   public:
     /// Errc::peer_misbehaved for anything that is not exactly one well-formed array.

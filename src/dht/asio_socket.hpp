@@ -25,8 +25,8 @@ struct TrafficCounters {
 };
 
 /// A UDP socket of one address family that delivers only what the datagram guard lets through, and
-/// flags what it sends as a client's if told so. OpenDHT's own socket waits with select() and aborts
-/// the process past 1,024 descriptors; this one waits with epoll.
+/// flags what it sends as a client's if told so. OpenDHT's own socket waits with select() and
+/// aborts the process past 1,024 descriptors; this one waits with epoll.
 ///
 /// Lives on the io_context's one thread.
 class AsioSocket {

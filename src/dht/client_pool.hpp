@@ -15,7 +15,8 @@ namespace flow29::dht {
 /// The OpenDHT client that does the operations, its successor while that is still connecting, and
 /// its predecessors while they still have operations to end.
 ///
-///     next ──connected──> current ──operations or age used up, successor ready──> retired ──idle──> gone
+///     next ──connected──> current ──operations or age used up, successor ready──> retired
+///     ──idle──> gone
 ///
 /// Lives on the io_context's one thread.
 class ClientPool {
@@ -41,7 +42,8 @@ class ClientPool {
     [[nodiscard]] std::uint64_t acquire();
     void release(std::uint64_t generation);
 
-    /// Replaces and discards clients that are due, and introduces one that knows nobody again. Never call from within a runner's loop.
+    /// Replaces and discards clients that are due, and introduces one that knows nobody again.
+    /// Never call from within a runner's loop.
     void tick(TimePoint now);
     /// True for the position of a client that is still alive.
     [[nodiscard]] bool is_own(const DhtKey& position) const;

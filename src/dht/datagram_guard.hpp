@@ -22,9 +22,9 @@ struct GuardedDatagram {
 
 /// Judges a datagram before OpenDHT's parser sees it. Nothing: drop it.
 ///
-/// That parser (ParsedMessage and Value::msgpack_unpack of 2.4.12) unpacks without limits, walks `a`,
-/// `r`, `u` and `e` as maps without looking whether they are, takes the first item of an empty `e`,
-/// and divides by the number of selected fields. One datagram ends the process.
+/// That parser (ParsedMessage and Value::msgpack_unpack of 2.4.12) unpacks without limits, walks
+/// `a`, `r`, `u` and `e` as maps without looking whether they are, takes the first item of an empty
+/// `e`, and divides by the number of selected fields. One datagram ends the process.
 ///
 /// Rules:
 /// 1. Whatever this program's own nodes never send is refused, known to OpenDHT or not: listen,

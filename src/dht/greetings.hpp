@@ -11,8 +11,8 @@ namespace flow29::dht {
 
 /// Decides whom to ping so that a routing table fills within seconds instead of minutes.
 ///
-/// OpenDHT lists a node for others only once that node has *answered*, and asks newcomers one by one
-/// every 5 to 25 seconds: of eight nodes, each knew two after 13 seconds. So whoever sends us a
+/// OpenDHT lists a node for others only once that node has *answered*, and asks newcomers one by
+/// one every 5 to 25 seconds: of eight nodes, each knew two after 13 seconds. So whoever sends us a
 /// request, or turns up near us in a look-up, is pinged at once.
 ///
 /// Rules:

@@ -18,8 +18,8 @@
 
 namespace flow29::dht {
 
-/// What an OpenDhtIndex does on its own thread: keeps the server and the clients connected, and keeps
-/// the account of operations, so that each ends with exactly one call whatever OpenDHT does.
+/// What an OpenDhtIndex does on its own thread: keeps the server and the clients connected, and
+/// keeps the account of operations, so that each ends with exactly one call whatever OpenDHT does.
 ///
 /// Rules:
 /// 1. An operation waits for a first neighbour, but only while there is hope: some seconds after
@@ -70,9 +70,7 @@ class IndexCore {
         return server_ ? server_->connected() : clients_.connected();
     }
     /// The one that others know.
-    [[nodiscard]] OpenDhtRunner& main_runner() {
-        return server_ ? *server_ : clients_.current();
-    }
+    [[nodiscard]] OpenDhtRunner& main_runner() { return server_ ? *server_ : clients_.current(); }
     void call_bootstrap_nodes();
     void greet(const core::Endpoint& endpoint);
     void explore(TimePoint now);

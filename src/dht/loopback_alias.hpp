@@ -8,9 +8,9 @@
 
 /// Loopback addresses as OpenDHT is shown them.
 ///
-/// OpenDHT takes a loopback address in a neighbour's answer to mean "the neighbour's own machine" and
-/// puts the neighbour's address in its place, so a swarm on 127.0.0.1, 127.0.0.2… falls apart. A
-/// node bound to loopback therefore shows 127.0.b.c to OpenDHT as 198.18.b.c (RFC 2544, never
+/// OpenDHT takes a loopback address in a neighbour's answer to mean "the neighbour's own machine"
+/// and puts the neighbour's address in its place, so a swarm on 127.0.0.1, 127.0.0.2… falls apart.
+/// A node bound to loopback therefore shows 127.0.b.c to OpenDHT as 198.18.b.c (RFC 2544, never
 /// routed) and turns it back in what leaves. The wire carries true addresses.
 namespace flow29::dht {
 

@@ -14,9 +14,9 @@ namespace flow29::dht {
 /// The index on OpenDHT, with a thread of its own: OpenDHT drops packets older than 650 ms, and its
 /// sweeps stall for hundreds.
 ///
-/// A storing node is two OpenDHT nodes. The *server* keeps its position and port, stores and serves,
-/// and starts nothing. The *client*, on a free port of the same address, does all puts and gets and
-/// is replaced every few thousand operations.
+/// A storing node is two OpenDHT nodes. The *server* keeps its position and port, stores and
+/// serves, and starts nothing. The *client*, on a free port of the same address, does all puts and
+/// gets and is replaced every few thousand operations.
 ///
 ///     bind:port   server   position = first 20 bytes of NodeId     in everybody's routing tables
 ///     bind:any    client   random position, "s": true              in nobody's
@@ -30,7 +30,7 @@ class OpenDhtIndex final : public Index {
         core::Endpoint bind;  ///< UDP; port 0: any free one
         NodeId id{};
         bool storing = true;
-        std::uint32_t network = 0;      ///< nodes of another number are not heard
+        std::uint32_t network = 0;     ///< nodes of another number are not heard
         std::vector<Contact> saved{};  ///< neighbours of an earlier run
         unsigned records_per_group = limits::records_per_group_max;
         /// Whether nodes on loopback count as different machines; default: if `bind` is loopback.

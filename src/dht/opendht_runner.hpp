@@ -19,14 +19,15 @@ namespace flow29::dht {
 /// What an operation of OpenDHT brought back. Nothing in it was verified.
 struct RunnerOutcome {
     bool ok = false;
-    std::vector<RawValue> values;   ///< of a get; bounded
-    std::vector<Contact> nodes;     ///< nearest first; may hold our own
+    std::vector<RawValue> values;  ///< of a get; bounded
+    std::vector<Contact> nodes;    ///< nearest first; may hold our own
 };
 
 /// One OpenDHT node on one UDP socket, driven by the io_context's thread. All functions are called
 /// on that thread, and completions are posted to it, so they may call the runner again.
 ///
-/// Destroying it drops what is under way without a call: whoever needs an end keeps its own account.
+/// Destroying it drops what is under way without a call: whoever needs an end keeps its own
+/// account.
 class OpenDhtRunner {
   public:
     struct Options {

@@ -17,8 +17,8 @@ namespace flow29::dht {
 /// The kind of a stored value: the number under which OpenDHT knows it.
 enum class RecordType : std::uint16_t { provider = 2900, node = 2901 };
 
-/// A record's own octets. OpenDHT wraps them in 40 more and cuts values of 600 octets and above into
-/// parts, which the datagram guard refuses.
+/// A record's own octets. OpenDHT wraps them in 40 more and cuts values of 600 octets and above
+/// into parts, which the datagram guard refuses.
 inline constexpr std::size_t record_payload_bytes_max = 559;
 static_assert(record_payload_bytes_max <= limits::record_bytes_max);
 
@@ -64,8 +64,8 @@ struct Offer {
 /// 3. A record is replaced only by its own signer and only by a higher sequence.
 /// 4. Cheap checks come before the signature, which costs 185 µs.
 ///
-/// OpenDHT's policies cannot see its store, so this keeps a book of what was accepted. An entry goes
-/// when its record expires; `records` bounds the book and with it the store.
+/// OpenDHT's policies cannot see its store, so this keeps a book of what was accepted. An entry
+/// goes when its record expires; `records` bounds the book and with it the store.
 class RecordRules {
   public:
     struct Options {

@@ -10,7 +10,8 @@
 namespace flow29::dht {
 
 /// Reads msgpack items one after the other from a datagram, without allocating. After the first
-/// mismatch `ok()` is false and every read yields zero or nothing. Results borrow from the datagram.
+/// mismatch `ok()` is false and every read yields zero or nothing. Results borrow from the
+/// datagram.
 ///
 /// Takes unsigned integers only: OpenDHT writes no others.
 class WireCursor {
@@ -71,7 +72,8 @@ class WireCursor {
     }
     std::uint64_t big_endian(std::size_t octets) {
         std::uint64_t value = 0;
-        for (std::size_t i = 0; i < octets; ++i) value = value << 8 | octet();
+        for (std::size_t i = 0; i < octets; ++i)
+            value = value << 8 | octet();
         return value;
     }
     std::size_t count(std::uint8_t fix, std::uint8_t wide, std::size_t max) {

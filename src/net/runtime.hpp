@@ -36,9 +36,9 @@ class Runtime {
     [[nodiscard]] virtual WallTime wall_now() const = 0;
     [[nodiscard]] virtual std::mt19937_64& random() = 0;
 
-    /// Calls `fire` at `when` on the executor, once, unless cancelled before. At TimePoint::max() it
-    /// is never called, only kept: the runtime's end destroys what it keeps, so waits that hang on
-    /// it do not leak.
+    /// Calls `fire` at `when` on the executor, once, unless cancelled before. At TimePoint::max()
+    /// it is never called, only kept: the runtime's end destroys what it keeps, so waits that hang
+    /// on it do not leak.
     virtual TimerId add_timer(TimePoint when, std::function<void()> fire) = 0;
     virtual void cancel_timer(TimerId id) = 0;
 
@@ -81,8 +81,7 @@ class Signal {
 /// Adapts a function that takes a callback: `start` is given a completion that may be called from
 /// any thread, once; the coroutine goes on, on its own executor, with what it was given.
 template <class T>
-[[nodiscard]] asio::awaitable<T> await_callback(
-    std::function<void(std::function<void(T)>)> start) {
+[[nodiscard]] asio::awaitable<T> await_callback(std::function<void(std::function<void(T)>)> start) {
     auto executor = co_await asio::this_coro::executor;
     auto initiate = [start = std::move(start), executor](auto handler) mutable {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));

@@ -43,9 +43,9 @@ class Peer {
     [[nodiscard]] virtual std::chrono::milliseconds clock_skew() const = 0;
 
     /// Sends a request and waits for its answer. Errors: peer_unreachable (the connection ended),
-    /// timed_out (nothing came on this connection for `idle_timeout`), peer_busy (too many requests in
-    /// flight), or what a Failure answer says.
-    /// The answer is of the kind that `request` calls for; any other ends the connection.
+    /// timed_out (nothing came on this connection for `idle_timeout`), peer_busy (too many requests
+    /// in flight), or what a Failure answer says. The answer is of the kind that `request` calls
+    /// for; any other ends the connection.
     [[nodiscard]] virtual asio::awaitable<Result<Reply>> request(proto::Message request,
                                                                  Duration idle_timeout) = 0;
     /// Sends a message that wants no answer; dropped when the connection has ended.

@@ -31,7 +31,9 @@ struct ItemId {
 
     auto operator<=>(const ItemId&) const = default;
     [[nodiscard]] static ItemId of(const RootHash& root) { return {Kind::descriptor, root.bytes}; }
-    [[nodiscard]] static ItemId of(const ExtentHash& extent) { return {Kind::extent, extent.bytes}; }
+    [[nodiscard]] static ItemId of(const ExtentHash& extent) {
+        return {Kind::extent, extent.bytes};
+    }
     [[nodiscard]] RootHash root() const { return {hash}; }
     [[nodiscard]] ExtentHash extent() const { return {hash}; }
     /// Near which nodes it is placed, and where its provider records are.
@@ -55,7 +57,8 @@ struct Pong {
     bool operator==(const Pong&) const = default;
 };
 
-/// Why a request was not answered: peer_lacks, peer_busy, refused, no_space, peer_misbehaved, other.
+/// Why a request was not answered: peer_lacks, peer_busy, refused, no_space, peer_misbehaved,
+/// other.
 struct Failure {
     Errc code = Errc::other;
     std::string text;  ///< at most limits::error_text_bytes_max
@@ -181,10 +184,10 @@ struct Goodbye {
 };
 
 /// The position in this list is the type number on the wire, from 0: append only.
-using Message = std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor,
-                             DescriptorReply, GetHolders, HolderTable, Have, HaveReply, Invite,
-                             InviteReply, Stored, UpdateHolders, GetClosest, ClosestReply,
-                             UpdateLease, LeaseReply, Goodbye>;
+using Message =
+    std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor, DescriptorReply,
+                 GetHolders, HolderTable, Have, HaveReply, Invite, InviteReply, Stored,
+                 UpdateHolders, GetClosest, ClosestReply, UpdateLease, LeaseReply, Goodbye>;
 
 /// A message with its id and the raw octets that follow it.
 struct Envelope {

@@ -70,8 +70,8 @@ struct ProviderRecord {
 };
 
 /// Leave to hold an object, and for how long: a stored extent lives while any lease on a root that
-/// contains it does. A withdrawal is a lease with `withdrawn` set and a higher sequence; it ends the
-/// publisher's own lease only.
+/// contains it does. A withdrawal is a lease with `withdrawn` set and a higher sequence; it ends
+/// the publisher's own lease only.
 struct Lease {
     RootHash root;
     PublicKey publisher;

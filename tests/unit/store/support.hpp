@@ -143,7 +143,8 @@ class InMemory {
 class OnDisk {
   public:
     explicit OnDisk(ByteCount capacity = default_capacity) : capacity_(capacity) {
-        core::log::set_level(core::log::Level::error);  // damage is what half of the tests are about
+        core::log::set_level(
+            core::log::Level::error);  // damage is what half of the tests are about
         open();
     }
     Store* operator->() { return store_.get(); }
