@@ -109,9 +109,9 @@ void ControlSession::on_request(const std::string& line) {
         // Asio takes any descriptor; only a socket can be waited on and written without blocking.
         int type = 0;
         socklen_t size = sizeof type;
-        const bool stream = ::getsockopt(descriptors_.front().get(), SOL_SOCKET, SO_TYPE, &type,
-                                         &size) == 0 &&
-                            type == SOCK_STREAM;
+        const bool stream =
+            ::getsockopt(descriptors_.front().get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+            type == SOCK_STREAM;
         if (stream)
             target.assign(asio::local::stream_protocol(), descriptors_.front().get(), error);
         if (!stream || error) return refuse({Errc::usage, "\"cat\" can only write to a socket"});

@@ -107,7 +107,7 @@ PublishedText render_published(std::string_view line, bool in_process) {
             in_process ? "publish it again from a running node (`flow29 node`), which goes on "
                          "making them"
                        : "keep this node running, it goes on making them";
-        text.note += fmt::format("only {} of {} copies{}{}; {}\n", copies, target,
+        text.note += fmt::format("degraded: only {} of {} copies{}{}; {}\n", copies, target,
                                  shortfall.empty() ? "" : ": ", shortfall, advice);
     }
     const auto parsed = Link::parse(link);

@@ -38,7 +38,7 @@ TEST_CASE("a degraded publish says how many copies and why") {
         R"("degraded":true)");
     const PublishedText text = render_published(line, false);
     CHECK(text.degraded);
-    CHECK(contains(text.note, "only 1 of 4 copies: only 1 other node stores; keep this"));
+    CHECK(contains(text.note, "degraded: only 1 of 4 copies: only 1 other node stores; keep this"));
     CHECK(contains(render_published(line, true).note, "publish it again from a running node"));
 }
 
