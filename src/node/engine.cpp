@@ -62,8 +62,7 @@ void Engine::start() {
 
 asio::awaitable<void> Engine::stop() {
     tasks_.request_stop();
-    for (const auto& peer : peers_.open())
-        peer->notify(proto::Goodbye{});
+    // No goodbye: a stop is usually a restart, which the grace period is for.
     services_.transport.stop();
     services_.index.stop();
     co_await tasks_.drain();
