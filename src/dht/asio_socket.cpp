@@ -113,11 +113,10 @@ Result<std::unique_ptr<AsioSocket>> AsioSocket::open(asio::io_context& io, const
                                                      TrafficCounters& counters) {
     auto state = std::make_shared<State>(io, options, counters);
     if (const std::error_code ec = state->bind())
-        return fail(Errc::other, ec == asio::error::address_in_use
-                                     ? fmt::format("UDP port {} is in use at {}", options.bind.port,
-                                                   options.bind.host())
-                                     : fmt::format("cannot listen on UDP {}: {}",
-                                                   options.bind.to_string(), ec.message()));
+        return fail(
+            Errc::other,
+            fmt::format("cannot listen on UDP {}: {}", options.bind.to_string(),
+                        ec == asio::error::address_in_use ? "the port is in use" : ec.message()));
     return std::unique_ptr<AsioSocket>(new AsioSocket(std::move(state)));
 }
 

@@ -169,7 +169,8 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
 void Download::on_request_failed(const Planner::Request& request, const Error& error) {
     const auto blame = blame_of(error);
     planner_.on_failure(request.piece, request.peer, blame, services_.runtime.now());
-    last_error_ = error;
+    // A lie says more than that the liar's connection was closed afterwards.
+    if (last_error_.code != Errc::verification_failed) last_error_ = error;
     if (blame == Planner::Blame::lied) {
         log::warn("transfer", "node {} sent wrong data for chunks {} to {} of extent {}: {}",
                   to_hex(request.peer).substr(0, 12), request.chunks.first.value,
