@@ -24,7 +24,7 @@ tl::unexpected<Error> fail_code(const std::error_code& code, const fs::path& pat
 
 /// A file under tmp/ that is gone afterwards unless it was renamed.
 struct Temporary {
-    fs::path path;
+    fs::path path;  // empty once renamed
     File file;
     const NewExtent* extent;
 };
@@ -35,8 +35,9 @@ class Temporaries {
     Temporaries(const Temporaries&) = delete;
     Temporaries& operator=(const Temporaries&) = delete;
     ~Temporaries() {
-        for (const Temporary& temporary : files)
-            ::unlink(temporary.path.c_str());
+        for (const Temporary& temporary : files) {
+            if (!temporary.path.empty()) ::unlink(temporary.path.c_str());
+        }
     }
     std::vector<Temporary> files;
 };
@@ -100,6 +101,7 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
         const fs::path path = path_of(temporary.extent->hash);
         if (::rename(temporary.path.c_str(), path.c_str()) != 0)
             return fail_errno(errno, path.string());
+        temporary.path.clear();
         changed.insert(number);
     }
     for (const unsigned number : changed) {
