@@ -12,6 +12,7 @@ import time
 import lab
 
 NODES = 10
+PAGE_NODE = 1  # counted from 0; serves the page, and is never stopped
 FILE_BYTES = 8 << 20
 COPIES = 4
 REPAIR_SECONDS = 180
@@ -75,7 +76,11 @@ class Demo:
         self.tell.stage(f"{NODES} nodes, a process and an address each: "
                         f"127.0.1.1 to 127.0.{NODES}.1")
         began = time.monotonic()
-        self.swarm = self.lab.add_swarm(NODES, options=["--grace", "3s"])
+        # One page is enough, on ports of its own: a node of the user's may run here too.
+        off, on = (["--web", at, "--gateway", at] for at in ("off", "127.0.0.1:0"))
+        self.swarm = self.lab.add_swarm(
+            NODES, options=["--grace", "3s"],
+            options_of={k: on if k == PAGE_NODE else off for k in range(NODES)})
         self.publisher = self.swarm[-1]
         self.require(all(node.running for node in self.swarm),
                      f"all run and have joined the DHT ({time.monotonic() - began:.1f} s)")
@@ -100,7 +105,8 @@ class Demo:
 
     def kill(self):
         held = {node: node.status()["storage"]["extents"] for node in self.swarm}
-        holders = sorted(self.swarm[:-1], key=lambda node: held[node], reverse=True)[:2]
+        candidates = [node for node in self.swarm[:-1] if node is not self.swarm[PAGE_NODE]]
+        holders = sorted(candidates, key=lambda node: held[node], reverse=True)[:2]
         self.tell.stage(f"kill -9 the publisher and two holders")
         stopped = []
         for node in [self.publisher, *holders]:
@@ -115,7 +121,8 @@ class Demo:
     def fetch(self):
         self.tell.stage("fetch by hash, through a node that never had the file and stores nothing")
         self.reader = self.lab.add_node(name="reader", bootstrap=self.alive[:2],
-                                        options=["--no-store", "--grace", "3s"])
+                                        options=["--no-store", "--grace", "3s", "--web", "off",
+                                                 "--gateway", "off"])
         self.lab.wait_connected(self.reader)
         self.tell.say(f"{self.reader.name} at {self.reader.at} joined through {self.alive[0].name}")
         self.low = self.health()
@@ -162,9 +169,11 @@ class Demo:
         alive = [node for node in self.lab.nodes if node.running]
         self.tell.stage("left running, as asked (--keep)")
         for node in alive:
-            web = node.ready.get("web")
-            page = f", page {web}" if web else ""
-            self.tell.say(f"{node.name:<7} {node.at:<18} --data {node.data}{page}")
+            self.tell.say(f"{node.name:<7} {node.at:<18} --data {node.data}")
+        served = self.swarm[PAGE_NODE].ready
+        base32 = self.link.removeprefix("flow29:")[:52]
+        self.tell.say(f"page    {self.tell.bold}{served['web']}{self.tell.plain}")
+        self.tell.say(f"file    {served['gateway']}/f/{base32}")
         self.tell.say("stop it all and remove it:")
         pids = " ".join(str(node.pid) for node in alive)
         self.tell.say(f"  kill {pids}; rm -rf {self.lab.path}")

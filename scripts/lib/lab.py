@@ -269,11 +269,14 @@ class Lab:
             node.start()
         return node
 
-    def add_swarm(self, count, *, options=()):
-        """`count` storing nodes, each joined through the first, all connected to the DHT."""
+    def add_swarm(self, count, *, options=(), options_of=None):
+        """`count` storing nodes, each joined through the first, all connected to the DHT.
+
+        `options_of` has further options for some of them, by their place counted from 0."""
         added = []
-        for _ in range(count):
-            added.append(self.add_node(bootstrap=added[:1], options=options))
+        for place in range(count):
+            own = (options_of or {}).get(place, ())
+            added.append(self.add_node(bootstrap=added[:1], options=[*options, *own]))
         if count > 1:
             for node in added:
                 self.wait_connected(node)

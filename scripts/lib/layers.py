@@ -32,6 +32,7 @@ THIRD_PARTY = {
     "nlohmann/*": ["src/api/*", "src/cli/*", "tests/*"],
     "spdlog/*": ["src/core/*.cpp"],
     "CLI/*": ["src/cli/*.cpp"],
+    "httplib.h": ["src/api/http_listener.cpp"],
     "toml*": ["src/cli/*.cpp"],
     "doctest/*": ["tests/*"],
     "asio*": ["src/net/*", "src/dht/*", "src/node/*", "src/api/*", "tests/*"],

@@ -9,8 +9,11 @@
 #include <flow29/node.hpp>
 
 #include "api/control_server.hpp"
+#include "api/gateway.hpp"
+#include "api/http_server.hpp"
 #include "api/json_results.hpp"
 #include "api/router.hpp"
+#include "api/web_address.hpp"
 #include "cli/commands.hpp"
 #include "cli/settings.hpp"
 #include "core/log.hpp"
@@ -44,14 +47,66 @@ std::string listening_on(const Config& config, std::uint16_t port) {
     return out;
 }
 
-void say_ready(Node& node, Context& context) {
+/// What the node serves over HTTP. Members go in reverse: the page first.
+struct Web {
+    std::unique_ptr<api::Gateway> gateway;
+    std::unique_ptr<api::HttpServer> page;
+    std::string gateway_url;  ///< empty: off
+    std::string page_url;     ///< likewise
+};
+
+struct WebFace {
+    std::string_view option;
+    core::Endpoint at;
+    bool is_given = false;
+};
+
+/// Begins to serve. A default port that is taken is no failure: several nodes on one machine need
+/// no flags. Returns the URL, or nothing then.
+template <class Server>
+Result<std::string> serve(std::unique_ptr<Server>& server, const WebFace& face) {
+    const auto listening = server->listen(face.at);
+    if (listening) return api::url_of(*listening);
+    if (face.is_given)
+        return fail(listening.error().code,
+                    fmt::format("{}: {}", face.option, listening.error().message()));
+    core::log::warn("node", "{}, so {} is off; it names another address, or off",
+                    listening.error().message(), face.option);
+    server.reset();
+    return std::string();
+}
+
+Result<Web> start_web(Node& node, api::Router& router, const WebSettings& settings,
+                      const Config& config) {
+    Web web;
+    if (settings.gateway) {
+        web.gateway = std::make_unique<api::Gateway>(node);
+        auto url = serve(web.gateway, {"--gateway", *settings.gateway, settings.gateway_is_given});
+        if (!url) return fail(url.error());
+        web.gateway_url = std::move(*url);
+    }
+    if (settings.page) {
+        web.page = std::make_unique<api::HttpServer>(
+            node, router,
+            api::HttpServerOptions{.token_file = config.data / "web.token",
+                                   .gateway_url = web.gateway_url});
+        auto url = serve(web.page, {"--web", *settings.page, settings.page_is_given});
+        if (!url) return fail(url.error());
+        web.page_url = std::move(*url);
+    }
+    return web;
+}
+
+void say_ready(Node& node, const Web& web, Context& context) {
     Output& output = context.output;
     if (output.is_json()) {
-        const api::Json json = {{"event", "ready"},
-                                {"node", to_hex(node.id())},
-                                {"port", node.port()},
-                                {"addresses", addresses_of(node)},
-                                {"data", context.config.data.string()}};
+        api::Json json = {{"event", "ready"},
+                          {"node", to_hex(node.id())},
+                          {"port", node.port()},
+                          {"addresses", addresses_of(node)},
+                          {"data", context.config.data.string()}};
+        if (!web.page_url.empty()) json["web"] = web.page_url;
+        if (!web.gateway_url.empty()) json["gateway"] = web.gateway_url;
         output.json(api::to_line(json));
         return;
     }
@@ -59,11 +114,16 @@ void say_ready(Node& node, Context& context) {
     output.result(fmt::format(
         "listening on {} (node {}), data in {}\n", listening_on(context.config, node.port()),
         to_hex(node.id()).substr(0, node_prefix_chars), context.config.data.string()));
+    if (!web.page_url.empty()) output.result(fmt::format("page at {}\n", web.page_url));
+    if (!web.gateway_url.empty())
+        output.result(fmt::format("gateway at {}/f/HASH\n", web.gateway_url));
 }
 
 }  // namespace
 
-int run_node(const NodeOptions&, Context& context) {
+int run_node(const NodeOptions& options, Context& context) {
+    const auto settings = resolve_web(context.global, options, process_environment);
+    if (!settings) return context.output.fail(settings.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
     api::Router router(**node, context.config.copies);
@@ -71,12 +131,16 @@ int run_node(const NodeOptions&, Context& context) {
     server.emplace(router);
     if (const auto listening = server->listen(control_socket(context.config)); !listening)
         return context.output.fail(listening.error());
-    say_ready(**node, context);
+    auto web = start_web(**node, router, *settings, context.config);
+    if (!web) return context.output.fail(web.error());
+    say_ready(**node, *web, context);
 
     static_cast<void>(context.interrupt.wait_for(-1ms));
     context.interrupt.restore();
     core::log::info("node", "stopping");
     // Clients are told before the node that serves them goes.
+    web->page.reset();
+    web->gateway.reset();
     server.reset();
     node->reset();
     if (context.output.is_json()) {

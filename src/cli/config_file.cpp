@@ -119,6 +119,10 @@ constexpr std::array keys{
         [](const Setting& s, FileSettings& file) {
             return put(read_parsed(s, parse_duration, "\"5m\""), file.node.grace);
         }},
+    Key{"web",
+        [](const Setting& s, FileSettings& file) { return put(read_string(s), file.node.web); }},
+    Key{"gateway", [](const Setting& s,
+                      FileSettings& file) { return put(read_string(s), file.node.gateway); }},
 };
 
 Result<void> read_setting(const Setting& setting, FileSettings& file) {

@@ -142,6 +142,11 @@ void Grammar::add_node() {
                "copies wanted of what is published here (4)");
     add_parsed(app, "--grace", node_.grace, parse_duration,
                "how long a holder may be missing before its copies are made again (5m)", "TIME");
+    app.add_option("--web", node_.web, "where to serve the page, or off (127.0.0.1:2930)")
+        ->type_name("ADDR:PORT");
+    app.add_option("--gateway", node_.gateway,
+                   "where to serve objects over HTTP, or off (127.0.0.1:2931)")
+        ->type_name("ADDR:PORT");
 }
 
 void Grammar::add_publish() {

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "api/web_address.hpp"
+
 namespace flow29::cli {
 namespace {
 
@@ -78,6 +80,21 @@ Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& no
     config.grace = node.grace.value_or(file->node.grace.value_or(config.grace));
     config.store = !node.no_store && !file->node.no_store;
     return config;
+}
+
+Result<WebSettings> resolve_web(const GlobalOptions& global, const NodeOptions& node,
+                                const GetEnvironment& environment) {
+    const auto file = find_config(global, environment);
+    if (!file) return fail(file.error());
+    const auto page = node.web ? node.web : file->node.web;
+    const auto gateway = node.gateway ? node.gateway : file->node.gateway;
+    const auto page_at =
+        api::parse_web_address(page.value_or(std::string(api::web_address_default)));
+    if (!page_at) return fail(Errc::usage, "--web: " + page_at.error().message());
+    const auto gateway_at =
+        api::parse_web_address(gateway.value_or(std::string(api::gateway_address_default)));
+    if (!gateway_at) return fail(Errc::usage, "--gateway: " + gateway_at.error().message());
+    return WebSettings{*page_at, *gateway_at, page.has_value(), gateway.has_value()};
 }
 
 fs::path control_socket(const Config& config) {

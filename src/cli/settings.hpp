@@ -11,6 +11,7 @@
 #include <flow29/error.hpp>
 
 #include "cli/options.hpp"
+#include "core/endpoint.hpp"
 
 namespace flow29::cli {
 
@@ -33,6 +34,17 @@ using GetEnvironment = std::function<std::optional<std::string>(const char* name
 /// is empty for commands that have no such flags. Errors: usage, file_error.
 [[nodiscard]] Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& node,
                                             const GetEnvironment& environment);
+
+/// Where a node serves HTTP. What was not given may be left out when its port is taken.
+struct WebSettings {
+    std::optional<core::Endpoint> page;     ///< none: off
+    std::optional<core::Endpoint> gateway;  ///< none: off
+    bool page_is_given = false;
+    bool gateway_is_given = false;
+};
+/// From flags, configuration file, defaults. Errors: usage, file_error.
+[[nodiscard]] Result<WebSettings> resolve_web(const GlobalOptions& global, const NodeOptions& node,
+                                              const GetEnvironment& environment);
 
 /// Where the node of this data directory answers.
 [[nodiscard]] std::filesystem::path control_socket(const Config& config);

@@ -117,6 +117,8 @@ asio::awaitable<void> Neighbourhood::dial_bootstrap() {
 }
 
 asio::awaitable<bool> Neighbourhood::wait_joined(TimePoint deadline) {
+    // The first node of a swarm knows nobody to wait for.
+    if (bootstrap_.empty() && peers_.open().empty()) co_return joined_;
     while (!joined_ && !tasks_.stopping() && services_.runtime.now() < deadline) {
         const bool slept = co_await tasks_.sleep_for(20ms);
         if (!slept) break;

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/gateway.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include <flow29/link.hpp>
+
+#include "api/http_status.hpp"
+#include "api/object_stream.hpp"
+
+namespace flow29::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view prefix = "/f/";
+constexpr std::size_t name_bytes_max = 200;
+constexpr std::size_t threads = 16;
+// A paused player takes nothing for a while; the node's own idle timeout is as long.
+constexpr auto write_timeout = 60s;
+
+// Locale-free.
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+bool is_alphanumeric(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+struct Extension {
+    std::string_view name;
+    std::string_view type;
+};
+
+constexpr std::string_view unknown_type = "application/octet-stream";
+constexpr std::array extensions{
+    Extension{"txt", "text/plain; charset=utf-8"},
+    Extension{"md", "text/plain; charset=utf-8"},
+    Extension{"log", "text/plain; charset=utf-8"},
+    Extension{"csv", "text/csv; charset=utf-8"},
+    Extension{"html", "text/html; charset=utf-8"},
+    Extension{"htm", "text/html; charset=utf-8"},
+    Extension{"css", "text/css; charset=utf-8"},
+    Extension{"js", "text/javascript; charset=utf-8"},
+    Extension{"json", "application/json"},
+    Extension{"xml", "application/xml"},
+    Extension{"pdf", "application/pdf"},
+    Extension{"zip", "application/zip"},
+    Extension{"gz", "application/gzip"},
+    Extension{"png", "image/png"},
+    Extension{"jpg", "image/jpeg"},
+    Extension{"jpeg", "image/jpeg"},
+    Extension{"gif", "image/gif"},
+    Extension{"webp", "image/webp"},
+    Extension{"avif", "image/avif"},
+    Extension{"svg", "image/svg+xml"},
+    Extension{"mp3", "audio/mpeg"},
+    Extension{"ogg", "audio/ogg"},
+    Extension{"opus", "audio/ogg"},
+    Extension{"flac", "audio/flac"},
+    Extension{"wav", "audio/wav"},
+    Extension{"m4a", "audio/mp4"},
+    Extension{"mp4", "video/mp4"},
+    Extension{"m4v", "video/mp4"},
+    Extension{"webm", "video/webm"},
+    Extension{"mkv", "video/x-matroska"},
+};
+
+/// Whether an If-None-Match or If-Range header names this tag.
+bool names_tag(std::string_view header, std::string_view tag) {
+    if (header == "*") return true;
+    while (!header.empty()) {
+        const auto comma = std::min(header.find(','), header.size());
+        std::string_view one = header.substr(0, comma);
+        header.remove_prefix(std::min(comma + 1, header.size()));
+        while (!one.empty() && (one.front() == ' ' || one.front() == '\t'))
+            one.remove_prefix(1);
+        while (!one.empty() && (one.back() == ' ' || one.back() == '\t'))
+            one.remove_suffix(1);
+        if (one.starts_with("W/")) one.remove_prefix(2);
+        if (one == tag) return true;
+    }
+    return false;
+}
+
+HttpResponse refusal(const Error& error) {
+    return http_text(http_status_of(error.code), error.message());
+}
+
+HttpResponse unsatisfiable(ByteCount length) {
+    HttpResponse response = http_text(416, "the range lies outside the object");
+    response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", length.value));
+    return response;
+}
+
+/// The range that is asked for, if any: the header counts only when the copy it continues is this
+/// object, which a hash in If-Range tells.
+std::optional<HttpRange> range_of(const HttpRequest& request, const std::string& tag) {
+    const auto header = request.header("range");
+    if (!header || request.method != "GET") return std::nullopt;
+    if (request.header_count("if-range") != 0 && request.header("if-range") != tag)
+        return std::nullopt;
+    return parse_http_range(*header);
+}
+
+ByteRange half_open(const HttpRange& range) {
+    constexpr auto end = std::numeric_limits<std::uint64_t>::max();
+    const std::uint64_t last = range.last.value_or(end);
+    return {ByteCount(range.first.value_or(0)), ByteCount(last == end ? end : last + 1)};
+}
+
+void add_headers(HttpResponse& response, const std::string& tag, const std::string& name) {
+    response.content_type = content_type_of(name);
+    response.headers.emplace_back("ETag", tag);
+    response.headers.emplace_back("Accept-Ranges", "bytes");
+    // What a hash names never changes.
+    response.headers.emplace_back("Cache-Control", "private, max-age=31536000, immutable");
+    response.headers.emplace_back("Content-Security-Policy", "sandbox");
+    response.headers.emplace_back("Cross-Origin-Resource-Policy", "same-site");
+    const auto disposition = content_disposition(name);
+    if (!disposition.empty()) response.headers.emplace_back("Content-Disposition", disposition);
+}
+
+}  // namespace
+
+std::optional<HttpRange> parse_http_range(std::string_view text) {
+    constexpr std::string_view unit = "bytes=";
+    if (lower(text.substr(0, unit.size())) != unit) return std::nullopt;
+    text.remove_prefix(unit.size());
+    const auto dash = text.find('-');
+    if (dash == std::string_view::npos) return std::nullopt;
+    const auto before = text.substr(0, dash);
+    const auto after = text.substr(dash + 1);
+    HttpRange range{parse_number(before), parse_number(after)};
+    if (!before.empty() && !range.first) return std::nullopt;
+    if (!after.empty() && !range.last) return std::nullopt;
+    if (!range.first && !range.last) return std::nullopt;
+    if (range.first && range.last && *range.last < *range.first) return std::nullopt;
+    return range;
+}
+
+std::string_view content_type_of(std::string_view name) {
+    const auto dot = name.rfind('.');
+    if (dot == std::string_view::npos) return unknown_type;
+    const std::string extension = lower(name.substr(dot + 1));
+    for (const Extension& known : extensions)
+        if (known.name == extension) return known.type;
+    return unknown_type;
+}
+
+std::string content_disposition(std::string_view name) {
+    // Only the last part, so that no client is led out of its folder.
+    const auto slash = name.find_last_of("/\\");
+    if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
+    name = name.substr(0, name_bytes_max);
+    if (name.empty() || name == "." || name == "..") return {};
+    std::string ascii;
+    std::string encoded;
+    for (const char c : name) {
+        const auto octet = static_cast<unsigned char>(c);
+        const bool is_plain = octet >= 0x20 && octet < 0x7f && c != '"' && c != '%';
+        ascii += is_plain ? c : '_';
+        if (is_alphanumeric(c) || c == '.' || c == '-' || c == '_')
+            encoded += c;
+        else
+            encoded += fmt::format("%{:02X}", octet);
+    }
+    return fmt::format("inline; filename=\"{}\"; filename*=UTF-8''{}", ascii, encoded);
+}
+
+Gateway::Gateway(Node& node)
+    : node_(node),
+      listener_([this](const HttpRequest& request,
+                       const std::stop_token& stop) { return answer(request, stop); },
+                {.threads = threads, .write_timeout = write_timeout}) {}
+
+Result<ByteCount> Gateway::length_of(const RootHash& root, const std::stop_token& stop) {
+    ObjectStream stream(node_, root, {.range = {}, .head_only = true}, stop);
+    const auto head = stream.wait_head();
+    if (!head) return fail(head.error());
+    return head->object_bytes;
+}
+
+HttpResponse Gateway::answer(const HttpRequest& request, const std::stop_token& stop) {
+    if (!request.path.starts_with(prefix)) return http_text(404, "there is only /f/<root> here");
+    const std::string text = lower(request.path.substr(prefix.size()));
+    if (text.find('/') != std::string::npos)
+        return http_text(501, "paths inside directories are not served yet");
+    // A link may say where to look; a page must not be able to have this node dial for it.
+    if (!std::all_of(text.begin(), text.end(), is_alphanumeric))
+        return http_text(400, "/f/ is followed by a root hash and nothing else");
+    const auto link = Link::parse(text);
+    if (!link) return refusal(link.error());
+
+    const std::string tag = "\"" + text + "\"";
+    const auto named = request.query.find("name");
+    const std::string name = named == request.query.end() ? std::string() : named->second;
+    HttpResponse response;
+    add_headers(response, tag, name);
+    if (const auto match = request.header("if-none-match"); match && names_tag(*match, tag)) {
+        response.status = 304;
+        return response;
+    }
+
+    auto range = range_of(request, tag);
+    if (range && !range->first) {
+        const auto length = length_of(link->root, stop);
+        if (!length) return refusal(length.error());
+        if (*range->last == 0 || length->value == 0) return unsatisfiable(*length);
+        range = HttpRange{length->value - std::min(length->value, *range->last), std::nullopt};
+    }
+    ObjectStream::Options options;
+    options.head_only = request.method == "HEAD";
+    if (range) options.range = half_open(*range);
+    auto stream = std::make_shared<ObjectStream>(node_, link->root, options, stop);
+    const auto head = stream->wait_head();
+    if (!head && range && head.error().code == Errc::usage) {
+        const auto length = length_of(link->root, stop);
+        return length ? unsatisfiable(*length) : refusal(length.error());
+    }
+    if (!head) return refusal(head.error());
+    if (head->kind != ObjectKind::file)
+        return http_text(501, "this is a directory; those are not served yet");
+
+    if (range) {
+        response.status = 206;
+        response.headers.emplace_back(
+            "Content-Range", fmt::format("bytes {}-{}/{}", head->range.first.value,
+                                         head->range.last.value - 1, head->object_bytes.value));
+    }
+    response.stream_bytes = head->range.count().value;
+    if (!options.head_only) response.stream = std::move(stream);
+    return response;
+}
+
+}  // namespace flow29::api

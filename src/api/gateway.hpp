@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <flow29/node.hpp>
+
+#include "api/http_listener.hpp"
+
+namespace flow29::api {
+
+/// A `Range` header with one range, both ends included as HTTP has them. A range without `first` is
+/// the last `last` bytes.
+struct HttpRange {
+    std::optional<std::uint64_t> first;
+    std::optional<std::uint64_t> last;
+};
+/// Nothing when there is none, several, or it is malformed: then the whole is served (RFC 9110
+/// §14.2).
+[[nodiscard]] std::optional<HttpRange> parse_http_range(std::string_view text);
+
+/// By the extension of a name; application/octet-stream for what is not known.
+[[nodiscard]] std::string_view content_type_of(std::string_view name);
+
+/// `inline`, with the name made harmless, in ASCII and in UTF-8 (RFC 6266). Empty: no name.
+[[nodiscard]] std::string content_disposition(std::string_view name);
+
+/// Serves objects to browsers and players: `GET|HEAD /f/<root>[?name=…]`, streaming and verified,
+/// with one `Range`. It has a port, and so an origin, of its own: what it serves is foreign, cannot
+/// reach the page's token, and is sandboxed.
+class Gateway {
+  public:
+    /// `node` must outlive the gateway.
+    explicit Gateway(Node& node);
+
+    /// Begins to serve; port 0 picks one. Errors: other (the port is taken).
+    [[nodiscard]] Result<core::Endpoint> listen(const core::Endpoint& at) {
+        return listener_.listen(at);
+    }
+
+  private:
+    [[nodiscard]] HttpResponse answer(const HttpRequest& request, const std::stop_token& stop);
+    [[nodiscard]] Result<ByteCount> length_of(const RootHash& root, const std::stop_token& stop);
+
+    Node& node_;  // owned by whoever made this
+    HttpListener listener_;
+};
+
+}  // namespace flow29::api

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/http_guard.hpp"
+
+#include <algorithm>
+
+namespace flow29::api {
+namespace {
+
+// Locale-free.
+std::string lower(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+/// The Host header without its port; nothing when the port is no port.
+std::optional<std::string> name_in(const std::string& host) {
+    const auto bracket = host.rfind(']');
+    const auto colon = host.rfind(':');
+    if (colon == std::string::npos || (bracket != std::string::npos && colon < bracket))
+        return lower(host);
+    const auto port = host.substr(colon + 1);
+    const bool digits =
+        !port.empty() && port.size() <= 5 &&
+        std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!digits) return std::nullopt;
+    return lower(host.substr(0, colon));
+}
+
+/// An address as Host writes it, v6 in brackets.
+std::optional<core::Endpoint> literal(const std::string& host) {
+    const auto endpoint = core::Endpoint::parse(host + ":1");
+    if (!endpoint) return std::nullopt;
+    return *endpoint;
+}
+
+bool is_ours(const std::string& host, const HttpRequest& request,
+             const core::Endpoint& configured) {
+    const auto name = name_in(host);
+    if (!name) return false;
+    if (*name == "localhost") return true;
+    const auto address = literal(*name);
+    if (!address) return false;
+    if (address->is_loopback() || address->address == configured.address) return true;
+    const bool is_v6 = request.local_address.find(':') != std::string::npos;
+    const auto arrived = literal(is_v6 ? "[" + request.local_address + "]" : request.local_address);
+    return arrived && arrived->address == address->address;
+}
+
+}  // namespace
+
+std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
+                                           const core::Endpoint& configured) {
+    const auto host = request.header("host");
+    if (!host || !is_ours(*host, request, configured))
+        return http_text(403, "the Host header names another server");
+    if (request.header_count("origin") != 0 && request.header("origin") != "http://" + *host)
+        return http_text(403, "requests from other sites' pages are refused");
+    if (request.method != "GET" && request.method != "HEAD") {
+        HttpResponse response = http_text(405, "only GET and HEAD");
+        response.headers.emplace_back("Allow", "GET, HEAD");
+        return response;
+    }
+    return std::nullopt;
+}
+
+}  // namespace flow29::api

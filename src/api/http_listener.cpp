@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/http_listener.hpp"
+
+#include <dirent.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
+
+#include <httplib.h>
+
+#include "api/http_guard.hpp"
+#include "core/log.hpp"
+
+namespace flow29::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t payload_bytes_max = 4'096;
+
+std::string lower(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+HttpRequest taken_from(const httplib::Request& request) {
+    HttpRequest out;
+    out.method = request.method;
+    out.path = request.path;
+    out.query.insert(request.params.begin(), request.params.end());
+    for (const auto& [name, value] : request.headers) {
+        // The library adds these to what came.
+        if (name == "REMOTE_ADDR" || name == "REMOTE_PORT" || name == "LOCAL_ADDR" ||
+            name == "LOCAL_PORT")
+            continue;
+        out.headers.emplace_back(lower(name), value);
+    }
+    out.local_address = request.local_addr;
+    out.remote_address = request.remote_addr;
+    return out;
+}
+
+tl::unexpected<Error> cannot_listen(const core::Endpoint& at) {
+    const int reason = errno;
+    return fail(Errc::other,
+                "cannot listen on " + at.to_string() +
+                    (reason != 0 ? ": " + std::generic_category().message(reason) : std::string()));
+}
+
+/// Feeds the library from a stream. A stream that ends early breaks the connection off, so that
+/// the client sees that something is missing.
+httplib::ContentProvider provider_of(std::shared_ptr<BodyStream> stream) {
+    return [stream = std::move(stream)](std::size_t, std::size_t left, httplib::DataSink& sink) {
+        const auto bytes = stream->next();
+        if (!bytes || bytes->empty() || bytes->size() > left) return false;
+        return sink.write(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    };
+}
+
+void put_into(httplib::Response& out, HttpResponse response) {
+    out.status = response.status;
+    out.set_header("X-Content-Type-Options", "nosniff");
+    out.set_header("Referrer-Policy", "no-referrer");
+    for (const auto& [name, value] : response.headers)
+        out.set_header(name, value);
+    if (response.stream_bytes > 0) {
+        out.set_content_provider(
+            response.stream_bytes, response.content_type,
+            response.stream ? provider_of(std::move(response.stream))
+                            : [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
+    } else {
+        out.set_content(response.body, response.content_type);
+    }
+}
+
+/// Closes every connection accepted on this port. The library gives no hold on them, and waits for
+/// one whose client reads nothing until its time is up.
+void shut_connections(std::uint16_t port) {
+    DIR* const directory = ::opendir("/proc/self/fd");
+    if (directory == nullptr) return;
+    while (const dirent* const entry = ::readdir(directory)) {
+        const int fd = std::atoi(entry->d_name);
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        int listening = 0;
+        socklen_t option_size = sizeof listening;
+        if (fd <= 2 || ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+            ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &option_size) != 0 ||
+            listening != 0)
+            continue;
+        int type = 0;
+        option_size = sizeof type;
+        ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &option_size);
+        in_port_t local = 0;
+        if (address.ss_family == AF_INET)
+            local = reinterpret_cast<const sockaddr_in&>(address).sin_port;
+        else if (address.ss_family == AF_INET6)
+            local = reinterpret_cast<const sockaddr_in6&>(address).sin6_port;
+        if (type == SOCK_STREAM && local == htons(port)) ::shutdown(fd, SHUT_RDWR);
+    }
+    ::closedir(directory);
+}
+
+}  // namespace
+
+struct HttpListener::State {
+    HttpHandler handler;
+    HttpListenerOptions options;
+    core::Endpoint at;
+    httplib::Server server;
+    std::stop_source stop;
+    std::atomic<bool> ended = false;
+    std::thread thread;
+
+    void configure() {
+        // The library's default lets two processes share a port, and each get some of the requests.
+        server.set_socket_options([](int socket) {
+            const int on = 1;
+            ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        });
+        // One request a connection: an idle one would hold a thread, and the unread body of a
+        // refused request would be taken for the next request.
+        server.set_keep_alive_max_count(1);
+        server.set_keep_alive_timeout(1);
+        server.set_read_timeout(5);
+        server.set_write_timeout(options.write_timeout.count());
+        server.set_payload_max_length(payload_bytes_max);
+        server.set_tcp_nodelay(true);
+        server.new_task_queue = [threads = options.threads] {
+            return new httplib::ThreadPool(threads);  // the server deletes it
+        };
+        server.set_pre_routing_handler([this](const auto& request, auto& response) {
+            answer(request, response);
+            return httplib::Server::HandlerResponse::Handled;
+        });
+        server.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
+            put_into(response, http_text(500, "internal error"));
+        });
+    }
+
+    void answer(const httplib::Request& request, httplib::Response& response) {
+        // Left to the library, a Range would also cut error pages. The object is the server's own
+        // and not const there.
+        const_cast<httplib::Request&>(request).ranges.clear();
+        const HttpRequest taken = taken_from(request);
+        auto refusal = refuse_foreign(taken, at);
+        put_into(response, refusal ? std::move(*refusal) : handler(taken, stop.get_token()));
+    }
+};
+
+HttpListener::HttpListener(HttpHandler handler, HttpListenerOptions options)
+    : state_(std::make_unique<State>()) {
+    state_->handler = std::move(handler);
+    state_->options = options;
+    state_->configure();
+}
+
+HttpListener::~HttpListener() {
+    if (!state_->thread.joinable()) return;
+    state_->stop.request_stop();
+    state_->server.stop();
+    shut_connections(state_->at.port);
+    state_->thread.join();
+}
+
+Result<core::Endpoint> HttpListener::listen(const core::Endpoint& at) {
+    State& state = *state_;
+    state.at = at;
+    errno = 0;
+    if (at.port == 0) {
+        const int port = state.server.bind_to_any_port(at.host());
+        if (port <= 0) return cannot_listen(at);
+        state.at.port = static_cast<std::uint16_t>(port);
+    } else if (!state.server.bind_to_port(at.host(), at.port)) {
+        return cannot_listen(at);
+    }
+    state.thread = std::thread([&state] {
+        if (!state.server.listen_after_bind() && !state.stop.stop_requested())
+            core::log::error("web", "no longer listening on {}", state.at.to_string());
+        state.ended = true;
+    });
+    // `stop` has no effect on a server that does not run yet.
+    while (!state.server.is_running() && !state.ended)
+        std::this_thread::sleep_for(1ms);
+    return state.at;
+}
+
+}  // namespace flow29::api

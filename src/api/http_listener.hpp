@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include <flow29/error.hpp>
+
+#include "api/http_message.hpp"
+#include "core/endpoint.hpp"
+
+namespace flow29::api {
+
+struct HttpListenerOptions {
+    std::size_t threads = 8;                 ///< requests answered at the same time
+    std::chrono::seconds write_timeout{10};  ///< a client that takes nothing is dropped
+};
+
+/// HTTP/1.1 on one address, one request a connection, on threads of its own. Requests that do not
+/// pass `refuse_foreign` never reach the handler. Every answer carries nosniff and no-referrer.
+class HttpListener {
+  public:
+    HttpListener(HttpHandler handler, HttpListenerOptions options);
+    /// Cancels what runs and waits for it.
+    ~HttpListener();
+    HttpListener(const HttpListener&) = delete;
+    HttpListener& operator=(const HttpListener&) = delete;
+
+    /// Begins to serve; port 0 picks one. Once only. Errors: other (the port is taken).
+    [[nodiscard]] Result<core::Endpoint> listen(const core::Endpoint& at);
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace flow29::api

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <flow29/ids.hpp>
+
+namespace flow29::api {
+
+/// A request as it came in, its target split and percent-decoded.
+struct HttpRequest {
+    std::string method;
+    std::string path;
+    std::map<std::string, std::string> query;                  ///< the first of each name
+    std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
+    std::string local_address;  ///< where the connection arrived, a literal
+    std::string remote_address;
+
+    /// The header's value when it came exactly once; `name` in lower case.
+    [[nodiscard]] std::optional<std::string> header(std::string_view name) const;
+    [[nodiscard]] std::size_t header_count(std::string_view name) const;
+};
+
+/// A body that is produced while it is sent. Called on one thread, and may block it.
+class BodyStream {
+  public:
+    virtual ~BodyStream() = default;
+    /// The next octets, never none of them; nothing when no more will come.
+    [[nodiscard]] virtual std::optional<Bytes> next() = 0;
+};
+
+struct HttpResponse {
+    int status = 200;
+    std::string content_type = "text/plain; charset=utf-8";
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::string body;
+    /// Instead of `body`, when set; `stream_bytes` is its whole length. It may be null with a
+    /// length for HEAD.
+    std::shared_ptr<BodyStream> stream;
+    std::uint64_t stream_bytes = 0;
+};
+
+/// Answers on a thread of the listener, several at a time. It may block, until `stop` comes.
+using HttpHandler = std::function<HttpResponse(const HttpRequest&, const std::stop_token& stop)>;
+
+/// A plain sentence.
+[[nodiscard]] HttpResponse http_text(int status, std::string text);
+
+}  // namespace flow29::api

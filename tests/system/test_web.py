@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page and the gateway of real nodes, over HTTP."""
+
+import http.client
+import re
+import socket
+import urllib.parse
+
+import harness
+
+ANY = "127.0.0.1:0"
+
+
+class Web(harness.SystemTest):
+    def request(self, url, path, method="GET", **headers):
+        """The response, with its body read."""
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=120)
+        self.addCleanup(connection.close)
+        connection.request(method, path, headers={name.replace("_", "-"): value
+                                                  for name, value in headers.items()})
+        response = connection.getresponse()
+        response.content = response.read()
+        return response
+
+    def test_what_was_published_is_served_by_a_node_that_never_had_it(self):
+        holders = self.lab.add_swarm(5)
+        path = self.lab.file("clip.mp4", (5 << 20) + 77)
+        data = path.read_bytes()
+        published = self.publish(holders[-1], path)
+        root = published["link"].removeprefix("flow29:")[:52]
+        holders[-1].kill()
+        reader = self.lab.add_node(name="reader", bootstrap=holders[:2],
+                                   options=["--no-store", "--web", ANY, "--gateway", ANY])
+        self.lab.wait_connected(reader)
+        gateway = reader.ready["gateway"]
+        target = f"/f/{root}?name=clip.mp4"
+
+        head = self.request(gateway, target, "HEAD")
+        self.assertEqual(head.status, 200)
+        self.assertEqual(int(head.getheader("Content-Length")), len(data))
+        self.assertEqual(head.content, b"")
+        whole = self.request(gateway, target)
+        self.assertEqual(whole.status, 200)
+        self.assertEqual(whole.content, data)
+        self.assertEqual(whole.getheader("Content-Type"), "video/mp4")
+        tag = whole.getheader("ETag")
+        self.assertEqual(tag, f'"{root}"')
+        self.assertEqual(self.request(gateway, f"/f/{published['root']}").content, data)
+
+        part = self.request(gateway, target, Range="bytes=1000000-1999999")
+        self.assertEqual(part.status, 206)
+        self.assertEqual(part.getheader("Content-Range"), f"bytes 1000000-1999999/{len(data)}")
+        self.assertEqual(part.content, data[1000000:2000000])
+        tail = self.request(gateway, target, Range="bytes=-500")
+        self.assertEqual((tail.status, tail.content), (206, data[-500:]))
+        outside = self.request(gateway, target, Range=f"bytes={len(data)}-")
+        self.assertEqual(outside.status, 416)
+        self.assertEqual(outside.getheader("Content-Range"), f"bytes */{len(data)}")
+        self.assertEqual(self.request(gateway, target, If_None_Match=tag).status, 304)
+        self.assertEqual(self.request(gateway, f"/f/{'a' * 52}").status, 404)
+        self.assertEqual(self.request(gateway, "/f/nonsense").status, 400)
+
+    def test_a_client_that_goes_away_leaves_the_gateway_working(self):
+        node = self.lab.add_swarm(2, options=["--gateway", ANY, "--web", "off"])[1]
+        path = self.lab.file("source", 8 << 20)
+        link = self.publish(node, path, "--copies", "1")["link"]
+        root = link.removeprefix("flow29:")[:52]
+        host, port = urllib.parse.urlsplit(node.ready["gateway"]).netloc.split(":")
+        for _ in range(40):
+            with socket.create_connection((host, int(port)), timeout=60) as client:
+                client.sendall(f"GET /f/{root} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                self.assertTrue(client.recv(1))
+        whole = self.request(node.ready["gateway"], f"/f/{root}")
+        self.assertEqual(whole.content, path.read_bytes())
+
+    def test_the_page_and_its_api(self):
+        node = self.lab.add_node(options=["--web", ANY, "--gateway", ANY])
+        page = self.request(node.ready["web"], "/")
+        self.assertEqual(page.status, 200)
+        token = re.search(rb'name="flow29-token" content="([0-9a-f]{64})"', page.content)[1].decode()
+        self.assertEqual((node.data / "web.token").read_text().strip(), token)
+        status = self.request(node.ready["web"], "/api/v1/status", X_Flow29_Token=token)
+        self.assertEqual(status.status, 200)
+        self.assertIn(node.id.encode(), status.content)
+        self.assertEqual(self.request(node.ready["web"], "/api/v1/status").status, 401)
+        self.assertEqual(self.request(node.ready["web"], "/", Host="example.org").status, 403)
+        metrics = self.request(node.ready["web"], "/metrics")
+        self.assertIn(b"\nflow29_uptime_seconds ", metrics.content)
+
+    def test_off_is_off_and_a_port_that_is_taken_is_an_error_only_when_it_was_named(self):
+        quiet = self.lab.add_node(options=["--web", "off", "--gateway", "off"])
+        self.assertNotIn("web", quiet.ready)
+        self.assertNotIn("gateway", quiet.ready)
+        first = self.lab.add_node()   # whichever of these comes first has the default ports
+        second = self.lab.add_node()
+        self.assertFalse("web" in first.ready and "web" in second.ready)
+        holder = self.lab.add_node(options=["--web", ANY, "--gateway", "off"])
+        taken = urllib.parse.urlsplit(holder.ready["web"]).netloc
+        for option in ("--web", "--gateway"):
+            outcome = self.lab.run("node", "--port", "0", "--listen", "127.0.0.1", option, taken,
+                                   data=self.lab.path / "another")
+            self.assert_error(outcome, harness.OTHER, option, taken)
+        outcome = self.lab.run("node", "--web", "nonsense", data=self.lab.path / "another")
+        self.assert_error(outcome, harness.USAGE, "--web")
+
+
+if __name__ == "__main__":
+    harness.main()

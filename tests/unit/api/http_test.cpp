@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/http_server.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <future>
+#include <optional>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "api/fd_channel.hpp"
+#include "api/gateway.hpp"
+#include "api/http_guard.hpp"
+#include "api/web_address.hpp"
+
+namespace flow29::api {
+namespace {
+
+const core::Endpoint any_port = *core::Endpoint::parse("127.0.0.1:0");
+const std::string nobody_has(52, 'a');
+
+struct Reply {
+    int status = 0;
+    std::string head;  ///< names in lower case
+    std::string body;
+
+    [[nodiscard]] std::string header(const std::string& name) const {
+        const auto at = head.find("\n" + name + ": ");
+        if (at == std::string::npos) return {};
+        const auto value = at + name.size() + 3;
+        return head.substr(value, head.find('\r', value) - value);
+    }
+};
+
+Reply parse_reply(const std::string& text) {
+    Reply reply;
+    const auto split = text.find("\r\n\r\n");
+    REQUIRE(split != std::string::npos);
+    reply.head = text.substr(0, split + 2);
+    reply.body = text.substr(split + 4);
+    reply.status = std::atoi(reply.head.substr(reply.head.find(' ') + 1).c_str());
+    bool in_name = true;
+    for (char& c : reply.head) {
+        if (c == '\n') in_name = true;
+        if (c == ':') in_name = false;
+        if (in_name && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return reply;
+}
+
+/// Sends a request as it is written, and reads until the server closes.
+Reply raw(const core::Endpoint& at, const std::string& request) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(at.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
+    REQUIRE(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(request.size()));
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got = 0; (got = ::recv(socket.get(), buffer, sizeof buffer, 0)) > 0;)
+        text.append(buffer, static_cast<std::size_t>(got));
+    return parse_reply(text);
+}
+
+/// `headers`: whole lines, each with its CRLF; "Host" is added unless it is among them.
+Reply get(const core::Endpoint& at, const std::string& target, const std::string& headers = {},
+          const std::string& method = "GET") {
+    const std::string host =
+        headers.find("Host:") == std::string::npos ? "Host: " + at.to_string() + "\r\n" : "";
+    return raw(at, method + " " + target + " HTTP/1.1\r\n" + host + headers + "\r\n");
+}
+
+enum class Swarm { none, one_holder };
+
+std::unique_ptr<Node> start_node(const std::filesystem::path& data, std::vector<std::string> join) {
+    Config config;
+    config.data = data;
+    config.port = 0;
+    config.listen = {"127.0.0.1"};
+    config.bootstrap = std::move(join);
+    config.capacity = ByteCount(64U << 20);
+    auto started = Node::start(config);
+    REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().message()));
+    return std::move(*started);
+}
+
+/// A node with its page and gateway, alone or with another one that keeps what it publishes.
+struct Served {
+    std::filesystem::path data;
+    std::unique_ptr<Node> holder;
+    std::unique_ptr<Node> node;
+    std::optional<Router> router;
+    std::unique_ptr<HttpServer> server;
+    std::unique_ptr<Gateway> gateway;
+    core::Endpoint page_at;
+    core::Endpoint gateway_at;
+
+    explicit Served(Swarm swarm = Swarm::none) {
+        std::string name = (std::filesystem::temp_directory_path() / "flow29-web-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        data = name;
+        std::vector<std::string> join;
+        if (swarm == Swarm::one_holder) {
+            holder = start_node(data / "holder", {});
+            join.push_back("127.0.0.1:" + std::to_string(holder->port()));
+        }
+        node = start_node(data, std::move(join));
+        router.emplace(*node, 4U);
+        gateway = std::make_unique<Gateway>(*node);
+        const auto at = gateway->listen(any_port);
+        REQUIRE(at);
+        gateway_at = *at;
+        server = std::make_unique<HttpServer>(
+            *node, *router, HttpServerOptions{data / "web.token", url_of(gateway_at)});
+        const auto page = server->listen(any_port);
+        REQUIRE(page);
+        page_at = *page;
+    }
+    ~Served() {
+        server.reset();
+        gateway.reset();
+        node.reset();
+        holder.reset();
+        std::filesystem::remove_all(data);
+    }
+
+    [[nodiscard]] std::string with_token() const {
+        return "X-Flow29-Token: " + server->token() + "\r\n";
+    }
+
+    /// The base32 root of an object that the holder, if there is one, keeps.
+    std::string publish(const std::string& content) {
+        const auto path = data / "source";
+        std::ofstream(path, std::ios::binary) << content;
+        PublishRequest request;
+        request.path = path;
+        request.copies = 1;
+        request.wait = holder ? PublishWait::copies : PublishWait::none;
+        std::promise<Result<PublishResult>> promise;
+        auto result = promise.get_future();
+        node->publish(std::move(request), {},
+                      [&](Result<PublishResult> done) { promise.set_value(std::move(done)); });
+        const auto published = result.get();
+        REQUIRE_MESSAGE(published.has_value(), (published ? "" : published.error().message()));
+        return to_base32(published->root);
+    }
+};
+
+std::string noise(std::size_t size) {
+    std::string content(size, '\0');
+    std::uint32_t state = 29;
+    for (char& c : content) {
+        state = state * 1'664'525U + 1'013'904'223U;
+        c = static_cast<char>(state >> 24U);
+    }
+    return content;
+}
+
+}  // namespace
+
+TEST_CASE("an address to serve on is a literal with a port, or off") {
+    CHECK((*parse_web_address("127.0.0.1:2930"))->to_string() == "127.0.0.1:2930");
+    CHECK((*parse_web_address("localhost:0"))->to_string() == "127.0.0.1:0");
+    CHECK((*parse_web_address("[::1]:80"))->to_string() == "[::1]:80");
+    CHECK_FALSE(parse_web_address("off")->has_value());
+    CHECK(parse_web_address("2930").error().code == Errc::usage);
+    CHECK(parse_web_address("example.org:80").error().code == Errc::usage);
+    CHECK(parse_web_address("").error().code == Errc::usage);
+}
+
+TEST_CASE("a Host that could be another site's is refused") {
+    const auto configured = *core::Endpoint::parse("192.0.2.1:2930");
+    const auto status_for = [&](const std::string& host) {
+        HttpRequest request;
+        request.method = "GET";
+        request.local_address = "192.0.2.7";
+        request.headers = {{"host", host}};
+        const auto refusal = refuse_foreign(request, configured);
+        return refusal ? refusal->status : 200;
+    };
+    for (const char* const host : {"localhost", "LocalHost:2930", "127.0.0.1", "127.0.0.1:1",
+                                   "[::1]", "[::1]:2930", "192.0.2.1:2930", "192.0.2.7"})
+        CHECK_MESSAGE(status_for(host) == 200, host);
+    for (const char* const host :
+         {"", "example.org", "localhost.example.org", "127.0.0.1.example.org", "192.0.2.2",
+          "127.0.0.1:x", "127.0.0.1:", "[::1", "[2001:db8::1]", "localhost@example.org"})
+        CHECK_MESSAGE(status_for(host) == 403, host);
+}
+
+TEST_CASE("methods, hosts, origins and tokens are checked before anything is answered") {
+    Served served;
+    const auto& at = served.page_at;
+    const std::string token = served.with_token();
+    const std::string own = "Origin: http://" + at.to_string() + "\r\n";
+    CHECK(get(at, "/api/v1/status", token).status == 200);
+    CHECK(get(at, "/api/v1/status", token + own).status == 200);
+    CHECK(get(at, "/api/v1/status", token + "Host: localhost\r\n").status == 200);
+    CHECK(get(at, "/api/v1/status", "Authorization: Bearer " + served.server->token() + "\r\n")
+              .status == 200);
+    CHECK(get(at, "/api/v1/status", token, "HEAD").body.empty());
+
+    CHECK(get(at, "/api/v1/status").status == 401);
+    CHECK(get(at, "/api/v1/status", "X-Flow29-Token: wrong\r\n").status == 401);
+    CHECK(get(at, "/api/v1/status", token + token).status == 401);
+    CHECK(get(at, "/api/v1/status?token=" + served.server->token()).status == 401);
+    CHECK(get(at, "/api/v1/status", token + "Host: example.org\r\n").status == 403);
+    CHECK(get(at, "/api/v1/status", token + "Host: a\r\nHost: b\r\n").status == 403);
+    CHECK(get(at, "/api/v1/status", token + "Origin: http://example.org\r\n").status == 403);
+    CHECK(get(at, "/api/v1/status", token + "Origin: null\r\n").status == 403);
+    CHECK(raw(at, "GET / HTTP/1.1\r\n\r\n").status == 403);
+    for (const char* const method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"}) {
+        const auto reply = get(at, "/api/v1/status", token, method);
+        CHECK_MESSAGE(reply.status == 405, method);
+        CHECK(reply.header("allow") == "GET, HEAD");
+    }
+}
+
+TEST_CASE("the API answers with the router's JSON and a status that says the same") {
+    Served served;
+    const auto ask = [&](const std::string& target) {
+        auto reply = get(served.page_at, target, served.with_token());
+        CHECK(reply.header("content-type") == "application/json");
+        return std::pair(reply.status, nlohmann::json::parse(reply.body));
+    };
+    const auto [status, json] = ask("/api/v1/status");
+    CHECK(status == 200);
+    CHECK(json["event"] == "done");
+    CHECK(json["node"] == to_hex(served.node->id()));
+    CHECK(ask("/api/v1/peers").second["peers"] == nlohmann::json::array());
+    CHECK(ask("/api/v1/ls").second["objects"] == nlohmann::json::array());
+    CHECK(ask("/api/v1/health").first == 400);
+    CHECK(ask("/api/v1/health?link=nonsense").first == 400);
+    CHECK(ask("/api/v1/status?x=1").first == 400);
+    CHECK(ask("/api/v1/rm?link=" + nobody_has).first == 404);
+    CHECK(ask("/api/v1/publish?path=/etc/hostname").first == 404);
+    const auto [missing, error] = ask("/api/v1/health?link=" + nobody_has);
+    CHECK(missing >= 400);
+    CHECK(error["event"] == "error");
+}
+
+TEST_CASE("the page carries the token and nothing from elsewhere") {
+    Served served;
+    const auto page = get(served.page_at, "/");
+    CHECK(page.status == 200);
+    CHECK(page.header("content-type") == "text/html; charset=utf-8");
+    CHECK(page.header("content-security-policy").find("default-src 'none'") == 0);
+    CHECK(page.header("x-content-type-options") == "nosniff");
+    CHECK(page.header("cache-control") == "no-store");
+    CHECK(page.body.find(served.server->token()) != std::string::npos);
+    CHECK(page.body.find(url_of(served.gateway_at)) != std::string::npos);
+    CHECK(page.body.find("{{") == std::string::npos);
+    CHECK(page.body.find("https://") == std::string::npos);
+    CHECK(get(served.page_at, "/index.php").status == 404);
+
+    struct stat info {};
+    REQUIRE(::stat((served.data / "web.token").c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777U) == 0600U);
+    std::string token;
+    std::ifstream(served.data / "web.token") >> token;
+    CHECK(token == served.server->token());
+}
+
+TEST_CASE("metrics are Prometheus text") {
+    Served served;
+    served.publish(noise(5'000));
+    const auto reply = get(served.page_at, "/metrics");
+    CHECK(reply.status == 200);
+    CHECK(reply.header("content-type").find("text/plain; version=0.0.4") == 0);
+    for (const char* const part :
+         {"\nflow29_peers 0\n", "# TYPE flow29_traffic_bytes_total counter\n",
+          "flow29_traffic_bytes_total{plane=\"dht\",direction=\"up\"} ",
+          "\nflow29_storage_capacity_bytes 67108864\n", "\nflow29_under_target_extents ",
+          "\nflow29_published_objects{copies=\"", "\nflow29_dht_connected 0\n"})
+        CHECK_MESSAGE(reply.body.find(part) != std::string::npos, part);
+}
+
+TEST_CASE("a port that is taken is an error and the other server goes on") {
+    Served served;
+    HttpServer second(*served.node, *served.router, {served.data / "second.token", ""});
+    const auto listening = second.listen(served.page_at);
+    REQUIRE_FALSE(listening);
+    CHECK(listening.error().code == Errc::other);
+    CHECK_FALSE(std::filesystem::exists(served.data / "second.token"));
+    CHECK(get(served.page_at, "/").status == 200);
+}
+
+TEST_CASE("a Range header is one range, or is ignored") {
+    const auto range = parse_http_range("bytes=0-499");
+    REQUIRE(range);
+    CHECK(range->first == 0U);
+    CHECK(range->last == 499U);
+    CHECK_FALSE(parse_http_range("bytes=5-")->last);
+    CHECK_FALSE(parse_http_range("Bytes=-5")->first);
+    for (const char* const text :
+         {"", "bytes=", "bytes=-", "bytes=5", "bytes=5-2", "bytes=a-b", "bytes=0-1,3-4",
+          "chunks=0-1", "bytes=+1-2", "bytes=0-99999999999999999999", "bytes= 0-1"})
+        CHECK_MESSAGE(!parse_http_range(text), text);
+}
+
+TEST_CASE("a name says the type, and is made harmless in a header") {
+    CHECK(content_type_of("a.MP4") == "video/mp4");
+    CHECK(content_type_of("a.tar.gz") == "application/gzip");
+    CHECK(content_type_of("") == "application/octet-stream");
+    CHECK(content_type_of("html") == "application/octet-stream");
+    CHECK(content_type_of("a.") == "application/octet-stream");
+    CHECK(content_disposition("a b.txt") ==
+          "inline; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt");
+    CHECK(content_disposition("../../x\"\r\nSet-Cookie: a") ==
+          "inline; filename=\"x___Set-Cookie: a\"; filename*=UTF-8''x%22%0D%0ASet-Cookie%3A%20a");
+    CHECK(content_disposition("..").empty());
+    CHECK(content_disposition("dir/").empty());
+}
+
+TEST_CASE("the gateway serves wholes, ranges and heads") {
+    Served served(Swarm::one_holder);
+    const std::string content = noise(3'000'001);
+    const std::string root = served.publish(content);
+    const std::string target = "/f/" + root + "?name=clip.mp4";
+    const auto& at = served.gateway_at;
+
+    const auto whole = get(at, target);
+    CHECK(whole.status == 200);
+    CHECK(whole.body == content);
+    CHECK(whole.header("etag") == "\"" + root + "\"");
+    CHECK(whole.header("content-type") == "video/mp4");
+    CHECK(whole.header("content-security-policy") == "sandbox");
+    CHECK(whole.header("x-content-type-options") == "nosniff");
+    CHECK(whole.header("content-length") == "3000001");
+
+    const auto head = get(at, target, "", "HEAD");
+    CHECK(head.status == 200);
+    CHECK(head.header("content-length") == "3000001");
+    CHECK(head.body.empty());
+
+    const auto part_of = [&](const std::string& range) {
+        return get(at, target, "Range: bytes=" + range + "\r\n");
+    };
+    const auto part = part_of("511-1048600");
+    CHECK(part.status == 206);
+    CHECK(part.header("content-range") == "bytes 511-1048600/3000001");
+    CHECK(part.body == content.substr(511, 1'048'600 - 511 + 1));
+    CHECK(part_of("0-0").body == content.substr(0, 1));
+    CHECK(part_of("3000000-").body == content.substr(3'000'000));
+    CHECK(part_of("2999990-9999999").header("content-range") == "bytes 2999990-3000000/3000001");
+    CHECK(part_of("-10").body == content.substr(content.size() - 10));
+    CHECK(part_of("-9999999").body == content);
+    CHECK(part_of("0-0,5-5").status == 200);
+    for (const char* const outside : {"3000001-", "3000001-3000005", "-0"}) {
+        const auto refused = part_of(outside);
+        CHECK_MESSAGE(refused.status == 416, outside);
+        CHECK(refused.header("content-range") == "bytes */3000001");
+    }
+
+    CHECK(get(at, target, "If-None-Match: \"" + root + "\"\r\n").status == 304);
+    CHECK(get(at, target, "If-None-Match: \"x\", W/\"" + root + "\"\r\n").status == 304);
+    CHECK(get(at, target, "If-None-Match: \"x\"\r\n").status == 200);
+    const std::string one = "Range: bytes=0-0\r\n";
+    CHECK(get(at, target, one + "If-Range: \"" + root + "\"\r\n").status == 206);
+    CHECK(get(at, target, one + "If-Range: \"x\"\r\n").status == 200);
+    CHECK(get(at, target, "Host: example.org\r\n").status == 403);
+    CHECK(get(at, target, "", "POST").status == 405);
+}
+
+TEST_CASE("the gateway serves an empty object and knows no range in it") {
+    Served served(Swarm::one_holder);
+    const std::string root = served.publish("");
+    const auto whole = get(served.gateway_at, "/f/" + root);
+    CHECK(whole.status == 200);
+    CHECK(whole.body.empty());
+    CHECK(whole.header("content-length") == "0");
+    CHECK(get(served.gateway_at, "/f/" + root, "Range: bytes=0-\r\n").status == 416);
+    CHECK(get(served.gateway_at, "/f/" + root, "Range: bytes=-1\r\n").status == 416);
+}
+
+TEST_CASE("the gateway says what is malformed or missing") {
+    const Served served;
+    const auto status = [&](const std::string& target) {
+        return get(served.gateway_at, target).status;
+    };
+    CHECK(status("/") == 404);
+    CHECK(status("/api/v1/status") == 404);
+    CHECK(status("/f/") == 400);
+    CHECK(status("/f/short") == 400);
+    CHECK(status("/f/" + std::string(52, '1')) == 400);
+    CHECK(status("/f/flow29:" + nobody_has) == 400);
+    CHECK(status("/f/" + nobody_has + "%3Fat=127.0.0.1:1") == 400);
+    CHECK(status("/f/" + nobody_has + "/path") == 501);
+    const int missing = status("/f/" + nobody_has);
+    CHECK_MESSAGE((missing == 404 || missing == 503), missing);
+}
+
+TEST_CASE("a server that ends does not wait for clients that read nothing") {
+    Served served(Swarm::one_holder);
+    const std::string root = served.publish(noise(20'000'000));
+    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(served.gateway_at.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
+    REQUIRE(send_all(socket.get(), "GET /f/" + root + " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    char first = 0;
+    REQUIRE(::recv(socket.get(), &first, 1, 0) == 1);
+    const auto began = std::chrono::steady_clock::now();
+    served.gateway.reset();
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
+}
+
+}  // namespace flow29::api
