@@ -26,6 +26,8 @@ class Announcer {
 
     /// Announces until the tasks stop.
     [[nodiscard]] asio::awaitable<void> run();
+    /// Makes `run` look again now, for instance because the tasks stop.
+    void wake() { changed_.notify_all(); }
     /// Waits until nothing is due any more, or the deadline.
     [[nodiscard]] asio::awaitable<bool> wait_announced(TimePoint deadline);
 

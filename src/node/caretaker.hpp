@@ -30,6 +30,8 @@ class Caretaker {
     [[nodiscard]] asio::awaitable<void> load();
     /// Watches and repairs until the tasks stop.
     [[nodiscard]] asio::awaitable<void> run();
+    /// Makes `run` look again now, for instance because the tasks stop.
+    void wake() { changed_.notify_all(); }
 
     /// Items that this node now holds under a lease. `others` more nodes are to hold each.
     void take_up(const RootHash& root, const std::vector<proto::ItemId>& items);

@@ -62,6 +62,8 @@ void Engine::start() {
 
 asio::awaitable<void> Engine::stop() {
     tasks_.request_stop();
+    announcer_.wake();
+    caretaker_.wake();
     // No goodbye: a stop is usually a restart, which the grace period is for.
     services_.transport.stop();
     services_.index.stop();
