@@ -161,13 +161,17 @@ asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId>
         std::vector<net::PeerPtr> only{peer};
         auto holdings = co_await finder_.ask_holdings(std::move(only), items);
         const auto now = services_.runtime.now();
+        std::vector<proto::ItemId> kept;
         if (const auto found = holdings.find(node); found != holdings.end())
             for (std::size_t i = 0; i < items.size(); ++i) {
-                if (found->second[i])
+                if (found->second[i] == proto::Holding::kept) {
+                    kept.push_back(items[i]);
                     planner_.on_copy(items[i], node, now);
-                else
+                } else {
                     planner_.on_no_copy(items[i], node, now);
+                }
             }
+        remember_holder(node, kept);
     }
     confirming_.erase(node);
     changed_.notify_all();
@@ -184,16 +188,23 @@ void Caretaker::on_node_changed(const NodeId& node) {
 
 void Caretaker::on_stored(const NodeId& node, const proto::Stored& stored) {
     const auto now = services_.runtime.now();
-    std::vector<store::KnownHolder> news;
+    std::vector<proto::ItemId> news;
     for (const auto& item : stored.items) {
         if (!planner_.has_item(item)) continue;
         planner_.on_copy(item, node, now);
-        news.push_back({item, node});
+        news.push_back(item);
     }
     for (const auto& item : stored.failed)
         if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
     changed_.notify_all();
-    if (news.empty()) return;
+    remember_holder(node, news);
+}
+
+void Caretaker::remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items) {
+    if (items.empty()) return;
+    std::vector<store::KnownHolder> news;
+    for (const auto& item : items)
+        news.push_back({item, node});
     auto& store = services_.store;
     services_.runtime.run_on_worker(
         [&store, news] {

@@ -55,6 +55,8 @@ class Caretaker {
     [[nodiscard]] asio::awaitable<void> take_up_items(RootHash root,
                                                       std::vector<proto::ItemId> items);
     [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
+    /// For this node's holder tables, which outlive a restart.
+    void remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items);
     void confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items);
     void start_confirmations();
     void expire_nodes();

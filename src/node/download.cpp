@@ -98,9 +98,10 @@ asio::awaitable<void> Download::ask_holdings(std::shared_ptr<Download> self, net
             co_return;
         }
         const auto* held = std::get_if<proto::HaveReply>(&reply->message);
-        if (held == nullptr || held->held.size() != last - first) co_return;
+        if (held == nullptr || held->items.size() != last - first) co_return;
         for (auto i = first; i < last; ++i)
-            if (held->held[i - first]) self->planner_.set_holds(peer->id(), ExtentIndex(i));
+            if (held->items[i - first] != proto::Holding::lacks)
+                self->planner_.set_holds(peer->id(), ExtentIndex(i));
         self->moved_.notify_all();
     }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -199,14 +200,12 @@ asio::awaitable<void> Engine::collect() {
         std::vector<proto::ItemId> items;
     };
     const auto cared = caretaker_.planner().items();
-    auto job = [&store, wall_now, &cared] {
+    const auto self = services_.identity.public_key();
+    auto job = [&store, wall_now, &cared, self] {
         Gone gone{store.collect(wall_now), {}};
-        for (const auto& item : cared) {
-            const bool held = item.kind == proto::ItemId::Kind::extent
-                                  ? store.has_extent(item.extent())
-                                  : store.descriptor(item.root()).has_value();
-            if (!held) gone.items.push_back(item);
-        }
+        const auto holdings = holdings_of(store, cared, self, wall_now);
+        for (std::size_t i = 0; i < cared.size(); ++i)
+            if (holdings[i] == proto::Holding::lacks) gone.items.push_back(cared[i]);
         return gone;
     };
     const auto gone = co_await net::offload(services_.runtime, std::move(job));

@@ -219,9 +219,9 @@ asio::awaitable<Finder::Located> Finder::locate(DhtKey key) {
     co_return located;
 }
 
-asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> Finder::ask_one(
+asio::awaitable<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>> Finder::ask_one(
     net::PeerPtr peer, std::vector<proto::ItemId> items) {
-    std::vector<bool> held;
+    std::vector<proto::Holding> held;
     for (std::size_t first = 0; first < items.size(); first += limits::items_per_message_max) {
         const auto last = std::min(items.size(), first + limits::items_per_message_max);
         proto::Have have;
@@ -230,16 +230,17 @@ asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> Finder::ask
         proto::Message ask = std::move(have);
         auto reply = co_await peer->request(std::move(ask), request_timeout);
         const auto* answer = reply ? std::get_if<proto::HaveReply>(&reply->message) : nullptr;
-        if (answer == nullptr || answer->held.size() != last - first)
-            co_return std::pair(peer->id(), std::optional<std::vector<bool>>());
-        held.insert(held.end(), answer->held.begin(), answer->held.end());
+        if (answer == nullptr || answer->items.size() != last - first)
+            co_return std::pair(peer->id(), std::optional<std::vector<proto::Holding>>());
+        held.insert(held.end(), answer->items.begin(), answer->items.end());
     }
-    co_return std::pair(peer->id(), std::optional<std::vector<bool>>(std::move(held)));
+    co_return std::pair(peer->id(), std::optional<std::vector<proto::Holding>>(std::move(held)));
 }
 
 asio::awaitable<Finder::Holdings> Finder::ask_holdings(std::vector<net::PeerPtr> peers,
                                                        std::vector<proto::ItemId> items) {
-    Gather<std::pair<NodeId, std::optional<std::vector<bool>>>> gather(services_.runtime, tasks_);
+    Gather<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>> gather(services_.runtime,
+                                                                                 tasks_);
     for (const auto& peer : peers)
         gather.start(ask_one(peer, items));
     Holdings holdings;

@@ -55,9 +55,8 @@ class Finder {
     };
     [[nodiscard]] asio::awaitable<Located> locate(DhtKey key);
 
-    /// Which of these items each of the peers holds, by asking it: one entry per peer that
-    /// answered.
-    using Holdings = std::map<NodeId, std::vector<bool>>;
+    /// What each of the peers has of these items, by asking it: one entry per peer that answered.
+    using Holdings = std::map<NodeId, std::vector<proto::Holding>>;
     [[nodiscard]] asio::awaitable<Holdings> ask_holdings(std::vector<net::PeerPtr> peers,
                                                          std::vector<proto::ItemId> items);
 
@@ -81,8 +80,8 @@ class Finder {
     ask_with_peer(net::PeerPtr peer, RootHash root);
     [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,
                                                    std::size_t extents);
-    [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<bool>>>> ask_one(
-        net::PeerPtr peer, std::vector<proto::ItemId> items);
+    [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>>
+    ask_one(net::PeerPtr peer, std::vector<proto::ItemId> items);
 
     Services services_;
     Tasks& tasks_;                   // owned by the engine

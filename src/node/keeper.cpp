@@ -5,6 +5,7 @@
 
 #include "core/log.hpp"
 #include "node/extent_assembler.hpp"
+#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -46,19 +47,23 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
 
     struct Known {
         bool withdrawn = false;
-        std::vector<bool> held;
+        std::vector<proto::Holding> holdings;
     };
     auto& store = services_.store;
-    auto look = [&store, &invite] {
+    const auto self = services_.identity.public_key();
+    // Its publisher is the one node that an object may not depend on.
+    if (invite.lease.publisher == self) co_return reply;
+    const auto wall_now = services_.runtime.wall_now();
+    auto look = [&store, &invite, self, wall_now] {
         Known known;
+        std::vector<proto::ItemId> items;
+        for (const auto& [item, length] : invite.items)
+            items.push_back(item);
+        known.holdings = holdings_of(store, items, self, wall_now);
         for (const auto& lease : store.leases(invite.lease.root))
             if (lease.publisher == invite.lease.publisher && lease.withdrawn &&
                 lease.sequence >= invite.lease.sequence)
                 known.withdrawn = true;
-        for (const auto& [item, length] : invite.items)
-            known.held.push_back(item.kind == proto::ItemId::Kind::extent
-                                     ? store.has_extent(item.extent())
-                                     : store.descriptor(item.root()).has_value());
         return known;
     };
     const auto known = co_await net::offload(services_.runtime, std::move(look));
@@ -74,7 +79,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
-        if (known.held[i]) {
+        if (known.holdings[i] != proto::Holding::lacks) {
             answer = Answer::held;
             held.push_back(item);
         } else if (coming_.contains(item)) {
@@ -105,10 +110,8 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         job->bytes = bytes;
         bytes_coming_ += bytes;
     }
-    if (!held.empty() && !job->items.empty()) {
-        on_kept_({job->root, held});
-    } else if (!held.empty()) {
-        // The lease of a further publisher keeps what is here already.
+    if (!held.empty()) {
+        // The lease keeps what is here already, too.
         auto lease = invite.lease;
         auto keep = [&store, lease] { return store.put_lease(lease); };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));

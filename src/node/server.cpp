@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/log.hpp"
+#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -109,13 +110,10 @@ asio::awaitable<Result<net::Reply>> Server::holders(proto::GetHolders request) {
 
 asio::awaitable<Result<net::Reply>> Server::have(proto::Have request) {
     auto& store = services_.store;
-    auto look = [&store, &request] {
-        proto::HaveReply reply;
-        for (const auto& item : request.items)
-            reply.held.push_back(item.kind == proto::ItemId::Kind::extent
-                                     ? store.has_extent(item.extent())
-                                     : store.descriptor(item.root()).has_value());
-        return reply;
+    const auto self = services_.identity.public_key();
+    const auto wall_now = services_.runtime.wall_now();
+    auto look = [&store, &request, self, wall_now] {
+        return proto::HaveReply{holdings_of(store, request.items, self, wall_now)};
     };
     auto reply = co_await net::offload(services_.runtime, std::move(look));
     co_return reply_with(std::move(reply));

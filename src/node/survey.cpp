@@ -7,6 +7,7 @@
 #include "core/hash.hpp"
 #include "core/log.hpp"
 #include "node/gather.hpp"
+#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -54,35 +55,37 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     census.descriptor = std::move(found->descriptor);
     const auto items = items_of(root, census.descriptor);
 
-    // Whoever a table names is asked; whoever answers that it holds is counted. Nodes that only
-    // fetched or published it are in no table: their copies are a bonus that may go any time.
+    // Whoever a table names is asked, and whoever is connected anyway; who answers that it keeps an
+    // item is counted. A copy at a node that only fetched or published it may go any time.
     report(progress, Stage::checking, found->holders.size());
     auto sources = found->holders;
     auto table = co_await finder_.holder_table(root, census.descriptor.extents.size(), sources);
     auto& store = services_.store;
-    auto look = [&store, &items] {
-        std::pair<std::vector<store::KnownHolder>, std::vector<bool>> local;
-        local.first = store.holders(items);
-        for (const auto& item : items)
-            local.second.push_back(item.kind == proto::ItemId::Kind::extent
-                                       ? store.has_extent(item.extent())
-                                       : store.descriptor(item.root()).has_value());
-        return local;
+    const auto self = services_.identity.public_key();
+    const auto wall_now = services_.runtime.wall_now();
+    auto look = [&store, &items, self, wall_now] {
+        return std::pair(store.holders(items), holdings_of(store, items, self, wall_now));
     };
-    auto local = co_await net::offload(services_.runtime, std::move(look));
+    const auto local = co_await net::offload(services_.runtime, std::move(look));
     for (const auto& [item, node] : local.first) {
         table.holders[item].insert(node);
         if (const auto* entry = table_.find(node)) table.nodes[node] = entry->record;
     }
     // A holder knows best about its own items, so those named are asked for their tables in turn.
     std::vector<net::PeerPtr> connected;
+    for (const auto& peer : peers_.open())
+        if (peer->record().storing && connected.size() < holders_max) connected.push_back(peer);
     for (unsigned round = 0; round < table_rounds; ++round) {
         std::vector<proto::NodeRecord> records;
         for (const auto& [node, record] : table.nodes)
             if (records.size() < holders_max) records.push_back(record);
         const auto known = connected.size();
-        connected = co_await neighbourhood_.reach_all(std::move(records));
-        if (connected.size() <= known) break;
+        const auto reached = co_await neighbourhood_.reach_all(std::move(records));
+        for (const auto& peer : reached) {
+            const auto same = [&peer](const auto& other) { return other->id() == peer->id(); };
+            if (std::ranges::none_of(connected, same)) connected.push_back(peer);
+        }
+        if (round > 0 && connected.size() == known) break;
         auto asked = connected;
         auto more =
             co_await finder_.holder_table(root, census.descriptor.extents.size(), std::move(asked));
@@ -91,15 +94,12 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     report(progress, Stage::checking, connected.size());
     auto holdings = co_await finder_.ask_holdings(connected, items);
 
-    const auto self = services_.identity.id();
-    census.held_here = std::move(local.second);
     census.holders.resize(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) {
-        const auto& named = table.holders[items[i]];
-        census.held_here[i] = census.held_here[i] && named.contains(self);
+        census.held_here.push_back(local.second[i] == proto::Holding::kept);
         for (const auto& peer : connected) {
             const auto answer = holdings.find(peer->id());
-            if (named.contains(peer->id()) && answer != holdings.end() && answer->second[i])
+            if (answer != holdings.end() && answer->second[i] == proto::Holding::kept)
                 census.holders[i].push_back(peer);
         }
     }
@@ -157,7 +157,7 @@ asio::awaitable<Survey::Found> Survey::holders_at(DhtKey key, proto::ItemId item
     found.chunk_length = located.chunk_length;
     for (const auto& peer : asked) {
         const auto answer = holdings.find(peer->id());
-        if (answer == holdings.end() || !answer->second[0]) continue;
+        if (answer == holdings.end() || answer->second[0] == proto::Holding::lacks) continue;
         Holder holder;
         holder.node = peer->id();
         for (const auto& address : peer->record().addresses)

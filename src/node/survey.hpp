@@ -29,8 +29,8 @@ class Survey {
                                                           Duration timeout, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
 
-    /// Which live nodes hold each item of an object: the holders that its tables name and that
-    /// answered this node just now. Entry 0 is the descriptor, then the extents in order.
+    /// Which live nodes keep each item of an object, by their own word just now. Entry 0 is the
+    /// descriptor, then the extents in order.
     struct Census {
         core::Descriptor descriptor;
         std::vector<std::vector<net::PeerPtr>> holders;

@@ -113,8 +113,14 @@ struct Have {
     std::vector<ItemId> items;
     bool operator==(const Have&) const = default;
 };
+/// What a node says of one item. Only `kept` is a copy that others may count on.
+enum class Holding : std::uint8_t {
+    lacks,
+    cached,  ///< there, whole and durable, but nobody else's lease keeps it: fetched, or published
+    kept,    ///< there, and another's lease keeps it
+};
 struct HaveReply {
-    std::vector<bool> held;
+    std::vector<Holding> items;  ///< as asked
     bool operator==(const HaveReply&) const = default;
 };
 

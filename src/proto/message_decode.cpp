@@ -148,16 +148,28 @@ void read(FieldReader& in, Have& have) {
     have.items = read_items(in);
 }
 
+/// `count` bits. Those of the last octet that are not used must be 0: one meaning, one encoding.
+std::vector<bool> read_bits(FieldReader& in, std::size_t count) {
+    const ByteView octets = in.bin(limits::items_per_message_max / 8);
+    if (octets.size() != (count + 7) / 8) in.fail();
+    if (!in.ok()) return {};
+    if (count % 8 != 0 && octets.back() >> count % 8 != 0) in.fail();
+    std::vector<bool> bits(count);
+    for (std::size_t i = 0; i < count; ++i)
+        bits[i] = (octets[i / 8] >> i % 8 & 1) != 0;
+    return bits;
+}
+
 void read(FieldReader& in, HaveReply& reply) {
     const auto count = static_cast<std::size_t>(in.uint(limits::items_per_message_max));
-    const ByteView bits = in.bin(limits::items_per_message_max / 8);
-    if (bits.size() != (count + 7) / 8) in.fail();
+    const auto held = read_bits(in, count);
+    const auto kept = read_bits(in, count);
     if (!in.ok()) return;
-    reply.held.resize(count);
-    for (std::size_t i = 0; i < count; ++i)
-        reply.held[i] = (bits[i / 8] >> i % 8 & 1) != 0;
-    // Octets of the last, partly used one must be zero: one meaning, one encoding.
-    if (count % 8 != 0 && bits.back() >> count % 8 != 0) in.fail();
+    reply.items.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (kept[i] && !held[i]) in.fail();
+        reply.items[i] = kept[i] ? Holding::kept : held[i] ? Holding::cached : Holding::lacks;
+    }
 }
 
 Invite::Item read_invited(FieldReader& list) {

@@ -110,12 +110,18 @@ void pack(Packer& out, const Have& have) {
     pack_items(out, have.items);
 }
 
-void pack(Packer& out, const HaveReply& reply) {
-    Bytes bits((reply.held.size() + 7) / 8);
-    for (std::size_t i = 0; i < reply.held.size(); ++i) {
-        if (reply.held[i]) bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 1U << i % 8);
+/// A bit for each item that is at least `least`.
+Bytes bits_of(const std::vector<Holding>& items, Holding least) {
+    Bytes bits((items.size() + 7) / 8);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        if (items[i] >= least) bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 1U << i % 8);
     }
-    out.array(2).uint(reply.held.size()).bin(bits);
+    return bits;
+}
+
+void pack(Packer& out, const HaveReply& reply) {
+    out.array(3).uint(reply.items.size());
+    out.bin(bits_of(reply.items, Holding::cached)).bin(bits_of(reply.items, Holding::kept));
 }
 
 void pack(Packer& out, const Invite& invite) {

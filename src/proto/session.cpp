@@ -137,7 +137,7 @@ bool PeerSession::fits(const Expected& expected, const Message& reply, ByteCount
     if (reply.index() != expected.type) return false;
     if (body.value < expected.body_min || body.value > expected.body_max) return false;
     if (const auto* const held = std::get_if<HaveReply>(&reply))
-        return held->held.size() == expected.items;
+        return held->items.size() == expected.items;
     if (const auto* const invited = std::get_if<InviteReply>(&reply))
         return invited->answers.size() == expected.items;
     if (const auto* const table = std::get_if<HolderTable>(&reply))

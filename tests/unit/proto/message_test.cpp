@@ -129,8 +129,9 @@ TEST_CASE("lists are bounded") {
     have.items.push_back(item);
     CHECK(refused(1, have));
     for (const std::size_t items : {0U, 1U, 7U, 8U, 9U, limits::items_per_message_max})
-        CHECK(accepted(HaveReply{std::vector<bool>(items, true)}));
-    CHECK(refused(1, HaveReply{std::vector<bool>(limits::items_per_message_max + 1, true)}));
+        CHECK(accepted(HaveReply{std::vector<Holding>(items, Holding::kept)}));
+    CHECK(refused(
+        1, HaveReply{std::vector<Holding>(limits::items_per_message_max + 1, Holding::kept)}));
     RangeReply reply{core::Proof(limits::proof_hashes_max, sample_id<TreeHash>(1))};
     CHECK(accepted(reply));
     reply.proof.push_back(sample_id<TreeHash>(1));

@@ -120,8 +120,8 @@ TEST_CASE("replies of lists answer each item asked, a holder table the object as
         return *session.open_request(request, 20s, at(0s));
     };
     const Have have{{item, item}};
-    CHECK(violates(receive(session, ask(have), HaveReply{{true}})));
-    CHECK_FALSE(violates(receive(session, ask(have), HaveReply{{true, false}})));
+    CHECK(violates(receive(session, ask(have), HaveReply{{Holding::kept}})));
+    CHECK_FALSE(violates(receive(session, ask(have), HaveReply{{Holding::kept, Holding::lacks}})));
     const Invite invite{sample_lease(), {{item, ByteCount(1)}}, {}};
     CHECK(violates(receive(session, ask(invite), InviteReply{})));
     CHECK_FALSE(violates(receive(session, ask(invite), InviteReply{{InviteAnswer::full}})));
