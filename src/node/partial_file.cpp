@@ -106,6 +106,8 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
     if (first < last) {
         const auto* from = data.data() + (first - piece.bytes.first.value);
         std::uint64_t done = first;
+        // The kernel lets one thread at a time write to a file, and others spin for their turn.
+        const std::lock_guard turn(write_mutex_);
         while (done < last) {
             const auto wrote = ::pwrite(fd_, from + (done - first), last - done,
                                         static_cast<off_t>(done - options_.range.first.value));

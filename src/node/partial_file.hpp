@@ -74,6 +74,7 @@ class PartialFile : public PieceSink {
     int fd_ = -1;
     core::RangeSet verified_;
     std::uint64_t unnoted_ = 0;
+    std::mutex write_mutex_;
     std::mutex mutex_;
     std::map<std::uint64_t, Seen> seen_;  // guarded by mutex_
 };
