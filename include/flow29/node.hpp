@@ -188,6 +188,19 @@ struct Withdrawal {
     std::size_t holders_obeyed = 0;
 };
 
+struct LeaveRequest {
+    /// Go even when something that is kept here cannot have its copies elsewhere.
+    bool force = false;
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
+    std::stop_token stop;
+};
+struct Departure {
+    bool left = false;               ///< neighbours were told; the node is to be stopped now
+    std::uint64_t items = 0;         ///< extents and descriptors that were kept here
+    std::uint64_t handed_over = 0;   ///< of them, how many lacked copies elsewhere and got them
+    std::uint64_t below_target = 0;  ///< of them, how many still lack copies elsewhere
+};
+
 /// A node of the swarm, running on threads of its own. All functions return at once and may be
 /// called from any thread; callbacks run on the node's thread and must not block.
 ///
@@ -220,6 +233,10 @@ class Node {
     /// Ends this node's own lease and tells the holders; local copies become collectable.
     void withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done);
     void pin(RootHash root, bool pinned, DoneFn<bool> done);
+    /// Has others take up what only this node and too few others keep, then says goodbye. When some
+    /// of it cannot be handed over, the node stays, unless forced. Destroy the node once it left.
+    /// Errors: interrupted; refused when it is leaving already.
+    void leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> done);
 
     void status(DoneFn<Status> done);
     void peers(DoneFn<std::vector<PeerInfo>> done);

@@ -147,6 +147,13 @@ Json to_json(const Withdrawal& result) {
             {"holders_obeyed", result.holders_obeyed}};
 }
 
+Json to_json(const Departure& result) {
+    return {{"left", result.left},
+            {"items", result.items},
+            {"handed_over", result.handed_over},
+            {"below_target", result.below_target}};
+}
+
 Json progress_event(const Progress& progress) {
     Json json = {{"event", "progress"}, {"stage", stage_name(progress.stage)}};
     if (progress.done.value != 0 || progress.total.value != 0) {

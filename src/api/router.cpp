@@ -23,6 +23,7 @@ struct Call {
     Params params;
     EmitFn emit;
     unsigned copies_default;
+    std::function<void()> left;
 
     void fail_with(const Error& error) const { emit(error_line(error), true); }
     /// False, and the error is sent, when the params are not in order.
@@ -195,6 +196,20 @@ void withdraw(Call& call) {
     call.node.withdraw(link.root, progress_to(call.emit), done_to<Withdrawal>(call.emit));
 }
 
+void leave(Call& call) {
+    LeaveRequest request;
+    request.force = call.params.flag_or("force", false);
+    request.idle_timeout = call.params.duration_or("idle_timeout_ms", idle_timeout_default);
+    request.stop = call.request.stop;
+    if (!call.params_are_good()) return;
+    call.node.leave(std::move(request), progress_to(call.emit),
+                    [emit = call.emit, left = call.left](Result<Departure> result) {
+                        const bool gone = result && result->left;
+                        done_to<Departure>(emit)(std::move(result));
+                        if (gone && left) left();
+                    });
+}
+
 void set_pin(Call& call, bool pinned) {
     const Link link = call.params.link("link");
     if (!call.params_are_good()) return;
@@ -230,6 +245,7 @@ constexpr std::array routes{
     Route{"locate", locate},
     Route{"health", health},
     Route{"rm", withdraw},
+    Route{"leave", leave},
     Route{"pin", [](Call& call) { set_pin(call, true); }},
     Route{"unpin", [](Call& call) { set_pin(call, false); }},
     Route{"status", status},
@@ -261,7 +277,7 @@ Result<Request> parse_request(std::string_view line) {
 
 void Router::call(Request request, EmitFn emit) {
     const std::string params = std::move(request.params);
-    Call call{node_, std::move(request), Params(params), std::move(emit), copies_};
+    Call call{node_, std::move(request), Params(params), std::move(emit), copies_, left_};
     for (const Route& route : routes)
         if (route.method == call.request.method) return route.start(call);
     call.fail_with({Errc::usage, fmt::format("unknown method \"{}\"", call.request.method)});

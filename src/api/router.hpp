@@ -45,14 +45,17 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | locate  | hash, [in, timeout_ms]                                                            |
 /// | health  | link, [timeout_ms]                                                                |
 /// | rm, pin, unpin | link                                                                       |
+/// | leave   | [force, idle_timeout_ms]                                                          |
 /// | status, peers, ls | none                                                                    |
 ///
 /// Ranges are half-open; a missing `end` is the object's end. Unknown params are refused, so that a
 /// misspelt one is not silently without effect.
 class Router {
   public:
-    /// `copies`: the floor of a publish that names none.
-    Router(Node& node, unsigned copies) : node_(node), copies_(copies) {}
+    /// `copies`: the floor of a publish that names none. `left`: called, from any thread, after the
+    /// node has left the swarm and the answer that says so went out.
+    Router(Node& node, unsigned copies, std::function<void()> left = {})
+        : node_(node), copies_(copies), left_(std::move(left)) {}
 
     /// Starts the operation; returns at once.
     void call(Request request, EmitFn emit);
@@ -60,6 +63,7 @@ class Router {
   private:
     Node& node_;  // owned by whoever made this router, and outlives it
     unsigned copies_;
+    std::function<void()> left_;
 };
 
 }  // namespace flow29::api

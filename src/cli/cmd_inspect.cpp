@@ -113,6 +113,17 @@ int run_list(const ListOptions& options, Context& context) {
     return ask(question_for(options), **backend, context);
 }
 
+int run_leave(const LeaveOptions& options, Context& context) {
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    const auto line = run_call(**backend, {"leave", leave_params(options), {}}, context);
+    if (!line) return context.output.fail(line.error());
+    if (context.output.is_json()) context.output.json(*line);
+    const DepartureText departure = render_departure(*line);
+    if (!context.output.is_quiet()) context.output.result(departure.text);
+    return exit_code(departure.left ? Errc::ok : Errc::partly_done);
+}
+
 int run_object(const ObjectOptions& options, Context& context) {
     const auto link = read_link(options.link, process_environment);
     if (!link) return context.output.fail(link.error());

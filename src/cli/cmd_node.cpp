@@ -126,7 +126,7 @@ int run_node(const NodeOptions& options, Context& context) {
     if (!settings) return context.output.fail(settings.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
-    api::Router router(**node, context.config.copies);
+    api::Router router(**node, context.config.copies, [&context] { context.interrupt.request(); });
     std::optional<api::ControlServer> server;
     server.emplace(router);
     if (const auto listening = server->listen(control_socket(context.config)); !listening)

@@ -17,6 +17,7 @@ int run_locate(const LocateOptions& options, Context& context);
 int run_health(const HealthOptions& options, Context& context);
 int run_list(const ListOptions& options, Context& context);
 int run_object(const ObjectOptions& options, Context& context);
+int run_leave(const LeaveOptions& options, Context& context);
 
 // These need neither a node nor a data directory.
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt);

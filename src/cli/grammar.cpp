@@ -100,6 +100,7 @@ Grammar::Grammar()
     add_health();
     add_listings();
     add_object_actions();
+    add_leave();
     add_version_and_completion();
 }
 
@@ -245,6 +246,13 @@ void Grammar::add_object_actions() {
     add_action("unpin", "stop keeping an object here", ObjectAction::unpin);
     add_action("rm", "withdraw what this node published, here and at its holders",
                ObjectAction::withdraw);
+}
+
+void Grammar::add_leave() {
+    CLI::App& app = add("leave", "hand over what others keep too few copies of, then stop the node",
+                        "flow29 leave", [this] { return Command(leave_); });
+    app.add_flag("--force", leave_.force, "stop even when something cannot be handed over");
+    add_timeout(app, leave_.timeout);
 }
 
 void Grammar::add_version_and_completion() {

@@ -39,6 +39,7 @@ class Grammar {
     void add_health();
     void add_listings();
     void add_object_actions();
+    void add_leave();
     void add_version_and_completion();
 
     /// `take` builds the command from the options once all are read.
@@ -56,6 +57,7 @@ class Grammar {
     HealthOptions health_;
     ListOptions list_;
     ObjectOptions object_;
+    LeaveOptions leave_;
     CompletionOptions completion_;
     std::map<std::string, Chosen> commands_;
 };

@@ -41,6 +41,11 @@ bool Interrupt::take() {
     return came;
 }
 
+void Interrupt::request() {
+    // Of the process, not the thread: whichever thread reads the descriptor gets it.
+    ::kill(::getpid(), SIGTERM);
+}
+
 void Interrupt::restore() {
     const sigset_t signals = watched_signals();
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);

@@ -22,6 +22,9 @@ class Interrupt {
     /// Waits for a signal; true when one came. A negative duration waits for ever.
     [[nodiscard]] bool wait_for(std::chrono::milliseconds duration);
 
+    /// As if a signal had come. From any thread.
+    void request();
+
     /// From now on the next signal ends the process: whoever asks twice does not want to wait.
     void restore();
 

@@ -92,6 +92,11 @@ struct ObjectOptions {
     std::string link;
 };
 
+struct LeaveOptions {
+    bool force = false;
+    std::optional<std::chrono::milliseconds> timeout;
+};
+
 struct VersionOptions {};
 
 enum class Shell { bash, zsh, fish };
@@ -99,9 +104,9 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command =
-    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
-                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, CompletionOptions>;
+using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
+                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
+                             LeaveOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -241,6 +241,21 @@ std::string render_objects(std::string_view line) {
     return table(rows);
 }
 
+DepartureText render_departure(std::string_view line) {
+    const Json json = parse(line);
+    const bool left = flag_at(json, {"left"});
+    const auto below = number_at(json, {"below_target"});
+    std::string out = fmt::format("{} kept here, {} handed over\n",
+                                  counted(number_at(json, {"items"}), "item", "items"),
+                                  number_at(json, {"handed_over"}));
+    if (below > 0)
+        out += fmt::format("{} cannot have enough copies without this node\n",
+                           counted(below, "item", "items"));
+    out +=
+        left ? "left; the node stops\n" : "the node stays; --force makes it leave nevertheless\n";
+    return {std::move(out), left};
+}
+
 std::string render_withdrawal(std::string_view line) {
     const Json json = parse(line);
     const auto told = number_at(json, {"holders_told"});

@@ -25,6 +25,11 @@ struct PublishedText {
 [[nodiscard]] std::string render_status(std::string_view line);
 [[nodiscard]] std::string render_peers(std::string_view line);
 [[nodiscard]] std::string render_objects(std::string_view line);
+struct DepartureText {
+    std::string text;
+    bool left = false;
+};
+[[nodiscard]] DepartureText render_departure(std::string_view line);
 [[nodiscard]] std::string render_withdrawal(std::string_view line);
 
 /// A failed input of several.

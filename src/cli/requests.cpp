@@ -86,6 +86,13 @@ std::string health_params(const HealthOptions& options, const std::string& link)
     return text(json);
 }
 
+std::string leave_params(const LeaveOptions& options) {
+    Json json = Json::object();
+    if (options.force) json["force"] = true;
+    put(json, "idle_timeout_ms", options.timeout);
+    return text(json);
+}
+
 std::string link_params(const std::string& link) {
     const Json json = {{"link", link}};
     return text(json);

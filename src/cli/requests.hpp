@@ -24,6 +24,7 @@ struct Source {
 /// `hash` in hexadecimal.
 [[nodiscard]] std::string locate_params(const LocateOptions& options, const std::string& hash);
 [[nodiscard]] std::string health_params(const HealthOptions& options, const std::string& link);
+[[nodiscard]] std::string leave_params(const LeaveOptions& options);
 [[nodiscard]] std::string link_params(const std::string& link);
 
 }  // namespace flow29::cli

@@ -246,6 +246,22 @@ void Caretaker::expire_nodes() {
     }
 }
 
+void Caretaker::hand_over(Placer& placer) const {
+    for (const auto& item : planner_.items()) {
+        const auto found = care_.find(planner_.root_of(item));
+        if (found == care_.end() || !found->second.lease) continue;
+        placer.add(item, found->first, planner_.length_of(item), found->second.lease->copies);
+        for (const auto& node : planner_.holders(item))
+            placer.on_copy(item, node);
+    }
+}
+
+std::optional<proto::Lease> Caretaker::lease_of(const RootHash& root) const {
+    const auto found = care_.find(root);
+    if (found == care_.end()) return std::nullopt;
+    return found->second.lease;
+}
+
 asio::awaitable<void> Caretaker::find_candidates(DhtKey key) {
     co_await neighbourhood_.ensure_near(key);
     planner_.on_candidates_changed(services_.runtime.now());
@@ -253,11 +269,7 @@ asio::awaitable<void> Caretaker::find_candidates(DhtKey key) {
 }
 
 asio::awaitable<void> Caretaker::run() {
-    const Inviter::LeaseOf lease_of = [this](const RootHash& root) -> std::optional<proto::Lease> {
-        const auto found = care_.find(root);
-        if (found == care_.end()) return std::nullopt;
-        return found->second.lease;
-    };
+    const Inviter::LeaseOf lease_of = [this](const RootHash& root) { return this->lease_of(root); };
     const Inviter::Answered answered = [this] { changed_.notify_all(); };
     // After a start, holders are asked before anything is made again: most are still there.
     const bool started = co_await tasks_.sleep_for(lost_contact_pause);

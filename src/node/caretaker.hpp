@@ -10,6 +10,7 @@
 #include "node/keeper.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
+#include "node/placer.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
 #include "proto/copy_planner.hpp"
@@ -37,6 +38,11 @@ class Caretaker {
     void take_up(const RootHash& root, const std::vector<proto::ItemId>& items);
     /// The object is no longer to be held: its items are no longer watched.
     void give_up(const std::vector<proto::ItemId>& items);
+
+    /// Adds everything kept here, with who else is known to keep it.
+    void hand_over(Placer& placer) const;
+    /// The lease under which an object is kept here, if there is one.
+    [[nodiscard]] std::optional<proto::Lease> lease_of(const RootHash& root) const;
 
     void on_node_changed(const NodeId& node);
     void on_stored(const NodeId& node, const proto::Stored& stored);

@@ -17,6 +17,7 @@ constexpr auto node_record_refresh = std::chrono::hours(12);
 constexpr std::size_t clock_skews_max = 31;
 constexpr Duration self_announce_period = 6h;
 constexpr Duration self_announce_retry = 5s;
+constexpr Duration goodbye_pause = 300ms;  // for the goodbyes to get out before the connections end
 
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
     proto::NodeTable::Options options;
@@ -131,8 +132,8 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
     if (const auto* stored = std::get_if<proto::Stored>(&message)) {
         keeper_.on_stored(peer->id(), *stored);
         caretaker_.on_stored(peer->id(), *stored);
-        for (const auto& publisher : publishers_)
-            publisher->on_stored(peer->id(), *stored);
+        for (const auto& placer : placers_)
+            placer->on_stored(peer->id(), *stored);
     } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
         caretaker_.on_holder_table(update->table);
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
@@ -147,8 +148,8 @@ void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& obse
 void Engine::on_node_changed(const NodeId& node) {
     caretaker_.on_node_changed(node);
     announcer_.on_network_size(table_.alive() + 1);
-    for (const auto& publisher : publishers_)
-        publisher->on_node_changed(node);
+    for (const auto& placer : placers_)
+        placer->on_node_changed(node);
 }
 
 void Engine::on_kept(const Kept& kept) {
@@ -190,7 +191,7 @@ void Engine::on_lease(const proto::Lease& lease) {
 asio::awaitable<void> Engine::collect() {
     auto& store = services_.store;
     // Extents of a publication under way are in no object yet, so they would be collected.
-    while (!publishers_.empty()) {
+    while (publishing_ > 0) {
         const bool go_on = co_await tasks_.sleep_for(1s);
         if (!go_on) co_return;
     }
@@ -255,14 +256,19 @@ asio::awaitable<void> Engine::announce_self() {
     }
 }
 
+std::shared_ptr<Placer> Engine::start_placer() {
+    return placers_.emplace_back(std::make_shared<Placer>(
+        services_, tasks_, peers_, neighbourhood_, table_, [this] { return local_record(); }));
+}
+
 asio::awaitable<Result<PublishResult>> Engine::publish(PublishRequest request,
                                                        ProgressFn progress) {
-    const auto publisher =
-        std::make_shared<Publisher>(services_, settings_, tasks_, peers_, neighbourhood_, table_,
-                                    announcer_, [this] { return local_record(); });
-    publishers_.push_back(publisher);
-    auto result = co_await publisher->run(std::move(request), std::move(progress));
-    std::erase(publishers_, publisher);
+    const auto placer = start_placer();
+    Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer);
+    ++publishing_;
+    auto result = co_await publisher.run(std::move(request), std::move(progress));
+    --publishing_;
+    std::erase(placers_, placer);
     // From here on the copies are watched from here as well, short ones included.
     if (result) {
         auto& store = services_.store;
@@ -293,6 +299,47 @@ asio::awaitable<Result<bool>> Engine::pin(RootHash root, bool pinned) {
         return pinned;
     };
     co_return co_await net::offload(services_.runtime, std::move(job));
+}
+
+asio::awaitable<Result<Departure>> Engine::leave(LeaveRequest request, ProgressFn progress) {
+    if (leaving_) co_return fail(Errc::refused, "it is leaving already");
+    leaving_ = true;
+    // From now on it takes nothing more, and whoever meets it anew does not ask.
+    const bool stored = std::exchange(settings_.storing, false);
+    record_.reset();
+    const auto placer = start_placer();
+    caretaker_.hand_over(*placer);
+    const auto before = placer->planner().counts();
+    Departure departure;
+    departure.items = before.items;
+    Placer::ReportFn report = [&progress](const proto::CopyPlanner::Counts& counts) {
+        if (!progress) return;
+        Progress now;
+        now.stage = Stage::copies;
+        now.copies_min = static_cast<unsigned>(counts.min_copies);
+        progress(now);
+    };
+    Inviter::LeaseOf lease_of = [this](const RootHash& root) { return caretaker_.lease_of(root); };
+    const auto idle_timeout = Duration(request.idle_timeout);
+    const auto stop = request.stop;
+    co_await placer->run(std::move(lease_of), idle_timeout, stop, std::move(report));
+    std::erase(placers_, placer);
+    departure.below_target = placer->planner().counts().under_target;
+    departure.handed_over =
+        before.under_target - std::min<std::size_t>(before.under_target, departure.below_target);
+    const bool interrupted = stop.stop_requested() || tasks_.stopping();
+    departure.left = !interrupted && (departure.below_target == 0 || request.force);
+    if (!departure.left) {
+        settings_.storing = stored;
+        record_.reset();
+        leaving_ = false;
+        if (interrupted) co_return fail(Errc::interrupted, "stopped; the node stays");
+        co_return departure;
+    }
+    for (const auto& peer : peers_.open())
+        peer->notify(proto::Goodbye{});
+    co_await tasks_.sleep_for(goodbye_pause);
+    co_return departure;
 }
 
 asio::awaitable<Status> Engine::status() {

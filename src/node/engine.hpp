@@ -35,6 +35,8 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<bool>> pin(RootHash root, bool pinned);
+    [[nodiscard]] asio::awaitable<Result<Departure>> leave(LeaveRequest request,
+                                                           ProgressFn progress);
     [[nodiscard]] Tasks& tasks() { return tasks_; }
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
     [[nodiscard]] const Caretaker& caretaker() const { return caretaker_; }
@@ -55,6 +57,7 @@ class Engine : public net::PeerHandler {
 
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
+    [[nodiscard]] std::shared_ptr<Placer> start_placer();
     void on_node_changed(const NodeId& node);
     void on_kept(const Kept& kept);
     void on_damaged(const ExtentHash& extent);
@@ -77,7 +80,9 @@ class Engine : public net::PeerHandler {
     Fetcher fetcher_;
     Survey survey_;
     Server server_;
-    std::vector<std::shared_ptr<Publisher>> publishers_;  // in order of their start
+    std::vector<std::shared_ptr<Placer>> placers_;  // at work, in order of their start
+    std::size_t publishing_ = 0;
+    bool leaving_ = false;
     std::optional<core::Endpoint> observed_;
     std::optional<proto::NodeRecord> record_;
     std::vector<std::chrono::milliseconds> clock_skews_;

@@ -272,6 +272,16 @@ void Node::pin(RootHash root, bool pinned, DoneFn<bool> done) {
     });
 }
 
+void Node::leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> done) {
+    auto* state = state_.get();
+    state->post<Departure>(std::move(done),
+                           [state, request = std::move(request),
+                            progress = std::move(progress)](DoneFn<Departure> finish) {
+                               return State::deliver<Departure>(
+                                   state->engine->leave(request, progress), std::move(finish));
+                           });
+}
+
 void Node::status(DoneFn<Status> done) {
     auto* state = state_.get();
     state->post<Status>(std::move(done), [state](DoneFn<Status> finish) {

@@ -15,10 +15,7 @@ using namespace std::chrono_literals;
 namespace log = core::log;
 
 namespace {
-constexpr Duration join_timeout = 10s;
-constexpr Duration stuck_patience = 3s;  // for candidates that are only being discovered
 constexpr Duration announce_timeout = 10s;
-constexpr Duration tick = 250ms;
 
 /// A descriptor that closes itself.
 class OpenFile {
@@ -37,18 +34,14 @@ class OpenFile {
 }  // namespace
 
 Publisher::Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-                     Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
-                     OwnRecord own_record)
+                     proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer)
     : services_(services),
       settings_(settings),
       tasks_(tasks),
       peers_(peers),
-      neighbourhood_(neighbourhood),
       table_(table),
       announcer_(announcer),
-      own_record_(std::move(own_record)),
-      inviter_(services, tasks, peers, table),
-      changed_(services.runtime) {}
+      placer_(std::move(placer)) {}
 
 void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
     if (!progress_) return;
@@ -57,7 +50,7 @@ void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
     progress.done = done;
     progress.total = total;
     progress.copies_target = lease_.copies;
-    if (planner_) progress.copies_min = static_cast<unsigned>(planner_->counts().min_copies);
+    progress.copies_min = static_cast<unsigned>(placer_->planner().counts().min_copies);
     progress.holders = table_.alive();
     progress_(progress);
 }
@@ -93,113 +86,32 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     co_return co_await net::offload(services_.runtime, std::move(job));
 }
 
-asio::awaitable<void> Publisher::explore_key(std::shared_ptr<Publisher> self, DhtKey key) {
-    co_await self->neighbourhood_.ensure_near(key);
-    --self->exploring_;
-    self->planner_->on_candidates_changed(self->services_.runtime.now());
-    self->changed_.notify_all();
-}
-
-asio::awaitable<void> Publisher::explore_keys(std::shared_ptr<Publisher> self) {
-    for (const auto& item : self->items_) {
-        while (self->exploring_ >= 16)
-            co_await self->changed_.wait();
-        if (self->tasks_.stopping()) break;
-        ++self->exploring_;
-        self->tasks_.start(explore_key(self, item.key()));
-    }
-    while (self->exploring_ > 0)
-        co_await self->changed_.wait();
-    self->explored_ = true;
-    self->changed_.notify_all();
-}
-
-bool Publisher::all_stuck(TimePoint now) const {
-    const auto wall_now = services_.runtime.wall_now();
-    if (planner_->counts().in_flight > 0) return false;
-    return std::all_of(items_.begin(), items_.end(), [&](const auto& item) {
-        return planner_->copies(item) >= planner_->target(item) ||
-               planner_->stuck(item, now, wall_now);
-    });
-}
-
 asio::awaitable<void> Publisher::place(const PublishRequest& request) {
-    proto::CopyPlanner::Options options;
-    options.self = services_.identity.id();
-    options.self_is_copy = false;
-    options.always_act = true;
-    planner_ = std::make_unique<proto::CopyPlanner>(table_, options);
-    items_.push_back(proto::ItemId::of(root_));
-    planner_->add_item(items_.back(), root_, ByteCount(descriptor_.encode().size()),
-                       request.copies);
+    placer_->add(proto::ItemId::of(root_), root_, ByteCount(descriptor_.encode().size()),
+                 request.copies);
     const auto layout = descriptor_.layout();
-    for (std::uint64_t i = 0; i < descriptor_.extents.size(); ++i) {
-        const auto item = proto::ItemId::of(descriptor_.extents[i]);
-        if (planner_->has_item(item)) continue;  // equal extents are one item
-        items_.push_back(item);
-        planner_->add_item(item, root_, layout.extent_length(ExtentIndex(i)), request.copies);
-    }
-    const bool joined =
-        co_await neighbourhood_.wait_joined(services_.runtime.now() + Duration(join_timeout));
-    if (!joined) co_return;
-    tasks_.start(explore_keys(shared_from_this()));
-    while (!explored_ && !tasks_.stopping())
-        co_await changed_.wait();
-
-    const Inviter::LeaseOf lease_of = [this](const RootHash&) { return std::optional(lease_); };
-    const std::weak_ptr<Publisher> weak = weak_from_this();
-    const Inviter::Answered answered = [weak] {
-        if (const auto self = weak.lock()) self->changed_.notify_all();
-    };
-    auto last_progress = services_.runtime.now();
-    auto last_counts = planner_->counts();
-    while (planner_->counts().under_target > 0 && !tasks_.stopping() &&
-           !request.stop.stop_requested()) {
-        inviter_.send_due(*planner_, own_record_(), lease_of, alive_, answered);
+    for (std::uint64_t i = 0; i < descriptor_.extents.size(); ++i)
+        placer_->add(proto::ItemId::of(descriptor_.extents[i]), root_,
+                     layout.extent_length(ExtentIndex(i)), request.copies);
+    Inviter::LeaseOf lease_of = [this](const RootHash&) { return std::optional(lease_); };
+    Placer::ReportFn report_step = [this](const auto&) {
         report(Stage::copies, ByteCount(0), ByteCount(0));
-        const auto now = services_.runtime.now();
-        const auto counts = planner_->counts();
-        if (counts.sum_copies != last_counts.sum_copies ||
-            counts.in_flight != last_counts.in_flight)
-            last_progress = now;
-        last_counts = counts;
-        if (all_stuck(now) && now > last_progress + Duration(stuck_patience)) break;
-        if (now > last_progress + Duration(request.idle_timeout)) break;
-        auto wake = now + Duration(tick);
-        if (const auto next = planner_->next_deadline())
-            wake = std::clamp(*next, now + Duration(5ms), wake);
-        co_await changed_.wait_until(wake);
-    }
-}
-
-void Publisher::on_stored(const NodeId& node, const proto::Stored& stored) {
-    if (!planner_ || stored.root != root_) return;
-    const auto now = services_.runtime.now();
-    for (const auto& item : stored.items)
-        if (planner_->has_item(item)) planner_->on_copy(item, node, now);
-    for (const auto& item : stored.failed)
-        if (planner_->has_item(item)) planner_->on_invite_failed(item, node, now);
-    changed_.notify_all();
-}
-
-void Publisher::on_node_changed(const NodeId& node) {
-    if (!planner_) return;
-    planner_->on_node_changed(node, services_.runtime.now());
-    planner_->on_candidates_changed(services_.runtime.now());
-    changed_.notify_all();
+    };
+    const auto stop = request.stop;
+    co_await placer_->run(std::move(lease_of), request.idle_timeout, stop, std::move(report_step));
 }
 
 Copies Publisher::copies() const {
     Copies copies;
     copies.min = ~0U;
     std::uint64_t sum = 0;
-    for (const auto& item : items_) {
-        const auto count = planner_->copies(item);
+    for (const auto& item : placer_->items()) {
+        const auto count = placer_->planner().copies(item);
         copies.min = std::min(copies.min, count);
         sum += count;
         ++copies.histogram[count];
     }
-    copies.mean = static_cast<double>(sum) / static_cast<double>(items_.size());
+    copies.mean = static_cast<double>(sum) / static_cast<double>(placer_->items().size());
     return copies;
 }
 
@@ -207,9 +119,10 @@ void Publisher::tell_holders() {
     std::map<NodeId, std::uint32_t> positions;
     std::vector<proto::NodeRecord> records;
     std::vector<proto::HolderTable::Entry> entries;
-    for (const auto& item : items_) {
+    const auto& planner = placer_->planner();
+    for (const auto& item : placer_->items()) {
         proto::HolderTable::Entry entry{item, {}};
-        for (const auto& node : planner_->holders(item)) {
+        for (const auto& node : planner.holders(item)) {
             const auto* known = table_.find(node);
             if (known == nullptr || records.size() >= limits::records_per_message_max) continue;
             const auto [position, fresh] =
@@ -235,8 +148,8 @@ void Publisher::tell_holders() {
     }
     // Our own table serves whoever asks us.
     std::vector<store::KnownHolder> known;
-    for (const auto& item : items_)
-        for (const auto& node : planner_->holders(item))
+    for (const auto& item : placer_->items())
+        for (const auto& node : planner.holders(item))
             known.push_back({item, node});
     auto& store = services_.store;
     services_.runtime.run_on_worker(

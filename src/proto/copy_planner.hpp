@@ -103,6 +103,9 @@ class CopyPlanner {
     /// When poll_invite may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
 
+    /// Of an item that is cared for.
+    [[nodiscard]] RootHash root_of(const ItemId& item) const { return items_.at(item).root; }
+    [[nodiscard]] ByteCount length_of(const ItemId& item) const { return items_.at(item).length; }
     /// Nodes (self left out) believed to hold the item, whether they count now or not.
     [[nodiscard]] std::vector<NodeId> holders(const ItemId& item) const;
     /// Copies that count now: holders that count, and self if self_is_copy.

@@ -118,6 +118,22 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
     return std::move(*outcome);
 }
 
+Result<Departure> Swarm::leave(std::size_t number, bool force) {
+    LeaveRequest request;
+    request.force = force;
+    std::optional<Result<Departure>> outcome;
+    auto run = [](node::Engine* engine, LeaveRequest asked,
+                  std::optional<Result<Departure>>* out) -> asio::awaitable<void> {
+        ProgressFn silent;
+        auto result = co_await engine->leave(std::move(asked), std::move(silent));
+        out->emplace(std::move(result));
+    };
+    net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(request), &outcome));
+    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    FLOW29_ASSERT(outcome.has_value());
+    return std::move(*outcome);
+}
+
 Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
     const auto bytes = std::make_shared<Bytes>();
     StreamRequest request;

@@ -48,6 +48,9 @@ class Swarm {
     /// Streams an object to its end and runs until it is there.
     [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
 
+    /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
+    [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
+
     /// Nodes up now, `besides` left out, that hold every item of the object: the fewest over all.
     [[nodiscard]] unsigned copies(const RootHash& root, const core::Descriptor& descriptor,
                                   std::optional<std::size_t> besides);

@@ -131,6 +131,37 @@ TEST_CASE("copies are made again after holders crash, and not before the grace p
     CHECK(swarm.copies(result->root, descriptor, std::nullopt) >= 4);
 }
 
+TEST_CASE("a node that leaves hands over first, so nothing waits for its grace period") {
+    Swarm swarm({.seed = 17, .grace = 30min});
+    swarm.grow_to(10, 500ms);
+    swarm.world().run_for(30s);
+    const auto result = swarm.publish(0, random_content(8, 200'000), 4, 7);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    swarm.world().run_for(1min);
+    // One after the other, until only the publisher and four more are left.
+    for (std::size_t leaver = 1; leaver <= 5; ++leaver) {
+        const bool held = swarm.store(leaver).descriptor(result->root).has_value();
+        const auto departure = swarm.leave(leaver);
+        REQUIRE(departure.has_value());
+        CHECK(departure->left);
+        CHECK(departure->below_target == 0);
+        CHECK((departure->items > 0) == held);
+        swarm.crash(leaver);  // its owner ends it
+        CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
+        swarm.world().run_for(10s);
+    }
+    // Now everybody is needed.
+    const auto refused = swarm.leave(6);
+    REQUIRE(refused.has_value());
+    CHECK_FALSE(refused->left);
+    CHECK(refused->below_target > 0);
+    CHECK(swarm.copies(result->root, descriptor, 0) == 4);
+    const auto forced = swarm.leave(7, true);
+    REQUIRE(forced.has_value());
+    CHECK(forced->left);
+}
+
 TEST_CASE("two hundred nodes keep every file through crashes, twice with the same trace") {
     const auto first = churn_run(2929);
     const auto second = churn_run(2929);

@@ -93,6 +93,32 @@ class Copies(harness.SystemTest):
         _, target = self.fetch(reader, link, "fetched")
         self.assert_same(path, target)
 
+    def test_a_holder_that_leaves_hands_over_before_it_stops(self):
+        swarm = self.lab.add_swarm(7, options=["--grace", "1h"])
+        path = self.lab.file("source", 4 << 20)
+        link = self.publish(swarm[0], path)["link"]
+        leaver = max(swarm[1:], key=extents_on)
+        held = extents_on(leaver)
+        left = leaver.ask("leave")
+        self.assertTrue(left["left"])
+        self.assertEqual(left["below_target"], 0)
+        self.assertGreaterEqual(left["items"], held)
+        harness.wait_until(lambda: not leaver.running, "the node that left to end")
+        other = next(node for node in swarm[1:] if node is not leaver)
+        # At once: with this grace period, repair would come too late.
+        self.assertGreaterEqual(other.ask("health", link)["copies"]["min"], 4)
+
+    def test_a_holder_that_is_needed_stays_unless_it_is_forced(self):
+        swarm = self.lab.add_swarm(5, options=["--grace", "1h"])
+        link = self.publish(swarm[0], self.lab.file("source", 2 << 20))["link"]
+        outcome = swarm[1].run("leave", "--timeout", "5s")
+        self.assert_exit(outcome, harness.PARTLY)
+        self.assertFalse(outcome.result["left"])
+        self.assertTrue(swarm[1].running)
+        self.assertEqual(swarm[2].ask("health", link)["copies"]["min"], 4)
+        self.assertTrue(swarm[1].ask("leave", "--force", "--timeout", "5s")["left"])
+        harness.wait_until(lambda: not swarm[1].running, "the node that left to end")
+
     def test_a_holder_that_lost_its_disk_is_replaced_or_refilled(self):
         swarm = self.lab.add_swarm(6, options=["--grace", "2s"])
         path = self.lab.file("source", 4 << 20)

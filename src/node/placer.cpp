@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/placer.hpp"
+
+#include <algorithm>
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr Duration join_timeout = 10s;
+constexpr Duration stuck_patience = 3s;  // for candidates that are only being discovered
+constexpr Duration tick = 250ms;
+constexpr std::size_t explorations_max = 16;
+
+proto::CopyPlanner::Options planner_options(const Services& services) {
+    proto::CopyPlanner::Options options;
+    options.self = services.identity.id();
+    options.self_is_copy = false;
+    options.always_act = true;
+    return options;
+}
+}  // namespace
+
+Placer::Placer(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& neighbourhood,
+               proto::NodeTable& table, OwnRecord own_record)
+    : services_(services),
+      tasks_(tasks),
+      neighbourhood_(neighbourhood),
+      own_record_(std::move(own_record)),
+      inviter_(services, tasks, peers, table),
+      changed_(services.runtime),
+      planner_(table, planner_options(services)) {}
+
+void Placer::add(const proto::ItemId& item, const RootHash& root, ByteCount length,
+                 unsigned copies) {
+    if (planner_.has_item(item)) return;  // equal extents are one item
+    items_.push_back(item);
+    planner_.add_item(item, root, length, copies);
+}
+
+void Placer::on_copy(const proto::ItemId& item, const NodeId& node) {
+    if (planner_.has_item(item)) planner_.on_copy(item, node, services_.runtime.now());
+}
+
+asio::awaitable<void> Placer::explore_key(std::shared_ptr<Placer> self, DhtKey key) {
+    co_await self->neighbourhood_.ensure_near(key);
+    --self->exploring_;
+    self->planner_.on_candidates_changed(self->services_.runtime.now());
+    self->changed_.notify_all();
+}
+
+asio::awaitable<void> Placer::explore_keys(std::shared_ptr<Placer> self) {
+    for (const auto& item : self->items_) {
+        while (self->exploring_ >= explorations_max)
+            co_await self->changed_.wait();
+        if (self->tasks_.stopping()) break;
+        ++self->exploring_;
+        self->tasks_.start(explore_key(self, item.key()));
+    }
+    while (self->exploring_ > 0)
+        co_await self->changed_.wait();
+    self->explored_ = true;
+    self->changed_.notify_all();
+}
+
+bool Placer::all_stuck(TimePoint now) const {
+    const auto wall_now = services_.runtime.wall_now();
+    if (planner_.counts().in_flight > 0) return false;
+    return std::all_of(items_.begin(), items_.end(), [&](const auto& item) {
+        return planner_.copies(item) >= planner_.target(item) ||
+               planner_.stuck(item, now, wall_now);
+    });
+}
+
+asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeout,
+                                  std::stop_token stop, ReportFn report) {
+    const bool joined =
+        co_await neighbourhood_.wait_joined(services_.runtime.now() + Duration(join_timeout));
+    if (!joined) co_return;
+    tasks_.start(explore_keys(shared_from_this()));
+    while (!explored_ && !tasks_.stopping())
+        co_await changed_.wait();
+
+    const std::weak_ptr<Placer> weak = weak_from_this();
+    const Inviter::Answered answered = [weak] {
+        if (const auto self = weak.lock()) self->changed_.notify_all();
+    };
+    auto last_progress = services_.runtime.now();
+    auto last_counts = planner_.counts();
+    while (planner_.counts().under_target > 0 && !tasks_.stopping() && !stop.stop_requested()) {
+        inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+        const auto now = services_.runtime.now();
+        const auto counts = planner_.counts();
+        report(counts);
+        if (counts.sum_copies != last_counts.sum_copies ||
+            counts.in_flight != last_counts.in_flight)
+            last_progress = now;
+        last_counts = counts;
+        if (all_stuck(now) && now > last_progress + Duration(stuck_patience)) break;
+        if (now > last_progress + idle_timeout) break;
+        auto wake = now + Duration(tick);
+        if (const auto next = planner_.next_deadline())
+            wake = std::clamp(*next, now + Duration(5ms), wake);
+        co_await changed_.wait_until(wake);
+    }
+}
+
+void Placer::on_stored(const NodeId& node, const proto::Stored& stored) {
+    const auto now = services_.runtime.now();
+    for (const auto& item : stored.items)
+        if (planner_.has_item(item)) planner_.on_copy(item, node, now);
+    for (const auto& item : stored.failed)
+        if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
+    changed_.notify_all();
+}
+
+void Placer::on_node_changed(const NodeId& node) {
+    planner_.on_node_changed(node, services_.runtime.now());
+    planner_.on_candidates_changed(services_.runtime.now());
+    changed_.notify_all();
+}
+
+}  // namespace flow29::node
