@@ -64,13 +64,10 @@ Json to_json(const Located& result) {
 Json to_json(const Health& result) {
     Json copies = copies_json(result.copies);
     copies["histogram"] = histogram_json(result.copies);
-    return {{"root", to_hex(result.root)},
-            {"bytes", result.bytes.value},
-            {"target", result.target},
-            {"copies", std::move(copies)},
-            {"groups", result.groups},
-            {"at_risk_chunks", result.at_risk_chunks},
-            {"publisher_may_leave", result.publisher_may_leave}};
+    return {{"root", to_hex(result.root)}, {"bytes", result.bytes.value},
+            {"target", result.target},     {"copies", std::move(copies)},
+            {"groups", result.groups},     {"at_risk_chunks", result.at_risk_chunks},
+            {"audited", result.audited},   {"publisher_may_leave", result.publisher_may_leave}};
 }
 
 Json to_json(const Status& result) {

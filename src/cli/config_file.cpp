@@ -119,6 +119,10 @@ constexpr std::array keys{
         [](const Setting& s, FileSettings& file) {
             return put(read_parsed(s, parse_duration, "\"5m\""), file.node.grace);
         }},
+    Key{"audit",
+        [](const Setting& s, FileSettings& file) {
+            return put(read_parsed(s, parse_duration, "\"1h\""), file.node.audit);
+        }},
     Key{"web",
         [](const Setting& s, FileSettings& file) { return put(read_string(s), file.node.web); }},
     Key{"gateway", [](const Setting& s,

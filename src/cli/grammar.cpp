@@ -143,6 +143,9 @@ void Grammar::add_node() {
                "copies wanted of what is published here (4)");
     add_parsed(app, "--grace", node_.grace, parse_duration,
                "how long a holder may be missing before its copies are made again (5m)", "TIME");
+    add_parsed(app, "--audit", node_.audit, parse_duration,
+               "within this time, who lacks a tenth of what it should keep is found out (1h)",
+               "TIME");
     app.add_option("--web", node_.web, "where to serve the page, or off (127.0.0.1:2930)")
         ->type_name("ADDR:PORT");
     app.add_option("--gateway", node_.gateway,

@@ -33,6 +33,7 @@ struct NodeOptions {
     std::optional<ByteCount> capacity;
     std::optional<unsigned> copies;
     std::optional<std::chrono::milliseconds> grace;
+    std::optional<std::chrono::milliseconds> audit;
     std::optional<std::string> web;      ///< ADDRESS:PORT or "off"
     std::optional<std::string> gateway;  ///< likewise
     bool no_store = false;

@@ -78,6 +78,7 @@ Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& no
     config.capacity = node.capacity.value_or(file->node.capacity.value_or(config.capacity));
     config.copies = node.copies.value_or(file->node.copies.value_or(config.copies));
     config.grace = node.grace.value_or(file->node.grace.value_or(config.grace));
+    config.audit_period = node.audit.value_or(file->node.audit.value_or(config.audit_period));
     config.store = !node.no_store && !file->node.no_store;
     return config;
 }

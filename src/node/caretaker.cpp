@@ -14,6 +14,7 @@ namespace {
 constexpr Duration tick = 1s;
 constexpr Duration lost_contact_pause = 2s;
 constexpr Duration confirmation_grace = 3s;
+constexpr unsigned searches_max = 4;  // for candidates, at a time
 
 proto::CopyPlanner::Options planner_options(const Services& services, const Settings& settings) {
     proto::CopyPlanner::Options options;
@@ -256,6 +257,23 @@ void Caretaker::hand_over(Placer& placer) const {
     }
 }
 
+const core::Descriptor* Caretaker::descriptor_with(const proto::ItemId& item) const {
+    if (!planner_.has_item(item)) return nullptr;
+    const auto found = care_.find(planner_.root_of(item));
+    return found == care_.end() ? nullptr : &found->second.descriptor;
+}
+
+asio::awaitable<void> Caretaker::on_audit_failed(NodeId node, proto::ItemId item, bool answered) {
+    co_await confirm(node, planner_.items_of(node));
+    const auto holders = planner_.holders(item);
+    if (std::ranges::find(holders, node) == holders.end()) co_return;
+    const auto now = services_.runtime.now();
+    for (const auto& claimed : planner_.items_of(node))
+        planner_.on_no_copy(claimed, node, now);
+    if (answered) peers_.ban(node, "it says that it keeps what it cannot prove");
+    changed_.notify_all();
+}
+
 std::optional<proto::Lease> Caretaker::lease_of(const RootHash& root) const {
     const auto found = care_.find(root);
     if (found == care_.end()) return std::nullopt;
@@ -263,7 +281,11 @@ std::optional<proto::Lease> Caretaker::lease_of(const RootHash& root) const {
 }
 
 asio::awaitable<void> Caretaker::find_candidates(DhtKey key) {
+    ++searching_;
+    const auto known = table_.alive();
     co_await neighbourhood_.ensure_near(key);
+    --searching_;
+    if (table_.alive() == known) co_return;
     planner_.on_candidates_changed(services_.runtime.now());
     changed_.notify_all();
 }
@@ -280,6 +302,8 @@ asio::awaitable<void> Caretaker::run() {
         // Who has what is asked first, but a node that does not answer must not hold up repair.
         if (confirming_.empty() || services_.runtime.now() > confirm_until_)
             inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+        for (const auto& item : planner_.take_stuck())
+            if (searching_ < searches_max) tasks_.start(find_candidates(item.key()));
         const auto now = services_.runtime.now();
         auto wake = now + Duration(tick);
         if (const auto next = planner_.next_deadline()) wake = std::min(wake, *next);

@@ -41,6 +41,13 @@ class Caretaker {
 
     /// Adds everything kept here, with who else is known to keep it.
     void hand_over(Placer& placer) const;
+    /// The descriptor of an object that has this item; null when none is cared for here.
+    [[nodiscard]] const core::Descriptor* descriptor_with(const proto::ItemId& item) const;
+    /// The node could not prove an item that it was believed to keep. What it still says it keeps
+    /// decides: an honest loss is a loss of these items. Who claims on is not counted any more; and
+    /// who `answered` wrongly, instead of not at all, lies.
+    [[nodiscard]] asio::awaitable<void> on_audit_failed(NodeId node, proto::ItemId item,
+                                                        bool answered);
     /// The lease under which an object is kept here, if there is one.
     [[nodiscard]] std::optional<proto::Lease> lease_of(const RootHash& root) const;
 
@@ -49,7 +56,6 @@ class Caretaker {
     void on_holder_table(const proto::HolderTable& table);
 
     [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }
-    [[nodiscard]] ByteCount repaired() const { return repaired_; }
 
   private:
     struct Care {
@@ -84,7 +90,7 @@ class Caretaker {
     std::map<NodeId, std::set<proto::ItemId>> to_confirm_;
     std::set<NodeId> confirming_;
     TimePoint confirm_until_{};
-    ByteCount repaired_;
+    unsigned searching_ = 0;
 };
 
 }  // namespace flow29::node

@@ -41,6 +41,7 @@ Engine::Engine(Services services, Settings settings)
               [this](const Kept& kept) { on_kept(kept); }),
       caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
                  [this] { return local_record(); }),
+      auditor_(services, settings_, tasks_, peers_, table_, caretaker_),
       fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_),
       survey_(services, tasks_, peers_, finder_, neighbourhood_, table_, fetcher_),
       server_(services, keeper_, table_, [this] { return local_record(); },
@@ -57,6 +58,7 @@ void Engine::start() {
     tasks_.start(peers_.keep_contact());
     tasks_.start(caretaker_.load());
     tasks_.start(caretaker_.run());
+    tasks_.start(auditor_.run());
     tasks_.start(announcer_.run());
     tasks_.start(announce_stored());
     tasks_.start(announce_self());
@@ -66,6 +68,7 @@ asio::awaitable<void> Engine::stop() {
     tasks_.request_stop();
     announcer_.wake();
     caretaker_.wake();
+    auditor_.wake();
     // No goodbye: a stop is usually a restart, which the grace period is for.
     services_.transport.stop();
     services_.index.stop();

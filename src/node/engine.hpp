@@ -3,6 +3,7 @@
 
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
+#include "node/auditor.hpp"
 #include "node/caretaker.hpp"
 #include "node/fetcher.hpp"
 #include "node/finder.hpp"
@@ -77,6 +78,7 @@ class Engine : public net::PeerHandler {
     Announcer announcer_;
     Keeper keeper_;
     Caretaker caretaker_;
+    Auditor auditor_;
     Fetcher fetcher_;
     Survey survey_;
     Server server_;

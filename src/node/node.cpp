@@ -153,6 +153,7 @@ Result<void> Node::State::open() {
     settings.storing = config.store;
     settings.capacity = config.capacity;
     settings.grace = config.grace;
+    settings.audit_period = config.audit_period;
     settings.takeover =
         std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1), std::chrono::seconds(10));
     settings.addresses = *endpoints;

@@ -31,6 +31,7 @@ struct Settings {
     std::vector<core::Endpoint> bootstrap;
     Duration grace = std::chrono::minutes(5);
     Duration takeover = std::chrono::seconds(10);
+    Duration audit_period = std::chrono::hours(1);
     Duration neighbourhood_period = std::chrono::seconds(60);
 };
 

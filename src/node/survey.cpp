@@ -6,6 +6,7 @@
 
 #include "core/hash.hpp"
 #include "core/log.hpp"
+#include "node/auditor.hpp"
 #include "node/gather.hpp"
 #include "node/holdings.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 constexpr Duration request_timeout = 8s;
 constexpr unsigned table_rounds = 3;
 constexpr std::size_t holders_max = 128;
+constexpr std::size_t proofs_per_holder = 16;
 
 void report(const ProgressFn& progress, Stage stage, std::size_t holders) {
     if (!progress) return;
@@ -106,15 +108,60 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     co_return census;
 }
 
+asio::awaitable<Survey::Audited> Survey::audit_peer(net::PeerPtr peer,
+                                                    std::shared_ptr<const core::Descriptor> object,
+                                                    std::vector<proto::ItemId> items) {
+    Audited audited{peer};
+    for (const auto& item : items) {
+        const auto outcome =
+            co_await Auditor::probe(peer, *object, item, services_.runtime.random()());
+        audited.failed = outcome != Auditor::Outcome::passed;
+        if (audited.failed) break;
+        ++audited.passed;
+    }
+    co_return audited;
+}
+
+asio::awaitable<std::uint64_t> Survey::audit(Census& census, RootHash root) {
+    const auto items = items_of(root, census.descriptor);
+    std::map<NodeId, std::pair<net::PeerPtr, std::vector<proto::ItemId>>> kept;
+    for (std::size_t i = 0; i < items.size(); ++i)
+        for (const auto& peer : census.holders[i]) {
+            auto& [known, theirs] = kept[peer->id()];
+            known = peer;
+            theirs.push_back(items[i]);
+        }
+    const auto object = std::make_shared<const core::Descriptor>(census.descriptor);
+    Gather<Audited> gather(services_.runtime, tasks_);
+    for (auto& [node, entry] : kept) {
+        auto& [peer, theirs] = entry;
+        std::shuffle(theirs.begin(), theirs.end(), services_.runtime.random());
+        if (theirs.size() > proofs_per_holder) theirs.resize(proofs_per_holder);
+        gather.start(audit_peer(peer, object, std::move(theirs)));
+    }
+    const auto answers = co_await gather.all();
+    std::uint64_t passed = 0;
+    for (const auto& answer : answers) {
+        passed += answer.passed;
+        if (!answer.failed) continue;
+        log::warn("survey", "node {} could not prove what it says it keeps: not counted",
+                  to_hex(answer.peer->id()).substr(0, 12));
+        for (auto& holders : census.holders)
+            std::erase(holders, answer.peer);
+    }
+    co_return passed;
+}
+
 asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, ProgressFn progress) {
     const auto root = link.root;
     auto census = co_await this->census(std::move(link), timeout, std::move(progress));
     if (!census) co_return fail(census.error());
+    Health health;
+    health.audited = co_await audit(*census, root);
     auto& store = services_.store;
     auto read = [&store, root] { return store.leases(root); };
     const auto leases = co_await net::offload(services_.runtime, std::move(read));
 
-    Health health;
     health.root = root;
     health.bytes = census->descriptor.length;
     health.target = limits::copies_default;

@@ -40,6 +40,17 @@ class Survey {
                                                          ProgressFn progress);
 
   private:
+    /// Has every holder prove some of what it says it keeps, picked at random; who cannot is no
+    /// holder. How many proofs held.
+    [[nodiscard]] asio::awaitable<std::uint64_t> audit(Census& census, RootHash root);
+    struct Audited {
+        net::PeerPtr peer;
+        std::uint64_t passed = 0;
+        bool failed = false;
+    };
+    [[nodiscard]] asio::awaitable<Audited> audit_peer(
+        net::PeerPtr peer, std::shared_ptr<const core::Descriptor> object,
+        std::vector<proto::ItemId> items);
     struct Found {
         std::vector<Holder> holders;
         std::optional<ByteCount> chunk_length;

@@ -13,6 +13,7 @@ namespace {
 /// Items one poll looks at without finding something to send: keeps a call short when a small swarm
 /// leaves a hundred thousand items with nobody to ask.
 constexpr unsigned looks_max = 256;
+constexpr std::size_t stuck_told_max = 64;
 constexpr int busy_fraction = 8;  // of `retry`
 
 core::Sha256Digest rank_of(const DhtKey& key, const NodeId& node) {
@@ -156,6 +157,7 @@ std::optional<CopyPlanner::Invitation> CopyPlanner::poll_invite(TimePoint now, W
         const std::optional<NodeId> node = choose(entry, now, wall_now);
         if (node) return invite(*item, entry, *node, now);
         queue_.set_stuck(*item, look_again_at(entry, now));
+        if (stuck_.size() < stuck_told_max) stuck_.push_back(*item);
     }
     return std::nullopt;
 }
@@ -348,6 +350,15 @@ std::vector<ItemId> CopyPlanner::items() const {
     result.reserve(items_.size());
     for (const auto& [item, entry] : items_)
         result.push_back(item);
+    return result;
+}
+
+std::set<NodeId> CopyPlanner::holding_nodes() const {
+    std::set<NodeId> result;
+    for (const auto& [node, items] : by_node_)
+        if (std::ranges::any_of(
+                items, [&](const ItemId& item) { return items_.at(item).holders.contains(node); }))
+            result.insert(node);
     return result;
 }
 

@@ -117,6 +117,10 @@ class CopyPlanner {
     /// What `node` is believed to hold.
     [[nodiscard]] std::vector<ItemId> items_of(const NodeId& node) const;
     [[nodiscard]] std::vector<ItemId> items() const;
+    /// Nodes (self left out) believed to hold anything. O(nodes).
+    [[nodiscard]] std::set<NodeId> holding_nodes() const;
+    /// Items for which there was nobody to ask, each once since the last call; not more than 64.
+    [[nodiscard]] std::vector<ItemId> take_stuck() { return std::exchange(stuck_, {}); }
     /// Over all items, as of each one's last event. O(1).
     [[nodiscard]] Counts counts() const;
 
@@ -171,6 +175,7 @@ class CopyPlanner {
     TimePoint latest_{};         // of the times that came in
     bool blocked_ = false;       // the first in the queue does not fit, and nothing changed since
     ByteCount bytes_in_flight_;
+    std::vector<ItemId> stuck_;  // not yet told
     std::uint64_t next_order_ = 0;
     std::map<unsigned, std::size_t> items_by_copies_;
     std::size_t sum_copies_ = 0;

@@ -43,6 +43,7 @@ void Swarm::boot(SimNode& node) {
     settings.capacity = options_.capacity;
     settings.addresses = {node.endpoint};
     settings.grace = options_.grace;
+    settings.audit_period = options_.audit_period;
     std::vector<core::Endpoint> running;
     for (const auto& [endpoint, transport] : network_.transports)
         running.push_back(endpoint);
@@ -59,7 +60,7 @@ std::size_t Swarm::add(bool storing) {
     auto node =
         std::make_unique<SimNode>(make_identity(options_.seed * 1'000'003 + number), storing);
     node->endpoint = endpoint_of(number, options_.nodes_per_group);
-    node->store = store::make_memory_store(options_.capacity);
+    node->store = std::make_unique<LossyStore>(store::make_memory_store(options_.capacity));
     boot(*node);
     nodes_.push_back(std::move(node));
     return number;
@@ -116,6 +117,19 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
     ::close(fd);
     FLOW29_ASSERT(outcome.has_value());
     return std::move(*outcome);
+}
+
+std::vector<ExtentHash> Swarm::lose_extents(std::size_t number, const core::Descriptor& descriptor,
+                                            unsigned one_in, bool claims) {
+    auto& store = *nodes_[number]->store;
+    std::vector<ExtentHash> lost;
+    std::size_t held = 0;
+    for (const auto& extent : descriptor.extents) {
+        if (!store.has_extent(extent) || held++ % one_in != 0) continue;
+        store.lose(extent, claims);
+        lost.push_back(extent);
+    }
+    return lost;
 }
 
 Result<Departure> Swarm::leave(std::size_t number, bool force) {

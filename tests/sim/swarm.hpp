@@ -9,8 +9,29 @@
 #include "sim/network.hpp"
 #include "sim/world.hpp"
 #include "store/store.hpp"
+#include "support/forwarding_store.hpp"
 
 namespace flow29::sim {
+
+/// A store that may lose extents without noticing.
+class LossyStore : public test::ForwardingStore {
+  public:
+    using ForwardingStore::ForwardingStore;
+
+    void lose(const ExtentHash& extent, bool claims) { lost_.emplace(extent, claims); }
+
+    Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
+        if (lost_.contains(extent)) return fail(Errc::not_found, "lost");
+        return ForwardingStore::read(extent, chunks);
+    }
+    bool has_extent(const ExtentHash& extent) override {
+        const auto lost = lost_.find(extent);
+        return lost == lost_.end() ? ForwardingStore::has_extent(extent) : lost->second;
+    }
+
+  private:
+    std::unordered_map<ExtentHash, bool> lost_;  // and whether it is claimed
+};
 
 /// A swarm of the program's own engines on a simulated network, index, clock and disk.
 class Swarm {
@@ -20,6 +41,7 @@ class Swarm {
         Duration grace = std::chrono::minutes(2);
         ByteCount capacity{64ULL << 20};
         unsigned nodes_per_group = 1;  ///< nodes that share a /24
+        Duration audit_period = std::chrono::hours(1);
     };
 
     explicit Swarm(Options options);
@@ -48,6 +70,11 @@ class Swarm {
     /// Streams an object to its end and runs until it is there.
     [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
 
+    /// From now on the node lacks what it stores of every `one_in`th extent; `claims`: and says
+    /// that it has it. Those it has lost.
+    std::vector<ExtentHash> lose_extents(std::size_t node, const core::Descriptor& descriptor,
+                                         unsigned one_in, bool claims);
+
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
 
@@ -62,7 +89,7 @@ class Swarm {
         core::Identity identity;
         bool storing;
         core::Endpoint endpoint;
-        std::unique_ptr<store::Store> store;
+        std::unique_ptr<LossyStore> store;
         std::unique_ptr<SimRuntime> runtime;
         std::unique_ptr<SimTransport> transport;
         std::unique_ptr<SimIndex> index;

@@ -162,6 +162,38 @@ TEST_CASE("a node that leaves hands over first, so nothing waits for its grace p
     CHECK(forced->left);
 }
 
+TEST_CASE("a holder that lost or never had a tenth is found within an audit period and replaced") {
+    bool claims = false;
+    SUBCASE("and says so when asked") {}
+    SUBCASE("and claims to have it") {
+        claims = true;
+    }
+    Swarm swarm({.seed = 19, .grace = 5min, .audit_period = 10min});
+    swarm.grow_to(12, 500ms);
+    swarm.world().run_for(30s);
+    const auto result = swarm.publish(0, random_content(9, 100'000), 4, 0);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    swarm.world().run_for(1min);
+    std::size_t holder = 1;
+    auto lost = swarm.lose_extents(holder, descriptor, 10, claims);
+    while (lost.empty())
+        lost = swarm.lose_extents(++holder, descriptor, 10, claims);
+    const auto fewest = [&] {
+        unsigned least = ~0U;
+        for (const auto& extent : lost) {
+            unsigned copies = 0;
+            for (std::size_t node = 1; node < swarm.size(); ++node)
+                if (node != holder && swarm.store(node).has_extent(extent)) ++copies;
+            least = std::min(least, copies);
+        }
+        return least;
+    };
+    CHECK(fewest() == 3);
+    swarm.world().run_for(20min);
+    CHECK(fewest() == 4);
+}
+
 TEST_CASE("two hundred nodes keep every file through crashes, twice with the same trace") {
     const auto first = churn_run(2929);
     const auto second = churn_run(2929);

@@ -5,87 +5,19 @@ Here a cable can be pulled: no reset, no refusal, only silence. Skipped where na
 made.
 """
 
-import atexit
-import os
-import subprocess
 import unittest
 
 import harness
+import namespaces
 
 COUNT = 8
 
 
-def ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, stdin=subprocess.DEVNULL)
-
-
-class Net:
-    """A bridge in a namespace of its own, and namespaces on it: nothing outside is touched."""
-
-    def __init__(self):
-        self.stem = f"f29-{os.getpid()}"
-        self.made = []
-        atexit.register(self.remove)
-
-    def create(self):
-        self._add_namespace("hub")
-        ip("-n", self.name("hub"), "link", "add", "bridge0", "type", "bridge")
-        ip("-n", self.name("hub"), "link", "set", "bridge0", "up")
-
-    def name(self, member):
-        return f"{self.stem}-{member}"
-
-    def _add_namespace(self, member):
-        ip("netns", "add", self.name(member))
-        self.made.append(self.name(member))
-        ip("-n", self.name(member), "link", "set", "lo", "up")
-
-    def add_member(self, member):
-        """Plugs a new namespace in; its address."""
-        self._add_namespace(member)
-        hub, name = self.name("hub"), self.name(member)
-        ip("-n", hub, "link", "add", f"p{member}", "type", "veth", "peer", "name", "eth0",
-           "netns", name)
-        ip("-n", hub, "link", "set", f"p{member}", "master", "bridge0", "up")
-        address = f"10.29.{member}.1"
-        ip("-n", name, "addr", "add", f"{address}/16", "dev", "eth0")
-        ip("-n", name, "link", "set", "eth0", "up")
-        return address
-
-    def unplug(self, member):
-        ip("-n", self.name("hub"), "link", "set", f"p{member}", "down")
-
-    def plug(self, member):
-        ip("-n", self.name("hub"), "link", "set", f"p{member}", "up")
-
-    def inside(self, member):
-        return ["ip", "netns", "exec", self.name(member)]
-
-    def remove(self):
-        while self.made:
-            subprocess.run(["ip", "netns", "del", self.made.pop()], check=False,
-                           capture_output=True)
-
-
-def possible():
-    if not harness.is_root():
-        return False
-    probe = Net()
-    try:
-        probe.create()
-        probe.add_member(1)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    finally:
-        probe.remove()
-    return True
-
-
-@unittest.skipUnless(possible(), "network namespaces cannot be made here")
+@unittest.skipUnless(namespaces.possible(), "network namespaces cannot be made here")
 class Namespaces(harness.SystemTest):
     def setUp(self):
         super().setUp()
-        self.net = Net()
+        self.net = namespaces.Net()
         self.addCleanup(self.net.remove)
         self.net.create()
         self.swarm = []

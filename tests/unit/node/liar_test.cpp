@@ -13,6 +13,7 @@
 #include "net/asio_runtime.hpp"
 #include "net/tls_transport.hpp"
 #include "node/engine.hpp"
+#include "support/forwarding_store.hpp"
 
 // Real OpenDHT, real TLS, real sockets: only the store of one holder is a liar's.
 
@@ -22,98 +23,21 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Serves every range with one byte changed, under a proof that was right for the true bytes.
-class LyingStore : public store::Store {
+class LyingStore : public test::ForwardingStore {
   public:
-    explicit LyingStore(std::unique_ptr<store::Store> honest) : honest_(std::move(honest)) {}
+    using ForwardingStore::ForwardingStore;
 
     std::atomic<unsigned> lies = 0;
     std::atomic<bool> lying = false;
 
     Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
-        auto slice = honest_->read(extent, chunks);
+        auto slice = ForwardingStore::read(extent, chunks);
         if (slice && lying) {
             slice->data.data()[slice->data.size() / 2] ^= 1;
             ++lies;
         }
         return slice;
     }
-    Result<std::unique_ptr<store::Reservation>> reserve(ByteCount bytes) override {
-        return honest_->reserve(bytes);
-    }
-    Result<void> put_extents(std::vector<store::NewExtent> extents,
-                             store::Reservation* room) override {
-        return honest_->put_extents(std::move(extents), room);
-    }
-    Result<void> put_references(std::vector<store::ExtentReference> extents) override {
-        return honest_->put_references(std::move(extents));
-    }
-    bool has_extent(const ExtentHash& extent) override { return honest_->has_extent(extent); }
-    Result<ByteCount> extent_length(const ExtentHash& extent) override {
-        return honest_->extent_length(extent);
-    }
-    Result<void> scrub(const ExtentHash& extent) override { return honest_->scrub(extent); }
-    Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
-                            std::string_view name) override {
-        return honest_->put_object(root, descriptor, name);
-    }
-    Result<core::Descriptor> descriptor(const RootHash& root) override {
-        return honest_->descriptor(root);
-    }
-    Result<store::ObjectInfo> object(const RootHash& root) override {
-        return honest_->object(root);
-    }
-    std::vector<store::ObjectInfo> objects() override { return honest_->objects(); }
-    std::vector<RootHash> roots_of(const ExtentHash& extent) override {
-        return honest_->roots_of(extent);
-    }
-    Result<void> set_published(const RootHash& root, bool published) override {
-        return honest_->set_published(root, published);
-    }
-    Result<void> set_pinned(const RootHash& root, bool pinned) override {
-        return honest_->set_pinned(root, pinned);
-    }
-    Result<bool> put_lease(const proto::Lease& lease) override { return honest_->put_lease(lease); }
-    std::vector<proto::Lease> leases(const RootHash& root) override {
-        return honest_->leases(root);
-    }
-    Result<ByteCount> collect(WallTime now) override { return honest_->collect(now); }
-    Result<void> add_holders(std::vector<store::KnownHolder> holders) override {
-        return honest_->add_holders(std::move(holders));
-    }
-    Result<void> remove_holder(const proto::ItemId& item, const NodeId& node) override {
-        return honest_->remove_holder(item, node);
-    }
-    std::vector<store::KnownHolder> holders(const std::vector<proto::ItemId>& items) override {
-        return honest_->holders(items);
-    }
-    Result<void> put_node_record(const proto::NodeRecord& record) override {
-        return honest_->put_node_record(record);
-    }
-    std::optional<proto::NodeRecord> node_record(const NodeId& node) override {
-        return honest_->node_record(node);
-    }
-    std::vector<proto::NodeRecord> node_records(std::size_t count_max) override {
-        return honest_->node_records(count_max);
-    }
-    core::RangeSet fetch_progress(const RootHash& root,
-                                  const std::filesystem::path& partial) override {
-        return honest_->fetch_progress(root, partial);
-    }
-    Result<void> set_fetch_progress(const RootHash& root, const std::filesystem::path& partial,
-                                    const core::RangeSet& verified) override {
-        return honest_->set_fetch_progress(root, partial, verified);
-    }
-    Result<void> end_fetch(const RootHash& root, const std::filesystem::path& partial) override {
-        return honest_->end_fetch(root, partial);
-    }
-    std::optional<Bytes> setting(std::string_view key) override { return honest_->setting(key); }
-    Result<void> set_setting(std::string_view key, ByteView value) override {
-        return honest_->set_setting(key, value);
-    }
-    store::Usage usage() override { return honest_->usage(); }
-
-  private:
-    std::unique_ptr<store::Store> honest_;
 };
 
 /// A whole node on 127.0.k.1 with a store in memory.

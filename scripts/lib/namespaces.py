@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network namespaces on a bridge of their own: cables that can be pulled, nets that fall apart."""
+
+import atexit
+import os
+import subprocess
+
+
+def _ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+class Net:
+    """A bridge in a namespace of its own, and namespaces on it: nothing outside is touched.
+
+    Members are numbers from 1; member k has the address 10.29.k.1, an address group of its own.
+    """
+
+    def __init__(self):
+        self.stem = f"f29-{os.getpid()}-{id(self) & 0xffff:04x}"
+        self.made = []
+        atexit.register(self.remove)
+
+    def create(self):
+        self._add_namespace("hub")
+        for bridge in ("bridge0", "bridge1"):  # the second one is the far side of a partition
+            _ip("-n", self.name("hub"), "link", "add", bridge, "type", "bridge")
+            _ip("-n", self.name("hub"), "link", "set", bridge, "up")
+
+    def name(self, member):
+        return f"{self.stem}-{member}"
+
+    def _add_namespace(self, member):
+        _ip("netns", "add", self.name(member))
+        self.made.append(self.name(member))
+        _ip("-n", self.name(member), "link", "set", "lo", "up")
+
+    def add_member(self, member):
+        """Plugs a new namespace in; its address."""
+        self._add_namespace(member)
+        hub, name = self.name("hub"), self.name(member)
+        _ip("-n", hub, "link", "add", f"p{member}", "type", "veth", "peer", "name", "eth0",
+            "netns", name)
+        _ip("-n", hub, "link", "set", f"p{member}", "master", "bridge0", "up")
+        address = f"10.29.{member}.1"
+        _ip("-n", name, "addr", "add", f"{address}/16", "dev", "eth0")
+        _ip("-n", name, "link", "set", "eth0", "up")
+        return address
+
+    def unplug(self, member):
+        """As a pulled cable: no reset, no refusal, only silence."""
+        _ip("-n", self.name("hub"), "link", "set", f"p{member}", "down")
+
+    def plug(self, member):
+        _ip("-n", self.name("hub"), "link", "set", f"p{member}", "up")
+
+    def set_side(self, member, far):
+        """Who is on the far side hears only who is there too."""
+        _ip("-n", self.name("hub"), "link", "set", f"p{member}", "master",
+            "bridge1" if far else "bridge0")
+
+    def delay(self, member, milliseconds):
+        """Delays what the member sends; 0 ends that. CalledProcessError without tc and netem."""
+        action = ["replace", "dev", "eth0", "root", "netem", "delay", f"{milliseconds}ms"]
+        if milliseconds == 0:
+            action = ["del", "dev", "eth0", "root"]
+        subprocess.run([*self.inside(member), "tc", "qdisc", *action], check=True,
+                       capture_output=True, stdin=subprocess.DEVNULL)
+
+    def inside(self, member):
+        """The start of a command that is to run in the member's namespace."""
+        return ["ip", "netns", "exec", self.name(member)]
+
+    def remove(self):
+        atexit.unregister(self.remove)
+        while self.made:
+            subprocess.run(["ip", "netns", "del", self.made.pop()], check=False,
+                           capture_output=True)
+
+
+def possible():
+    """Whether namespaces can be made here."""
+    if os.geteuid() != 0:
+        return False
+    probe = Net()
+    try:
+        probe.create()
+        probe.add_member(1)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    finally:
+        probe.remove()
+    return True
