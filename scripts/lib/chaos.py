@@ -32,6 +32,7 @@ class Chaos:
         self.random = random.Random(seed)
         self.say = say
         self.net = namespaces.Net() if namespaces.possible() else None
+        self.can_slow = False
         self.count = nodes
         self.file_count = files
         self.members = {}       # node → member of the net
@@ -69,6 +70,7 @@ class Chaos:
             path = self.lab.file(f"file{number}", size, seed=number)
             link = self.random.choice(nodes).ask("publish", path)["link"]
             self.files[link] = path
+        self.can_slow = self.net is not None and self.net.can_slow(1)
         self.say(f"{self.count} nodes, {self.file_count} files, "
                  f"{'namespaces' if self.net else 'loopback'}")
 
@@ -131,16 +133,16 @@ class Chaos:
 
     def slow(self, nodes, seconds):
         for node in nodes:
-            self.net.delay(self.members[node], 200)
+            self.net.slow(self.members[node], True)
         self.over.wait(seconds)
         for node in nodes:
-            self.net.delay(self.members[node], 0)
+            self.net.slow(self.members[node], False)
 
     def blow_kinds(self):
         kinds = ["kill", "kill", "wipe", "restart", "freeze"]
         if self.net:
             kinds += ["unplug", "partition"]
-            if shutil.which("tc"):
+            if self.can_slow:
                 kinds.append("slow")
         return kinds
 
@@ -245,6 +247,8 @@ class Chaos:
                 thread.join()
 
     def summary(self):
+        if self.net and not self.can_slow:
+            self.say("nobody was slowed: no tc with tbf here")
         blows = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.blows.items()))
         lines = [f"blows    {blows}",
                  f"fetches  {self.fetches}, {self.fetched_bytes >> 20} MiB, all right",

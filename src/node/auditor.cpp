@@ -20,9 +20,15 @@ proto::AuditPlanner::Options planner_options(const Services& services, const Set
 }
 
 Auditor::Outcome outcome_of(const Error& error) {
-    return error.code == Errc::peer_lacks || error.code == Errc::verification_failed
-               ? Auditor::Outcome::failed
-               : Auditor::Outcome::silent;
+    switch (error.code) {
+        case Errc::peer_lacks:
+        case Errc::verification_failed:
+            return Auditor::Outcome::failed;
+        case Errc::timed_out:
+            return Auditor::Outcome::silent;
+        default:
+            return Auditor::Outcome::none;
+    }
 }
 }  // namespace
 

@@ -85,8 +85,9 @@ asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key) {
     auto lookup = co_await net::await_callback<dht::Lookup>(std::move(start));
 
     std::vector<dht::Contact> strangers;
+    const auto own_position = core::dht_position(services_.identity.id());
     for (const auto& contact : lookup.nearest) {
-        bool known = false;
+        bool known = contact.position == own_position;
         for (const auto& peer : peers_.open())
             known = known || core::dht_position(peer->id()) == contact.position;
         if (!known) strangers.push_back(contact);

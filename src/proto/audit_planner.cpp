@@ -38,6 +38,8 @@ bool AuditPlanner::on_outcome(const Probe& probe, Outcome outcome) {
             if (found == nodes_.end() || ++found->second.silent < options_.silent_max) return false;
             found->second.silent = 0;
             return true;
+        case Outcome::none:
+            return false;
     }
     return false;
 }

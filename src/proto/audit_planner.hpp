@@ -37,7 +37,12 @@ class AuditPlanner {
         ItemId item;
         std::uint64_t random = 0;  ///< picks the chunk
     };
-    enum class Outcome : std::uint8_t { passed, failed, silent };
+    enum class Outcome : std::uint8_t {
+        passed,
+        failed,  ///< it lacks it, or its proof was wrong
+        silent,  ///< connected, and no answer in time
+        none,    ///< the connection ended: that says nothing
+    };
     struct Counts {
         std::uint64_t passed = 0;
         std::uint64_t failed = 0;
