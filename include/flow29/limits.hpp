@@ -34,6 +34,7 @@ inline constexpr unsigned msgpack_depth_max = 8;
 inline constexpr unsigned items_per_message_max = 4096;
 inline constexpr unsigned table_entries_per_message = 2048;  ///< so that a head always fits
 inline constexpr unsigned records_per_message_max = 256;
+inline constexpr unsigned leases_per_message_max = 32;
 inline constexpr unsigned addresses_per_record_max = 8;
 inline constexpr unsigned requests_in_flight_per_peer_max = 256;
 inline constexpr unsigned user_agent_bytes_max = 64;

@@ -232,6 +232,10 @@ class Node {
                 ProgressFn progress, DoneFn<Located> done);
     void health(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
                 DoneFn<Health> done);
+    /// Makes missing copies now, without waiting for those whose turn it is; then as `health`.
+    /// not_found when nobody reachable keeps it under a lease.
+    void repair(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
+                DoneFn<Health> done);
     /// Ends this node's own lease and tells the holders; local copies become collectable.
     void withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done);
     void pin(RootHash root, bool pinned, DoneFn<bool> done);

@@ -186,7 +186,11 @@ void locate(Call& call) {
 void health(Call& call) {
     Link link = call.params.link("link");
     const auto timeout = call.params.duration_or("timeout_ms", idle_timeout_default);
+    const bool repair = call.params.flag_or("repair", false);
     if (!call.params_are_good()) return;
+    if (repair)
+        return call.node.repair(std::move(link), timeout, progress_to(call.emit),
+                                done_to<Health>(call.emit));
     call.node.health(std::move(link), timeout, progress_to(call.emit), done_to<Health>(call.emit));
 }
 

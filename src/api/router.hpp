@@ -43,7 +43,7 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | fetch   | link, path, [range: {first, end}, overwrite, share, idle_timeout_ms]               |
 /// | cat     | link and output, [range, idle_timeout_ms]                                         |
 /// | locate  | hash, [in, timeout_ms]                                                            |
-/// | health  | link, [timeout_ms]                                                                |
+/// | health  | link, [timeout_ms, repair]                                                        |
 /// | rm, pin, unpin | link                                                                       |
 /// | leave   | [force, idle_timeout_ms]                                                          |
 /// | status, peers, ls | none                                                                    |

@@ -222,6 +222,7 @@ void Grammar::add_health() {
     add_link(app, health_.link);
     add_timeout(app, health_.timeout);
     app.add_flag("--watch", health_.watch, "ask again and again");
+    app.add_flag("--repair", health_.repair, "make missing copies now");
 }
 
 void Grammar::add_listings() {

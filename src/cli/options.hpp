@@ -79,6 +79,7 @@ struct HealthOptions {
     std::string link;
     std::optional<std::chrono::milliseconds> timeout;
     bool watch = false;
+    bool repair = false;
 };
 
 enum class Listing { status, peers, objects };

@@ -83,6 +83,7 @@ std::string locate_params(const LocateOptions& options, const std::string& hash)
 std::string health_params(const HealthOptions& options, const std::string& link) {
     Json json = {{"link", link}};
     put(json, "timeout_ms", options.timeout);
+    if (options.repair) json["repair"] = true;
     return text(json);
 }
 

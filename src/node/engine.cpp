@@ -304,6 +304,39 @@ asio::awaitable<Result<bool>> Engine::pin(RootHash root, bool pinned) {
     co_return co_await net::offload(services_.runtime, std::move(job));
 }
 
+asio::awaitable<Result<Health>> Engine::repair(Link link, Duration timeout, ProgressFn progress) {
+    const auto root = link.root;
+    auto asked = link;
+    auto census = co_await survey_.census(std::move(asked), timeout, progress);
+    if (!census) co_return fail(census.error());
+    auto descriptor_holders = census->holders.front();
+    const auto lease = co_await survey_.widest_lease(root, std::move(descriptor_holders));
+    if (!lease) co_return fail(Errc::not_found, "nobody reachable keeps it under a lease");
+
+    const auto placer = start_placer();
+    const auto layout = census->descriptor.layout();
+    for (std::size_t i = 0; i < census->holders.size(); ++i) {
+        const auto& extents = census->descriptor.extents;
+        const auto item = i == 0 ? proto::ItemId::of(root) : proto::ItemId::of(extents[i - 1]);
+        const auto length = i == 0 ? ByteCount(census->descriptor.encode().size())
+                                   : layout.extent_length(ExtentIndex(i - 1));
+        placer->add(item, root, length, lease->copies);
+        for (const auto& peer : census->holders[i])
+            placer->on_copy(item, peer->id());
+    }
+    Placer::ReportFn report = [progress](const proto::CopyPlanner::Counts& counts) {
+        if (!progress) return;
+        Progress now;
+        now.stage = Stage::copies;
+        now.copies_min = static_cast<unsigned>(counts.min_copies);
+        progress(now);
+    };
+    Inviter::LeaseOf lease_of = [lease](const RootHash&) { return lease; };
+    co_await placer->run(std::move(lease_of), timeout, std::stop_token(), std::move(report));
+    std::erase(placers_, placer);
+    co_return co_await survey_.health(std::move(link), timeout, std::move(progress));
+}
+
 asio::awaitable<Result<Departure>> Engine::leave(LeaveRequest request, ProgressFn progress) {
     if (leaving_) co_return fail(Errc::refused, "it is leaving already");
     leaving_ = true;

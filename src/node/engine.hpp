@@ -36,6 +36,8 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<bool>> pin(RootHash root, bool pinned);
+    [[nodiscard]] asio::awaitable<Result<Health>> repair(Link link, Duration timeout,
+                                                         ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<Departure>> leave(LeaveRequest request,
                                                            ProgressFn progress);
     [[nodiscard]] Tasks& tasks() { return tasks_; }

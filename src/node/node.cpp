@@ -257,6 +257,16 @@ void Node::health(Link link, std::chrono::milliseconds timeout, ProgressFn progr
     });
 }
 
+void Node::repair(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
+                  DoneFn<Health> done) {
+    auto* state = state_.get();
+    state->post<Health>(std::move(done), [state, link = std::move(link), timeout,
+                                          progress = std::move(progress)](DoneFn<Health> finish) {
+        return State::deliver<Health>(state->engine->repair(link, timeout, progress),
+                                      std::move(finish));
+    });
+}
+
 void Node::withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done) {
     auto* state = state_.get();
     state->post<Withdrawal>(

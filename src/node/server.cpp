@@ -28,6 +28,7 @@ asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Mes
         co_return co_await invite(std::move(peer), std::move(*ask));
     if (auto* ask = std::get_if<proto::GetClosest>(&request)) co_return co_await closest(*ask);
     if (auto* ask = std::get_if<proto::UpdateLease>(&request)) co_return co_await lease(*ask);
+    if (auto* ask = std::get_if<proto::GetLeases>(&request)) co_return co_await leases(*ask);
     co_return fail(Errc::refused, "not a request of this version");
 }
 
@@ -141,6 +142,21 @@ asio::awaitable<Result<net::Reply>> Server::lease(proto::UpdateLease request) {
     if (!applied) co_return fail(applied.error());
     if (*applied) events_.on_lease(lease);
     proto::LeaseReply reply{*applied};
+    co_return reply_with(std::move(reply));
+}
+
+asio::awaitable<Result<net::Reply>> Server::leases(proto::GetLeases request) {
+    auto& store = services_.store;
+    const auto wall_now = services_.runtime.wall_now();
+    auto look = [&store, request, wall_now] {
+        proto::Leases live;
+        for (auto& lease : store.leases(request.root))
+            if (!lease.withdrawn && lease.expires > wall_now &&
+                live.leases.size() < limits::leases_per_message_max)
+                live.leases.push_back(std::move(lease));
+        return live;
+    };
+    auto reply = co_await net::offload(services_.runtime, std::move(look));
     co_return reply_with(std::move(reply));
 }
 

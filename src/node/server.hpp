@@ -39,6 +39,7 @@ class Server {
                                                              proto::Invite request);
     [[nodiscard]] asio::awaitable<Result<net::Reply>> closest(proto::GetClosest request);
     [[nodiscard]] asio::awaitable<Result<net::Reply>> lease(proto::UpdateLease request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> leases(proto::GetLeases request);
 
     Services services_;
     Keeper& keeper_;                 // owned by the engine

@@ -108,6 +108,34 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     co_return census;
 }
 
+asio::awaitable<std::vector<proto::Lease>> Survey::ask_leases(net::PeerPtr peer, RootHash root) {
+    proto::Message ask = proto::GetLeases{root};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    auto* answer = reply ? std::get_if<proto::Leases>(&reply->message) : nullptr;
+    if (answer == nullptr) co_return std::vector<proto::Lease>();
+    co_return std::move(answer->leases);
+}
+
+asio::awaitable<std::optional<proto::Lease>> Survey::widest_lease(
+    RootHash root, std::vector<net::PeerPtr> holders) {
+    auto& store = services_.store;
+    auto read = [&store, root] { return store.leases(root); };
+    auto local = co_await net::offload(services_.runtime, std::move(read));
+    Gather<std::vector<proto::Lease>> gather(services_.runtime, tasks_);
+    for (const auto& peer : holders)
+        gather.start(ask_leases(peer, root));
+    auto answers = co_await gather.all();
+    answers.push_back(std::move(local));
+    const auto wall_now = services_.runtime.wall_now();
+    std::optional<proto::Lease> widest;
+    for (const auto& leases : answers)
+        for (const auto& lease : leases)
+            if (lease.root == root && !lease.withdrawn && lease.expires > wall_now &&
+                (!widest || widest->copies < lease.copies))
+                widest = lease;
+    co_return widest;
+}
+
 asio::awaitable<Survey::Audited> Survey::audit_peer(net::PeerPtr peer,
                                                     std::shared_ptr<const core::Descriptor> object,
                                                     std::vector<proto::ItemId> items) {
@@ -157,17 +185,12 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     auto census = co_await this->census(std::move(link), timeout, std::move(progress));
     if (!census) co_return fail(census.error());
     Health health;
+    auto descriptor_holders = census->holders.front();
+    const auto lease = co_await widest_lease(root, std::move(descriptor_holders));
     health.audited = co_await audit(*census, root);
-    auto& store = services_.store;
-    auto read = [&store, root] { return store.leases(root); };
-    const auto leases = co_await net::offload(services_.runtime, std::move(read));
-
     health.root = root;
     health.bytes = census->descriptor.length;
-    health.target = limits::copies_default;
-    for (const auto& lease : leases)
-        if (!lease.withdrawn) health.target = std::max<unsigned>(health.target, lease.copies);
-    if (leases.size() == 1) health.target = leases.front().copies;
+    health.target = lease ? lease->copies : limits::copies_default;
     health.copies.min = ~0U;
     health.groups = ~std::size_t{0};
     std::uint64_t sum = 0;

@@ -39,10 +39,17 @@ class Survey {
     [[nodiscard]] asio::awaitable<Result<Census>> census(Link link, Duration timeout,
                                                          ProgressFn progress);
 
+    /// The lease of this object that asks for most copies, among those that its holders know, those
+    /// known here, and that are not over.
+    [[nodiscard]] asio::awaitable<std::optional<proto::Lease>> widest_lease(
+        RootHash root, std::vector<net::PeerPtr> holders);
+
   private:
     /// Has every holder prove some of what it says it keeps, picked at random; who cannot is no
     /// holder. How many proofs held.
     [[nodiscard]] asio::awaitable<std::uint64_t> audit(Census& census, RootHash root);
+    [[nodiscard]] asio::awaitable<std::vector<proto::Lease>> ask_leases(net::PeerPtr peer,
+                                                                        RootHash root);
     struct Audited {
         net::PeerPtr peer;
         std::uint64_t passed = 0;

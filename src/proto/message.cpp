@@ -29,7 +29,8 @@ constexpr std::array kinds{
     Kind{"stored", Role::notification},    Kind{"update_holders", Role::notification},
     Kind{"get_closest", Role::request},    Kind{"closest_reply", Role::reply},
     Kind{"update_lease", Role::request},   Kind{"lease_reply", Role::reply},
-    Kind{"goodbye", Role::notification},
+    Kind{"goodbye", Role::notification},   Kind{"get_leases", Role::request},
+    Kind{"leases", Role::reply},
 };
 static_assert(kinds.size() == std::variant_size_v<Message>);
 

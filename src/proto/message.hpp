@@ -189,11 +189,22 @@ struct Goodbye {
     bool operator==(const Goodbye&) const = default;
 };
 
+/// Under which leases does the receiver keep this object? Answer: Leases, withdrawn and past ones
+/// left out.
+struct GetLeases {
+    RootHash root;
+    bool operator==(const GetLeases&) const = default;
+};
+struct Leases {
+    std::vector<Lease> leases;
+    bool operator==(const Leases&) const = default;
+};
+
 /// The position in this list is the type number on the wire, from 0: append only.
-using Message =
-    std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor, DescriptorReply,
-                 GetHolders, HolderTable, Have, HaveReply, Invite, InviteReply, Stored,
-                 UpdateHolders, GetClosest, ClosestReply, UpdateLease, LeaseReply, Goodbye>;
+using Message = std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor,
+                             DescriptorReply, GetHolders, HolderTable, Have, HaveReply, Invite,
+                             InviteReply, Stored, UpdateHolders, GetClosest, ClosestReply,
+                             UpdateLease, LeaseReply, Goodbye, GetLeases, Leases>;
 
 /// A message with its id and the raw octets that follow it.
 struct Envelope {

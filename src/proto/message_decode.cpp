@@ -226,6 +226,17 @@ void read(FieldReader& in, UpdateLease& update) {
     update.lease = read_signed<Lease>(in);
 }
 
+void read(FieldReader& in, GetLeases& get) {
+    get.root = in.id<RootHash>();
+}
+
+void read(FieldReader& in, Leases& leases) {
+    FieldReader list = in.array(limits::leases_per_message_max);
+    while (list.ok() && list.remaining() > 0)
+        leases.leases.push_back(read_signed<Lease>(list));
+    in.require(list);
+}
+
 void read(FieldReader& in, LeaseReply& reply) {
     reply.applied = in.boolean();
 }

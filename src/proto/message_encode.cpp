@@ -166,6 +166,16 @@ void pack(Packer& out, const UpdateLease& update) {
     out.array(1).bin(update.lease.encode());
 }
 
+void pack(Packer& out, const GetLeases& get) {
+    out.array(1).id(get.root);
+}
+
+void pack(Packer& out, const Leases& leases) {
+    out.array(1).array(leases.leases.size());
+    for (const Lease& lease : leases.leases)
+        out.bin(lease.encode());
+}
+
 void pack(Packer& out, const LeaseReply& reply) {
     out.array(1).boolean(reply.applied);
 }

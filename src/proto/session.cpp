@@ -126,6 +126,8 @@ PeerSession::Expected PeerSession::expected_reply(const Message& request) {
         expected.type = type_of<ClosestReply>();
     } else if (std::holds_alternative<UpdateLease>(request)) {
         expected.type = type_of<LeaseReply>();
+    } else if (std::holds_alternative<GetLeases>(request)) {
+        expected.type = type_of<Leases>();
     } else {
         expected.type = type_of<Pong>();
     }

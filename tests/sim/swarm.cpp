@@ -148,6 +148,23 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
     return std::move(*outcome);
 }
 
+Result<Health> Swarm::repair(std::size_t number, const RootHash& root) {
+    Link link;
+    link.root = root;
+    std::optional<Result<Health>> outcome;
+    auto run = [](node::Engine* engine, Link asked,
+                  std::optional<Result<Health>>* out) -> asio::awaitable<void> {
+        ProgressFn silent;
+        const Duration timeout = 30s;
+        auto result = co_await engine->repair(std::move(asked), timeout, std::move(silent));
+        out->emplace(std::move(result));
+    };
+    net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(link), &outcome));
+    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    FLOW29_ASSERT(outcome.has_value());
+    return std::move(*outcome);
+}
+
 Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
     const auto bytes = std::make_shared<Bytes>();
     StreamRequest request;

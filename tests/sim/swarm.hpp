@@ -78,6 +78,9 @@ class Swarm {
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
 
+    /// Has a node make missing copies and runs until it did.
+    [[nodiscard]] Result<Health> repair(std::size_t node, const RootHash& root);
+
     /// Nodes up now, `besides` left out, that hold every item of the object: the fewest over all.
     [[nodiscard]] unsigned copies(const RootHash& root, const core::Descriptor& descriptor,
                                   std::optional<std::size_t> besides);

@@ -162,6 +162,30 @@ TEST_CASE("a node that leaves hands over first, so nothing waits for its grace p
     CHECK(forced->left);
 }
 
+TEST_CASE("a repair that is asked for does not wait for the grace period, whoever asks") {
+    Swarm swarm({.seed = 23, .grace = 2h});
+    swarm.grow_to(12, 500ms);
+    const auto reader = swarm.add(false);
+    swarm.world().run_for(30s);
+    const auto result = swarm.publish(0, random_content(10, 200'000), 5, 7);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    swarm.crash(0);
+    std::size_t victim = 1;
+    while (!swarm.store(victim).has_extent(descriptor.extents[0]))
+        ++victim;
+    swarm.crash(victim);
+    swarm.world().run_for(1min);
+    CHECK(swarm.copies(result->root, descriptor, std::nullopt) == 4);
+    const auto health = swarm.repair(reader, result->root);
+    REQUIRE(health.has_value());
+    CHECK(health->target == 5);
+    CHECK(health->copies.min >= 5);
+    CHECK(health->audited > 0);
+    CHECK(health->publisher_may_leave);
+    CHECK(swarm.copies(result->root, descriptor, std::nullopt) >= 5);
+}
+
 TEST_CASE("a holder that lost or never had a tenth is found within an audit period and replaced") {
     bool claims = false;
     SUBCASE("and says so when asked") {}

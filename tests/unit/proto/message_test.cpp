@@ -178,6 +178,7 @@ TEST_CASE("a record or lease that its signer did not sign is refused inside a me
     Lease lease = sample_lease();
     lease.withdrawn = true;
     CHECK(refused(1, UpdateLease{lease}));
+    CHECK(refused(1, Leases{{sample_lease(), lease}}));
 }
 
 TEST_CASE("a failure travels as one of the agreed reasons, its text cut between characters") {

@@ -84,6 +84,8 @@ inline std::vector<Message> sample_messages() {
     messages.push_back(UpdateLease{sample_lease()});
     messages.push_back(LeaseReply{true});
     messages.push_back(Goodbye{});
+    messages.push_back(GetLeases{root});
+    messages.push_back(Leases{{sample_lease()}});
     return messages;
 }
 
