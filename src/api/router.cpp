@@ -87,6 +87,8 @@ Result<PublishRequest> publish_request(Call& call) {
     if (const auto checked = params.check(); !checked) return fail(checked.error());
 
     if (!level) return fail(level.error());
+    if (publish.lease < limits::lease_min || publish.lease > limits::lease_max)
+        return fail(Errc::usage, "a lease lasts between a minute and ten years");
     if (!wait) return fail(wait.error());
     if (copies < 1 || copies > limits::copies_max)
         return fail(Errc::usage, fmt::format("\"copies\" must be 1 to {}", limits::copies_max));

@@ -44,7 +44,8 @@ int ask(const Question& question, Backend& backend, Context& context) {
         if (!line) return context.output.fail(line.error());
         show(question, *line, context.output);
         if (!question.watch) return 0;
-        if (context.interrupt.wait_for(question.interval))
+        // One that came during the question was taken there, and the answer came nevertheless.
+        if (context.interrupt.was_taken() || context.interrupt.wait_for(question.interval))
             return context.output.fail({Errc::interrupted, "interrupted"});
     }
 }

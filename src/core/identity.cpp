@@ -106,7 +106,7 @@ Result<std::string> read_key_file(int fd, const std::string& name) {
         if (got == 0) break;
         used += static_cast<std::size_t>(got);
     }
-    if (used > key_file_bytes_max) return fail(Errc::usage, name + " is too long to be a key");
+    if (used > key_file_bytes_max) return fail(Errc::file_error, name + " is too long to be a key");
     text.resize(used);
     return text;
 }
@@ -222,7 +222,10 @@ Result<Identity> Identity::load_or_create(const std::filesystem::path& file) {
         const auto text = read_key_file(existing.fd(), file.string());
         if (!text) return fail(text.error());
         auto identity = from_pem(*text);
-        if (!identity) identity.error().context = file.string() + ": " + identity.error().context;
+        if (!identity)
+            return fail(Errc::file_error, file.string() + ": " + identity.error().context +
+                                              "; put the node's key back, or move this file away "
+                                              "to become a new node");
         return identity;
     }
     if (errno != ENOENT) return fail_errno(errno, "opening " + file.string());

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -54,10 +55,17 @@ asio::awaitable<void> Caretaker::load() {
     auto read = [&store] { return store.objects(); };
     const auto objects = co_await net::offload(services_.runtime, std::move(read));
     for (const auto& object : objects) {
-        auto held_of = [&store, &object] {
-            std::vector<proto::ItemId> held{proto::ItemId::of(object.root)};
+        const auto& self = services_.identity;
+        const auto wall_now = services_.runtime.wall_now();
+        auto held_of = [&store, &object, &self, wall_now] {
+            std::vector<proto::ItemId> all{proto::ItemId::of(object.root)};
             for (const auto& extent : object.descriptor.extents)
-                if (store.has_extent(extent)) held.push_back(proto::ItemId::of(extent));
+                all.push_back(proto::ItemId::of(extent));
+            const auto least = object.published ? proto::Holding::cached : proto::Holding::kept;
+            const auto holdings = holdings_of(store, all, self, wall_now);
+            std::vector<proto::ItemId> held;
+            for (std::size_t i = 0; i < all.size(); ++i)
+                if (holdings[i] >= least) held.push_back(all[i]);
             return held;
         };
         auto held = co_await net::offload(services_.runtime, std::move(held_of));

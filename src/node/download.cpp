@@ -55,7 +55,15 @@ Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descr
       sink_(sink),
       options_(std::move(options)),
       moved_(services.runtime),
-      last_error_{Errc::not_found, "nobody reachable holds it"} {}
+      last_error_{Errc::not_found, "nobody reachable holds it"} {
+    if (options_.local.empty() || !peers_.local()) return;
+    const auto self = peers_.local()->id();
+    present_.insert(self);
+    asked_.insert(self);
+    planner_.add_peer(self, services_.runtime.now());
+    for (const auto extent : options_.local)
+        planner_.set_holds(self, extent);
+}
 
 void Download::add_holder(const net::PeerPtr& peer, bool holds_all) {
     if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
@@ -100,7 +108,8 @@ asio::awaitable<void> Download::ask_holdings(std::shared_ptr<Download> self, net
         const auto* held = std::get_if<proto::HaveReply>(&reply->message);
         if (held == nullptr || held->items.size() != last - first) co_return;
         for (auto i = first; i < last; ++i)
-            if (held->items[i - first] != proto::Holding::lacks)
+            if (held->items[i - first] != proto::Holding::lacks &&
+                !self->options_.local.contains(ExtentIndex(i)))
                 self->planner_.set_holds(peer->id(), ExtentIndex(i));
         self->moved_.notify_all();
     }
@@ -159,8 +168,10 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
     }
     const auto now = self->services_.runtime.now();
     if (self->planner_.on_piece(request.piece, request.peer, now)) {
-        self->fetched_ += request.bytes.count();
-        self->served_by_.insert(request.peer);
+        if (request.peer != self->services_.identity.id()) {
+            self->fetched_ += request.bytes.count();
+            self->served_by_.insert(request.peer);
+        }
         if (!self->first_bytes_at_) self->first_bytes_at_ = now;
         self->last_progress_ = now;
         self->sink_.deliver(piece, *body);
@@ -172,6 +183,7 @@ void Download::on_request_failed(const Planner::Request& request, const Error& e
     planner_.on_failure(request.piece, request.peer, blame, services_.runtime.now());
     // A lie says more than that the liar's connection was closed afterwards.
     if (last_error_.code != Errc::verification_failed) last_error_ = error;
+    if (request.peer == services_.identity.id()) give_up_local();
     if (blame == Planner::Blame::lied) {
         log::warn("transfer", "node {} sent wrong data for chunks {} to {} of extent {}: {}",
                   to_hex(request.peer).substr(0, 12), request.chunks.first.value,
@@ -179,6 +191,20 @@ void Download::on_request_failed(const Planner::Request& request, const Error& e
         peers_.ban(request.peer, "it sent data that do not match their hash");
     }
     moved_.notify_all();
+}
+
+/// What was here is damaged or gone: the others are asked, for everything.
+void Download::give_up_local() {
+    if (options_.local.empty()) return;
+    const auto self = services_.identity.id();
+    options_.local.clear();
+    planner_.remove_peer(self, services_.runtime.now());
+    present_.erase(self);
+    asked_.clear();
+    asked_.insert(self);
+    for (const auto& node : present_)
+        if (const auto peer = peers_.find(node); peer && asked_.insert(node).second)
+            tasks_.start(ask_holdings(shared_from_this(), peer));
 }
 
 void Download::drop_closed_peers() {

@@ -41,6 +41,9 @@ class Download : public std::enable_shared_from_this<Download> {
   public:
     struct Options {
         proto::DownloadPlanner::Options planner;
+        /// Extents that this node has itself: nobody else is asked for them unless they turn out
+        /// damaged.
+        std::set<ExtentIndex> local;
         Duration idle_timeout = std::chrono::seconds(60);
         std::stop_token stop;
         /// Asked now and then for more holders while an extent has none; may be empty. It calls
@@ -66,10 +69,11 @@ class Download : public std::enable_shared_from_this<Download> {
 
     [[nodiscard]] const core::Descriptor& descriptor() const { return descriptor_; }
     [[nodiscard]] const proto::DownloadPlanner& planner() const { return planner_; }
-    /// Nodes that delivered something.
+    /// Other nodes that delivered something.
     [[nodiscard]] std::size_t served_by() const { return served_by_.size(); }
     /// When the first verified bytes came; nothing before.
     [[nodiscard]] std::optional<TimePoint> first_bytes_at() const { return first_bytes_at_; }
+    /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
 
   private:
@@ -87,6 +91,7 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] Verdict verify_and_store(const Piece& piece, ByteView data,
                                            const core::Proof& proof) const;
     void on_request_failed(const proto::DownloadPlanner::Request& request, const Error& error);
+    void give_up_local();
     void drop_closed_peers();
     void look_for_more();
     void report(bool force);

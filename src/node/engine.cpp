@@ -5,6 +5,7 @@
 
 #include "core/log.hpp"
 #include "node/holdings.hpp"
+#include "node/local_peer.hpp"
 
 namespace flow29::node {
 
@@ -17,6 +18,8 @@ constexpr auto node_record_refresh = std::chrono::hours(12);
 constexpr std::size_t clock_skews_max = 31;
 constexpr Duration self_announce_period = 6h;
 constexpr Duration self_announce_retry = 5s;
+constexpr std::size_t withdrawals_told_max = 1024;
+constexpr Duration withdrawal_timeout = 10s;
 constexpr Duration goodbye_pause = 300ms;  // for the goodbyes to get out before the connections end
 
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
@@ -53,6 +56,7 @@ Engine::Engine(Services services, Settings settings)
 Engine::~Engine() = default;
 
 void Engine::start() {
+    peers_.set_local(std::make_shared<LocalPeer>(services_.identity.id(), server_, local_record()));
     services_.transport.start(*this);
     tasks_.start(neighbourhood_.keep_known(core::dht_position(services_.identity.id())));
     tasks_.start(peers_.keep_contact());
@@ -148,7 +152,22 @@ void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& obse
     if (!observed_) observed_ = observed;
 }
 
+asio::awaitable<void> Engine::tell_withdrawals(NodeId node) {
+    auto& store = services_.store;
+    auto read = [&store] { return store.withdrawals(withdrawals_told_max); };
+    const auto withdrawn = co_await net::offload(services_.runtime, std::move(read));
+    for (const auto& lease : withdrawn) {
+        const auto peer = peers_.find(node);
+        if (!peer || tasks_.stopping()) co_return;
+        proto::Message ask = proto::UpdateLease{lease};
+        const auto reply = co_await peer->request(std::move(ask), withdrawal_timeout);
+        if (!reply) co_return;
+    }
+}
+
 void Engine::on_node_changed(const NodeId& node) {
+    // Who was away when something was withdrawn must not bring it back.
+    if (table_.is_alive(node)) tasks_.start(tell_withdrawals(node));
     caretaker_.on_node_changed(node);
     announcer_.on_network_size(table_.alive() + 1);
     for (const auto& placer : placers_)
@@ -161,15 +180,9 @@ void Engine::on_kept(const Kept& kept) {
 
 asio::awaitable<void> Engine::take_up_kept(Kept kept) {
     auto& store = services_.store;
-    const auto self = services_.identity.id();
-    auto job = [&store, &kept, self]() -> Result<core::Descriptor> {
-        std::vector<store::KnownHolder> own{{proto::ItemId::of(kept.root), self}};
-        for (const auto& item : kept.items)
-            own.push_back({item, self});
-        if (auto noted = store.add_holders(own); !noted) return fail(noted.error());
-        return store.descriptor(kept.root);
-    };
-    const auto descriptor = co_await net::offload(services_.runtime, std::move(job));
+    const auto root = kept.root;
+    auto read = [&store, root] { return store.descriptor(root); };
+    const auto descriptor = co_await net::offload(services_.runtime, std::move(read));
     if (!descriptor) {
         log::warn("engine", "kept items not taken up: {}", descriptor.error().message());
         co_return;
@@ -183,8 +196,18 @@ asio::awaitable<void> Engine::take_up_kept(Kept kept) {
 }
 
 void Engine::on_damaged(const ExtentHash& extent) {
-    caretaker_.give_up({proto::ItemId::of(extent)});
-    announcer_.remove({proto::ItemId::of(extent)});
+    const auto item = proto::ItemId::of(extent);
+    const auto& planner = caretaker_.planner();
+    if (planner.has_item(item)) {
+        const auto lease = caretaker_.lease_of(planner.root_of(item));
+        std::vector<proto::NodeRecord> sources;
+        for (const auto& node : planner.holders(item))
+            if (const auto* known = table_.find(node)) sources.push_back(known->record);
+        if (lease && settings_.storing)
+            keeper_.heal(*lease, {{item, planner.length_of(item)}}, std::move(sources));
+    }
+    caretaker_.give_up({item});
+    announcer_.remove({item});
 }
 
 void Engine::on_lease(const proto::Lease& lease) {
@@ -204,8 +227,8 @@ asio::awaitable<void> Engine::collect() {
         std::vector<proto::ItemId> items;
     };
     const auto cared = caretaker_.planner().items();
-    const auto self = services_.identity.public_key();
-    auto job = [&store, wall_now, &cared, self] {
+    const auto& self = services_.identity;
+    auto job = [&store, wall_now, &cared, &self] {
         Gone gone{store.collect(wall_now), {}};
         const auto holdings = holdings_of(store, cared, self, wall_now);
         for (std::size_t i = 0; i < cared.size(); ++i)

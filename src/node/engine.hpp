@@ -66,6 +66,7 @@ class Engine : public net::PeerHandler {
     void on_damaged(const ExtentHash& extent);
     void on_lease(const proto::Lease& lease);
     [[nodiscard]] asio::awaitable<void> take_up_kept(Kept kept);
+    [[nodiscard]] asio::awaitable<void> tell_withdrawals(NodeId node);
     [[nodiscard]] asio::awaitable<void> collect();
     [[nodiscard]] asio::awaitable<void> announce_stored();
     [[nodiscard]] asio::awaitable<void> announce_self();

@@ -47,8 +47,25 @@ Result<ByteRange> Fetcher::clip(std::optional<ByteRange> range, ByteCount length
     return ByteRange{range->first, std::min(range->last, length)};
 }
 
-asio::awaitable<Result<FoundObject>> Fetcher::find(const Link& link, Duration timeout,
+asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
                                                    std::stop_token stop, ProgressFn progress) {
+    auto& store = services_.store;
+    const auto root = link.root;
+    auto look = [&store, root]() -> std::optional<FoundObject> {
+        auto descriptor = store.descriptor(root);
+        if (!descriptor) return std::nullopt;
+        FoundObject found;
+        found.descriptor = std::move(*descriptor);
+        for (std::uint64_t i = 0; i < found.descriptor.extents.size(); ++i)
+            if (store.has_extent(found.descriptor.extents[i])) found.local.insert(ExtentIndex(i));
+        return found;
+    };
+    auto local = co_await net::offload(services_.runtime, std::move(look));
+    if (local && !link.path.empty() && local->descriptor.kind == ObjectKind::file)
+        co_return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
+    // What is all here needs no network.
+    if (local && local->local.size() == local->descriptor.extents.size())
+        co_return std::move(*local);
     StageFn stage = [progress](Stage at, std::size_t holders) {
         if (!progress) return;
         Progress now;
@@ -57,8 +74,13 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(const Link& link, Duration ti
         progress(now);
     };
     auto at = endpoints_of(link);
-    co_return co_await finder_.find_object(link.root, std::move(at), timeout, std::move(stop),
-                                           std::move(stage));
+    auto found = co_await finder_.find_object(root, std::move(at), timeout, std::move(stop),
+                                              std::move(stage));
+    if (!found) co_return fail(found.error());
+    if (!link.path.empty() && found->descriptor.kind == ObjectKind::file)
+        co_return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
+    if (local) found->local = std::move(local->local);
+    co_return found;
 }
 
 std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteRange want,
@@ -70,12 +92,14 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     options.find_more = [this, handle](std::vector<ExtentIndex> starved) {
         return find_more(*handle, std::move(starved));
     };
+    options.local = found.local;
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
     for (const auto& peer : found.holders)
         download->add_holder(peer, false);
-    tasks_.start(add_holders(download, found.holders));
+    if (found.local.size() < found.descriptor.extents.size())
+        tasks_.start(add_holders(download, found.holders));
     return download;
 }
 

@@ -29,7 +29,7 @@ class Fetcher {
                                                               SinkFn sink, ProgressFn progress);
 
   private:
-    [[nodiscard]] asio::awaitable<Result<FoundObject>> find(const Link& link, Duration timeout,
+    [[nodiscard]] asio::awaitable<Result<FoundObject>> find(Link link, Duration timeout,
                                                             std::stop_token stop,
                                                             ProgressFn progress);
     [[nodiscard]] asio::awaitable<void> add_holders(std::shared_ptr<Download> download,

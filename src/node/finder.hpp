@@ -21,6 +21,7 @@ using StageFn = std::function<void(Stage stage, std::size_t holders)>;
 struct FoundObject {
     core::Descriptor descriptor;
     std::vector<net::PeerPtr> holders;
+    std::set<ExtentIndex> local;  ///< extents that this node has itself
 };
 
 /// Finds who holds what, all three ways at once: provider records at the key, the confirmed nodes

@@ -19,7 +19,7 @@ constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
-constexpr auto lease_ahead_max = std::chrono::hours(24 * 366 * 10);
+constexpr auto lease_ahead_max = limits::lease_max + std::chrono::hours(1);  // clocks differ
 
 /// Which chunks of the object a group of extents does not need.
 core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex>& extents) {
@@ -47,19 +47,21 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
 
     struct Known {
         bool withdrawn = false;
-        std::vector<proto::Holding> holdings;
+        std::vector<bool> owned;
     };
     auto& store = services_.store;
-    const auto self = services_.identity.public_key();
+    const auto& self = services_.identity;
     // Its publisher is the one node that an object may not depend on.
-    if (invite.lease.publisher == self) co_return reply;
-    const auto wall_now = services_.runtime.wall_now();
-    auto look = [&store, &invite, self, wall_now] {
+    if (invite.lease.publisher == self.public_key()) co_return reply;
+    auto look = [&store, &invite] {
         Known known;
         std::vector<proto::ItemId> items;
         for (const auto& [item, length] : invite.items)
             items.push_back(item);
-        known.holdings = holdings_of(store, items, self, wall_now);
+        for (const auto& item : items)
+            known.owned.push_back(item.kind == proto::ItemId::Kind::extent
+                                      ? store.owns_extent(item.extent())
+                                      : store.descriptor(item.root()).has_value());
         for (const auto& lease : store.leases(invite.lease.root))
             if (lease.publisher == invite.lease.publisher && lease.withdrawn &&
                 lease.sequence >= invite.lease.sequence)
@@ -79,7 +81,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
-        if (known.holdings[i] != proto::Holding::lacks) {
+        if (known.owned[i]) {
             answer = Answer::held;
             held.push_back(item);
         } else if (coming_.contains(item)) {
@@ -113,13 +115,27 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     if (!held.empty()) {
         // The lease keeps what is here already, too.
         auto lease = invite.lease;
-        auto keep = [&store, lease] { return store.put_lease(lease); };
+        auto keep = [&store, lease, held, &self]() -> Result<void> {
+            if (auto put = store.put_lease(lease); !put) return fail(put.error());
+            return mark_kept(store, lease.root, held, self.id());
+        };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));
         if (!kept) log::warn("keeper", "lease not kept: {}", kept.error().message());
         on_kept_({job->root, held});
     }
     if (!job->items.empty()) tasks_.start(pull(job));
     co_return reply;
+}
+
+void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
+                  std::vector<proto::NodeRecord> sources) {
+    auto job = std::make_shared<Job>();
+    job->root = lease.root;
+    job->lease = std::move(lease);
+    job->sources = std::move(sources);
+    for (const auto& [item, length] : items)
+        if (coming_.insert(item).second) job->items.push_back(item);
+    if (!job->items.empty()) tasks_.start(pull(job));
 }
 
 void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
@@ -130,10 +146,10 @@ void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
 void Keeper::report(const Job& job, std::vector<proto::ItemId> stored,
                     std::vector<proto::ItemId> failed) {
     proto::Stored message{job.root, std::move(stored), std::move(failed)};
-    job.inviter->notify(message);
+    if (job.inviter) job.inviter->notify(message);
     for (const auto& source : job.sources) {
         const auto node = source.node();
-        if (node == job.inviter->id()) continue;
+        if (job.inviter && node == job.inviter->id()) continue;
         if (const auto peer = peers_.find(node)) peer->notify(message);
     }
 }
@@ -145,7 +161,7 @@ asio::awaitable<Result<core::Descriptor>> Keeper::get_descriptor(std::shared_ptr
     auto local = co_await net::offload(services_.runtime, std::move(look));
     if (local) co_return local;
     auto sources = co_await neighbourhood_.reach_all(job->sources);
-    sources.insert(sources.begin(), job->inviter);
+    if (job->inviter) sources.insert(sources.begin(), job->inviter);
     for (const auto& peer : sources) {
         proto::Message ask = proto::GetDescriptor{root};
         auto reply = co_await peer->request(std::move(ask), descriptor_timeout);
@@ -177,7 +193,7 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
         std::make_shared<Download>(services_, tasks_, peers_, *descriptor, everything,
                                    all_but(layout, extents), assembler, std::move(options));
     downloads_.push_back(download);
-    download->add_holder(job->inviter, false);
+    if (job->inviter) download->add_holder(job->inviter, false);
     tasks_.start(add_sources(job, download));
     auto outcome = co_await download->run();
     std::erase(downloads_, download);
@@ -204,10 +220,11 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     if (got) {
         const auto root = job->root;
         auto lease = job->lease;
-        auto put = [&store, root, lease, &descriptor = *got]() -> Result<void> {
+        const auto self = services_.identity.id();
+        auto put = [&store, root, lease, self, &descriptor = *got]() -> Result<void> {
             if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
             if (auto kept = store.put_lease(lease); !kept) return fail(kept.error());
-            return {};
+            return mark_kept(store, root, {}, self);
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(put));
         if (!kept) {
@@ -256,10 +273,18 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
             memory_free_.notify_all();
             (void)outcome;  // what is in the store now is what counts
             std::vector<proto::ItemId> have, lack;
-            auto look = [&store, descriptor, group] {
+            const auto root = job->root;
+            const auto self = services_.identity.id();
+            auto look = [&store, descriptor, group, root, self] {
                 std::vector<bool> held;
-                for (const auto extent : group)
-                    held.push_back(store.has_extent(descriptor->extents[extent.value]));
+                std::vector<proto::ItemId> kept;
+                for (const auto extent : group) {
+                    const auto hash = descriptor->extents[extent.value];
+                    held.push_back(store.owns_extent(hash));
+                    if (held.back()) kept.push_back(proto::ItemId::of(hash));
+                }
+                if (auto marked = mark_kept(store, root, kept, self); !marked)
+                    log::warn("keeper", "not marked: {}", marked.error().message());
                 return held;
             };
             const auto held = co_await net::offload(services_.runtime, std::move(look));

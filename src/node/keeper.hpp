@@ -38,6 +38,9 @@ class Keeper {
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
+    /// What was kept here is damaged: pulls it again from those that are known to keep it.
+    void heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
+              std::vector<proto::NodeRecord> sources);
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
@@ -50,7 +53,7 @@ class Keeper {
         proto::Lease lease;
         std::vector<proto::ItemId> items;
         std::vector<proto::NodeRecord> sources;
-        net::PeerPtr inviter;
+        net::PeerPtr inviter;  // null when nobody asked
         std::unique_ptr<store::Reservation> room;
         std::uint64_t bytes = 0;
     };

@@ -60,8 +60,12 @@ Result<void> PartialFile::open() {
     if (!options_.overwrite && fs::exists(fs::symlink_status(options_.path, ec)))
         return fail(Errc::exists_already,
                     options_.path.string() + " exists already; --overwrite replaces it");
-    if (fs::is_directory(options_.path, ec))
-        return fail(Errc::exists_already, options_.path.string() + " is a directory");
+    // Replacing a device, a pipe or a link would not write to it but put a file in its place.
+    const auto there = fs::symlink_status(options_.path, ec);
+    if (fs::exists(there) && !fs::is_regular_file(there))
+        return fail(
+            Errc::exists_already,
+            options_.path.string() + " is not a regular file; `flow29 cat` writes anywhere");
     fd_ = ::open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd_ < 0) return fail_errno(errno, partial_.string());
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)

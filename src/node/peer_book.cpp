@@ -55,6 +55,7 @@ void PeerBook::on_goodbye(const net::PeerPtr& peer) {
 }
 
 net::PeerPtr PeerBook::find(const NodeId& node) const {
+    if (local_ && node == local_->id()) return local_;
     const auto found = open_.find(node);
     if (found == open_.end()) return nullptr;
     for (const auto& peer : found->second)
@@ -149,7 +150,7 @@ void PeerBook::note_failure(const core::Endpoint& endpoint) {
 }
 
 void PeerBook::ban(const NodeId& node, std::string_view why) {
-    if (is_banned(node)) return;
+    if (is_banned(node) || node == services_.identity.id()) return;
     log::warn("peers", "node {} is not used again: {}", to_hex(node).substr(0, 12), why);
     banned_.emplace(node, why);
     const auto found = open_.find(node);

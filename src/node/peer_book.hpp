@@ -26,6 +26,10 @@ class PeerBook {
     void on_peer_closed(const net::PeerPtr& peer);
     void on_goodbye(const net::PeerPtr& peer);
 
+    /// This node itself, as a peer: what `find` gives for its own id. Not among `open`.
+    void set_local(net::PeerPtr local) { local_ = std::move(local); }
+    [[nodiscard]] const net::PeerPtr& local() const { return local_; }
+
     /// An open connection to the node, if there is one.
     [[nodiscard]] net::PeerPtr find(const NodeId& node) const;
     [[nodiscard]] std::vector<net::PeerPtr> open() const;
@@ -70,6 +74,7 @@ class PeerBook {
     Tasks& tasks_;             // owned by the engine
     proto::NodeTable& table_;  // owned by the engine
     NodeChanged node_changed_;
+    net::PeerPtr local_;
     std::unordered_map<NodeId, std::vector<net::PeerPtr>> open_;
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
     std::unordered_map<core::Endpoint, Rest> resting_;

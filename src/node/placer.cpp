@@ -75,8 +75,8 @@ bool Placer::all_stuck(TimePoint now) const {
 
 asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeout,
                                   std::stop_token stop, ReportFn report) {
-    const bool joined =
-        co_await neighbourhood_.wait_joined(services_.runtime.now() + Duration(join_timeout));
+    const auto patience = std::min(Duration(join_timeout), idle_timeout);
+    const bool joined = co_await neighbourhood_.wait_joined(services_.runtime.now() + patience);
     if (!joined) co_return;
     tasks_.start(explore_keys(shared_from_this()));
     while (!explored_ && !tasks_.stopping())

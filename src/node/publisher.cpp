@@ -185,6 +185,10 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     PublishResult result;
     if (request.wait != PublishWait::none) {
         co_await place(request);
+        // A node that stores nothing, and met nobody, has published nothing.
+        if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
+            co_return fail(Errc::no_network,
+                           "no node of the swarm answered; --bootstrap HOST:PORT names one");
         tell_holders();
         if (settings_.storing)
             co_await announcer_.wait_announced(services_.runtime.now() +

@@ -111,9 +111,9 @@ asio::awaitable<Result<net::Reply>> Server::holders(proto::GetHolders request) {
 
 asio::awaitable<Result<net::Reply>> Server::have(proto::Have request) {
     auto& store = services_.store;
-    const auto self = services_.identity.public_key();
+    const auto& self = services_.identity;
     const auto wall_now = services_.runtime.wall_now();
-    auto look = [&store, &request, self, wall_now] {
+    auto look = [&store, &request, &self, wall_now] {
         return proto::HaveReply{holdings_of(store, request.items, self, wall_now)};
     };
     auto reply = co_await net::offload(services_.runtime, std::move(look));

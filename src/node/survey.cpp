@@ -63,9 +63,9 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     auto sources = found->holders;
     auto table = co_await finder_.holder_table(root, census.descriptor.extents.size(), sources);
     auto& store = services_.store;
-    const auto self = services_.identity.public_key();
+    const auto& self = services_.identity;
     const auto wall_now = services_.runtime.wall_now();
-    auto look = [&store, &items, self, wall_now] {
+    auto look = [&store, &items, &self, wall_now] {
         return std::pair(store.holders(items), holdings_of(store, items, self, wall_now));
     };
     const auto local = co_await net::offload(services_.runtime, std::move(look));

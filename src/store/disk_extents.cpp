@@ -81,7 +81,7 @@ Result<std::vector<DiskStore::Arrival>> DiskStore::missing(const std::vector<New
         if (!seen.insert(extent.hash).second) continue;
         auto row = extents_.find(extent.hash);
         if (!row) return fail(std::move(row.error()));
-        if (!*row) arrivals.push_back({&extent, {}});
+        if (!*row || (*row)->place == Place::reference) arrivals.push_back({&extent, {}});
     }
     return arrivals;
 }
@@ -91,7 +91,12 @@ Result<DiskStore::Inserted> DiskStore::insert_missing(const std::vector<Arrival>
     for (const auto& [extent, checksums] : arrivals) {
         auto known = extents_.find(extent->hash);
         if (!known) return fail(std::move(known.error()));
-        if (*known) continue;  // another thread was first
+        if (*known && (*known)->place != Place::reference) continue;  // another thread was first
+        if (*known) {
+            if (auto gone = extents_.remove((*known)->id); !gone)
+                return fail(std::move(gone.error()));
+            inserted.replaced.push_back(**known);
+        }
         const bool inside = !is_file(*extent);
         const ExtentRow row{.hash = extent->hash,
                             .length = length_of(*extent),
@@ -137,6 +142,8 @@ Result<void> DiskStore::commit(const Extents& extents, Charge charge) {
     if (auto done = transaction->commit(); !done) return done;
     charge.keep(inserted->cost);
     ledger_->count_extents(inserted->count);
+    for (const ExtentRow& row : inserted->replaced)
+        forget(row);
     return {};
 }
 
@@ -184,6 +191,12 @@ Result<void> DiskStore::put_references(std::vector<ExtentReference> extents) {
 
 bool DiskStore::has_extent(const ExtentHash& extent) {
     return extent_length(extent).has_value();
+}
+
+bool DiskStore::owns_extent(const ExtentHash& extent) {
+    const std::lock_guard lock(mutex_);
+    auto row = extents_.find(extent);
+    return row && *row && (*row)->place != Place::reference;
 }
 
 Result<ByteCount> DiskStore::extent_length(const ExtentHash& extent) {

@@ -156,6 +156,11 @@ std::vector<proto::Lease> DiskStore::leases(const RootHash& root) {
     return leases_.of(root).value_or(std::vector<proto::Lease>());
 }
 
+std::vector<proto::Lease> DiskStore::withdrawals(std::size_t count_max) {
+    const std::lock_guard lock(mutex_);
+    return leases_.withdrawn(count_max).value_or(std::vector<proto::Lease>());
+}
+
 Result<ByteCount> DiskStore::collect(WallTime now) {
     auto freed = collect_all_extents(now);
     if (!freed) return freed;

@@ -46,6 +46,18 @@ Result<void> DiskStore::start() {
     const std::lock_guard lock(mutex_);
     auto wanted = extents_.in_files();
     if (!wanted) return fail(std::move(wanted.error()));
+    std::uint64_t missing_files = 0;
+    for (const ExtentHash& hash : *wanted) {
+        if (files_.has(hash)) continue;
+        auto row = extents_.find(hash);
+        if (!row) return fail(std::move(row.error()));
+        if (!*row) continue;
+        if (auto gone = extents_.remove((*row)->id); !gone) return gone;
+        ++missing_files;
+    }
+    if (missing_files != 0)
+        core::log::warn("store", "{} extents had lost their files: they are not here any more",
+                        missing_files);
     auto orphans = files_.remove_except(*wanted);
     if (!orphans) return fail(std::move(orphans.error()));
     if (*orphans != 0) core::log::info("store", "deleted {} files without a row", *orphans);
@@ -93,6 +105,14 @@ Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) 
     auto database = Database::open(directory / "catalogue.db");
     if (!database) return fail(std::move(database.error()));
     if (auto sound = check_structure(*database); !sound) return fail(std::move(sound.error()));
+    auto version = database->integer("PRAGMA user_version");
+    if (!version) return fail(std::move(version.error()));
+    // A new catalogue knows none of the files, and they would all be deleted.
+    if (*version == 0 && ExtentFiles(directory).any())
+        return fail(Errc::corrupt_store,
+                    "the catalogue is missing or empty, but there are extents in " +
+                        (directory / "extents").string() +
+                        ": put catalogue.db back, or move them away to begin anew");
     if (auto done = migrate(*database, schema_steps()); !done) return fail(std::move(done.error()));
 
     auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));

@@ -44,6 +44,8 @@ class DiskStore final : public Store {
     Result<void> put_extents(std::vector<NewExtent> extents, Reservation* room) override;
     Result<void> put_references(std::vector<ExtentReference> extents) override;
     bool has_extent(const ExtentHash& extent) override;
+    [[nodiscard]] bool owns_extent(const ExtentHash& extent) override;
+    [[nodiscard]] std::vector<proto::Lease> withdrawals(std::size_t count_max) override;
     Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override;
     Result<ByteCount> extent_length(const ExtentHash& extent) override;
     Result<void> scrub(const ExtentHash& extent) override;
@@ -92,6 +94,7 @@ class DiskStore final : public Store {
     struct Inserted {
         ByteCount cost;
         std::int64_t count = 0;
+        std::vector<ExtentRow> replaced;  // references that the store's own copies follow
     };
 
     // With mutex_ held.

@@ -99,8 +99,7 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
         const unsigned number = temporary.extent->hash.bytes[0];
         if (auto made = make_folder(number); !made) return made;
         const fs::path path = path_of(temporary.extent->hash);
-        if (::rename(temporary.path.c_str(), path.c_str()) != 0)
-            return fail_errno(errno, path.string());
+        if (auto renamed = rename_into(number, temporary.path, path); !renamed) return renamed;
         temporary.path.clear();
         changed.insert(number);
     }
@@ -120,9 +119,36 @@ Result<void> ExtentFiles::make_folder(unsigned number) {
     return {};
 }
 
+Result<void> ExtentFiles::rename_into(unsigned number, const fs::path& from, const fs::path& to) {
+    if (::rename(from.c_str(), to.c_str()) == 0) return {};
+    if (errno != ENOENT) return fail_errno(errno, to.string());
+    // Somebody deleted folders under us: what was in them is gone, what comes need not be.
+    for (auto& durable : folder_is_durable_)
+        durable = false;
+    if (auto made = make_directory(directory_ / "extents"); !made) return made;
+    if (auto made = make_folder(number); !made) return made;
+    if (::rename(from.c_str(), to.c_str()) != 0) return fail_errno(errno, to.string());
+    return {};
+}
+
 void ExtentFiles::remove(const ExtentHash& hash) {
     // One that cannot be deleted has no row any more: the next start tries again.
     ::unlink(path_of(hash).c_str());
+}
+
+bool ExtentFiles::has(const ExtentHash& hash) const {
+    std::error_code code;
+    return fs::is_regular_file(path_of(hash), code);
+}
+
+bool ExtentFiles::any() const {
+    for (unsigned number = 0; number < folders; ++number) {
+        std::error_code code;
+        for (fs::directory_iterator entry(folder_of(number), code), end; !code && entry != end;
+             entry.increment(code))
+            if (id_from_hex<ExtentHash>(entry->path().filename().string())) return true;
+    }
+    return false;
 }
 
 Result<std::uint64_t> ExtentFiles::remove_except(const std::unordered_set<ExtentHash>& wanted) {

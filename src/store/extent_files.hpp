@@ -31,12 +31,17 @@ class ExtentFiles {
     /// an error some may be there and some not.
     [[nodiscard]] Result<void> write(std::span<const NewExtent* const> extents);
     void remove(const ExtentHash& hash);
+    [[nodiscard]] bool has(const ExtentHash& hash) const;
+    /// Whether there is a file of any extent.
+    [[nodiscard]] bool any() const;
     /// Deletes the files of extents that are not in `wanted`; how many.
     [[nodiscard]] Result<std::uint64_t> remove_except(const std::unordered_set<ExtentHash>& wanted);
 
   private:
     [[nodiscard]] Result<void> write_some(std::span<const NewExtent* const> extents);
     [[nodiscard]] Result<void> make_folder(unsigned number);
+    [[nodiscard]] Result<void> rename_into(unsigned number, const std::filesystem::path& from,
+                                           const std::filesystem::path& to);
     [[nodiscard]] std::filesystem::path folder_of(unsigned number) const;
 
     static constexpr unsigned folders = 256;  // by the first octet of the hash

@@ -144,6 +144,17 @@ std::vector<proto::Lease> MemoryStore::leases(const RootHash& root) {
     return found;
 }
 
+std::vector<proto::Lease> MemoryStore::withdrawals(std::size_t count_max) {
+    const std::lock_guard lock(mutex_);
+    std::vector<proto::Lease> found;
+    for (const auto& [root, known] : leases_)
+        for (const KnownLease& lease : known)
+            if (lease.lease.withdrawn) found.push_back(lease.lease);
+    std::ranges::sort(found, {}, &proto::Lease::root);
+    if (found.size() > count_max) found.resize(count_max);
+    return found;
+}
+
 bool MemoryStore::kept(const Object& object, WallTime now) const {
     if (object.info.published || object.info.pinned) return true;
     const auto known = leases_.find(object.info.root);

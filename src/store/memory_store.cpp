@@ -109,7 +109,9 @@ Result<void> MemoryStore::put_extents(std::vector<NewExtent> extents, Reservatio
     std::unordered_map<ExtentHash, StoredExtent> fresh;
     ByteCount cost;
     for (NewExtent& extent : extents) {
-        if (extents_.contains(extent.hash) || fresh.contains(extent.hash)) continue;
+        const auto held = extents_.find(extent.hash);
+        const bool owned = held != extents_.end() && held->second->place != Place::reference;
+        if (owned || fresh.contains(extent.hash)) continue;
         StoredExtent made = stored(std::move(extent));
         cost += cost_of(made);
         fresh.emplace(made.hash, std::move(made));
@@ -118,8 +120,11 @@ Result<void> MemoryStore::put_extents(std::vector<NewExtent> extents, Reservatio
     auto charge = ledger_->charge(cost, Purpose::content, static_cast<Room*>(room));
     if (!charge) return fail(std::move(charge.error()));
     charge->keep();
-    for (auto& [hash, extent] : fresh)
+    for (auto& [hash, extent] : fresh) {
+        if (const auto reference = extents_.find(hash); reference != extents_.end())
+            remove(Extent(reference->second));
         add(options_.pool->share(std::move(extent)));
+    }
     return {};
 }
 
@@ -149,6 +154,11 @@ MemoryStore::Extent MemoryStore::find(const ExtentHash& hash) {
 
 bool MemoryStore::has_extent(const ExtentHash& extent) {
     return find(extent) != nullptr;
+}
+
+bool MemoryStore::owns_extent(const ExtentHash& extent) {
+    const auto found = find(extent);
+    return found != nullptr && found->place != Place::reference;
 }
 
 Result<ByteCount> MemoryStore::extent_length(const ExtentHash& hash) {

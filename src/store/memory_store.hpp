@@ -34,6 +34,8 @@ class MemoryStore final : public Store {
     Result<void> put_extents(std::vector<NewExtent> extents, Reservation* room) override;
     Result<void> put_references(std::vector<ExtentReference> extents) override;
     bool has_extent(const ExtentHash& extent) override;
+    [[nodiscard]] bool owns_extent(const ExtentHash& extent) override;
+    [[nodiscard]] std::vector<proto::Lease> withdrawals(std::size_t count_max) override;
     Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override;
     Result<ByteCount> extent_length(const ExtentHash& extent) override;
     Result<void> scrub(const ExtentHash& extent) override;

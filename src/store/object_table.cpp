@@ -139,9 +139,8 @@ Result<std::vector<ObjectRow>> ObjectTable::collectable(WallTime now, unsigned c
                                    now, std::int64_t{count_max}));
 }
 
-Result<std::vector<proto::Lease>> LeaseTable::of(const RootHash& root) {
-    Query query =
-        database_.query("SELECT encoded FROM leases WHERE root = ?1 ORDER BY publisher", root);
+namespace {
+Result<std::vector<proto::Lease>> read_leases(Query query) {
     std::vector<proto::Lease> leases;
     for (;;) {
         auto row = query.step();
@@ -151,6 +150,18 @@ Result<std::vector<proto::Lease>> LeaseTable::of(const RootHash& root) {
         if (!lease) return fail(Errc::corrupt_store, "catalogue: a lease is damaged");
         leases.push_back(std::move(*lease));
     }
+}
+}  // namespace
+
+Result<std::vector<proto::Lease>> LeaseTable::of(const RootHash& root) {
+    return read_leases(
+        database_.query("SELECT encoded FROM leases WHERE root = ?1 ORDER BY publisher", root));
+}
+
+Result<std::vector<proto::Lease>> LeaseTable::withdrawn(std::size_t count_max) {
+    return read_leases(
+        database_.query("SELECT encoded FROM leases WHERE withdrawn = 1 ORDER BY root LIMIT ?1",
+                        static_cast<std::int64_t>(count_max)));
 }
 
 Result<WallTime> LeaseTable::remembered_until(const RootHash& root, const PublicKey& publisher) {

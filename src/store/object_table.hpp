@@ -63,6 +63,8 @@ class LeaseTable {
 
     /// Of one root, by publisher; withdrawn and past ones too.
     [[nodiscard]] Result<std::vector<proto::Lease>> of(const RootHash& root);
+    /// Withdrawn ones of any root, at most `count_max`.
+    [[nodiscard]] Result<std::vector<proto::Lease>> withdrawn(std::size_t count_max);
     /// How long the publisher's lease must be remembered, whatever replaces it.
     [[nodiscard]] Result<WallTime> remembered_until(const RootHash& root,
                                                     const PublicKey& publisher);

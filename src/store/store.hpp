@@ -90,7 +90,8 @@ class Store {
     /// no_space unless `bytes` more, with their trees, fit under the capacity together with what
     /// is already reserved.
     [[nodiscard]] virtual Result<std::unique_ptr<Reservation>> reserve(ByteCount bytes) = 0;
-    /// Makes all of them durable with as few syncs as possible. Already held ones are skipped.
+    /// Makes all of them durable with as few syncs as possible. Already held ones are skipped, and
+    /// those held by reference become the store's own.
     /// Takes its room from `room`, one of this store's or null, and what is missing from what is
     /// free: no_space otherwise, and then none of them is there. Nothing keeps an extent that no
     /// object contains, so the object goes in first.
@@ -98,6 +99,8 @@ class Store {
                                                    Reservation* room = nullptr) = 0;
     [[nodiscard]] virtual Result<void> put_references(std::vector<ExtentReference> extents) = 0;
     [[nodiscard]] virtual bool has_extent(const ExtentHash& extent) = 0;
+    /// Whether it is here and in the store itself, not in a file outside it.
+    [[nodiscard]] virtual bool owns_extent(const ExtentHash& extent) = 0;
     /// Reads and checks chunks of an extent. Requires a non-empty range.
     /// not_found, corrupt_store; refused when the range lies outside the extent.
     [[nodiscard]] virtual Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) = 0;
@@ -130,6 +133,8 @@ class Store {
     [[nodiscard]] virtual Result<bool> put_lease(const proto::Lease& lease) = 0;
     /// All that are known, withdrawn and past ones too.
     [[nodiscard]] virtual std::vector<proto::Lease> leases(const RootHash& root) = 0;
+    /// Withdrawals that are remembered, at most `count_max`.
+    [[nodiscard]] virtual std::vector<proto::Lease> withdrawals(std::size_t count_max) = 0;
     /// Removes everything collectable and returns the bytes freed. Objects go too once nothing
     /// keeps them and none of their extents is left.
     [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;

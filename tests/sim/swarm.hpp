@@ -29,6 +29,11 @@ class LossyStore : public test::ForwardingStore {
         return lost == lost_.end() ? ForwardingStore::has_extent(extent) : lost->second;
     }
 
+    bool owns_extent(const ExtentHash& extent) override {
+        const auto lost = lost_.find(extent);
+        return lost == lost_.end() ? ForwardingStore::owns_extent(extent) : lost->second;
+    }
+
   private:
     std::unordered_map<ExtentHash, bool> lost_;  // and whether it is claimed
 };

@@ -24,6 +24,10 @@ class ForwardingStore : public store::Store {
         return behind_->put_references(std::move(extents));
     }
     bool has_extent(const ExtentHash& extent) override { return behind_->has_extent(extent); }
+    bool owns_extent(const ExtentHash& extent) override { return behind_->owns_extent(extent); }
+    std::vector<proto::Lease> withdrawals(std::size_t count_max) override {
+        return behind_->withdrawals(count_max);
+    }
     Result<ByteCount> extent_length(const ExtentHash& extent) override {
         return behind_->extent_length(extent);
     }

@@ -213,7 +213,7 @@ TEST_CASE("load_or_create keeps a file that it cannot use") {
         write_file(file, text);
         const auto refused = Identity::load_or_create(file);
         REQUIRE_FALSE(refused.has_value());
-        CHECK(refused.error().code == Errc::usage);
+        CHECK(refused.error().code == Errc::file_error);
         CHECK(refused.error().context.find("key.pem") != std::string::npos);
         CHECK(read_file(file) == text);
     }

@@ -51,8 +51,9 @@ struct Fixture {
         lease.sign(publisher);
         REQUIRE(store->put_lease(lease));
     }
+    void invite() { REQUIRE(node::mark_kept(*store, descriptor.root(), {items[1]}, self.id())); }
     [[nodiscard]] std::vector<Holding> holdings() const {
-        return node::holdings_of(*store, items, self.public_key(), now);
+        return node::holdings_of(*store, items, self, now);
     }
 };
 
@@ -72,15 +73,23 @@ TEST_CASE("what a publisher's own lease keeps may leave with the publisher") {
     CHECK(fixture.holdings() == cached);
 }
 
-TEST_CASE("another's lease keeps an item until it ends or is withdrawn") {
+TEST_CASE("what was fetched of a leased object, without being asked to keep it, is cached") {
+    Fixture fixture;
+    fixture.lease_by(fixture.other, now + day);
+    CHECK(fixture.holdings() == cached);
+}
+
+TEST_CASE(
+    "another's lease keeps what this node was invited to keep, until it ends or is withdrawn") {
     Fixture fixture;
     fixture.lease_by(fixture.self, now + day);
+    fixture.invite();
+    CHECK(fixture.holdings() == cached);
     fixture.lease_by(fixture.other, now + day);
     CHECK(fixture.holdings() == kept);
 
     SUBCASE("its end") {
-        CHECK(node::holdings_of(*fixture.store, fixture.items, fixture.self.public_key(),
-                                now + day) == cached);
+        CHECK(node::holdings_of(*fixture.store, fixture.items, fixture.self, now + day) == cached);
     }
     SUBCASE("its withdrawal") {
         fixture.lease_by(fixture.other, now + day, true);
