@@ -69,15 +69,12 @@ asio::awaitable<void> Caretaker::load() {
             return held;
         };
         auto held = co_await net::offload(services_.runtime, std::move(held_of));
-        co_await take_up_items(object.root, std::move(held));
+        co_await take_up(object.root, std::move(held), {});
     }
 }
 
-void Caretaker::take_up(const RootHash& root, const std::vector<proto::ItemId>& items) {
-    tasks_.start(take_up_items(root, items));
-}
-
-asio::awaitable<void> Caretaker::take_up_items(RootHash root, std::vector<proto::ItemId> items) {
+asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemId> items,
+                                         std::vector<store::KnownHolder> confirmed) {
     struct Known {
         Care care;
         std::vector<store::KnownHolder> holders;
@@ -113,6 +110,8 @@ asio::awaitable<void> Caretaker::take_up_items(RootHash root, std::vector<proto:
             lengths.contains(item) ? lengths[item] : length_of(item, care.descriptor);
         planner_.add_item(item, root, length, copies);
     }
+    for (const auto& [item, node] : confirmed)
+        planner_.on_copy(item, node, services_.runtime.now());
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
     for (const auto& [item, node] : known->holders)
         to_ask[node].push_back(item);

@@ -34,8 +34,10 @@ class Caretaker {
     /// Makes `run` look again now, for instance because the tasks stop.
     void wake() { changed_.notify_all(); }
 
-    /// Items that this node now holds under a lease. `others` more nodes are to hold each.
-    void take_up(const RootHash& root, const std::vector<proto::ItemId>& items);
+    /// Items that this node now holds under a lease. `confirmed`: others that said just now that
+    /// they keep them.
+    [[nodiscard]] asio::awaitable<void> take_up(RootHash root, std::vector<proto::ItemId> items,
+                                                std::vector<store::KnownHolder> confirmed);
     /// The object is no longer to be held: its items are no longer watched.
     void give_up(const std::vector<proto::ItemId>& items);
 
@@ -64,8 +66,6 @@ class Caretaker {
         bool published = false;
     };
 
-    [[nodiscard]] asio::awaitable<void> take_up_items(RootHash root,
-                                                      std::vector<proto::ItemId> items);
     [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
     /// For this node's holder tables, which outlive a restart.
     void remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items);

@@ -192,7 +192,7 @@ asio::awaitable<void> Engine::take_up_kept(Kept kept) {
     const auto own = proto::ItemId::of(kept.root);
     if (std::find(items.begin(), items.end(), own) == items.end()) items.push_back(own);
     announcer_.add(kept.root, *descriptor, items);
-    caretaker_.take_up(kept.root, items);
+    co_await caretaker_.take_up(kept.root, std::move(items), {});
 }
 
 void Engine::on_damaged(const ExtentHash& extent) {
@@ -307,7 +307,11 @@ asio::awaitable<Result<PublishResult>> Engine::publish(PublishRequest request,
             return items;
         };
         const auto items = co_await net::offload(services_.runtime, std::move(read));
-        caretaker_.take_up(root, items);
+        std::vector<store::KnownHolder> confirmed;
+        for (const auto& item : placer->items())
+            for (const auto& node : placer->planner().holders(item))
+                confirmed.push_back({item, node});
+        co_await caretaker_.take_up(root, items, std::move(confirmed));
     }
     co_return result;
 }

@@ -26,6 +26,9 @@ Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
     std::vector<core::Endpoint> endpoints;
     for (const auto& host : config.listen) {
         const bool v6 = host.find(':') != std::string::npos && host.front() != '[';
+        if (v6 && host.find(':') == host.rfind(':'))
+            return fail(Errc::usage, "listen address " + host +
+                                         ": an address without a port; --port is for that");
         auto endpoint = core::Endpoint::parse((v6 ? "[" + host + "]" : host) + ":0");
         if (!endpoint)
             return fail(Errc::usage, "listen address " + host + ": " + endpoint.error().message());

@@ -19,6 +19,8 @@ class Copies(harness.SystemTest):
         self.assertEqual(result["extents"], 10)
         self.assertGreaterEqual(result["copies"]["min"], 4)
         self.assertGreaterEqual(result["copies"]["mean"], 4)
+        [listed] = publisher.ask("ls")["objects"]
+        self.assertGreaterEqual(listed["copies_min"], 4, "known at once, without asking again")
         # What the holders themselves say, the publisher's copies not among them.
         self.assertGreaterEqual(sum(map(extents_on, others)), 40)
 
