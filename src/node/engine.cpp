@@ -468,7 +468,10 @@ std::vector<PeerInfo> Engine::peers() const {
         info.up = ByteCount(traffic.bytes_up);
         info.down = ByteCount(traffic.bytes_down);
         info.storing = peer->record().storing;
-        info.holds_extents = caretaker_.planner().items_of(peer->id()).size();
+        info.rate = peers_.rate(peer->id());
+        const auto items = caretaker_.planner().items_of(peer->id());
+        info.holds_extents = static_cast<std::uint64_t>(
+            std::ranges::count(items, proto::ItemId::Kind::extent, &proto::ItemId::kind));
         infos.push_back(std::move(info));
     }
     return infos;

@@ -172,12 +172,38 @@ asio::awaitable<void> PeerBook::redial(NodeId node) {
 
 asio::awaitable<void> PeerBook::keep_contact() {
     while (co_await tasks_.sleep_for(contact_period)) {
-        for (auto& record : table_.missing_records()) {
-            const auto peer = co_await reach(std::move(record));
-            if (tasks_.stopping()) co_return;
-            (void)peer;  // on_peer has told the table
-        }
+        note_rates();
+        // Side by side: an address where nobody answers takes its time.
+        for (auto& record : table_.missing_records())
+            if (trying_.insert(record.node()).second) tasks_.start(try_again(std::move(record)));
     }
+}
+
+asio::awaitable<void> PeerBook::try_again(proto::NodeRecord record) {
+    const NodeId node = record.node();
+    const auto peer = co_await reach(std::move(record));
+    (void)peer;  // on_peer has told the table
+    trying_.erase(node);
+}
+
+void PeerBook::note_rates() {
+    constexpr double seconds = std::chrono::duration<double>(contact_period).count();
+    std::unordered_map<NodeId, Rate> rates;
+    for (const auto& peer : open()) {
+        const auto known = rates_.find(peer->id());
+        Rate rate{peer->traffic().bytes_down, 0};
+        if (known != rates_.end() && rate.bytes >= known->second.bytes) {
+            const auto moved = static_cast<double>(rate.bytes - known->second.bytes);
+            rate.per_second = (known->second.per_second + moved / seconds) / 2;
+        }
+        rates.emplace(peer->id(), rate);
+    }
+    rates_ = std::move(rates);
+}
+
+double PeerBook::rate(const NodeId& node) const {
+    const auto known = rates_.find(node);
+    return known == rates_.end() ? 0 : known->second.per_second;
 }
 
 net::PeerTraffic PeerBook::traffic() const {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -49,6 +50,8 @@ class PeerBook {
     /// Dials missing nodes again, until the tasks stop.
     [[nodiscard]] asio::awaitable<void> keep_contact();
 
+    /// Bytes per second that came from the node, smoothed over some seconds.
+    [[nodiscard]] double rate(const NodeId& node) const;
     /// Bytes moved over all connections since the start, closed ones included.
     [[nodiscard]] net::PeerTraffic traffic() const;
 
@@ -57,6 +60,10 @@ class PeerBook {
         explicit Attempt(net::Runtime& runtime) : ended(runtime) {}
         net::Signal ended;
         std::optional<Result<net::PeerPtr>> outcome;
+    };
+    struct Rate {
+        std::uint64_t bytes = 0;
+        double per_second = 0;
     };
     struct Rest {
         TimePoint until;
@@ -68,6 +75,8 @@ class PeerBook {
                                        const std::optional<NodeId>& expected,
                                        const std::optional<DhtKey>& position) const;
     [[nodiscard]] asio::awaitable<void> redial(NodeId node);
+    [[nodiscard]] asio::awaitable<void> try_again(proto::NodeRecord record);
+    void note_rates();
     void note_failure(const core::Endpoint& endpoint);
 
     Services services_;
@@ -79,6 +88,8 @@ class PeerBook {
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
     std::unordered_map<core::Endpoint, Rest> resting_;
     std::unordered_map<NodeId, std::string> banned_;
+    std::unordered_map<NodeId, Rate> rates_;
+    std::set<NodeId> trying_;
     net::PeerTraffic closed_traffic_;
 };
 
