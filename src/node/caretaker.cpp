@@ -69,7 +69,8 @@ asio::awaitable<void> Caretaker::load() {
             return held;
         };
         auto held = co_await net::offload(services_.runtime, std::move(held_of));
-        co_await take_up(object.root, std::move(held), {});
+        std::vector<store::KnownHolder> unconfirmed;
+        co_await take_up(object.root, std::move(held), std::move(unconfirmed));
     }
 }
 

@@ -192,7 +192,8 @@ asio::awaitable<void> Engine::take_up_kept(Kept kept) {
     const auto own = proto::ItemId::of(kept.root);
     if (std::find(items.begin(), items.end(), own) == items.end()) items.push_back(own);
     announcer_.add(kept.root, *descriptor, items);
-    co_await caretaker_.take_up(kept.root, std::move(items), {});
+    std::vector<store::KnownHolder> unconfirmed;
+    co_await caretaker_.take_up(kept.root, std::move(items), std::move(unconfirmed));
 }
 
 void Engine::on_damaged(const ExtentHash& extent) {
