@@ -73,6 +73,9 @@ Result<OpenSource> open_source(const std::string& path) {
     if (::fstat(opened.fd.get(), &facts) != 0) return fail_errno(errno, "cannot read " + path);
     if (S_ISDIR(facts.st_mode))
         return fail(Errc::usage, path + " is a directory; only files can be used so far");
+    // Many devices never end; a pipe does.
+    if (path != "-" && (S_ISCHR(facts.st_mode) || S_ISBLK(facts.st_mode)))
+        return fail(Errc::usage, path + " is a device; to publish what it gives, pipe it into `-`");
     // Standard input may be a file of which a part has been read: only the rest is meant.
     const bool from_start = path != "-" || ::lseek(opened.fd.get(), 0, SEEK_CUR) == 0;
     opened.is_regular = S_ISREG(facts.st_mode) && from_start;

@@ -59,6 +59,8 @@ OFFLINE = [
     # Files.
     (["hash", "missing"], FILE_ERROR, ["missing", "No such file"]),
     (["hash", "."], USAGE, ["directory"]),
+    (["hash", "/dev/zero"], USAGE, ["device"]),
+    (["publish", "/dev/zero"], USAGE, ["device"]),
     (["--config", "missing.toml", "status"], FILE_ERROR, ["missing.toml"]),
     # No way into a swarm.
     (["--bootstrap", DEAD, "fetch", ROOT32, "-o", "x", "--timeout", "5s"], NO_NETWORK, []),
