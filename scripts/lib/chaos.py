@@ -37,6 +37,7 @@ class Chaos:
         self.file_count = files
         self.members = {}       # node → member of the net
         self.hurt = set()       # nodes that cannot be relied on now
+        self.struck = {}        # node → how often it was hurt
         self.files = {}         # link → path
         self.failures = []
         self.blows = {}
@@ -152,6 +153,8 @@ class Chaos:
         seconds = self.random.uniform(1, 4 * GRACE_SECONDS)
         with self.lock:
             self.hurt.update(nodes)
+            for node in nodes:
+                self.struck[node] = self.struck.get(node, 0) + 1
         self.say(f"{kind} {', '.join(node.name for node in nodes)} for {seconds:.0f} s")
         self.blows[kind] = self.blows.get(kind, 0) + 1
         try:
@@ -193,6 +196,7 @@ class Chaos:
         while not self.over.is_set():
             link, path = picks.choice(list(self.files.items()))
             node = picks.choice(self.well())
+            struck = self.struck.get(node, 0)
             number += 1
             target = self.lab.path / f"fetched-{threading.get_ident()}-{number}"
             outcome = node.run("fetch", link, "-o", target, "--no-share", "--timeout", "30s",
@@ -200,7 +204,7 @@ class Chaos:
             if self.over.is_set():
                 return
             if outcome.exit != 0:
-                if node in self.hurt:
+                if self.struck.get(node, 0) != struck:
                     continue  # it was struck while it fetched
                 self.fail(f"fetch of {path.name} by {node.name}: {outcome.report()}")
             elif not lab.same_bytes(path, target):
