@@ -87,6 +87,12 @@ class Chaos:
         with self.lock:
             return [node for node in self.members if node not in self.hurt]
 
+    def pick(self, picks):
+        """A node that is well, and how often it was hurt before."""
+        with self.lock:
+            node = picks.choice([node for node in self.members if node not in self.hurt])
+            return node, self.struck.get(node, 0)
+
     def fail(self, text):
         self.failures.append(text)
         self.say(f"FAILED  {text}")
@@ -195,8 +201,7 @@ class Chaos:
         number = 0
         while not self.over.is_set():
             link, path = picks.choice(list(self.files.items()))
-            node = picks.choice(self.well())
-            struck = self.struck.get(node, 0)
+            node, struck = self.pick(picks)
             number += 1
             target = self.lab.path / f"fetched-{threading.get_ident()}-{number}"
             outcome = node.run("fetch", link, "-o", target, "--no-share", "--timeout", "30s",
