@@ -201,9 +201,14 @@ void Engine::on_damaged(const ExtentHash& extent) {
     const auto& planner = caretaker_.planner();
     if (planner.has_item(item)) {
         const auto lease = caretaker_.lease_of(planner.root_of(item));
-        std::vector<proto::NodeRecord> sources;
-        for (const auto& node : planner.holders(item))
-            if (const auto* known = table_.find(node)) sources.push_back(known->record);
+        // Those known to keep it, and those near its key, who may without our having heard of it.
+        auto sources = table_.nearest(item.key(), limits::candidates_max);
+        for (const auto& node : planner.holders(item)) {
+            const auto same = [&node](const auto& record) { return record.node() == node; };
+            const auto* known = table_.find(node);
+            if (known != nullptr && std::ranges::none_of(sources, same))
+                sources.push_back(known->record);
+        }
         if (lease && settings_.storing)
             keeper_.heal(*lease, {{item, planner.length_of(item)}}, std::move(sources));
     }

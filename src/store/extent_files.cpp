@@ -113,6 +113,8 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
 // as another thread may have made it just now and not synced it yet.
 Result<void> ExtentFiles::make_folder(unsigned number) {
     if (folder_is_durable_[number]) return {};
+    // Its parent, too, may have been deleted under us.
+    if (auto made = make_directory(directory_ / "extents"); !made) return made;
     if (auto made = make_directory(folder_of(number)); !made) return made;
     if (auto synced = sync_directory(directory_ / "extents"); !synced) return synced;
     folder_is_durable_[number] = true;
@@ -125,7 +127,6 @@ Result<void> ExtentFiles::rename_into(unsigned number, const fs::path& from, con
     // Somebody deleted folders under us: what was in them is gone, what comes need not be.
     for (auto& durable : folder_is_durable_)
         durable = false;
-    if (auto made = make_directory(directory_ / "extents"); !made) return made;
     if (auto made = make_folder(number); !made) return made;
     if (::rename(from.c_str(), to.c_str()) != 0) return fail_errno(errno, to.string());
     return {};
