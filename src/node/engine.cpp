@@ -353,7 +353,10 @@ asio::awaitable<Result<Health>> Engine::repair(Link link, Duration timeout, Prog
         const auto item = i == 0 ? proto::ItemId::of(root) : proto::ItemId::of(extents[i - 1]);
         const auto length = i == 0 ? ByteCount(census->descriptor.encode().size())
                                    : layout.extent_length(ExtentIndex(i - 1));
-        placer->add(item, root, length, lease->copies);
+        // A copy that this node keeps counts, and the placer does not count it.
+        const unsigned here = census->held_here[i] ? 1 : 0;
+        if (lease->copies == here) continue;
+        placer->add(item, root, length, lease->copies - here);
         for (const auto& peer : census->holders[i])
             placer->on_copy(item, peer->id());
     }

@@ -55,10 +55,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     if (invite.lease.publisher == self.public_key()) co_return reply;
     auto look = [&store, &invite] {
         Known known;
-        std::vector<proto::ItemId> items;
         for (const auto& [item, length] : invite.items)
-            items.push_back(item);
-        for (const auto& item : items)
             known.owned.push_back(item.kind == proto::ItemId::Kind::extent
                                       ? store.owns_extent(item.extent())
                                       : store.descriptor(item.root()).has_value());
@@ -120,8 +117,14 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             return mark_kept(store, lease.root, held, self.id());
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));
-        if (!kept) log::warn("keeper", "lease not kept: {}", kept.error().message());
-        on_kept_({job->root, held});
+        if (kept) {
+            on_kept_({job->root, held});
+        } else {
+            // What is not durably marked must not be counted on.
+            log::warn("keeper", "lease not kept: {}", kept.error().message());
+            for (auto& answer : reply.answers)
+                if (answer == Answer::held) answer = Answer::full;
+        }
     }
     if (!job->items.empty()) tasks_.start(pull(job));
     co_return reply;
@@ -283,8 +286,10 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                     held.push_back(store.owns_extent(hash));
                     if (held.back()) kept.push_back(proto::ItemId::of(hash));
                 }
-                if (auto marked = mark_kept(store, root, kept, self); !marked)
+                if (auto marked = mark_kept(store, root, kept, self); !marked) {
                     log::warn("keeper", "not marked: {}", marked.error().message());
+                    held.assign(held.size(), false);
+                }
                 return held;
             };
             const auto held = co_await net::offload(services_.runtime, std::move(look));
