@@ -8,9 +8,11 @@
 #include "node/fetcher.hpp"
 #include "node/finder.hpp"
 #include "node/keeper.hpp"
+#include "node/lease_watch.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
-#include "node/publisher.hpp"
+#include "node/placements.hpp"
+#include "node/reporter.hpp"
 #include "node/server.hpp"
 #include "node/services.hpp"
 #include "node/survey.hpp"
@@ -30,24 +32,17 @@ class Engine : public net::PeerHandler {
     /// Ends all operations and connections; afterwards nothing of it runs any more.
     [[nodiscard]] asio::awaitable<void> stop();
 
-    [[nodiscard]] asio::awaitable<Result<PublishResult>> publish(PublishRequest request,
-                                                                 ProgressFn progress);
+    [[nodiscard]] Placements& placements() { return placements_; }
     [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<bool>> pin(RootHash root, bool pinned);
-    [[nodiscard]] asio::awaitable<Result<Health>> repair(Link link, Duration timeout,
-                                                         ProgressFn progress);
-    [[nodiscard]] asio::awaitable<Result<Departure>> leave(LeaveRequest request,
-                                                           ProgressFn progress);
     [[nodiscard]] Tasks& tasks() { return tasks_; }
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
     [[nodiscard]] const Caretaker& caretaker() const { return caretaker_; }
     [[nodiscard]] const proto::NodeTable& table() const { return table_; }
 
-    [[nodiscard]] asio::awaitable<Status> status();
-    [[nodiscard]] std::vector<PeerInfo> peers() const;
-    [[nodiscard]] asio::awaitable<std::vector<ObjectEntry>> objects();
+    [[nodiscard]] Reporter& reporter() { return reporter_; }
 
     // net::PeerHandler
     [[nodiscard]] proto::NodeRecord local_record() override;
@@ -60,14 +55,11 @@ class Engine : public net::PeerHandler {
 
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
-    [[nodiscard]] std::shared_ptr<Placer> start_placer();
+    void set_storing(bool storing);
     void on_node_changed(const NodeId& node);
     void on_kept(const Kept& kept);
     void on_damaged(const ExtentHash& extent);
-    void on_lease(const proto::Lease& lease);
     [[nodiscard]] asio::awaitable<void> take_up_kept(Kept kept);
-    [[nodiscard]] asio::awaitable<void> tell_withdrawals(NodeId node);
-    [[nodiscard]] asio::awaitable<void> collect();
     [[nodiscard]] asio::awaitable<void> announce_stored();
     [[nodiscard]] asio::awaitable<void> announce_self();
 
@@ -84,15 +76,13 @@ class Engine : public net::PeerHandler {
     Auditor auditor_;
     Fetcher fetcher_;
     Survey survey_;
+    Placements placements_;
+    LeaseWatch leases_;
+    Reporter reporter_;
     Server server_;
-    std::vector<std::shared_ptr<Placer>> placers_;  // at work, in order of their start
-    std::size_t publishing_ = 0;
-    bool leaving_ = false;
     std::optional<core::Endpoint> observed_;
     std::optional<proto::NodeRecord> record_;
-    std::vector<std::chrono::milliseconds> clock_skews_;
     WallTime started_wall_;
-    TimePoint started_;
 };
 
 }  // namespace flow29::node

@@ -212,8 +212,8 @@ void Node::publish(PublishRequest request, ProgressFn progress, DoneFn<PublishRe
     state->post<PublishResult>(
         std::move(done), [state, request = std::move(request),
                           progress = std::move(progress)](DoneFn<PublishResult> finish) {
-            return State::deliver<PublishResult>(state->engine->publish(request, progress),
-                                                 std::move(finish));
+            return State::deliver<PublishResult>(
+                state->engine->placements().publish(request, progress), std::move(finish));
         });
 }
 
@@ -265,7 +265,7 @@ void Node::repair(Link link, std::chrono::milliseconds timeout, ProgressFn progr
     auto* state = state_.get();
     state->post<Health>(std::move(done), [state, link = std::move(link), timeout,
                                           progress = std::move(progress)](DoneFn<Health> finish) {
-        return State::deliver<Health>(state->engine->repair(link, timeout, progress),
+        return State::deliver<Health>(state->engine->placements().repair(link, timeout, progress),
                                       std::move(finish));
     });
 }
@@ -288,34 +288,35 @@ void Node::pin(RootHash root, bool pinned, DoneFn<bool> done) {
 
 void Node::leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> done) {
     auto* state = state_.get();
-    state->post<Departure>(std::move(done),
-                           [state, request = std::move(request),
-                            progress = std::move(progress)](DoneFn<Departure> finish) {
-                               return State::deliver<Departure>(
-                                   state->engine->leave(request, progress), std::move(finish));
-                           });
+    state->post<Departure>(
+        std::move(done), [state, request = std::move(request),
+                          progress = std::move(progress)](DoneFn<Departure> finish) {
+            return State::deliver<Departure>(state->engine->placements().leave(request, progress),
+                                             std::move(finish));
+        });
 }
 
 void Node::status(DoneFn<Status> done) {
     auto* state = state_.get();
     state->post<Status>(std::move(done), [state](DoneFn<Status> finish) {
-        return State::deliver_value<Status>(state->engine->status(), std::move(finish));
+        return State::deliver_value<Status>(
+            state->engine->reporter().status(state->engine->local_record()), std::move(finish));
     });
 }
 
 void Node::peers(DoneFn<std::vector<PeerInfo>> done) {
     auto* state = state_.get();
     asio::post(state->runtime->context(),
-               [state, done = std::move(done)] { done(state->engine->peers()); });
+               [state, done = std::move(done)] { done(state->engine->reporter().peers()); });
 }
 
 void Node::objects(DoneFn<std::vector<ObjectEntry>> done) {
     auto* state = state_.get();
-    state->post<std::vector<ObjectEntry>>(std::move(done),
-                                          [state](DoneFn<std::vector<ObjectEntry>> finish) {
-                                              return State::deliver_value<std::vector<ObjectEntry>>(
-                                                  state->engine->objects(), std::move(finish));
-                                          });
+    state->post<std::vector<ObjectEntry>>(
+        std::move(done), [state](DoneFn<std::vector<ObjectEntry>> finish) {
+            return State::deliver_value<std::vector<ObjectEntry>>(
+                state->engine->reporter().objects(), std::move(finish));
+        });
 }
 
 }  // namespace flow29

@@ -109,7 +109,7 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
     auto run = [](node::Engine* engine, PublishRequest asked,
                   std::optional<Result<PublishResult>>* out) -> asio::awaitable<void> {
         ProgressFn silent;
-        auto result = co_await engine->publish(std::move(asked), std::move(silent));
+        auto result = co_await engine->placements().publish(std::move(asked), std::move(silent));
         out->emplace(std::move(result));
     };
     net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(request), &outcome));
@@ -139,7 +139,7 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
     auto run = [](node::Engine* engine, LeaveRequest asked,
                   std::optional<Result<Departure>>* out) -> asio::awaitable<void> {
         ProgressFn silent;
-        auto result = co_await engine->leave(std::move(asked), std::move(silent));
+        auto result = co_await engine->placements().leave(std::move(asked), std::move(silent));
         out->emplace(std::move(result));
     };
     net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(request), &outcome));
@@ -156,7 +156,8 @@ Result<Health> Swarm::repair(std::size_t number, const RootHash& root) {
                   std::optional<Result<Health>>* out) -> asio::awaitable<void> {
         ProgressFn silent;
         const Duration timeout = 30s;
-        auto result = co_await engine->repair(std::move(asked), timeout, std::move(silent));
+        auto result =
+            co_await engine->placements().repair(std::move(asked), timeout, std::move(silent));
         out->emplace(std::move(result));
     };
     net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(link), &outcome));

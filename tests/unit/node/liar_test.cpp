@@ -141,7 +141,7 @@ TEST_CASE("a holder that serves one wrong byte is found out, and the file arrive
     const auto published = nodes[0]->run<Result<PublishResult>>([fd](node::Engine& engine) {
         PublishRequest request;
         request.fd = fd;
-        return engine.publish(request, {});
+        return engine.placements().publish(request, {});
     });
     ::close(fd);
     REQUIRE(published.has_value());
@@ -168,7 +168,7 @@ TEST_CASE("a holder that serves one wrong byte is found out, and the file arrive
     const auto peers = reader->run<std::vector<NodeId>>([](node::Engine& engine) {
         return [](node::Engine* of) -> asio::awaitable<std::vector<NodeId>> {
             std::vector<NodeId> ids;
-            for (const auto& peer : of->peers())
+            for (const auto& peer : of->reporter().peers())
                 ids.push_back(peer.node);
             co_return ids;
         }(&engine);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <flow29/node.hpp>
+#include "node/announcer.hpp"
+#include "node/caretaker.hpp"
+#include "node/placer.hpp"
+#include "node/services.hpp"
+#include "node/survey.hpp"
+
+namespace flow29::node {
+
+/// What a user asks for that makes others take copies: publishing, repairing, leaving. Each is one
+/// Placer with its own idea of what is to be placed.
+class Placements {
+  public:
+    /// Makes this node take, or no longer take, what others ask it to hold.
+    using SetStoring = std::function<void(bool storing)>;
+
+    Placements(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
+               Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
+               Caretaker& caretaker, Survey& survey, Placer::OwnRecord own_record,
+               SetStoring set_storing)
+        : services_(services),
+          settings_(settings),
+          tasks_(tasks),
+          peers_(peers),
+          neighbourhood_(neighbourhood),
+          table_(table),
+          announcer_(announcer),
+          caretaker_(caretaker),
+          survey_(survey),
+          own_record_(std::move(own_record)),
+          set_storing_(std::move(set_storing)) {}
+
+    [[nodiscard]] asio::awaitable<Result<PublishResult>> publish(PublishRequest request,
+                                                                 ProgressFn progress);
+    /// Makes the copies that an object lacks now, whoever keeps it.
+    [[nodiscard]] asio::awaitable<Result<Health>> repair(Link link, Duration timeout,
+                                                         ProgressFn progress);
+    /// Hands over what is kept here, then says goodbye.
+    [[nodiscard]] asio::awaitable<Result<Departure>> leave(LeaveRequest request,
+                                                           ProgressFn progress);
+    /// Publications under way: their extents are in no object yet.
+    [[nodiscard]] std::size_t publishing() const { return publishing_; }
+
+    void on_stored(const NodeId& node, const proto::Stored& stored);
+    void on_node_changed(const NodeId& node);
+
+  private:
+    [[nodiscard]] std::shared_ptr<Placer> start_placer();
+
+    Services services_;
+    const Settings& settings_;      // owned by the engine
+    Tasks& tasks_;                  // owned by the engine
+    PeerBook& peers_;               // owned by the engine
+    Neighbourhood& neighbourhood_;  // owned by the engine
+    proto::NodeTable& table_;       // owned by the engine
+    Announcer& announcer_;          // owned by the engine
+    Caretaker& caretaker_;          // owned by the engine
+    Survey& survey_;                // owned by the engine
+    Placer::OwnRecord own_record_;
+    SetStoring set_storing_;
+    std::vector<std::shared_ptr<Placer>> placers_;  // at work, in order of their start
+    std::size_t publishing_ = 0;
+    bool leaving_ = false;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/reporter.hpp"
+
+#include <algorithm>
+
+namespace flow29::node {
+
+namespace {
+constexpr std::size_t clock_skews_max = 31;
+}  // namespace
+
+void Reporter::note_clock_skew(std::chrono::milliseconds skew) {
+    if (clock_skews_.size() < clock_skews_max) clock_skews_.push_back(skew);
+}
+
+/// The median, so that one peer with a wrong clock says nothing about ours.
+std::chrono::milliseconds Reporter::clock_skew() const {
+    if (clock_skews_.empty()) return {};
+    auto skews = clock_skews_;
+    const auto middle = skews.begin() + static_cast<std::ptrdiff_t>(skews.size() / 2);
+    std::nth_element(skews.begin(), middle, skews.end());
+    return *middle;
+}
+
+asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
+    std::function<void(std::function<void(dht::IndexStatus)>)> start =
+        [this](std::function<void(dht::IndexStatus)> done) {
+            services_.index.status(std::move(done));
+        };
+    const auto index = co_await net::await_callback<dht::IndexStatus>(std::move(start));
+    auto& store = services_.store;
+    auto read = [&store] { return store.usage(); };
+    const auto usage = co_await net::offload(services_.runtime, std::move(read));
+
+    Status status;
+    status.node = services_.identity.id();
+    status.version = FLOW29_VERSION;
+    status.uptime =
+        std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() - started_);
+    for (const auto& address : own_record.addresses)
+        status.addresses.push_back(address.to_string());
+    if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
+    status.storing = settings_.storing;
+    status.dht_connected = index.connected;
+    status.dht_nodes = index.good_nodes;
+    status.clock_skew = clock_skew();
+    status.peers = peers_.open().size();
+    status.used = usage.used;
+    status.capacity = usage.capacity;
+    status.objects = usage.objects;
+    status.extents = usage.extents;
+    const auto counts = caretaker_.planner().counts();
+    status.under_target = counts.under_target;
+    status.repairs_in_flight = counts.in_flight + keeper_.coming();
+    status.repaired = keeper_.pulled();
+    const auto forecast = announcer_.forecast();
+    status.announced_records = forecast.records;
+    status.announce_due_per_hour = forecast.due_per_hour;
+    status.announce_behind = forecast.behind;
+    const auto traffic = peers_.traffic();
+    status.up = ByteCount(traffic.bytes_up);
+    status.down = ByteCount(traffic.bytes_down);
+    status.dht_up = ByteCount(index.bytes_up);
+    status.dht_down = ByteCount(index.bytes_down);
+    status.dht_packets_up = index.packets_up;
+    status.dht_packets_down = index.packets_down;
+    co_return status;
+}
+
+std::vector<PeerInfo> Reporter::peers() const {
+    std::vector<PeerInfo> infos;
+    for (const auto& peer : peers_.open()) {
+        const auto traffic = peer->traffic();
+        PeerInfo info;
+        info.node = peer->id();
+        info.address = peer->record().addresses.empty() ? peer->remote().to_string()
+                                                        : peer->record().addresses[0].to_string();
+        info.rtt = std::chrono::duration_cast<std::chrono::microseconds>(traffic.rtt);
+        info.up = ByteCount(traffic.bytes_up);
+        info.down = ByteCount(traffic.bytes_down);
+        info.storing = peer->record().storing;
+        info.rate = peers_.rate(peer->id());
+        const auto items = caretaker_.planner().items_of(peer->id());
+        info.holds_extents = static_cast<std::uint64_t>(
+            std::ranges::count(items, proto::ItemId::Kind::extent, &proto::ItemId::kind));
+        infos.push_back(std::move(info));
+    }
+    return infos;
+}
+
+asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
+    auto& store = services_.store;
+    struct Row {
+        store::ObjectInfo object;
+        unsigned target = 0;
+    };
+    auto read = [&store] {
+        std::vector<Row> rows;
+        for (auto& object : store.objects()) {
+            Row row{std::move(object), 0};
+            for (const auto& lease : store.leases(row.object.root))
+                if (!lease.withdrawn) row.target = std::max<unsigned>(row.target, lease.copies);
+            rows.push_back(std::move(row));
+        }
+        return rows;
+    };
+    const auto rows = co_await net::offload(services_.runtime, std::move(read));
+    std::vector<ObjectEntry> entries;
+    for (const auto& [object, target] : rows) {
+        ObjectEntry entry;
+        entry.root = object.root;
+        entry.name = object.name;
+        entry.kind = object.descriptor.kind;
+        entry.bytes = object.descriptor.length;
+        entry.extents = object.descriptor.extents.size();
+        entry.extents_held = object.extents_held;
+        entry.published = object.published;
+        entry.pinned = object.pinned;
+        entry.target = target;
+        unsigned least = ~0U;
+        const auto& planner = caretaker_.planner();
+        const auto root_item = proto::ItemId::of(object.root);
+        if (planner.has_item(root_item)) least = planner.copies(root_item);
+        for (const auto& extent : object.descriptor.extents) {
+            const auto item = proto::ItemId::of(extent);
+            if (planner.has_item(item)) least = std::min(least, planner.copies(item));
+        }
+        // What is published here is counted without the copy here, which may leave.
+        if (least != ~0U) entry.copies_min = least - (object.published && least > 0 ? 1U : 0U);
+        entries.push_back(std::move(entry));
+    }
+    co_return entries;
+}
+
+}  // namespace flow29::node
