@@ -34,6 +34,10 @@ inline constexpr unsigned msgpack_depth_max = 8;
 inline constexpr unsigned items_per_message_max = 4096;
 inline constexpr unsigned table_entries_per_message = 2048;  ///< so that a head always fits
 inline constexpr unsigned records_per_message_max = 256;
+inline constexpr unsigned kept_changes_max = 2048;  ///< in one answer; beyond: a list
+inline constexpr unsigned kept_parts_max = 256;     ///< of a list; a power of two
+inline constexpr unsigned kept_names_per_part = 262'144;
+inline constexpr unsigned short_name_bytes = 8;
 inline constexpr auto lease_min = std::chrono::minutes(1);
 inline constexpr auto lease_max = std::chrono::hours(24 * 366 * 10);
 inline constexpr unsigned leases_per_message_max = 32;
@@ -66,6 +70,10 @@ inline constexpr unsigned copies_default = 4;
 inline constexpr unsigned copies_max = 16;
 inline constexpr unsigned candidates_max = 20;  ///< nodes near a key that placement ranks
 inline constexpr unsigned descriptor_records_max = 16;
+inline constexpr unsigned hints_max = 100'000;          ///< remembered by one node
+inline constexpr unsigned hints_per_node_max = 20'000;  ///< of one that gave them
+inline constexpr unsigned hinted_nodes = 3;             ///< nearest nodes that are told of an item
+inline constexpr auto hint_lifetime = 24h;
 inline constexpr auto lease_default = 24h * 365;
 inline constexpr auto lease_clock_tolerance = 10min;
 
@@ -76,6 +84,8 @@ inline constexpr unsigned path_component_bytes_max = 255;
 
 static_assert(range_bytes_max <= frame_body_bytes_max);
 static_assert(descriptor_bytes_max <= frame_body_bytes_max);
+static_assert(kept_names_per_part * short_name_bytes <= frame_body_bytes_max);
+static_assert(kept_changes_max <= items_per_message_max);
 static_assert(range_bytes_max % chunk_bytes == 0);
 static_assert(extent_level_auto_min <= extent_level_max);
 

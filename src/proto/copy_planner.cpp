@@ -255,16 +255,29 @@ void CopyPlanner::count_out(const Item& entry) {
 void CopyPlanner::refresh(const ItemId& item, Item& entry) {
     const unsigned copies = count_copies(entry);
     if (copies != entry.copies) {
+        const bool more = copies > entry.copies;
         count_out(entry);
         entry.copies = copies;
         count_in(entry);
         entry.under_since.reset();
+        if (more) call_off_surplus(item, entry);
     }
     if (copies + entry.pending.size() < entry.target)
         queue_.set_ready(item, copies, entry.order);
     else
         queue_.remove(item);
     blocked_ = false;
+}
+
+/// Rule 8.
+void CopyPlanner::call_off_surplus(const ItemId& item, Item& entry) {
+    while (!entry.pending.empty() && entry.copies + entry.pending.size() > entry.target) {
+        const auto latest = std::ranges::max_element(
+            entry.pending, {}, [](const auto& p) { return std::pair(p.second, p.first); });
+        const NodeId node = latest->first;
+        end_pending(item, entry, node);
+        withdrawn_.push_back({item, entry.root, node});
+    }
 }
 
 TimePoint CopyPlanner::look_again_at(const Item& entry, TimePoint now) const {

@@ -42,7 +42,9 @@ namespace flow29::proto {
 /// 6. Nothing is begun while the table is cut off: suspect yourself first.
 /// 7. A holder counts while NodeTable::counts(it); a copy that its holder denies does not count.
 ///
-/// 8. An item for which there was nobody to ask is looked at again when candidates change (at most
+/// 8. When copies come back, invitations beyond what is still missing are called off, the latest
+///    first.
+/// 9. An item for which there was nobody to ask is looked at again when candidates change (at most
 ///    once a second), when a refusal ends, and in any case after `retry`.
 ///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
@@ -63,6 +65,12 @@ class CopyPlanner {
         ItemId item;
         RootHash root;
         ByteCount length;
+        NodeId target;
+    };
+    /// An invitation that is no longer wanted.
+    struct Withdrawn {
+        ItemId item;
+        RootHash root;
         NodeId target;
     };
     struct Counts {
@@ -100,6 +108,8 @@ class CopyPlanner {
     /// The next invitation to send now, if any; it counts as sent. A call looks at a bounded number
     /// of items: nothing is left to do only when `next_deadline` is in the future as well.
     [[nodiscard]] std::optional<Invitation> poll_invite(TimePoint now, WallTime wall_now);
+    /// The invitations called off since the last call.
+    [[nodiscard]] std::vector<Withdrawn> take_withdrawn() { return std::exchange(withdrawn_, {}); }
     /// When poll_invite may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
 
@@ -156,6 +166,7 @@ class CopyPlanner {
     void count_in(const Item& entry);
     void count_out(const Item& entry);
     void refresh(const ItemId& item, Item& entry);
+    void call_off_surplus(const ItemId& item, Item& entry);
     [[nodiscard]] TimePoint look_again_at(const Item& entry, TimePoint now) const;
     void add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
     bool end_pending(const ItemId& item, Item& entry, const NodeId& node);
@@ -175,7 +186,8 @@ class CopyPlanner {
     TimePoint latest_{};         // of the times that came in
     bool blocked_ = false;       // the first in the queue does not fit, and nothing changed since
     ByteCount bytes_in_flight_;
-    std::vector<ItemId> stuck_;  // not yet told
+    std::vector<ItemId> stuck_;         // not yet told
+    std::vector<Withdrawn> withdrawn_;  // not yet told
     std::uint64_t next_order_ = 0;
     std::map<unsigned, std::size_t> items_by_copies_;
     std::size_t sum_copies_ = 0;

@@ -30,7 +30,9 @@ constexpr std::array kinds{
     Kind{"get_closest", Role::request},    Kind{"closest_reply", Role::reply},
     Kind{"update_lease", Role::request},   Kind{"lease_reply", Role::reply},
     Kind{"goodbye", Role::notification},   Kind{"get_leases", Role::request},
-    Kind{"leases", Role::reply},
+    Kind{"leases", Role::reply},           Kind{"get_kept", Role::request},
+    Kind{"kept_list", Role::reply},        Kind{"uninvite", Role::notification},
+    Kind{"hint", Role::notification},      Kind{"get_hinted", Role::request},
 };
 static_assert(kinds.size() == std::variant_size_v<Message>);
 

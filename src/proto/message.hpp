@@ -16,7 +16,7 @@
 ///
 ///     frame:  u32 head length | u32 body length | head | body       (big-endian)
 ///     head:   msgpack [type, request id, [fields…]]                 at most 256 KiB
-///     body:   raw octets, of RangeReply and DescriptorReply only    at most 4 MiB
+///     body:   raw octets, of RangeReply, DescriptorReply, KeptList  at most 4 MiB
 ///
 /// A connection is symmetric: both ends may ask. The asker chooses the request id (not 0) and the
 /// answer repeats it; a notification has id 0. Fields that a later version adds come last and are
@@ -107,8 +107,7 @@ struct GetHolders {
     bool operator==(const GetHolders&) const = default;
 };
 
-/// Which of these the receiver holds durably. Answer: one bit per item, first item in the lowest
-/// bit of the first octet.
+/// What the receiver has of each of these. Answer: HaveReply.
 struct Have {
     std::vector<ItemId> items;
     bool operator==(const Have&) const = default;
@@ -200,11 +199,53 @@ struct Leases {
     bool operator==(const Leases&) const = default;
 };
 
+/// A digest of everything that a node keeps: equal sets have equal states, whatever their history.
+using KeptState = FixedBytes<struct KeptStateTag, 32>;
+
+/// What does the receiver keep? Answer: KeptList.
+struct GetKept {
+    KeptState known;         ///< as of the last answer; zero: nothing is known
+    std::uint32_t part = 0;  ///< of a list that comes in parts
+    bool operator==(const GetKept&) const = default;
+};
+/// Either what changed since the state that the asker knows, or a list of everything: then the body
+/// has KeptLedger::short_name of each item of this part. Nothing changed: an empty change.
+struct KeptList {
+    KeptState state;      ///< now
+    bool listed = false;  ///< the body is a list, and there are no changes
+    std::uint32_t parts = 1;
+    std::array<std::uint8_t, 16> salt{};  ///< of the short names; drawn anew for every list
+    std::vector<ItemId> added;            ///< with `removed` at most limits::kept_changes_max
+    std::vector<ItemId> removed;
+    bool operator==(const KeptList&) const = default;
+};
+
+/// Notification: what the sender invited the receiver to hold has enough copies without it. What is
+/// not durable yet may be dropped.
+struct Uninvite {
+    RootHash root;
+    std::vector<ItemId> items;
+    bool operator==(const Uninvite&) const = default;
+};
+
+/// Notification: the sender keeps these items, and the receiver is near their keys, so it is whom
+/// others will ask. Forgotten after limits::hint_lifetime.
+struct Hint {
+    std::vector<ItemId> items;
+    bool operator==(const Hint&) const = default;
+};
+/// Who told the receiver that it keeps one of these? Answer: HolderTable, its root zero.
+struct GetHinted {
+    std::vector<ItemId> items;
+    bool operator==(const GetHinted&) const = default;
+};
+
 /// The position in this list is the type number on the wire, from 0: append only.
-using Message = std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor,
-                             DescriptorReply, GetHolders, HolderTable, Have, HaveReply, Invite,
-                             InviteReply, Stored, UpdateHolders, GetClosest, ClosestReply,
-                             UpdateLease, LeaseReply, Goodbye, GetLeases, Leases>;
+using Message =
+    std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor, DescriptorReply,
+                 GetHolders, HolderTable, Have, HaveReply, Invite, InviteReply, Stored,
+                 UpdateHolders, GetClosest, ClosestReply, UpdateLease, LeaseReply, Goodbye,
+                 GetLeases, Leases, GetKept, KeptList, Uninvite, Hint, GetHinted>;
 
 /// A message with its id and the raw octets that follow it.
 struct Envelope {

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace flow29::proto {
@@ -235,6 +236,40 @@ void read(FieldReader& in, Leases& leases) {
     while (list.ok() && list.remaining() > 0)
         leases.leases.push_back(read_signed<Lease>(list));
     in.require(list);
+}
+
+void read(FieldReader& in, GetKept& get) {
+    get.known = in.id<KeptState>();
+    get.part = static_cast<std::uint32_t>(in.uint(limits::kept_parts_max - 1));
+}
+
+void read(FieldReader& in, KeptList& list) {
+    list.state = in.id<KeptState>();
+    list.listed = in.boolean();
+    list.parts = static_cast<std::uint32_t>(in.uint(limits::kept_parts_max));
+    const ByteView salt = in.bin(list.salt.size());
+    list.added = read_items(in);
+    list.removed = read_items(in);
+    if (!in.ok() || salt.size() != list.salt.size() || !std::has_single_bit(list.parts) ||
+        list.added.size() + list.removed.size() > limits::kept_changes_max ||
+        (list.listed && !(list.added.empty() && list.removed.empty()))) {
+        in.fail();
+        return;
+    }
+    std::copy(salt.begin(), salt.end(), list.salt.begin());
+}
+
+void read(FieldReader& in, Uninvite& uninvite) {
+    uninvite.root = in.id<RootHash>();
+    uninvite.items = read_items(in);
+}
+
+void read(FieldReader& in, Hint& hint) {
+    hint.items = read_items(in);
+}
+
+void read(FieldReader& in, GetHinted& get) {
+    get.items = read_items(in);
 }
 
 void read(FieldReader& in, LeaseReply& reply) {

@@ -176,6 +176,31 @@ void pack(Packer& out, const Leases& leases) {
         out.bin(lease.encode());
 }
 
+void pack(Packer& out, const GetKept& get) {
+    out.array(2).id(get.known).uint(get.part);
+}
+
+void pack(Packer& out, const KeptList& list) {
+    out.array(6).id(list.state).boolean(list.listed).uint(list.parts).bin(list.salt);
+    pack_items(out, list.added);
+    pack_items(out, list.removed);
+}
+
+void pack(Packer& out, const Uninvite& uninvite) {
+    out.array(2).id(uninvite.root);
+    pack_items(out, uninvite.items);
+}
+
+void pack(Packer& out, const Hint& hint) {
+    out.array(1);
+    pack_items(out, hint.items);
+}
+
+void pack(Packer& out, const GetHinted& get) {
+    out.array(1);
+    pack_items(out, get.items);
+}
+
 void pack(Packer& out, const LeaseReply& reply) {
     out.array(1).boolean(reply.applied);
 }

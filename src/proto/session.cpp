@@ -22,10 +22,11 @@ PeerSession::Violation violation(std::string text) {
     return {Error{Errc::peer_misbehaved, std::move(text)}};
 }
 
-// A body follows these two alone.
+// A body follows these alone.
 bool may_have_body(const Message& message) {
     return std::holds_alternative<RangeReply>(message) ||
-           std::holds_alternative<DescriptorReply>(message);
+           std::holds_alternative<DescriptorReply>(message) ||
+           std::holds_alternative<KeptList>(message);
 }
 
 }  // namespace
@@ -128,6 +129,11 @@ PeerSession::Expected PeerSession::expected_reply(const Message& request) {
         expected.type = type_of<LeaseReply>();
     } else if (std::holds_alternative<GetLeases>(request)) {
         expected.type = type_of<Leases>();
+    } else if (std::holds_alternative<GetKept>(request)) {
+        expected.type = type_of<KeptList>();
+        expected.body_max = limits::frame_body_bytes_max;
+    } else if (std::holds_alternative<GetHinted>(request)) {
+        expected.type = type_of<HolderTable>();
     } else {
         expected.type = type_of<Pong>();
     }

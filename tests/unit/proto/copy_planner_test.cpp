@@ -238,5 +238,37 @@ TEST_CASE("who holds it already is a copy") {
     CHECK(w.planner.items_of(targets[0]) == std::vector{fake_item(1)});
 }
 
+TEST_CASE("when a holder comes back, the invitation in its place is called off") {
+    World w(10, publisher());
+    w.add(1, 3);
+    const auto ranked = w.ranked(1);
+    CHECK(w.targets(0s) == slice(ranked, 0, 3));
+    for (std::size_t i = 0; i < 3; ++i)
+        w.planner.on_copy(fake_item(1), ranked[i], at(1s));
+    CHECK(w.planner.take_withdrawn().empty());
+    w.table.on_goodbye(ranked[0], at(2s));
+    w.planner.on_node_changed(ranked[0], at(2s));
+    w.table.on_goodbye(ranked[1], at(3s));
+    w.planner.on_node_changed(ranked[1], at(3s));
+    const auto invited = w.targets(4s);
+    REQUIRE(invited.size() == 2);
+    w.planner.on_answer(fake_item(1), invited[0], InviteAnswer::accepted, at(5s));
+    w.planner.on_answer(fake_item(1), invited[1], InviteAnswer::accepted, at(6s));
+
+    w.table.on_alive(fake_record(w.number_of(ranked[0])), at(7s));
+    w.planner.on_node_changed(ranked[0], at(7s));
+    const auto withdrawn = w.planner.take_withdrawn();
+    REQUIRE(withdrawn.size() == 1);
+    CHECK(withdrawn[0].item == fake_item(1));
+    CHECK(withdrawn[0].target == invited[1]);
+    CHECK(w.planner.take_withdrawn().empty());
+    CHECK(w.planner.counts().in_flight == 1);
+    // Too late for the message: what came all the same counts.
+    w.planner.on_copy(fake_item(1), invited[1], at(8s));
+    CHECK(w.planner.copies(fake_item(1)) == 3);
+    CHECK(w.planner.take_withdrawn().size() == 1);
+    w.planner.check_invariants();
+}
+
 }  // namespace
 }  // namespace flow29::proto

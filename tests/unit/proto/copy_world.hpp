@@ -45,6 +45,12 @@ struct World {
             result.push_back(invitation.target);
         return result;
     }
+    std::uint32_t number_of(const NodeId& node) const {
+        std::uint32_t number = 0;
+        while (fake_node(number) != node)
+            ++number;
+        return number;
+    }
     std::vector<NodeId> ranked(std::uint32_t item, Duration now = 0s) {
         std::vector<NodeId> result;
         for (const auto& c : table.candidates(fake_item(item).key(), at(now), wall(now)))

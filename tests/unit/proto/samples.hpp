@@ -86,6 +86,11 @@ inline std::vector<Message> sample_messages() {
     messages.push_back(Goodbye{});
     messages.push_back(GetLeases{root});
     messages.push_back(Leases{{sample_lease()}});
+    messages.push_back(GetKept{sample_id<KeptState>(7), 3});
+    messages.push_back(KeptList{sample_id<KeptState>(8), false, 1, {1, 2, 3}, {first}, {second}});
+    messages.push_back(Uninvite{root, {first}});
+    messages.push_back(Hint{{first, second}});
+    messages.push_back(GetHinted{{second}});
     return messages;
 }
 
