@@ -47,8 +47,16 @@ Caretaker::Caretaker(Services services, const Settings& settings, Tasks& tasks, 
       table_(table),
       own_record_(std::move(own_record)),
       planner_(table, planner_options(services, settings)),
+      sync_(services, tasks, peers, planner_,
+            [this](const NodeId& node, const std::vector<proto::ItemId>& kept,
+                   const std::vector<proto::ItemId>& lost) { on_learned(node, kept, lost); }),
       inviter_(services, tasks, peers, table),
       changed_(services.runtime) {}
+
+void Caretaker::wake() {
+    changed_.notify_all();
+    sync_.wake();
+}
 
 asio::awaitable<void> Caretaker::load() {
     auto& store = services_.store;
@@ -57,20 +65,26 @@ asio::awaitable<void> Caretaker::load() {
     for (const auto& object : objects) {
         const auto& self = services_.identity;
         const auto wall_now = services_.runtime.wall_now();
-        auto held_of = [&store, &object, &self, wall_now] {
+        struct Found {
+            std::vector<proto::ItemId> held, kept;
+        };
+        auto look = [&store, &object, &self, wall_now] {
             std::vector<proto::ItemId> all{proto::ItemId::of(object.root)};
             for (const auto& extent : object.descriptor.extents)
                 all.push_back(proto::ItemId::of(extent));
             const auto least = object.published ? proto::Holding::cached : proto::Holding::kept;
             const auto holdings = holdings_of(store, all, self, wall_now);
-            std::vector<proto::ItemId> held;
-            for (std::size_t i = 0; i < all.size(); ++i)
-                if (holdings[i] >= least) held.push_back(all[i]);
-            return held;
+            Found found;
+            for (std::size_t i = 0; i < all.size(); ++i) {
+                if (holdings[i] >= least) found.held.push_back(all[i]);
+                if (holdings[i] == proto::Holding::kept) found.kept.push_back(all[i]);
+            }
+            return found;
         };
-        auto held = co_await net::offload(services_.runtime, std::move(held_of));
+        auto found = co_await net::offload(services_.runtime, std::move(look));
+        sync_.on_kept(found.kept);
         std::vector<store::KnownHolder> unconfirmed;
-        co_await take_up(object.root, std::move(held), std::move(unconfirmed));
+        co_await take_up(object.root, std::move(found.held), std::move(unconfirmed));
     }
 }
 
@@ -116,10 +130,10 @@ asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemI
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
     for (const auto& [item, node] : known->holders)
         to_ask[node].push_back(item);
-    for (const auto& peer : peers_.open())
-        if (peer->record().storing)
-            for (const auto& item : items)
-                to_ask[peer->id()].push_back(item);
+    // Whoever is near the key may have it without anybody having said so.
+    for (const auto& item : items)
+        for (const auto& node : table_.nearest_ids(item.key(), limits::candidates_max))
+            to_ask[node].push_back(item);
     for (const auto& [node, asked] : to_ask)
         confirm_later(node, asked);
     changed_.notify_all();
@@ -128,6 +142,22 @@ asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemI
 void Caretaker::give_up(const std::vector<proto::ItemId>& items) {
     for (const auto& item : items)
         planner_.remove_item(item);
+    tasks_.start(sync_.refresh(items));
+}
+
+void Caretaker::on_learned(const NodeId& node, const std::vector<proto::ItemId>& kept,
+                           const std::vector<proto::ItemId>& lost) {
+    const auto now = services_.runtime.now();
+    std::vector<proto::ItemId> news;
+    for (const auto& item : kept) {
+        if (!planner_.has_item(item)) continue;
+        planner_.on_copy(item, node, now);
+        news.push_back(item);
+    }
+    for (const auto& item : lost)
+        planner_.on_no_copy(item, node, now);
+    remember_holder(node, news);
+    changed_.notify_all();
 }
 
 void Caretaker::confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items) {
@@ -191,7 +221,7 @@ void Caretaker::on_node_changed(const NodeId& node) {
     planner_.on_node_changed(node, now);
     planner_.on_candidates_changed(now);
     // A node that comes (back) may hold what is held here, or may have lost it meanwhile.
-    if (table_.is_alive(node)) confirm_later(node, planner_.items());
+    if (table_.is_alive(node)) sync_.look_now(node);
     changed_.notify_all();
 }
 
@@ -298,18 +328,25 @@ asio::awaitable<void> Caretaker::find_candidates(DhtKey key) {
     changed_.notify_all();
 }
 
+/// Who has what is asked first, but a node that does not answer must not hold up repair.
+bool Caretaker::hearing_others() const {
+    const bool confirming = !confirming_.empty() && services_.runtime.now() <= confirm_until_;
+    return confirming || sync_.expecting();
+}
+
 asio::awaitable<void> Caretaker::run() {
     const Inviter::LeaseOf lease_of = [this](const RootHash& root) { return this->lease_of(root); };
     const Inviter::Answered answered = [this] { changed_.notify_all(); };
     // After a start, holders are asked before anything is made again: most are still there.
     const bool started = co_await tasks_.sleep_for(lost_contact_pause);
     if (!started) co_return;
+    tasks_.start(sync_.run());
     while (!tasks_.stopping()) {
         expire_nodes();
         start_confirmations();
-        // Who has what is asked first, but a node that does not answer must not hold up repair.
-        if (confirming_.empty() || services_.runtime.now() > confirm_until_)
+        if (!hearing_others())
             inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+        inviter_.call_off(planner_);
         for (const auto& item : planner_.take_stuck())
             if (searching_ < searches_max) tasks_.start(find_candidates(item.key()));
         const auto now = services_.runtime.now();

@@ -8,6 +8,7 @@
 #include "node/finder.hpp"
 #include "node/inviter.hpp"
 #include "node/keeper.hpp"
+#include "node/kept_sync.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/placer.hpp"
@@ -32,13 +33,13 @@ class Caretaker {
     /// Watches and repairs until the tasks stop.
     [[nodiscard]] asio::awaitable<void> run();
     /// Makes `run` look again now, for instance because the tasks stop.
-    void wake() { changed_.notify_all(); }
+    void wake();
 
     /// Items that this node now holds under a lease. `confirmed`: others that said just now that
     /// they keep them.
     [[nodiscard]] asio::awaitable<void> take_up(RootHash root, std::vector<proto::ItemId> items,
                                                 std::vector<store::KnownHolder> confirmed);
-    /// The object is no longer to be held: its items are no longer watched.
+    /// These are no longer held here: they are no longer watched.
     void give_up(const std::vector<proto::ItemId>& items);
 
     /// Adds everything kept here, with who else is known to keep it.
@@ -58,6 +59,7 @@ class Caretaker {
     void on_holder_table(const proto::HolderTable& table);
 
     [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }
+    [[nodiscard]] KeptSync& sync() { return sync_; }
 
   private:
     struct Care {
@@ -70,7 +72,10 @@ class Caretaker {
     /// For this node's holder tables, which outlive a restart.
     void remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items);
     void confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items);
+    void on_learned(const NodeId& node, const std::vector<proto::ItemId>& kept,
+                    const std::vector<proto::ItemId>& lost);
     void start_confirmations();
+    [[nodiscard]] bool hearing_others() const;
     void expire_nodes();
     [[nodiscard]] asio::awaitable<void> find_candidates(DhtKey key);
 
@@ -83,6 +88,7 @@ class Caretaker {
     proto::NodeTable& table_;       // owned by the engine
     OwnRecord own_record_;
     proto::CopyPlanner planner_;
+    KeptSync sync_;
     Inviter inviter_;
     net::Signal changed_;
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards callbacks of the inviter

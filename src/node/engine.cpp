@@ -39,6 +39,7 @@ Engine::Engine(Services services, Settings settings)
               [this](const Kept& kept) { on_kept(kept); }),
       caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
                  [this] { return local_record(); }),
+      hinter_(services, tasks_, peers_, table_, caretaker_.planner(), caretaker_.sync().ledger()),
       auditor_(services, settings_, tasks_, peers_, table_, caretaker_),
       fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_),
       survey_(services, tasks_, peers_, finder_, neighbourhood_, table_, fetcher_),
@@ -49,7 +50,8 @@ Engine::Engine(Services services, Settings settings)
       leases_(services, tasks_, peers_, caretaker_, announcer_,
               [this] { return placements_.publishing(); }),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
-      server_(services, keeper_, table_, [this] { return local_record(); },
+      server_(services, keeper_, caretaker_.sync(), hinter_, table_,
+              [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },
                [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
       started_wall_(services.runtime.wall_now()) {}
@@ -63,6 +65,7 @@ void Engine::start() {
     tasks_.start(peers_.keep_contact());
     tasks_.start(caretaker_.load());
     tasks_.start(caretaker_.run());
+    tasks_.start(hinter_.run());
     tasks_.start(auditor_.run());
     tasks_.start(announcer_.run());
     tasks_.start(announce_stored());
@@ -73,6 +76,7 @@ asio::awaitable<void> Engine::stop() {
     tasks_.request_stop();
     announcer_.wake();
     caretaker_.wake();
+    hinter_.wake();
     auditor_.wake();
     // No goodbye: a stop is usually a restart, which the grace period is for.
     services_.transport.stop();
@@ -148,6 +152,10 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
         placements_.on_stored(peer->id(), *stored);
     } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
         caretaker_.on_holder_table(update->table);
+    } else if (const auto* uninvite = std::get_if<proto::Uninvite>(&message)) {
+        keeper_.on_uninvite(peer->id(), *uninvite);
+    } else if (const auto* hint = std::get_if<proto::Hint>(&message)) {
+        hinter_.on_hint(peer->id(), *hint);
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
         peers_.on_goodbye(peer);
     }
@@ -160,11 +168,19 @@ void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& obse
 void Engine::on_node_changed(const NodeId& node) {
     if (table_.is_alive(node)) leases_.on_node_alive(node);
     caretaker_.on_node_changed(node);
+    hinter_.on_node_changed(node);
     announcer_.on_network_size(table_.alive() + 1);
     placements_.on_node_changed(node);
 }
 
 void Engine::on_kept(const Kept& kept) {
+    // Before anybody is told that it is stored: a ledger without it would take that back.
+    if (kept.invited) {
+        auto items = kept.items;
+        items.push_back(proto::ItemId::of(kept.root));
+        caretaker_.sync().on_kept(items);
+        hinter_.on_kept(items);
+    }
     tasks_.start(take_up_kept(kept));
 }
 

@@ -7,6 +7,7 @@
 #include "node/caretaker.hpp"
 #include "node/fetcher.hpp"
 #include "node/finder.hpp"
+#include "node/hinter.hpp"
 #include "node/keeper.hpp"
 #include "node/lease_watch.hpp"
 #include "node/neighbourhood.hpp"
@@ -41,6 +42,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
     [[nodiscard]] const Caretaker& caretaker() const { return caretaker_; }
     [[nodiscard]] const proto::NodeTable& table() const { return table_; }
+    [[nodiscard]] const Hinter& hinter() const { return hinter_; }
 
     [[nodiscard]] Reporter& reporter() { return reporter_; }
 
@@ -73,6 +75,7 @@ class Engine : public net::PeerHandler {
     Announcer announcer_;
     Keeper keeper_;
     Caretaker caretaker_;
+    Hinter hinter_;
     Auditor auditor_;
     Fetcher fetcher_;
     Survey survey_;

@@ -118,13 +118,13 @@ asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
     if (!download) co_return;
     // A new look at the object's own key finds new descriptor holders, and these new tables.
     const auto root = download->descriptor().root();
-    auto at_root = co_await finder_.locate(core::root_key(root));
+    auto at_root = co_await finder_.locate(proto::ItemId::of(root));
     auto near_root = std::move(at_root.by_record);
     near_root.insert(near_root.end(), at_root.nearby.begin(), at_root.nearby.end());
     co_await add_holders(download, near_root);
     for (std::size_t i = 0; i < std::min<std::size_t>(starved.size(), 8); ++i) {
         const auto extent = download->descriptor().extents[starved[i].value];
-        auto located = co_await finder_.locate(core::extent_key(extent));
+        auto located = co_await finder_.locate(proto::ItemId::of(extent));
         for (const auto& peer : located.by_record)
             download->add_holder(peer, false);
         for (const auto& peer : located.nearby)

@@ -19,6 +19,7 @@ constexpr Duration retry_pause_max = 5s;
 constexpr std::size_t descriptor_sources_max = 16;
 constexpr std::size_t table_sources = 3;
 constexpr std::size_t table_nodes_max = 64;
+constexpr std::size_t hinted_asks = 8;  // nearest nodes: those that holders tell
 
 void add_unique(std::vector<net::PeerPtr>& peers, const net::PeerPtr& peer) {
     const auto same = [&peer](const auto& other) { return other->id() == peer->id(); };
@@ -100,8 +101,14 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     FoundObject found;
     std::size_t asked = 0;
     Duration pause = retry_pause_min;
+    bool by_hint = false;
     for (;;) {
         auto candidates = co_await candidates_for(root, at, stage);
+        if (by_hint) {
+            const auto named = co_await hinted(proto::ItemId::of(root));
+            for (const auto& peer : named)
+                add_unique(candidates, peer);
+        }
         asked = std::max(asked, candidates.size());
         stage(Stage::tree, candidates.size());
         // In small batches: usually the first one answers, and nobody is asked for nothing.
@@ -125,6 +132,8 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
         }
         if (stop.stop_requested() || tasks_.stopping())
             co_return fail(Errc::interrupted, "stopped");
+        // Those near the key do not have it: they may know who does.
+        if (!std::exchange(by_hint, true)) continue;
         if (services_.runtime.now() + pause >= deadline) break;
         co_await tasks_.sleep_for(pause);
         pause = std::min<Duration>(pause * 2, retry_pause_max);
@@ -199,8 +208,33 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::holders_of(
     co_return holders;
 }
 
-asio::awaitable<Finder::Located> Finder::locate(DhtKey key) {
+asio::awaitable<std::vector<proto::NodeRecord>> Finder::ask_hinted(net::PeerPtr peer,
+                                                                   proto::ItemId item) {
+    proto::Message ask = proto::GetHinted{{item}};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    auto* table = reply ? std::get_if<proto::HolderTable>(&reply->message) : nullptr;
+    if (table == nullptr) co_return std::vector<proto::NodeRecord>();
+    co_return std::move(table->nodes);
+}
+
+asio::awaitable<std::vector<net::PeerPtr>> Finder::hinted(proto::ItemId item) {
+    Gather<std::vector<proto::NodeRecord>> gather(services_.runtime, tasks_);
+    for (const auto& node : table_.nearest_ids(item.key(), hinted_asks))
+        if (const auto peer = peers_.find(node)) gather.start(ask_hinted(peer, item));
+    auto answers = co_await gather.all();
+    std::map<NodeId, proto::NodeRecord> named;
+    for (auto& records : answers)
+        for (auto& record : records)
+            if (named.size() < table_nodes_max) named.emplace(record.node(), std::move(record));
+    std::vector<proto::NodeRecord> records;
+    for (auto& [node, record] : named)
+        records.push_back(std::move(record));
+    co_return co_await neighbourhood_.reach_all(std::move(records));
+}
+
+asio::awaitable<Finder::Located> Finder::locate(proto::ItemId item) {
     Located located;
+    const auto key = item.key();
     auto lookup = co_await neighbourhood_.explore(key);
     std::vector<dht::Contact> providers;
     for (const auto& record : lookup.providers) {
@@ -215,6 +249,12 @@ asio::awaitable<Finder::Located> Finder::locate(DhtKey key) {
         const auto same = [&peer](const auto& other) { return other->id() == peer->id(); };
         if (std::none_of(located.by_record.begin(), located.by_record.end(), same))
             located.nearby.push_back(peer);
+    }
+    const auto named = co_await hinted(item);
+    for (const auto& peer : named) {
+        const auto same = [&peer](const auto& other) { return other->id() == peer->id(); };
+        if (std::none_of(located.by_record.begin(), located.by_record.end(), same))
+            add_unique(located.nearby, peer);
     }
     co_return located;
 }

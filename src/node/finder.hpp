@@ -51,10 +51,10 @@ class Finder {
     /// Connected nodes that may hold this item: providers by record, and the nearest.
     struct Located {
         std::vector<net::PeerPtr> by_record;
-        std::vector<net::PeerPtr> nearby;
+        std::vector<net::PeerPtr> nearby;       ///< those that they have a hint of, too
         std::optional<ByteCount> chunk_length;  ///< when a record says that this is a single chunk
     };
-    [[nodiscard]] asio::awaitable<Located> locate(DhtKey key);
+    [[nodiscard]] asio::awaitable<Located> locate(proto::ItemId item);
 
     /// What each of the peers has of these items, by asking it: one entry per peer that answered.
     using Holdings = std::map<NodeId, std::vector<proto::Holding>>;
@@ -79,6 +79,10 @@ class Finder {
                                                                                   RootHash root);
     [[nodiscard]] asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>>
     ask_with_peer(net::PeerPtr peer, RootHash root);
+    /// Connected nodes that told those nearest to its key that they keep the item.
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> hinted(proto::ItemId item);
+    [[nodiscard]] asio::awaitable<std::vector<proto::NodeRecord>> ask_hinted(net::PeerPtr peer,
+                                                                             proto::ItemId item);
     [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,
                                                    std::size_t extents);
     [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>>

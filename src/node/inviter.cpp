@@ -58,6 +58,24 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
     }
 }
 
+void Inviter::call_off(proto::CopyPlanner& planner) {
+    std::map<std::pair<NodeId, RootHash>, std::vector<proto::ItemId>> batches;
+    for (const auto& [item, root, target] : planner.take_withdrawn())
+        batches[{target, root}].push_back(item);
+    for (auto& [target_and_root, items] : batches) {
+        const auto& [target, root] = target_and_root;
+        const auto peer = peers_.find(target);
+        if (!peer) continue;
+        for (std::size_t first = 0; first < items.size(); first += items_per_invite) {
+            const auto last = std::min(items.size(), first + items_per_invite);
+            proto::Uninvite message{root, {}};
+            message.items.assign(items.begin() + static_cast<std::ptrdiff_t>(first),
+                                 items.begin() + static_cast<std::ptrdiff_t>(last));
+            peer->notify(std::move(message));
+        }
+    }
+}
+
 asio::awaitable<void> Inviter::send(net::PeerPtr peer, proto::Invite invite,
                                     proto::CopyPlanner* planner, std::weak_ptr<void> guard,
                                     Answered answered) {

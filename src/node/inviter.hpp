@@ -31,6 +31,9 @@ class Inviter {
     void send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own_record,
                   const LeaseOf& lease_of, std::weak_ptr<void> guard, Answered answered);
 
+    /// Tells those whose invitation the planner has withdrawn.
+    void call_off(proto::CopyPlanner& planner);
+
   private:
     [[nodiscard]] asio::awaitable<void> send(net::PeerPtr peer, proto::Invite invite,
                                              proto::CopyPlanner* planner, std::weak_ptr<void> guard,

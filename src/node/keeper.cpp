@@ -118,7 +118,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));
         if (kept) {
-            on_kept_({job->root, held});
+            on_kept_({job->root, held, true});
         } else {
             // What is not durably marked must not be counted on.
             log::warn("keeper", "lease not kept: {}", kept.error().message());
@@ -139,6 +139,18 @@ void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
     for (const auto& [item, length] : items)
         if (coming_.insert(item).second) job->items.push_back(item);
     if (!job->items.empty()) tasks_.start(pull(job));
+}
+
+void Keeper::on_uninvite(const NodeId& node, const proto::Uninvite& uninvite) {
+    for (const auto& job : jobs_) {
+        if (job->root != uninvite.root || !job->inviter || job->inviter->id() != node) continue;
+        job->unwanted.insert(uninvite.items.begin(), uninvite.items.end());
+        const bool all_unwanted =
+            !job->group.empty() && std::ranges::all_of(job->group, [&job](const auto& item) {
+                return job->unwanted.contains(item);
+            });
+        if (all_unwanted) job->stop.request_stop();
+    }
 }
 
 void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
@@ -190,6 +202,7 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     ExtentAssembler assembler(*descriptor);
     Download::Options options;
     options.idle_timeout = idle_timeout;
+    options.stop = job->stop.get_token();
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
     const auto download =
@@ -216,6 +229,7 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
 }
 
 asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
+    jobs_.push_back(job);
     auto& store = services_.store;
     auto got = co_await get_descriptor(job);
     std::vector<proto::ItemId> stored;
@@ -245,7 +259,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     }
     if (!got) log::info("keeper", "invitation not followed: {}", got.error().message());
     if (!stored.empty()) {
-        on_kept_({job->root, stored});
+        on_kept_({job->root, stored, job->inviter != nullptr});
         report(*job, stored, {});
         for (const auto& item : stored)
             coming_.erase(item);
@@ -262,12 +276,21 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
         for (std::size_t first = 0; first < wanted.size();) {
             std::vector<ExtentIndex> group;
             std::uint64_t bytes = 0;
+            job->stop = std::stop_source();
+            job->group.clear();
             while (first < wanted.size()) {
+                const auto item = proto::ItemId::of(descriptor->extents[wanted[first].value]);
+                if (job->unwanted.contains(item)) {
+                    ++first;
+                    continue;
+                }
                 const auto length = layout.extent_length(wanted[first]).value;
                 if (!group.empty() && bytes + length > group_bytes) break;
                 bytes += length;
                 group.push_back(wanted[first++]);
+                job->group.push_back(item);
             }
+            if (group.empty()) break;
             while (memory_used_ > 0 && memory_used_ + bytes > memory_bytes_max)
                 co_await memory_free_.wait();
             memory_used_ += bytes;
@@ -298,7 +321,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                 (held[i] ? have : lack).push_back(item);
                 coming_.erase(item);
             }
-            if (!have.empty()) on_kept_({job->root, have});
+            if (!have.empty()) on_kept_({job->root, have, job->inviter != nullptr});
             report(*job, std::move(have), std::move(lack));
         }
     }
@@ -309,6 +332,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     if (!failed.empty()) report(*job, {}, std::move(failed));
     bytes_coming_ -= job->bytes;
     job->room.reset();
+    std::erase(jobs_, job);
 }
 
 }  // namespace flow29::node

@@ -18,6 +18,7 @@ namespace flow29::node {
 struct Kept {
     RootHash root;
     std::vector<proto::ItemId> items;
+    bool invited = false;  ///< by another node, under a lease that is not this node's
 };
 
 /// Accepts invitations: checks room and lease, pulls from all sources, verifies, syncs, and tells
@@ -41,6 +42,8 @@ class Keeper {
     /// What was kept here is damaged: pulls it again from those that are known to keep it.
     void heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
               std::vector<proto::NodeRecord> sources);
+    /// Whoever invited this node wants these no longer held here; what is durable stays.
+    void on_uninvite(const NodeId& node, const proto::Uninvite& uninvite);
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
@@ -53,7 +56,10 @@ class Keeper {
         proto::Lease lease;
         std::vector<proto::ItemId> items;
         std::vector<proto::NodeRecord> sources;
-        net::PeerPtr inviter;  // null when nobody asked
+        net::PeerPtr inviter;              // null when nobody asked
+        std::vector<proto::ItemId> group;  // being pulled
+        std::unordered_set<proto::ItemId> unwanted;
+        std::stop_source stop;  // of the group that is being pulled
         std::unique_ptr<store::Reservation> room;
         std::uint64_t bytes = 0;
     };
@@ -78,6 +84,7 @@ class Keeper {
     KeptFn on_kept_;
     net::Signal memory_free_;
     std::unordered_set<proto::ItemId> coming_;
+    std::vector<std::shared_ptr<Job>> jobs_;            // in order of their start
     std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
     std::uint64_t memory_used_ = 0;
     std::uint64_t bytes_coming_ = 0;

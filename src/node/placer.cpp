@@ -90,6 +90,7 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
     auto last_counts = planner_.counts();
     while (planner_.counts().under_target > 0 && !tasks_.stopping() && !stop.stop_requested()) {
         inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+        inviter_.call_off(planner_);
         const auto now = services_.runtime.now();
         const auto counts = planner_.counts();
         report(counts);

@@ -29,6 +29,9 @@ asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Mes
     if (auto* ask = std::get_if<proto::GetClosest>(&request)) co_return co_await closest(*ask);
     if (auto* ask = std::get_if<proto::UpdateLease>(&request)) co_return co_await lease(*ask);
     if (auto* ask = std::get_if<proto::GetLeases>(&request)) co_return co_await leases(*ask);
+    if (auto* ask = std::get_if<proto::GetKept>(&request)) co_return co_await sync_.answer(*ask);
+    if (auto* ask = std::get_if<proto::GetHinted>(&request))
+        co_return reply_with(hinter_.answer(*ask));
     co_return fail(Errc::refused, "not a request of this version");
 }
 

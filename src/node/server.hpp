@@ -3,7 +3,9 @@
 
 #include <functional>
 
+#include "node/hinter.hpp"
 #include "node/keeper.hpp"
+#include "node/kept_sync.hpp"
 #include "node/services.hpp"
 #include "proto/node_table.hpp"
 
@@ -19,10 +21,12 @@ class Server {
         std::function<void(const proto::Lease& lease)> on_lease;
     };
 
-    Server(Services services, Keeper& keeper, const proto::NodeTable& table, OwnRecord own_record,
-           Events events)
+    Server(Services services, Keeper& keeper, KeptSync& sync, const Hinter& hinter,
+           const proto::NodeTable& table, OwnRecord own_record, Events events)
         : services_(services),
           keeper_(keeper),
+          sync_(sync),
+          hinter_(hinter),
           table_(table),
           own_record_(std::move(own_record)),
           events_(std::move(events)) {}
@@ -43,6 +47,8 @@ class Server {
 
     Services services_;
     Keeper& keeper_;                 // owned by the engine
+    KeptSync& sync_;                 // owned by the caretaker
+    const Hinter& hinter_;           // owned by the engine
     const proto::NodeTable& table_;  // owned by the engine
     OwnRecord own_record_;
     Events events_;

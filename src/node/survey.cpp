@@ -217,8 +217,8 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     co_return health;
 }
 
-asio::awaitable<Survey::Found> Survey::holders_at(DhtKey key, proto::ItemId item) {
-    auto located = co_await finder_.locate(key);
+asio::awaitable<Survey::Found> Survey::holders_at(proto::ItemId item) {
+    auto located = co_await finder_.locate(item);
     std::vector<net::PeerPtr> asked = located.by_record;
     asked.insert(asked.end(), located.nearby.begin(), located.nearby.end());
     std::vector<proto::ItemId> items{item};
@@ -291,12 +291,12 @@ asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<
 
     report(progress, Stage::looking_up, 0);
     const auto as_root = proto::ItemId::of(raw);
-    auto found = co_await holders_at(as_root.key(), as_root);
+    auto found = co_await holders_at(as_root);
     located.kind = "root";
     if (found.holders.empty()) {
         const auto extent = ExtentHash{raw.bytes};
         const auto as_extent = proto::ItemId::of(extent);
-        found = co_await holders_at(as_extent.key(), as_extent);
+        found = co_await holders_at(as_extent);
         located.kind = "extent";
         // At level 0 an extent is a chunk, and its records say how long it is.
         if (!found.holders.empty() && found.chunk_length) {
@@ -311,7 +311,7 @@ asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<
         auto extent = co_await extent_with_chunk(chunk, std::move(link), progress);
         if (!extent) co_return fail(extent.error());
         const auto item = *extent;
-        found = co_await holders_at(item.key(), item);
+        found = co_await holders_at(item);
         located.kind = "chunk";
     }
     if (found.holders.empty())

@@ -62,7 +62,7 @@ class Survey {
         std::vector<Holder> holders;
         std::optional<ByteCount> chunk_length;
     };
-    [[nodiscard]] asio::awaitable<Found> holders_at(DhtKey key, proto::ItemId item);
+    [[nodiscard]] asio::awaitable<Found> holders_at(proto::ItemId item);
     [[nodiscard]] asio::awaitable<Result<proto::ItemId>> extent_with_chunk(ChunkHash chunk, Link in,
                                                                            ProgressFn progress);
     [[nodiscard]] asio::awaitable<bool> is_single_chunk(ExtentHash extent, ByteCount length,

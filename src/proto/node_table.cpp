@@ -167,6 +167,13 @@ std::vector<NodeRecord> NodeTable::nearest(const DhtKey& key, std::size_t count_
     return result;
 }
 
+std::vector<NodeId> NodeTable::nearest_ids(const DhtKey& key, std::size_t count_max) const {
+    std::vector<NodeId> result;
+    for (const Near& n : nearest_if(key, count_max, [](const Entry&) { return true; }))
+        result.push_back(*n.node);
+    return result;
+}
+
 /// The alive storing nodes that are `wanted`, nearest first.
 template <class Predicate>
 std::vector<NodeTable::Near> NodeTable::nearest_if(const DhtKey& key, std::size_t count_max,

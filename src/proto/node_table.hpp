@@ -86,6 +86,8 @@ class NodeTable {
                                                           WallTime wall_now) const;
     /// The alive storing nodes nearest to `key`, nearest first. For GetClosest.
     [[nodiscard]] std::vector<NodeRecord> nearest(const DhtKey& key, std::size_t count_max) const;
+    /// The same, without copying their records.
+    [[nodiscard]] std::vector<NodeId> nearest_ids(const DhtKey& key, std::size_t count_max) const;
 
     void check_invariants() const;
 
