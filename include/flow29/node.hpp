@@ -135,7 +135,11 @@ struct Health {
     Copies copies;           ///< live now: answered this node; descriptor included
     std::size_t groups = 0;  ///< fewest address groups (/24, /48) that hold any one extent
     std::uint64_t at_risk_chunks = 0;  ///< in extents with fewer live copies than the target
-    std::uint64_t audited = 0;         ///< chunks and descriptors that holders proved just now
+    ByteCount missing;                 ///< of copies below the target, descriptor included
+    std::uint64_t coming = 0;          ///< copies that are being made now
+    /// By how fast copies came since an earlier look; 0 when none is missing, nothing when unknown.
+    std::optional<std::chrono::milliseconds> time_to_target;
+    std::uint64_t audited = 0;  ///< chunks and descriptors that holders proved just now
     /// At least `target` copies without the publisher's, at holders that passed that audit.
     bool publisher_may_leave = false;
 };

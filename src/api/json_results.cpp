@@ -64,10 +64,20 @@ Json to_json(const Located& result) {
 Json to_json(const Health& result) {
     Json copies = copies_json(result.copies);
     copies["histogram"] = histogram_json(result.copies);
-    return {{"root", to_hex(result.root)}, {"bytes", result.bytes.value},
-            {"target", result.target},     {"copies", std::move(copies)},
-            {"groups", result.groups},     {"at_risk_chunks", result.at_risk_chunks},
-            {"audited", result.audited},   {"publisher_may_leave", result.publisher_may_leave}};
+    Json repair{{"missing_bytes", result.missing.value},
+                {"in_flight", result.coming},
+                {"time_to_target_ms", nullptr}};
+    if (result.time_to_target) repair["time_to_target_ms"] = result.time_to_target->count();
+    return {{"root", to_hex(result.root)},
+            {"bytes", result.bytes.value},
+            {"target", result.target},
+            {"degraded", result.copies.min < result.target},
+            {"copies", std::move(copies)},
+            {"groups", result.groups},
+            {"at_risk_chunks", result.at_risk_chunks},
+            {"repair", std::move(repair)},
+            {"audited", result.audited},
+            {"publisher_may_leave", result.publisher_may_leave}};
 }
 
 Json to_json(const Status& result) {

@@ -147,6 +147,8 @@ std::string render_health(std::string_view line) {
     const auto target = number_at(json, {"target"});
     std::string out =
         fmt::format("object     {} ({})\n", string_at(json, {"root"}), size_at(json, {"bytes"}));
+    out += fmt::format("state      {} {} of {}\n",
+                       flag_at(json, {"degraded"}) ? "degraded" : "healthy", minimum, target);
     out += fmt::format("copies     at least {}, on average {:.1f} (wanted: {})\n", minimum,
                        real_at(json, {"copies", "mean"}), target);
     const Json& histogram = at(json, {"copies", "histogram"});
@@ -165,6 +167,16 @@ std::string render_health(std::string_view line) {
                        counted(number_at(json, {"groups"}), "address group", "address groups"));
     out += fmt::format("at risk    {}\n",
                        counted(number_at(json, {"at_risk_chunks"}), "chunk", "chunks"));
+    const auto missing = number_at(json, {"repair", "missing_bytes"});
+    if (missing > 0) {
+        out += fmt::format("repair     {} missing, {} on the way, ",
+                           size_at(json, {"repair", "missing_bytes"}),
+                           counted(number_at(json, {"repair", "in_flight"}), "copy", "copies"));
+        out += at(json, {"repair", "time_to_target_ms"}).is_null()
+                   ? "time left not known yet\n"
+                   : fmt::format("about {} left\n",
+                                 duration_at(json, {"repair", "time_to_target_ms"}));
+    }
     out +=
         fmt::format("publisher may leave: {}\n", yes_or_no(flag_at(json, {"publisher_may_leave"})));
     return out;

@@ -108,7 +108,7 @@ asio::awaitable<void> Download::ask_holdings(std::shared_ptr<Download> self, net
         const auto* held = std::get_if<proto::HaveReply>(&reply->message);
         if (held == nullptr || held->items.size() != last - first) co_return;
         for (auto i = first; i < last; ++i)
-            if (held->items[i - first] != proto::Holding::lacks &&
+            if (held->items[i - first] >= proto::Holding::cached &&
                 !self->options_.local.contains(ExtentIndex(i)))
                 self->planner_.set_holds(peer->id(), ExtentIndex(i));
         self->moved_.notify_all();

@@ -137,7 +137,7 @@ void Engine::on_peer(net::PeerPtr peer) {
 void Engine::on_peer_closed(net::PeerPtr peer, Error reason) {
     log::debug("engine", "connection to {} ended: {}", to_hex(peer->id()).substr(0, 12),
                reason.message());
-    peers_.on_peer_closed(peer);
+    peers_.on_peer_closed(peer, reason);
 }
 
 asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer, proto::Message request) {

@@ -48,6 +48,7 @@ class Keeper {
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
+    [[nodiscard]] bool is_coming(const proto::ItemId& item) const { return coming_.contains(item); }
     [[nodiscard]] ByteCount pulled() const { return pulled_; }
 
   private:

@@ -35,7 +35,7 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
     if (!was_alive) node_changed_(peer->id());
 }
 
-void PeerBook::on_peer_closed(const net::PeerPtr& peer) {
+void PeerBook::on_peer_closed(const net::PeerPtr& peer, const Error& reason) {
     const auto traffic = peer->traffic();
     closed_traffic_.bytes_up += traffic.bytes_up;
     closed_traffic_.bytes_down += traffic.bytes_down;
@@ -44,8 +44,15 @@ void PeerBook::on_peer_closed(const net::PeerPtr& peer) {
     std::erase(found->second, peer);
     if (!found->second.empty()) return;
     open_.erase(found);
-    // A closed connection is not yet a missing node: it may only have been the connection.
-    if (!tasks_.stopping() && table_.is_alive(peer->id())) tasks_.start(redial(peer->id()));
+    if (tasks_.stopping() || !table_.is_alive(peer->id())) return;
+    // A closed connection is not yet a missing node: it may only have been the connection. But
+    // whoever has been silent for that long must not be waited for any longer; keep_contact dials.
+    if (reason.code == Errc::timed_out) {
+        table_.on_missing(peer->id(), services_.runtime.now());
+        node_changed_(peer->id());
+    } else {
+        tasks_.start(redial(peer->id()));
+    }
 }
 
 void PeerBook::on_goodbye(const net::PeerPtr& peer) {

@@ -24,7 +24,7 @@ class PeerBook {
     PeerBook(Services services, Tasks& tasks, proto::NodeTable& table, NodeChanged node_changed);
 
     void on_peer(const net::PeerPtr& peer);
-    void on_peer_closed(const net::PeerPtr& peer);
+    void on_peer_closed(const net::PeerPtr& peer, const Error& reason);
     void on_goodbye(const net::PeerPtr& peer);
 
     /// This node itself, as a peer: what `find` gives for its own id. Not among `open`.

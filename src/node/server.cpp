@@ -120,6 +120,9 @@ asio::awaitable<Result<net::Reply>> Server::have(proto::Have request) {
         return proto::HaveReply{holdings_of(store, request.items, self, wall_now)};
     };
     auto reply = co_await net::offload(services_.runtime, std::move(look));
+    for (std::size_t i = 0; i < reply.items.size(); ++i)
+        if (reply.items[i] == proto::Holding::lacks && keeper_.is_coming(request.items[i]))
+            reply.items[i] = proto::Holding::coming;
     co_return reply_with(std::move(reply));
 }
 

@@ -20,6 +20,8 @@ constexpr Duration request_timeout = 8s;
 constexpr unsigned table_rounds = 3;
 constexpr std::size_t holders_max = 128;
 constexpr std::size_t proofs_per_holder = 16;
+constexpr Duration progress_remembered = 1h;
+constexpr std::size_t progress_max = 256;
 
 void report(const ProgressFn& progress, Stage stage, std::size_t holders) {
     if (!progress) return;
@@ -97,12 +99,14 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     auto holdings = co_await finder_.ask_holdings(connected, items);
 
     census.holders.resize(items.size());
+    census.coming.resize(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) {
         census.held_here.push_back(local.second[i] == proto::Holding::kept);
         for (const auto& peer : connected) {
             const auto answer = holdings.find(peer->id());
-            if (answer != holdings.end() && answer->second[i] == proto::Holding::kept)
-                census.holders[i].push_back(peer);
+            if (answer == holdings.end()) continue;
+            if (answer->second[i] == proto::Holding::kept) census.holders[i].push_back(peer);
+            if (answer->second[i] == proto::Holding::coming) ++census.coming[i];
         }
     }
     co_return census;
@@ -206,15 +210,43 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
         health.groups = std::min(health.groups, groups.size());
         ++health.copies.histogram[count];
         sum += count;
-        if (count < health.target && i > 0)
-            health.at_risk_chunks += layout.extent_chunks(ExtentIndex(i - 1)).count().value;
+        health.coming += census->coming[i];
+        if (count >= health.target) continue;
+        const auto length = i == 0 ? ByteCount(census->descriptor.encode().size())
+                                   : layout.extent_length(ExtentIndex(i - 1));
+        health.missing += ByteCount(length.value * (health.target - count));
+        if (i > 0) health.at_risk_chunks += layout.extent_chunks(ExtentIndex(i - 1)).count().value;
     }
+    health.time_to_target = note_progress(root, health.missing);
     // Without the descriptor nothing can be read, so then every chunk is at risk.
     const auto of_descriptor = census->holders[0].size() + (census->held_here[0] ? 1U : 0U);
     if (of_descriptor < health.target) health.at_risk_chunks = layout.chunks().value;
     health.copies.mean = static_cast<double>(sum) / static_cast<double>(census->holders.size());
     health.publisher_may_leave = health.copies.min >= health.target;
     co_return health;
+}
+
+/// From how fast what was missing at earlier looks came.
+std::optional<std::chrono::milliseconds> Survey::note_progress(const RootHash& root,
+                                                               ByteCount missing) {
+    const auto now = services_.runtime.now();
+    std::erase_if(progress_, [now](const auto& entry) {
+        return now > entry.second.seen + Duration(progress_remembered);
+    });
+    if (missing.value == 0) {
+        progress_.erase(root);
+        return std::chrono::milliseconds(0);
+    }
+    if (!progress_.contains(root) && progress_.size() >= progress_max) return std::nullopt;
+    auto& seen = progress_.try_emplace(root, Progressing{now, now, missing}).first->second;
+    // Something was lost meanwhile: what came before says nothing about what is to come.
+    if (missing > seen.missing) seen = {now, now, missing};
+    seen.seen = now;
+    const auto came = static_cast<double>(seen.missing.value - missing.value);
+    if (came == 0) return std::nullopt;
+    const double per_byte = std::chrono::duration<double>(now - seen.since).count() / came;
+    return std::chrono::milliseconds(
+        static_cast<std::int64_t>(1000 * per_byte * static_cast<double>(missing.value)));
 }
 
 asio::awaitable<Survey::Found> Survey::holders_at(proto::ItemId item) {
@@ -227,7 +259,7 @@ asio::awaitable<Survey::Found> Survey::holders_at(proto::ItemId item) {
     found.chunk_length = located.chunk_length;
     for (const auto& peer : asked) {
         const auto answer = holdings.find(peer->id());
-        if (answer == holdings.end() || answer->second[0] == proto::Holding::lacks) continue;
+        if (answer == holdings.end() || answer->second[0] < proto::Holding::cached) continue;
         Holder holder;
         holder.node = peer->id();
         for (const auto& address : peer->record().addresses)

@@ -34,6 +34,7 @@ class Survey {
     struct Census {
         core::Descriptor descriptor;
         std::vector<std::vector<net::PeerPtr>> holders;
+        std::vector<std::size_t> coming;  ///< how many nodes are pulling it
         std::vector<bool> held_here;
     };
     [[nodiscard]] asio::awaitable<Result<Census>> census(Link link, Duration timeout,
@@ -69,6 +70,14 @@ class Survey {
                                                         NodeId holder);
     [[nodiscard]] asio::awaitable<bool> tell_withdrawal(net::PeerPtr peer, proto::Lease lease);
 
+    /// How much was missing when an object was looked at first, and since when it is missed.
+    struct Progressing {
+        TimePoint since, seen;
+        ByteCount missing;
+    };
+    [[nodiscard]] std::optional<std::chrono::milliseconds> note_progress(const RootHash& root,
+                                                                         ByteCount missing);
+
     Services services_;
     Tasks& tasks_;                   // owned by the engine
     PeerBook& peers_;                // owned by the engine
@@ -76,6 +85,7 @@ class Survey {
     Neighbourhood& neighbourhood_;   // owned by the engine
     const proto::NodeTable& table_;  // owned by the engine
     Fetcher& fetcher_;               // owned by the engine
+    std::map<RootHash, Progressing> progress_;
 };
 
 }  // namespace flow29::node

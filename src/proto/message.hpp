@@ -115,6 +115,7 @@ struct Have {
 /// What a node says of one item. Only `kept` is a copy that others may count on.
 enum class Holding : std::uint8_t {
     lacks,
+    coming,  ///< being pulled, on somebody's invitation
     cached,  ///< there, whole and durable, but nobody else's lease keeps it: fetched, or published
     kept,    ///< there, and another's lease keeps it
 };

@@ -165,11 +165,15 @@ void read(FieldReader& in, HaveReply& reply) {
     const auto count = static_cast<std::size_t>(in.uint(limits::items_per_message_max));
     const auto held = read_bits(in, count);
     const auto kept = read_bits(in, count);
+    const auto coming = read_bits(in, count);
     if (!in.ok()) return;
     reply.items.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-        if (kept[i] && !held[i]) in.fail();
-        reply.items[i] = kept[i] ? Holding::kept : held[i] ? Holding::cached : Holding::lacks;
+        if ((kept[i] && !held[i]) || (coming[i] && held[i])) in.fail();
+        reply.items[i] = kept[i]     ? Holding::kept
+                         : held[i]   ? Holding::cached
+                         : coming[i] ? Holding::coming
+                                     : Holding::lacks;
     }
 }
 

@@ -110,18 +110,21 @@ void pack(Packer& out, const Have& have) {
     pack_items(out, have.items);
 }
 
-/// A bit for each item that is at least `least`.
-Bytes bits_of(const std::vector<Holding>& items, Holding least) {
+/// A bit for each item of which that is said.
+template <class Predicate>
+Bytes bits_of(const std::vector<Holding>& items, Predicate said) {
     Bytes bits((items.size() + 7) / 8);
     for (std::size_t i = 0; i < items.size(); ++i) {
-        if (items[i] >= least) bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 1U << i % 8);
+        if (said(items[i])) bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 1U << i % 8);
     }
     return bits;
 }
 
 void pack(Packer& out, const HaveReply& reply) {
-    out.array(3).uint(reply.items.size());
-    out.bin(bits_of(reply.items, Holding::cached)).bin(bits_of(reply.items, Holding::kept));
+    out.array(4).uint(reply.items.size());
+    out.bin(bits_of(reply.items, [](Holding h) { return h >= Holding::cached; }));
+    out.bin(bits_of(reply.items, [](Holding h) { return h == Holding::kept; }));
+    out.bin(bits_of(reply.items, [](Holding h) { return h == Holding::coming; }));
 }
 
 void pack(Packer& out, const Invite& invite) {

@@ -53,6 +53,19 @@ TEST_CASE("health carries its histogram by number of copies") {
     const Json json = to_json(health);
     CHECK(json["copies"].dump() == R"({"min":3,"mean":3.99,"histogram":{"3":1,"4":7}})");
     CHECK(json["publisher_may_leave"] == false);
+    CHECK(json["degraded"] == true);
+}
+
+TEST_CASE("health says what is missing, and when it will be there once that is known") {
+    Health health;
+    health.target = 4;
+    health.copies.min = 2;
+    health.missing = ByteCount(3 << 20);
+    health.coming = 2;
+    CHECK(to_json(health)["repair"].dump() ==
+          R"({"missing_bytes":3145728,"in_flight":2,"time_to_target_ms":null})");
+    health.time_to_target = std::chrono::milliseconds(1500);
+    CHECK(to_json(health)["repair"]["time_to_target_ms"] == 1500);
 }
 
 TEST_CASE("lists are wrapped in an object, also when they are empty or of one") {

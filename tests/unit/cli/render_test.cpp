@@ -54,6 +54,18 @@ TEST_CASE("health shows a bar for each number of copies") {
     CHECK(contains(text, "publisher may leave: no"));
 }
 
+TEST_CASE("health says how degraded it is and how long that will last") {
+    const auto line = [](std::string_view left) {
+        return R"({"event":"done","root":"r","target":4,"degraded":true,"copies":{"min":2},)"
+               R"("repair":{"missing_bytes":3145728,"in_flight":2,"time_to_target_ms":)" +
+               std::string(left) + "}}";
+    };
+    CHECK(contains(render_health(line("null")), "state      degraded 2 of 4\n"));
+    CHECK(contains(render_health(line("null")),
+                   "repair     3 MiB missing, 2 copies on the way, time left not known yet\n"));
+    CHECK(contains(render_health(line("1500")), "2 copies on the way, about 1.5 s left\n"));
+}
+
 TEST_CASE("answers without the expected fields do no harm") {
     for (const char* line : {"", "{}", "[]", R"({"peers":5,"objects":{"a":1},"holders":"x"})",
                              R"({"copies":5,"histogram":[]})"}) {
