@@ -171,6 +171,12 @@ std::optional<TimePoint> CopyPlanner::next_deadline() const {
     return result ? std::min(*result, expiry) : expiry;
 }
 
+/// Whether one more is to be invited, by the copies as counted last.
+bool CopyPlanner::wants_more(const Item& entry) const {
+    const unsigned goal = std::min(entry.target + options_.spare, limits::copies_max);
+    return entry.copies < entry.target && entry.copies + entry.pending.size() < goal;
+}
+
 /// When this node may act for the item, given who else holds it.
 TimePoint CopyPlanner::our_turn(const Item& entry) const {
     if (options_.always_act) return *entry.under_since;
@@ -260,7 +266,7 @@ void CopyPlanner::refresh(const ItemId& item, Item& entry) {
         count_in(entry);
         entry.under_since.reset();
     }
-    if (copies + entry.pending.size() < entry.target)
+    if (wants_more(entry))
         queue_.set_ready(item, copies, entry.order);
     else
         queue_.remove(item);
@@ -377,9 +383,8 @@ void CopyPlanner::check_invariants() const {
     std::size_t sum = 0;
     ByteCount bytes;
     for (const auto& [item, entry] : items_) {
-        const bool wants_more = entry.copies + entry.pending.size() < entry.target;
-        FLOW29_ASSERT(wants_more == queue_.contains(item));
-        if (wants_more) ++queued;
+        FLOW29_ASSERT(wants_more(entry) == queue_.contains(item));
+        if (wants_more(entry)) ++queued;
         FLOW29_ASSERT(!entry.holders.contains(options_.self));
         FLOW29_ASSERT(entry.target <= limits::copies_max);
         for (const auto& [node, until] : entry.pending) {

@@ -45,6 +45,11 @@ namespace flow29::proto {
 /// 8. An item for which there was nobody to ask is looked at again when candidates change (at most
 ///    once a second), when a refusal ends, and in any case after `retry`.
 ///
+/// 9. An item that fell below its target is brought to target + `spare`, in the same breath; at or
+/// above its target nothing is begun, whatever became of the spare ones.
+///    Rationale: a loss that costs one copy now mostly costs the next one soon after; an item that
+///    has what it needs costs nothing.
+///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
 /// O(items it held).
 class CopyPlanner {
@@ -53,6 +58,7 @@ class CopyPlanner {
         NodeId self;
         bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
+        unsigned spare = 0;  ///< copies above the target that a repair makes as well
         Duration takeover = std::chrono::seconds(10);
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
@@ -149,6 +155,7 @@ class CopyPlanner {
     [[nodiscard]] Item* find(const ItemId& item);
     [[nodiscard]] const Item* find(const ItemId& item) const;
     [[nodiscard]] unsigned count_copies(const Item& entry) const;
+    [[nodiscard]] bool wants_more(const Item& entry) const;
     [[nodiscard]] TimePoint our_turn(const Item& entry) const;
     [[nodiscard]] bool fits(const Item& entry) const;
     [[nodiscard]] std::optional<NodeId> choose(const Item& entry, TimePoint now,
