@@ -65,6 +65,8 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     latest_ = std::max(latest_, now);
     Item* entry = find(item);
     if (entry == nullptr || node == options_.self) return;
+    // Said again and again by those who are connected: nothing new, and so it costs nothing.
+    if (entry->holders.contains(node)) return;
     end_pending(item, *entry, node);
     entry->refused_until.erase(node);
     entry->holders.insert(node);

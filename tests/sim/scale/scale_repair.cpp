@@ -13,7 +13,7 @@ using Kind = Event::Kind;
 
 constexpr Duration round_trip = 200ms;
 constexpr Duration announce_step = 1s;
-constexpr Duration audit_step = 1h;
+constexpr Duration audit_step = 2h;  // probes that are due within it go out together
 
 }  // namespace
 
@@ -109,12 +109,7 @@ void ScaleSwarm::audit(NodeNumber number) {
                                                              : Outcome::failed;
         if (auditor.on_outcome(*probe, outcome)) discard(asked, extent);
     }
-    const TimePoint latest = now_ + audit_step;
-    const TimePoint next = std::min(auditor.next_deadline().value_or(latest), latest);
-    queue_.add({.at = std::max(next, now_ + announce_step),
-                .kind = Kind::audit,
-                .a = number,
-                .b = node.session});
+    after(audit_step, {.kind = Kind::audit, .a = number, .b = node.session});
 }
 
 void ScaleSwarm::invite(NodeNumber inviter, const proto::CopyPlanner::Invitation& invitation) {
