@@ -139,7 +139,7 @@ class CopyPlanner {
         DhtKey key;
         unsigned target = 0;
         std::uint64_t order = 0;
-        std::set<NodeId> holders;             // never self
+        std::map<NodeId, bool> holders;       // never self; did it count, when last counted?
         std::map<NodeId, TimePoint> pending;  // invited → given up at
         std::unordered_map<NodeId, TimePoint> refused_until;
         unsigned copies = 0;  // as counted last
@@ -163,6 +163,7 @@ class CopyPlanner {
     void count_in(const Item& entry);
     void count_out(const Item& entry);
     void refresh(const ItemId& item, Item& entry);
+    void set_copies(const ItemId& item, Item& entry, unsigned copies);
     [[nodiscard]] TimePoint look_again_at(const Item& entry, TimePoint now) const;
     void add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
     bool end_pending(const ItemId& item, Item& entry, const NodeId& node);

@@ -22,6 +22,7 @@ struct Arguments {
     double detection_seconds = 10;
     double grace_seconds = 300;
     double youth_minutes = 10;
+    double settle_seconds = 20;
     double gossip_seconds = 30;
     double extent_mib = 64;
     double rate_mbit = 20;
@@ -52,6 +53,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
     app.add_option("--grace-seconds", arguments.grace_seconds, "until it is given up, after that");
     app.add_option("--youth-minutes", arguments.youth_minutes,
                    "uptime below which a node is young");
+    app.add_option("--settle-seconds", arguments.settle_seconds,
+                   "until a node acts on what it finds when it starts");
     app.add_option("--gossip-seconds", arguments.gossip_seconds, "until co-holders know a change");
     app.add_option("--neighbours", swarm.neighbours, "connected to by a node that comes up");
     app.add_option("--extent-mib", arguments.extent_mib);
@@ -74,6 +77,7 @@ int run(Arguments arguments) {
     options.detection = seconds(arguments.detection_seconds);
     options.grace = seconds(arguments.grace_seconds);
     options.youth = seconds(arguments.youth_minutes * 60);
+    options.settle = seconds(arguments.settle_seconds);
     options.gossip = seconds(arguments.gossip_seconds);
     options.extent_bytes = ByteCount(static_cast<std::uint64_t>(arguments.extent_mib * 1048576));
     options.bytes_per_second = arguments.rate_mbit * 1e6 / 8;

@@ -48,19 +48,28 @@ void ScaleSwarm::learn(NodeNumber self, NodeNumber holder, ExtentNumber extent) 
     touch(self);
 }
 
-/// `self` and its co-holders exchange whom they know to hold the extent, and get to know those.
-void ScaleSwarm::gossip(NodeNumber self, ExtentNumber extent) {
+/// `self` and its connected co-holders tell each other that they keep the extent.
+void ScaleSwarm::tell(NodeNumber self, ExtentNumber extent) {
     if (!contains(nodes_[self].kept, extent)) return;
     for (const NodeNumber peer : nodes_[self].peers) {
         if (!contains(nodes_[peer].kept, extent)) continue;
         learn(self, peer, extent);
         learn(peer, self, extent);
     }
-    for (const NodeNumber holder : live_holders(self, extent))
-        for (const NodeNumber known : live_holders(holder, extent)) {
-            const bool is_news = known != self && !connected(self, known);
-            if (is_news && contains(nodes_[known].kept, extent)) connect(self, known);
-        }
+}
+
+/// `self` hears from the holders it is connected to of those it is not connected to, and gets to
+/// know them. Who is connected knows what the other keeps, so the connections say who knows whom.
+void ScaleSwarm::widen(NodeNumber self, ExtentNumber extent) {
+    if (!contains(nodes_[self].kept, extent)) return;
+    Numbers known;
+    Numbers unknown;
+    for (const NodeNumber holder : extents_[extent].live_holders)
+        if (holder != self) (connected(self, holder) ? known : unknown).push_back(holder);
+    for (const NodeNumber holder : unknown) {
+        const auto knows = [&](NodeNumber other) { return connected(other, holder); };
+        if (std::ranges::any_of(known, knows)) connect(self, holder);
+    }
 }
 
 /// A lookup in the DHT, and everybody it lists is dialled.

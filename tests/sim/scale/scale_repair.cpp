@@ -13,7 +13,7 @@ using Kind = Event::Kind;
 
 constexpr Duration round_trip = 200ms;
 constexpr Duration announce_step = 1s;
-constexpr Duration audit_step = 2h;  // probes that are due within it go out together
+constexpr int audit_steps = 8;  // a period: what is due within one goes out together
 
 }  // namespace
 
@@ -37,6 +37,7 @@ void ScaleSwarm::publish_all() {
             holders.push_back(numbers_.at(candidate.id));
         for (const NodeNumber holder : holders) {
             insert(nodes_[holder].kept, extent);
+            insert(extents_[extent].live_holders, holder);
             truth_.on_copy_stored(extent);
             truth_.on_copy_live(extent, now_);
             take_up(holder, extent);
@@ -109,7 +110,8 @@ void ScaleSwarm::audit(NodeNumber number) {
                                                              : Outcome::failed;
         if (auditor.on_outcome(*probe, outcome)) discard(asked, extent);
     }
-    after(audit_step, {.kind = Kind::audit, .a = number, .b = node.session});
+    after(options_.audit_period / audit_steps,
+          {.kind = Kind::audit, .a = number, .b = node.session});
 }
 
 void ScaleSwarm::invite(NodeNumber inviter, const proto::CopyPlanner::Invitation& invitation) {
@@ -168,6 +170,7 @@ void ScaleSwarm::end_pull(NodeNumber number, ExtentNumber extent) {
     const bool arrived = truth_.live(extent) > 0;
     if (arrived) {
         insert(node.kept, extent);
+        insert(extents_[extent].live_holders, number);
         truth_.on_copy_stored(extent);
         truth_.on_copy_live(extent, now_);
         truth_.count_copy(now_);
@@ -212,6 +215,7 @@ void ScaleSwarm::discard(NodeNumber number, ExtentNumber extent) {
     ++rotten_found_;
     const proto::ItemId& item = extents_[extent].item;
     erase(node.kept, extent);
+    erase(extents_[extent].live_holders, number);
     erase(node.rotten, extent);
     node.mind->planner.remove_item(item);
     node.mind->announcer.remove(item);

@@ -41,7 +41,7 @@ ScaleSwarm::ScaleSwarm(Options options, Sessions& sessions)
         // Its number is in its name, so that no table is needed to find it again.
         const auto tail = static_cast<ExtentNumber>(number);
         std::memcpy(hash.bytes.data(), &tail, sizeof tail);
-        extents_.push_back({.item = proto::ItemId::of(hash), .first_slots = {}});
+        extents_.emplace_back().item = proto::ItemId::of(hash);
     }
 }
 
@@ -116,9 +116,12 @@ void ScaleSwarm::handle(const Event& event) {
             return end_unreached();
         case Kind::gossip:
             if (!is_current()) return;
-            if (event.c != every_extent) return gossip(event.a, event.c);
-            for (const ExtentNumber extent : std::vector(nodes_[event.a].kept))
-                gossip(event.a, extent);
+            if (event.c != every_extent) {
+                tell(event.a, event.c);
+                return widen(event.a, event.c);
+            }
+            for (const ExtentNumber extent : nodes_[event.a].kept)
+                widen(event.a, extent);
             return;
         case Kind::drop:
             return drop_many();
@@ -193,7 +196,7 @@ void ScaleSwarm::come_up(NodeNumber number, TimePoint since) {
     Mind::Options options;
     options.table = {.self = node.id, .grace = options_.grace, .youth = options_.youth};
     options.planner = {.self = node.id, .spare = options_.spare, .takeover = options_.takeover};
-    options.planner.settle = 2 * options_.takeover;
+    options.planner.settle = options_.settle;
     options.auditor = {.period = options_.audit_period,
                        .probes_per_period = options_.audit_probes,
                        .seed = random_()};
@@ -201,6 +204,7 @@ void ScaleSwarm::come_up(NodeNumber number, TimePoint since) {
     node.mind->announcer.on_network_size(ring_.size(), now_);
     for (const ExtentNumber extent : node.kept) {
         if (has(node, extent)) truth_.on_copy_live(extent, now_);
+        insert(extents_[extent].live_holders, number);
         take_up(number, extent);
     }
     for (const NodeNumber other : ring_.nearest(node.place, options_.neighbours + 1))
@@ -217,8 +221,10 @@ void ScaleSwarm::come_up(NodeNumber number, TimePoint since) {
 void ScaleSwarm::go_down(NodeNumber number) {
     Node& node = nodes_[number];
     FLOW29_ASSERT(node.up);
-    for (const ExtentNumber extent : node.kept)
+    for (const ExtentNumber extent : node.kept) {
         if (has(node, extent)) truth_.on_copy_away(extent, now_);
+        erase(extents_[extent].live_holders, number);
+    }
     for (const NodeId& holder : node.mind->planner.holding_nodes())
         insert(node.acquaintances, numbers_.at(holder));
     Departure departure{.node = number, .watchers = {}};

@@ -49,6 +49,7 @@ class ScaleSwarm {
         Duration grace = std::chrono::minutes(5);
         Duration youth = std::chrono::minutes(10);
         Duration takeover = std::chrono::seconds(10);
+        Duration settle = std::chrono::seconds(20);  ///< of what a node finds when it starts
         Duration gossip = std::chrono::seconds(30);
         Duration answer_timeout = std::chrono::seconds(15);
         std::size_t neighbours = 24;
@@ -125,7 +126,8 @@ class ScaleSwarm {
     };
     struct Extent {
         proto::ItemId item;
-        Numbers first_slots;  // of its first holders, for the oracle
+        Numbers live_holders;  // that say they keep it, rotten or not; sorted
+        Numbers first_slots;   // of its first holders, for the oracle
     };
 
     // Coming and going: scale_swarm.cpp.
@@ -150,7 +152,8 @@ class ScaleSwarm {
     void connect(NodeNumber a, NodeNumber b);
     void meet(NodeNumber self, NodeNumber other);
     void learn(NodeNumber self, NodeNumber holder, ExtentNumber extent);
-    void gossip(NodeNumber self, ExtentNumber extent);
+    void tell(NodeNumber self, ExtentNumber extent);
+    void widen(NodeNumber self, ExtentNumber extent);
     void find_candidates(NodeNumber self, const DhtKey& key);
     [[nodiscard]] Numbers live_holders(NodeNumber self, ExtentNumber extent) const;
 
