@@ -43,6 +43,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
     app.add_option("--days", arguments.days)->check(CLI::Range(0.01, 10'000.0));
     app.add_option("--seed", swarm.seed);
     app.add_option("--copies", swarm.copies, "wanted alive")->check(CLI::Range(1, 16));
+    app.add_option("--floor", swarm.floor, "under which the time is measured");
     app.add_option("--spare", swarm.spare, "made above that by a repair")->check(CLI::Range(0, 16));
     app.add_option("--median-hours", arguments.median_hours, "of a session");
     app.add_option("--shape", arguments.shape, "of the Weibull distribution");

@@ -49,7 +49,7 @@ std::vector<Figure> figures(const Totals& totals, const ScaleSwarm& swarm) {
     const double heartbeats = 2 * totals.link_seconds / ping_seconds;
     const auto made = static_cast<double>(totals.copies_made);
     const auto& lengths = totals.under_lengths;
-    const auto under_name = fmt::format("under {} live copies", options.copies);
+    const auto under_name = fmt::format("under {} live copies", options.floor);
     return {
         {"extent_days", "extent-days simulated", extent_days},
         {"unavailable", "fraction of extent-time with no live copy",

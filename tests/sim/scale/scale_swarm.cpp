@@ -33,7 +33,7 @@ ScaleSwarm::ScaleSwarm(Options options, Sessions& sessions)
     : options_(options),
       sessions_(sessions),
       random_(options.seed),
-      truth_(options.extents, options.copies, windows_of(options.length)) {
+      truth_(options.extents, options.floor, windows_of(options.length)) {
     FLOW29_ASSERT(options_.nodes > 0);
     for (std::size_t number = 0; number < options_.extents; ++number) {
         ExtentHash hash;

@@ -45,6 +45,7 @@ class ScaleSwarm {
         std::uint64_t seed = 1;
         unsigned copies = limits::copies_default;
         unsigned spare = 0;
+        unsigned floor = limits::copies_default;  ///< with fewer live ones, an extent is "under"
         Duration detection = std::chrono::seconds(10);
         Duration grace = std::chrono::minutes(5);
         Duration youth = std::chrono::minutes(10);
