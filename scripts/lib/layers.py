@@ -31,7 +31,7 @@ THIRD_PARTY = {
     "nlohmann/json.hpp": ["src/api/*.cpp", "src/cli/*.cpp", "tests/*.cpp"],
     "nlohmann/*": ["src/api/*", "src/cli/*", "tests/*"],
     "spdlog/*": ["src/core/*.cpp"],
-    "CLI/*": ["src/cli/*.cpp"],
+    "CLI/*": ["src/cli/*.cpp", "tests/*"],
     "httplib.h": ["src/api/http_listener.cpp"],
     "toml*": ["src/cli/*.cpp"],
     "doctest/*": ["tests/*"],

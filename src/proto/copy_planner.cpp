@@ -53,7 +53,7 @@ void CopyPlanner::remove_item(const ItemId& item) {
     while (!entry.pending.empty())
         end_pending(item, entry, NodeId(entry.pending.begin()->first));
     while (!entry.holders.empty()) {
-        const NodeId node = *entry.holders.begin();
+        const NodeId node = entry.holders.begin()->first;
         entry.holders.erase(node);
         forget_if_unrelated(item, entry, node);
     }
@@ -65,9 +65,11 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     latest_ = std::max(latest_, now);
     Item* entry = find(item);
     if (entry == nullptr || node == options_.self) return;
+    // Said again and again by those who are connected: nothing new, and so it costs nothing.
+    if (entry->holders.contains(node)) return;
     end_pending(item, *entry, node);
     entry->refused_until.erase(node);
-    entry->holders.insert(node);
+    entry->holders.emplace(node, false);
     by_node_[node].insert(item);
     refresh(item, *entry);
 }
@@ -117,10 +119,18 @@ void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
     const auto found = by_node_.find(node);
     if (found != by_node_.end()) {
         const std::vector<ItemId> concerned(found->second.begin(), found->second.end());
+        const bool counts = table_.counts(node);
         for (const ItemId& item : concerned) {
             Item& entry = items_.at(item);
-            if (!table_.counts(node)) end_pending(item, entry, node);
-            refresh(item, entry);
+            if (!counts) end_pending(item, entry, node);
+            // The others are as they were, so that one node's change is not paid for by all.
+            unsigned copies = entry.copies;
+            const auto holder = entry.holders.find(node);
+            if (holder != entry.holders.end() && holder->second != counts) {
+                holder->second = counts;
+                copies = counts ? copies + 1 : copies - 1;
+            }
+            set_copies(item, entry, copies);
         }
     }
     queue_.on_candidates_changed(now);
@@ -171,12 +181,22 @@ std::optional<TimePoint> CopyPlanner::next_deadline() const {
     return result ? std::min(*result, expiry) : expiry;
 }
 
+/// The copies that an item below its target is brought to.
+unsigned CopyPlanner::goal(const Item& entry) const {
+    return std::min(entry.target + options_.spare, limits::copies_max);
+}
+
+/// Whether one more is to be invited, by the copies as counted last.
+bool CopyPlanner::wants_more(const Item& entry) const {
+    return entry.copies < entry.target && entry.copies + entry.pending.size() < goal(entry);
+}
+
 /// When this node may act for the item, given who else holds it.
 TimePoint CopyPlanner::our_turn(const Item& entry) const {
     if (options_.always_act) return *entry.under_since;
     const core::Sha256Digest ours = rank_of(entry.key, options_.self);
-    const auto before_us = std::ranges::count_if(entry.holders, [&](const NodeId& node) {
-        return table_.is_alive(node) && rank_of(entry.key, node) < ours;
+    const auto before_us = std::ranges::count_if(entry.holders, [&](const auto& holder) {
+        return table_.is_alive(holder.first) && rank_of(entry.key, holder.first) < ours;
     });
     return std::max(*entry.settled_at, *entry.under_since + before_us * options_.takeover);
 }
@@ -234,7 +254,7 @@ const CopyPlanner::Item* CopyPlanner::find(const ItemId& item) const {
 
 unsigned CopyPlanner::count_copies(const Item& entry) const {
     const auto live = std::ranges::count_if(
-        entry.holders, [this](const NodeId& node) { return table_.counts(node); });
+        entry.holders, [this](const auto& holder) { return table_.counts(holder.first); });
     return static_cast<unsigned>(live) + (options_.self_is_copy ? 1 : 0);
 }
 
@@ -251,9 +271,16 @@ void CopyPlanner::count_out(const Item& entry) {
     if (entry.copies < entry.target) --under_target_;
 }
 
-/// Counts the copies again and has the item looked at if that, with those on the way, is too few.
+/// Counts the copies again, see set_copies.
 void CopyPlanner::refresh(const ItemId& item, Item& entry) {
-    const unsigned copies = count_copies(entry);
+    for (auto& [node, counts] : entry.holders)
+        counts = table_.counts(node);
+    const auto live = std::ranges::count_if(entry.holders, &std::pair<const NodeId, bool>::second);
+    set_copies(item, entry, static_cast<unsigned>(live) + (options_.self_is_copy ? 1 : 0));
+}
+
+/// Has the item looked at if its copies, with those on the way, are too few.
+void CopyPlanner::set_copies(const ItemId& item, Item& entry, unsigned copies) {
     if (copies != entry.copies) {
         const bool more = copies > entry.copies;
         count_out(entry);
@@ -262,7 +289,7 @@ void CopyPlanner::refresh(const ItemId& item, Item& entry) {
         entry.under_since.reset();
         if (more) call_off_surplus(item, entry);
     }
-    if (copies + entry.pending.size() < entry.target)
+    if (wants_more(entry))
         queue_.set_ready(item, copies, entry.order);
     else
         queue_.remove(item);
@@ -271,7 +298,7 @@ void CopyPlanner::refresh(const ItemId& item, Item& entry) {
 
 /// Rule 8.
 void CopyPlanner::call_off_surplus(const ItemId& item, Item& entry) {
-    while (!entry.pending.empty() && entry.copies + entry.pending.size() > entry.target) {
+    while (!entry.pending.empty() && entry.copies + entry.pending.size() > goal(entry)) {
         const auto latest = std::ranges::max_element(
             entry.pending, {}, [](const auto& p) { return std::pair(p.second, p.first); });
         const NodeId node = latest->first;
@@ -330,7 +357,11 @@ bool CopyPlanner::has_item(const ItemId& item) const {
 std::vector<NodeId> CopyPlanner::holders(const ItemId& item) const {
     const Item* entry = find(item);
     if (entry == nullptr) return {};
-    return {entry->holders.begin(), entry->holders.end()};
+    std::vector<NodeId> result;
+    result.reserve(entry->holders.size());
+    for (const auto& [node, counts] : entry->holders)
+        result.push_back(node);
+    return result;
 }
 
 unsigned CopyPlanner::copies(const ItemId& item) const {
@@ -390,9 +421,8 @@ void CopyPlanner::check_invariants() const {
     std::size_t sum = 0;
     ByteCount bytes;
     for (const auto& [item, entry] : items_) {
-        const bool wants_more = entry.copies + entry.pending.size() < entry.target;
-        FLOW29_ASSERT(wants_more == queue_.contains(item));
-        if (wants_more) ++queued;
+        FLOW29_ASSERT(wants_more(entry) == queue_.contains(item));
+        if (wants_more(entry)) ++queued;
         FLOW29_ASSERT(!entry.holders.contains(options_.self));
         FLOW29_ASSERT(entry.target <= limits::copies_max);
         for (const auto& [node, until] : entry.pending) {
@@ -401,8 +431,12 @@ void CopyPlanner::check_invariants() const {
             FLOW29_ASSERT(by_node_.at(node).contains(item));
             bytes += entry.length;
         }
-        for (const NodeId& node : entry.holders)
+        unsigned counted = options_.self_is_copy ? 1 : 0;
+        for (const auto& [node, counts] : entry.holders) {
             FLOW29_ASSERT(by_node_.at(node).contains(item));
+            if (counts) ++counted;
+        }
+        FLOW29_ASSERT(counted == entry.copies);
         pending += entry.pending.size();
         sum += entry.copies;
     }

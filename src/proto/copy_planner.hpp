@@ -41,11 +41,14 @@ namespace flow29::proto {
 ///    Nothing overtakes an item that waits for this.
 /// 6. Nothing is begun while the table is cut off: suspect yourself first.
 /// 7. A holder counts while NodeTable::counts(it); a copy that its holder denies does not count.
-///
-/// 8. When copies come back, invitations beyond what is still missing are called off, the latest
-///    first.
+/// 8. When copies come back, invitations beyond what is still missing (with its spare ones) are
+///    called off, the latest first.
 /// 9. An item for which there was nobody to ask is looked at again when candidates change (at most
 ///    once a second), when a refusal ends, and in any case after `retry`.
+/// 10. An item that fell below its target is brought to target + `spare`, in the same breath; at or
+///    above its target nothing is begun, whatever became of the spare ones.
+///    Rationale: a loss that costs one copy now mostly costs the next one soon after; an item that
+///    has what it needs costs nothing.
 ///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
 /// O(items it held).
@@ -55,6 +58,7 @@ class CopyPlanner {
         NodeId self;
         bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
+        unsigned spare = 0;  ///< copies above the target that a repair makes as well
         Duration takeover = std::chrono::seconds(10);
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
@@ -143,7 +147,7 @@ class CopyPlanner {
         DhtKey key;
         unsigned target = 0;
         std::uint64_t order = 0;
-        std::set<NodeId> holders;             // never self
+        std::map<NodeId, bool> holders;       // never self; did it count, when last counted?
         std::map<NodeId, TimePoint> pending;  // invited → given up at
         std::unordered_map<NodeId, TimePoint> refused_until;
         unsigned copies = 0;  // as counted last
@@ -159,6 +163,8 @@ class CopyPlanner {
     [[nodiscard]] Item* find(const ItemId& item);
     [[nodiscard]] const Item* find(const ItemId& item) const;
     [[nodiscard]] unsigned count_copies(const Item& entry) const;
+    [[nodiscard]] unsigned goal(const Item& entry) const;
+    [[nodiscard]] bool wants_more(const Item& entry) const;
     [[nodiscard]] TimePoint our_turn(const Item& entry) const;
     [[nodiscard]] bool fits(const Item& entry) const;
     [[nodiscard]] std::optional<NodeId> choose(const Item& entry, TimePoint now,
@@ -167,6 +173,7 @@ class CopyPlanner {
     void count_out(const Item& entry);
     void refresh(const ItemId& item, Item& entry);
     void call_off_surplus(const ItemId& item, Item& entry);
+    void set_copies(const ItemId& item, Item& entry, unsigned copies);
     [[nodiscard]] TimePoint look_again_at(const Item& entry, TimePoint now) const;
     void add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
     bool end_pending(const ItemId& item, Item& entry, const NodeId& node);

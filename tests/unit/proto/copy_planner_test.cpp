@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include <flow29/limits.hpp>
 #include "copy_world.hpp"
 #include "core/hash.hpp"
 
@@ -268,6 +269,50 @@ TEST_CASE("when a holder comes back, the invitation in its place is called off")
     CHECK(w.planner.copies(fake_item(1)) == 3);
     CHECK(w.planner.take_withdrawn().size() == 1);
     w.planner.check_invariants();
+}
+
+TEST_CASE("an item below its target is brought to target and spare in one breath") {
+    CopyPlanner::Options options = holder();
+    options.spare = 2;
+    World w(20, options);
+    w.add(1);
+    const auto invited = w.targets(0s);
+    REQUIRE(invited.size() == 5);  // with the copy kept here, six
+    for (const NodeId& node : slice(invited, 0, 2))
+        w.planner.on_copy(fake_item(1), node, at(1s));
+    CHECK(w.poll_all(1s).empty());  // the other three are on their way
+    w.planner.on_invite_failed(fake_item(1), invited[2], at(2s));
+    CHECK(w.poll_all(2s).size() == 1);  // below the target still
+
+    SUBCASE("at the target, what became of a spare one does not matter") {
+        w.planner.on_copy(fake_item(1), invited[3], at(3s));
+        w.planner.on_invite_failed(fake_item(1), invited[4], at(3s));
+        CHECK(w.planner.counts().in_flight == 1);
+        CHECK(w.poll_all(1h).empty());
+    }
+    SUBCASE("at the target and above nothing is begun; below it, all again") {
+        for (const NodeId& node : slice(invited, 3, 5))
+            w.planner.on_copy(fake_item(1), node, at(3s));
+        CHECK(w.planner.copies(fake_item(1)) == 5);
+        w.planner.on_no_copy(fake_item(1), invited[0], at(10min));
+        CHECK(w.planner.copies(fake_item(1)) == 4);
+        CHECK(w.poll_all(1h).empty());
+        w.planner.on_no_copy(fake_item(1), invited[1], at(2h));
+        std::size_t begun = w.poll_all(2h).size();
+        for (Duration now = 2h; now < 2h + 1min; now += 10s)  // until it is our turn
+            begun += w.poll_all(now).size();
+        CHECK(begun == 3);
+    }
+}
+
+TEST_CASE("spare copies are not aimed at beyond the limit, nor for a target of none") {
+    CopyPlanner::Options options = publisher();
+    options.spare = 1000;
+    World w(30, options);
+    w.add(1, 0);
+    CHECK(w.targets(0s).empty());
+    w.add(2, 1);
+    CHECK(w.targets(0s).size() == limits::copies_max);
 }
 
 }  // namespace
