@@ -81,8 +81,9 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         if (known.owned[i]) {
             answer = Answer::held;
             held.push_back(item);
-        } else if (coming_.contains(item)) {
+        } else if (const auto coming = coming_.find(item); coming != coming_.end()) {
             answer = Answer::coming;
+            tell_too(*coming->second, from);
         } else if (length.value > limits::extent_bytes_max) {
             answer = Answer::refused;
         } else if (coming_.size() >= coming_items_max ||
@@ -92,7 +93,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             answer = Answer::accepted;
             bytes += length.value;
             job->items.push_back(item);
-            coming_.insert(item);
+            coming_.emplace(item, job);
         }
     }
     auto reserve = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
@@ -137,13 +138,20 @@ void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
     job->lease = std::move(lease);
     job->sources = std::move(sources);
     for (const auto& [item, length] : items)
-        if (coming_.insert(item).second) job->items.push_back(item);
+        if (coming_.emplace(item, job).second) job->items.push_back(item);
     if (!job->items.empty()) tasks_.start(pull(job));
 }
 
 void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
     for (const auto& download : downloads_)
         if (download->descriptor().root() == stored.root) download->on_stored(node, stored.items);
+}
+
+void Keeper::tell_too(Job& job, const net::PeerPtr& peer) {
+    const auto same = [&peer](const auto& record) { return record.node() == peer->id(); };
+    const bool told =
+        (job.inviter && job.inviter->id() == peer->id()) || std::ranges::any_of(job.sources, same);
+    if (!told) job.sources.push_back(peer->record());
 }
 
 void Keeper::report(const Job& job, std::vector<proto::ItemId> stored,
