@@ -25,6 +25,7 @@ constexpr Duration goodbye_pause = 300ms;  // for the goodbyes to get out before
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
     proto::NodeTable::Options options;
     options.self = services.identity.id();
+    options.self_stores = settings.storing;
     options.grace = settings.grace;
     return options;
 }

@@ -157,12 +157,16 @@ void Keeper::tell_too(Job& job, const net::PeerPtr& peer) {
 void Keeper::report(const Job& job, std::vector<proto::ItemId> stored,
                     std::vector<proto::ItemId> failed) {
     proto::Stored message{job.root, std::move(stored), std::move(failed)};
-    if (job.inviter) job.inviter->notify(message);
-    for (const auto& source : job.sources) {
-        const auto node = source.node();
-        if (job.inviter && node == job.inviter->id()) continue;
-        if (const auto peer = peers_.find(node)) peer->notify(message);
+    // The publisher watches as well, though nobody counts its copy and so nobody may have named it.
+    std::set<NodeId> concerned{core::node_id_of(job.lease.publisher)};
+    for (const auto& source : job.sources)
+        concerned.insert(source.node());
+    if (job.inviter) {
+        concerned.erase(job.inviter->id());
+        job.inviter->notify(message);
     }
+    for (const auto& node : concerned)
+        if (const auto peer = peers_.find(node)) peer->notify(message);
 }
 
 asio::awaitable<Result<core::Descriptor>> Keeper::get_descriptor(std::shared_ptr<Job> job) {

@@ -21,6 +21,17 @@ class LossyStore : public test::ForwardingStore {
     using ForwardingStore::ForwardingStore;
 
     void lose(const ExtentHash& extent, bool claims) { lost_.emplace(extent, claims); }
+    void lose(const RootHash& root) { lost_descriptors_.insert(root); }
+
+    Result<core::Descriptor> descriptor(const RootHash& root) override {
+        if (lost_descriptors_.contains(root)) return fail(Errc::not_found, "lost");
+        return ForwardingStore::descriptor(root);
+    }
+    Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
+                            std::string_view name) override {
+        lost_descriptors_.erase(root);
+        return ForwardingStore::put_object(root, descriptor, name);
+    }
 
     Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
         if (lost_.contains(extent)) return fail(Errc::not_found, "lost");
@@ -38,6 +49,7 @@ class LossyStore : public test::ForwardingStore {
 
   private:
     std::unordered_map<ExtentHash, bool> lost_;  // and whether it is claimed
+    std::set<RootHash> lost_descriptors_;
 };
 
 struct NodeOptions {
@@ -61,6 +73,7 @@ class Swarm {
 
     [[nodiscard]] World& world() { return world_; }
     [[nodiscard]] Network& network() { return network_; }
+    [[nodiscard]] const Network& network() const { return network_; }
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
     [[nodiscard]] bool up(std::size_t node) const { return nodes_[node]->engine != nullptr; }
     [[nodiscard]] node::Engine& engine(std::size_t node) { return *nodes_[node]->engine; }
@@ -93,6 +106,12 @@ class Swarm {
     /// that it has it. Those it has lost.
     std::vector<ExtentHash> lose_extents(std::size_t node, const core::Descriptor& descriptor,
                                          unsigned one_in, bool claims);
+
+    /// Likewise the descriptor, until it comes again. Without it the node has nothing of the
+    /// object.
+    void lose_descriptor(std::size_t node, const RootHash& root) {
+        nodes_[node]->disk->store.lose(root);
+    }
 
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
