@@ -19,6 +19,7 @@ constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
+constexpr Duration takeover_saves_min = 250ms;
 constexpr auto lease_ahead_max = limits::lease_max + std::chrono::hours(1);  // clocks differ
 
 /// Which chunks of the object a group of extents does not need.
@@ -202,6 +203,8 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     ExtentAssembler assembler(*descriptor);
     Download::Options options;
     options.idle_timeout = idle_timeout;
+    // Nobody waits for a copy so much that bytes may be pulled twice to have it a moment sooner.
+    options.planner.takeover_saves_min = takeover_saves_min;
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
     const auto download =
