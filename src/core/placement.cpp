@@ -72,7 +72,8 @@ std::vector<Candidate> rank_candidates(const DhtKey& key, std::vector<Candidate>
     ranked.reserve(candidates.size());
     for (const Candidate& candidate : candidates) {
         const auto exponent = static_cast<int>(std::min<unsigned>(candidate.capacity_class, cap));
-        const double cost = std::ldexp(-std::log(uniform(key, candidate.id)), -exponent);
+        // Exact, every step of it: the same on every machine.
+        const double cost = std::ldexp(1 - uniform(key, candidate.id), -exponent);
         ranked.push_back({candidate, cost});
     }
 

@@ -20,6 +20,7 @@ constexpr Duration self_announce_retry = 5s;
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
     proto::NodeTable::Options options;
     options.self = services.identity.id();
+    options.self_stores = settings.storing;
     options.grace = settings.grace;
     return options;
 }

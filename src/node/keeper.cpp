@@ -19,6 +19,7 @@ constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
+constexpr Duration takeover_saves_min = 250ms;
 constexpr auto lease_ahead_max = limits::lease_max + std::chrono::hours(1);  // clocks differ
 
 /// Which chunks of the object a group of extents does not need.
@@ -81,8 +82,9 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         if (known.owned[i]) {
             answer = Answer::held;
             held.push_back(item);
-        } else if (coming_.contains(item)) {
+        } else if (const auto coming = coming_.find(item); coming != coming_.end()) {
             answer = Answer::coming;
+            tell_too(*coming->second, from);
         } else if (length.value > limits::extent_bytes_max) {
             answer = Answer::refused;
         } else if (coming_.size() >= coming_items_max ||
@@ -92,7 +94,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             answer = Answer::accepted;
             bytes += length.value;
             job->items.push_back(item);
-            coming_.insert(item);
+            coming_.emplace(item, job);
         }
     }
     auto reserve = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
@@ -137,7 +139,7 @@ void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
     job->lease = std::move(lease);
     job->sources = std::move(sources);
     for (const auto& [item, length] : items)
-        if (coming_.insert(item).second) job->items.push_back(item);
+        if (coming_.emplace(item, job).second) job->items.push_back(item);
     if (!job->items.empty()) tasks_.start(pull(job));
 }
 
@@ -158,15 +160,26 @@ void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
         if (download->descriptor().root() == stored.root) download->on_stored(node, stored.items);
 }
 
+void Keeper::tell_too(Job& job, const net::PeerPtr& peer) {
+    const auto same = [&peer](const auto& record) { return record.node() == peer->id(); };
+    const bool told =
+        (job.inviter && job.inviter->id() == peer->id()) || std::ranges::any_of(job.sources, same);
+    if (!told) job.sources.push_back(peer->record());
+}
+
 void Keeper::report(const Job& job, std::vector<proto::ItemId> stored,
                     std::vector<proto::ItemId> failed) {
     proto::Stored message{job.root, std::move(stored), std::move(failed)};
-    if (job.inviter) job.inviter->notify(message);
-    for (const auto& source : job.sources) {
-        const auto node = source.node();
-        if (job.inviter && node == job.inviter->id()) continue;
-        if (const auto peer = peers_.find(node)) peer->notify(message);
+    // The publisher watches as well, though nobody counts its copy and so nobody may have named it.
+    std::set<NodeId> concerned{core::node_id_of(job.lease.publisher)};
+    for (const auto& source : job.sources)
+        concerned.insert(source.node());
+    if (job.inviter) {
+        concerned.erase(job.inviter->id());
+        job.inviter->notify(message);
     }
+    for (const auto& node : concerned)
+        if (const auto peer = peers_.find(node)) peer->notify(message);
 }
 
 asio::awaitable<Result<core::Descriptor>> Keeper::get_descriptor(std::shared_ptr<Job> job) {
@@ -203,6 +216,8 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     Download::Options options;
     options.idle_timeout = idle_timeout;
     options.stop = job->stop.get_token();
+    // Nobody waits for a copy so much that bytes may be pulled twice to have it a moment sooner.
+    options.planner.takeover_saves_min = takeover_saves_min;
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
     const auto download =

@@ -4,7 +4,6 @@
 #include <functional>
 #include <set>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "node/download.hpp"
 #include "node/neighbourhood.hpp"
@@ -74,6 +73,9 @@ class Keeper {
         std::vector<ExtentIndex> extents);
     [[nodiscard]] asio::awaitable<void> add_sources(std::shared_ptr<Job> job,
                                                     std::shared_ptr<Download> download);
+    /// Reports of this job go to the peer as well: it invited for the same, and would invite
+    /// somebody else if it never heard that the copy is made.
+    void tell_too(Job& job, const net::PeerPtr& peer);
     void report(const Job& job, std::vector<proto::ItemId> stored,
                 std::vector<proto::ItemId> failed);
 
@@ -84,7 +86,7 @@ class Keeper {
     Neighbourhood& neighbourhood_;  // owned by the engine
     KeptFn on_kept_;
     net::Signal memory_free_;
-    std::unordered_set<proto::ItemId> coming_;
+    std::unordered_map<proto::ItemId, std::shared_ptr<Job>> coming_;
     std::vector<std::shared_ptr<Job>> jobs_;            // in order of their start
     std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
     std::uint64_t memory_used_ = 0;

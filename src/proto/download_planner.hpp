@@ -38,7 +38,8 @@ namespace flow29::proto {
 ///    Rationale: a frozen holder keeps its TCP connection open for ever.
 /// 5. End-game: when nothing is unasked (in the window) that a peer in working order holds, a peer
 ///    with nothing in flight takes over a piece that it would finish in less than half the time its
-///    present peer still needs; never more than two askings of one piece. The time a peer still
+///    present peer still needs, and `takeover_saves_min` sooner; never more than two askings of one
+///    piece. The time a peer still
 ///    needs is what its rate says; once that has passed, as long again as it is overdue.
 /// 6. A peer that lied is never asked again. One that was unreachable, timed out or busy has all
 /// its
@@ -60,6 +61,7 @@ class DownloadPlanner {
         Duration horizon = std::chrono::milliseconds(400);
         Duration stall_min = std::chrono::seconds(2);
         Duration pause_min = std::chrono::seconds(1);
+        Duration takeover_saves_min = Duration::zero();
     };
     enum class PieceId : std::uint64_t {};
     struct Request {

@@ -219,6 +219,10 @@ DownloadPlanner::State::Rescue DownloadPlanner::State::find_takeover(TimePoint n
     if (idle.empty() || is_work_left(now)) return result;
     const auto seconds = [](double s) { return std::chrono::duration_cast<Duration>(Seconds(s)); };
     const double fastest = *peers[idle.front()].rate();
+    const double saves_min_s = Seconds(options.takeover_saves_min).count();
+    const auto worth_s = [saves_min_s](double own_s) {
+        return std::max(2 * own_s, own_s + saves_min_s);
+    };
     double worst_s = 0;
     for (const DownloadPeer& peer : peers) {
         for (std::size_t i = 0; i < peer.asked().size(); ++i) {
@@ -226,17 +230,17 @@ DownloadPlanner::State::Rescue DownloadPlanner::State::find_takeover(TimePoint n
             const TimePoint expected = peer.expected_at(i);
             const double need_s = std::abs(Seconds(expected - now).count());
             double own_s = static_cast<double>(asked.bytes.value) / fastest;
-            if (need_s > 2 * own_s) {
+            if (need_s > worth_s(own_s)) {
                 if (!can_rescue(asked.piece)) continue;
                 const auto helper = best_helper(asked.piece, idle);
                 if (!helper) continue;
                 own_s = peers[helper->peer].finish_s(asked.bytes, rate_guess);
-                if (need_s > 2 * own_s && need_s > worst_s) {
+                if (need_s > worth_s(own_s) && need_s > worst_s) {
                     worst_s = need_s;
                     result.choice = helper;
                 }
             }
-            const TimePoint overdue = expected + seconds(2 * own_s) + deadline_slack;
+            const TimePoint overdue = expected + seconds(worth_s(own_s)) + deadline_slack;
             if (overdue > now) result.consider(overdue);
         }
     }

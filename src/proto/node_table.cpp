@@ -136,8 +136,11 @@ std::vector<NodeRecord> NodeTable::missing_records() const {
 std::vector<core::Candidate> NodeTable::candidates(const DhtKey& key, TimePoint now,
                                                    WallTime wall_now) const {
     const auto has_room = [now](const Entry& entry) { return entry.full_until <= now; };
-    const std::vector<Near> near = nearest_if(key, limits::candidates_max, has_room);
+    std::vector<Near> near = nearest_if(key, limits::candidates_max, has_room);
     if (near.empty()) return {};
+    const bool self_is_near =
+        options_.self_stores && distance(key, options_.self) < near.back().distance;
+    if (self_is_near && near.size() == limits::candidates_max) near.pop_back();
 
     std::vector<std::uint64_t> uptimes_ms;
     uptimes_ms.reserve(near.size());

@@ -38,6 +38,7 @@ class NodeTable {
 
     struct Options {
         NodeId self;
+        bool self_stores = false;  ///< and so is a candidate to others
         Duration grace = std::chrono::minutes(5);
         Duration youth = std::chrono::minutes(10);  ///< uptime below which a node is young
         std::size_t nodes_max = 4096;               ///< the longest-gone are forgotten first
@@ -79,7 +80,9 @@ class NodeTable {
     [[nodiscard]] std::vector<NodeRecord> missing_records() const;
 
     /// The alive storing nodes nearest to `key` by XOR distance, at most limits::candidates_max,
-    /// that are not full, in placement order (core::rank_candidates). Young is who is up for less
+    /// that are not full, in placement order (core::rank_candidates). This node takes its place
+    /// among these and is left out: others count it in, and two nodes that act for one key must not
+    /// choose differently because each sees one more than the other. Young is who is up for less
     /// than `youth`, or than half the candidates' median if that is less, so that a fresh swarm
     /// works. O(nodes).
     [[nodiscard]] std::vector<core::Candidate> candidates(const DhtKey& key, TimePoint now,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <flow29/limits.hpp>
 #include "core/descriptor.hpp"
 
 namespace flow29::sim {
@@ -13,6 +14,11 @@ namespace {
 constexpr std::size_t nearest_count = 14;
 constexpr std::size_t message_overhead = 64;
 constexpr Duration lookup_time = 120ms;
+
+void add(Sent& sum, const Sent& more) {
+    sum.messages += more.messages;
+    sum.bytes += more.bytes;
+}
 }  // namespace
 
 Duration Network::delay(const core::Endpoint& from, const core::Endpoint& to,
@@ -20,6 +26,72 @@ Duration Network::delay(const core::Endpoint& from, const core::Endpoint& to,
     const auto pair = std::hash<core::Endpoint>{}(from) ^ std::hash<core::Endpoint>{}(to);
     const auto fixed = 5 + pair % 41;
     return std::chrono::milliseconds(fixed) + std::chrono::microseconds(bytes * 2 / 25);
+}
+
+void Network::cut(std::set<core::Endpoint> one_side, std::set<core::Endpoint> other_side) {
+    cuts_.push_back({std::move(one_side), std::move(other_side)});
+    for (const auto& [endpoint, transport] : transports)
+        transport->on_reach_changed();
+}
+
+void Network::heal() {
+    cuts_.clear();
+    for (const auto& [endpoint, transport] : transports)
+        transport->on_reach_changed();
+    for (auto& held : std::exchange(held_, {}))
+        carry(held.from, held.to, world_.now() + delay(held.from, held.to, 0),
+              std::move(held.arrive));
+}
+
+bool Network::reaches(const core::Endpoint& from, const core::Endpoint& to) const {
+    return std::ranges::none_of(cuts_, [&](const Cut& cut) {
+        return (cut.one_side.contains(from) && cut.other_side.contains(to)) ||
+               (cut.one_side.contains(to) && cut.other_side.contains(from));
+    });
+}
+
+void Network::carry(const core::Endpoint& from, const core::Endpoint& to, TimePoint when,
+                    std::function<void()> arrive) {
+    world_.at(when, [this, from, to, arrive = std::move(arrive)]() mutable {
+        if (reaches(from, to))
+            arrive();
+        else
+            held_.push_back({from, to, std::move(arrive)});
+    });
+}
+
+void Network::count(const NodeId& from, std::string_view what, std::size_t bytes) {
+    auto& names = sent_[from];
+    auto found = names.find(what);
+    if (found == names.end()) found = names.emplace(what, Sent{}).first;
+    add(found->second, {1, bytes});
+    bytes_moved += bytes;
+}
+
+Sent Network::sent(const NodeId& from, std::string_view what) const {
+    const auto node = sent_.find(from);
+    if (node == sent_.end()) return {};
+    const auto found = node->second.find(what);
+    return found == node->second.end() ? Sent{} : found->second;
+}
+
+Sent Network::sent(std::string_view what) const {
+    Sent sum;
+    for (const auto& [node, names] : sent_)
+        add(sum, sent(node, what));
+    return sum;
+}
+
+Sent Network::sent(const NodeId& from) const {
+    Sent sum;
+    if (const auto node = sent_.find(from); node != sent_.end())
+        for (const auto& [name, more] : node->second)
+            add(sum, more);
+    return sum;
+}
+
+std::uint64_t Network::data_bytes() const {
+    return sent("range_reply").bytes + sent("descriptor_reply").bytes;
 }
 
 SimPeer::SimPeer(Network& network, SimTransport& owner, NodeId id, proto::NodeRecord record,
@@ -30,25 +102,27 @@ SimPeer::SimPeer(Network& network, SimTransport& owner, NodeId id, proto::NodeRe
       record_(std::move(record)),
       local_(local),
       remote_(remote),
-      dialled_(dialled) {}
+      dialled_(dialled),
+      serial_(network.next_serial()) {}
 
 void SimPeer::send(std::size_t bytes, std::string_view what,
                    std::function<void(const std::shared_ptr<SimPeer>&)> deliver) {
     auto& world = network_.world();
     traffic_.bytes_up += bytes;
-    network_.bytes_moved += bytes;
+    network_.count(owner_.id(), what, bytes);
     // One message after the other, as on one TCP connection.
     const auto arrival = std::max(link_free_, world.now() + network_.delay(local_, remote_, bytes));
     link_free_ = arrival;
     const auto name = std::string(what);
-    world.at(arrival, [this, self = shared_from_this(), other = other_, bytes, name,
-                       deliver = std::move(deliver)] {
+    auto arrive = [this, self = shared_from_this(), other = other_, bytes, name,
+                   deliver = std::move(deliver)] {
         const auto receiver = other.lock();
         if (!receiver || !receiver->open_ || !receiver->owner_.up()) return;
         network_.world().trace(name, owner_.id().view(), receiver->owner_.id().view());
         receiver->traffic_.bytes_down += bytes;
         deliver(receiver);
-    });
+    };
+    network_.carry(local_, remote_, arrival, std::move(arrive));
 }
 
 asio::awaitable<Result<net::Reply>> SimPeer::request(proto::Message request,
@@ -125,12 +199,32 @@ void SimPeer::broke(const Error& reason) {
 
 void SimPeer::close(Error reason) {
     if (!open_) return;
-    const auto other = other_;
-    network_.world().at(network_.world().now() + network_.delay(local_, remote_, 0), [other] {
+    const auto arrival = network_.world().now() + network_.delay(local_, remote_, 0);
+    auto arrive = [other = other_] {
         if (const auto peer = other.lock())
             peer->broke(Error{Errc::peer_unreachable, "closed by the other side"});
-    });
+    };
+    network_.carry(local_, remote_, arrival, std::move(arrive));
     broke(reason);
+}
+
+void SimPeer::on_reach_changed() {
+    auto& world = network_.world();
+    if (network_.reaches(local_, remote_)) {
+        silent_since_.reset();
+        return;
+    }
+    if (silent_since_) return;
+    silent_since_ = world.now();
+    // Pings go out every few seconds, and the first one that stays without an answer counts.
+    const auto until_ping = network_.delay(local_, remote_, 0) * 60;
+    const auto breaks = world.now() + std::min<Duration>(until_ping, limits::ping_interval) +
+                        limits::tcp_user_timeout;
+    world.at(breaks, [weak = weak_from_this(), since = silent_since_] {
+        const auto self = weak.lock();
+        if (self && self->silent_since_ == since)
+            self->broke(Error{Errc::timed_out, "the other end is silent"});
+    });
 }
 
 void SimTransport::start(net::PeerHandler& handler) {
@@ -143,7 +237,11 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
                                                             std::optional<NodeId> expected,
                                                             std::optional<DhtKey> position) {
     // TCP, TLS and the hellos: three round trips.
-    co_await net::sleep_for(runtime_, network_.delay(endpoint_, endpoint, 0) * 6);
+    auto takes = network_.delay(endpoint_, endpoint, 0) * 6;
+    if (!network_.reaches(endpoint_, endpoint)) takes = limits::connect_timeout;
+    co_await net::sleep_for(runtime_, takes);
+    if (!network_.reaches(endpoint_, endpoint))
+        co_return fail(Errc::timed_out, endpoint.to_string() + " did not answer");
     if (!up_) co_return fail(Errc::peer_unreachable, "this node is down");
     if (endpoint == endpoint_) co_return fail(Errc::refused, "this very node");
     const auto found = network_.transports.find(endpoint);
@@ -168,7 +266,7 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
 }
 
 void SimTransport::stop() {
-    const std::set<std::shared_ptr<SimPeer>, BySerial> peers(peers_.begin(), peers_.end());
+    const auto peers = peers_;
     for (const auto& peer : peers)
         peer->close(Error{Errc::interrupted, "stopping"});
     network_.transports.erase(endpoint_);
@@ -180,11 +278,9 @@ void SimTransport::crash() {
     stop();
 }
 
-bool SimTransport::BySerial::operator()(const std::shared_ptr<SimPeer>& a,
-                                        const std::shared_ptr<SimPeer>& b) const {
-    if (a->id() != b->id()) return a->id() < b->id();
-    if (a->dialled() != b->dialled()) return a->dialled();
-    return a < b;
+void SimTransport::on_reach_changed() {
+    for (const auto& peer : peers_)
+        peer->on_reach_changed();
 }
 
 void SimIndex::go_up() {
@@ -223,10 +319,11 @@ void SimIndex::find(const DhtKey& key, std::function<void(dht::Lookup)> done) {
         lookup.connected = up_;
         if (up_) {
             for (const auto& [node, record] : network_.providers[key])
-                if (record.expires > network_.world().wall_now())
+                if (record.expires > network_.world().wall_now() &&
+                    network_.reaches(endpoint_, record.address))
                     lookup.providers.push_back(record);
             for (const auto& [position, endpoint] : network_.positions)
-                if (position != core::dht_position(id_))
+                if (position != core::dht_position(id_) && network_.reaches(endpoint_, endpoint))
                     lookup.nearest.push_back({position, endpoint});
             const auto count = std::min(nearest_count, lookup.nearest.size());
             std::partial_sort(lookup.nearest.begin(),
@@ -245,10 +342,12 @@ void SimIndex::find_node(const NodeId& node,
     auto& world = network_.world();
     world.at(world.now() + lookup_time, [this, node, done = std::move(done)] {
         const auto found = network_.node_records.find(node);
-        if (found == network_.node_records.end())
-            done(std::nullopt);
-        else
+        const bool there = found != network_.node_records.end() &&
+                           network_.reaches(endpoint_, found->second.addresses.front());
+        if (there)
             done(found->second);
+        else
+            done(std::nullopt);
     });
 }
 

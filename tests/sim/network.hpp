@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "dht/index.hpp"
 #include "net/transport.hpp"
@@ -14,7 +16,14 @@ namespace flow29::sim {
 class SimTransport;
 class SimIndex;
 
-/// Who can reach whom, how long messages take, and the contents of the index.
+/// Messages and their bytes, heads and bodies.
+struct Sent {
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;
+};
+using SentByName = std::map<std::string, Sent, std::less<>>;
+
+/// Who can reach whom, how long messages take, what was sent, and the contents of the index.
 class Network {
   public:
     explicit Network(World& world) : world_(world) {}
@@ -25,6 +34,30 @@ class Network {
     [[nodiscard]] Duration delay(const core::Endpoint& from, const core::Endpoint& to,
                                  std::size_t bytes) const;
 
+    /// From now on nothing gets from one side to the other, on top of earlier cuts. Connections
+    /// between them fall silent and break after the TCP user timeout, each end for itself; who
+    /// dials across waits until his connect timeout; the index shows who looks only what his own
+    /// part of the swarm has. Nodes in neither side reach both.
+    void cut(std::set<core::Endpoint> one_side, std::set<core::Endpoint> other_side);
+    /// Undoes all cuts. What was sent over connections that did not break meanwhile arrives now, as
+    /// TCP sends it again.
+    void heal();
+    [[nodiscard]] bool reaches(const core::Endpoint& from, const core::Endpoint& to) const;
+    /// Runs `arrive` at `when`, or once the two reach each other again.
+    void carry(const core::Endpoint& from, const core::Endpoint& to, TimePoint when,
+               std::function<void()> arrive);
+
+    void count(const NodeId& from, std::string_view what, std::size_t bytes);
+    /// What this node has sent so far, or all nodes together, under this message name.
+    [[nodiscard]] Sent sent(const NodeId& from, std::string_view what) const;
+    [[nodiscard]] Sent sent(std::string_view what) const;
+    /// Everything that this node has sent so far.
+    [[nodiscard]] Sent sent(const NodeId& from) const;
+    /// Bytes of extents and descriptors that were sent so far, proofs and heads included. Where
+    /// nobody fetches and nobody audits this is what publishing and repair cost.
+    [[nodiscard]] std::uint64_t data_bytes() const;
+    [[nodiscard]] std::uint64_t next_serial() { return ++last_serial_; }
+
     std::map<core::Endpoint, SimTransport*> transports;  // those that are up
     std::map<DhtKey, std::map<NodeId, proto::ProviderRecord>> providers;
     std::map<NodeId, proto::NodeRecord> node_records;
@@ -34,7 +67,19 @@ class Network {
     std::uint64_t bytes_moved = 0;
 
   private:
+    struct Cut {
+        std::set<core::Endpoint> one_side, other_side;
+    };
+    struct Held {
+        core::Endpoint from, to;
+        std::function<void()> arrive;
+    };
+
     World& world_;  // owned by the test
+    std::vector<Cut> cuts_;
+    std::vector<Held> held_;
+    std::map<NodeId, SentByName> sent_;
+    std::uint64_t last_serial_ = 0;
 };
 
 /// One end of a simulated connection.
@@ -46,7 +91,11 @@ class SimPeer final : public net::Peer, public std::enable_shared_from_this<SimP
     void join(const std::shared_ptr<SimPeer>& other) { other_ = other; }
     /// The connection breaks, seen from here.
     void broke(const Error& reason);
+    /// The network was cut or healed: counts the time without an answer from the other end.
+    void on_reach_changed();
 
+    /// In the order of their making, the same in every run.
+    [[nodiscard]] std::uint64_t serial() const { return serial_; }
     [[nodiscard]] const NodeId& id() const override { return id_; }
     [[nodiscard]] const proto::NodeRecord& record() const override { return record_; }
     [[nodiscard]] const core::Endpoint& remote() const override { return remote_; }
@@ -85,6 +134,8 @@ class SimPeer final : public net::Peer, public std::enable_shared_from_this<SimP
     std::uint64_t next_number_ = 0;
     std::map<std::uint64_t, std::shared_ptr<Pending>> pending_;
     TimePoint link_free_{};
+    std::uint64_t serial_;
+    std::optional<TimePoint> silent_since_;
 };
 
 class SimTransport final : public net::Transport {
@@ -100,6 +151,7 @@ class SimTransport final : public net::Transport {
 
     /// The machine is gone: nothing leaves it any more, and the others notice.
     void crash();
+    void on_reach_changed();
     void forget(const std::shared_ptr<SimPeer>& peer) { peers_.erase(peer); }
 
     [[nodiscard]] net::PeerHandler& handler() { return *handler_; }
@@ -109,7 +161,10 @@ class SimTransport final : public net::Transport {
 
   private:
     struct BySerial {
-        bool operator()(const std::shared_ptr<SimPeer>& a, const std::shared_ptr<SimPeer>& b) const;
+        bool operator()(const std::shared_ptr<SimPeer>& a,
+                        const std::shared_ptr<SimPeer>& b) const {
+            return a->serial() < b->serial();
+        }
     };
 
     Network& network_;     // owned by the test
@@ -118,11 +173,11 @@ class SimTransport final : public net::Transport {
     core::Endpoint endpoint_;
     net::PeerHandler* handler_ = nullptr;  // owned by the node
     bool up_ = false;
-    std::set<std::shared_ptr<SimPeer>> peers_;
+    std::set<std::shared_ptr<SimPeer>, BySerial> peers_;
 };
 
-/// The index as an ideal: every record is found, and the nearest nodes are the right ones. What the
-/// real one does wrong is tested with the real one.
+/// The index as an ideal: every record of a node that can be reached is found, and the nearest
+/// nodes are the right ones. What the real one does wrong is tested with the real one.
 class SimIndex final : public dht::Index {
   public:
     SimIndex(Network& network, NodeId id, core::Endpoint endpoint, bool storing)

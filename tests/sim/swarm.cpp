@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr Duration operation_timeout = 10min;
+constexpr Duration survey_timeout = 30s;
 
 core::Endpoint endpoint_of(std::size_t number, unsigned nodes_per_group) {
     const auto group = number / nodes_per_group;
@@ -32,15 +33,25 @@ Swarm::~Swarm() {
     world_.run_for(5min);
 }
 
+ByteCount Swarm::capacity_of(const SimNode& node) const {
+    return node.options.capacity.value_or(options_.capacity);
+}
+
+std::unique_ptr<Swarm::Disk> Swarm::new_disk(const SimNode& node) const {
+    return std::unique_ptr<Disk>(new Disk{make_identity(node.key_seed),
+                                          LossyStore(store::make_memory_store(capacity_of(node)))});
+}
+
 void Swarm::boot(SimNode& node) {
+    const auto& identity = node.disk->identity;
     node.runtime = std::make_unique<SimRuntime>(world_, world_.random()());
     node.transport =
-        std::make_unique<SimTransport>(network_, *node.runtime, node.identity.id(), node.endpoint);
+        std::make_unique<SimTransport>(network_, *node.runtime, identity.id(), node.endpoint);
     node.index =
-        std::make_unique<SimIndex>(network_, node.identity.id(), node.endpoint, node.storing);
+        std::make_unique<SimIndex>(network_, identity.id(), node.endpoint, node.options.storing);
     node::Settings settings;
-    settings.storing = node.storing;
-    settings.capacity = options_.capacity;
+    settings.storing = node.options.storing;
+    settings.capacity = capacity_of(node);
     settings.addresses = {node.endpoint};
     settings.grace = options_.grace;
     settings.audit_period = options_.audit_period;
@@ -48,19 +59,20 @@ void Swarm::boot(SimNode& node) {
     for (const auto& [endpoint, transport] : network_.transports)
         running.push_back(endpoint);
     if (!running.empty()) settings.bootstrap = {running[world_.random()() % running.size()]};
-    const node::Services services{*node.runtime, *node.transport, *node.index, *node.store,
-                                  node.identity};
+    const node::Services services{*node.runtime, *node.transport, *node.index, node.disk->store,
+                                  identity};
     node.engine = std::make_unique<node::Engine>(services, std::move(settings));
     node.index->go_up();
     node.engine->start();
 }
 
-std::size_t Swarm::add(bool storing) {
+std::size_t Swarm::add(NodeOptions options) {
     const auto number = nodes_.size();
-    auto node =
-        std::make_unique<SimNode>(make_identity(options_.seed * 1'000'003 + number), storing);
+    auto node = std::make_unique<SimNode>();
+    node->options = options;
+    node->key_seed = options_.seed * 1'000'003 + keys_++;
     node->endpoint = endpoint_of(number, options_.nodes_per_group);
-    node->store = std::make_unique<LossyStore>(store::make_memory_store(options_.capacity));
+    node->disk = new_disk(*node);
     boot(*node);
     nodes_.push_back(std::move(node));
     return number;
@@ -84,11 +96,42 @@ void Swarm::restart(std::size_t number) {
     boot(*nodes_[number]);
 }
 
+void Swarm::lose_disk(std::size_t number, bool new_key) {
+    FLOW29_ASSERT(!up(number));
+    auto& node = *nodes_[number];
+    if (new_key) node.key_seed = options_.seed * 1'000'003 + 500'000 + keys_++;
+    lost_disks_.push_back(std::exchange(node.disk, new_disk(node)));
+}
+
+void Swarm::cut_off(const std::set<std::size_t>& nodes) {
+    std::set<core::Endpoint> inside, outside;
+    for (std::size_t number = 0; number < nodes_.size(); ++number)
+        (nodes.contains(number) ? inside : outside).insert(endpoint(number));
+    network_.cut(std::move(inside), std::move(outside));
+}
+
 void Swarm::grow_to(std::size_t count, Duration between) {
     while (nodes_.size() < count) {
         add();
         world_.run_for(between);
     }
+}
+
+namespace {
+template <class T>
+asio::awaitable<void> run_into(std::optional<T>* outcome, asio::awaitable<T> operation) {
+    auto result = co_await std::move(operation);
+    outcome->emplace(std::move(result));
+}
+}  // namespace
+
+template <class T>
+T Swarm::finish(std::size_t number, asio::awaitable<T> operation) {
+    std::optional<T> outcome;
+    net::spawn(*nodes_[number]->runtime, run_into(&outcome, std::move(operation)));
+    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    FLOW29_ASSERT(outcome.has_value());
+    return std::move(*outcome);
 }
 
 Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, unsigned copies,
@@ -105,23 +148,29 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
     request.fd = fd;
     request.copies = copies;
     request.extent_level = level;
-    std::optional<Result<PublishResult>> outcome;
-    auto run = [](node::Engine* engine, PublishRequest asked,
-                  std::optional<Result<PublishResult>>* out) -> asio::awaitable<void> {
-        ProgressFn silent;
-        auto result = co_await engine->placements().publish(std::move(asked), std::move(silent));
-        out->emplace(std::move(result));
-    };
-    net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(request), &outcome));
-    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    auto result = finish(number, engine(number).placements().publish(std::move(request), {}));
     ::close(fd);
-    FLOW29_ASSERT(outcome.has_value());
-    return std::move(*outcome);
+    return result;
+}
+
+Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
+    const auto bytes = std::make_shared<Bytes>();
+    StreamRequest request;
+    request.link.root = root;
+    SinkFn sink = [bytes](ByteView more, std::function<void(bool)> next) {
+        bytes->insert(bytes->end(), more.begin(), more.end());
+        next(true);
+    };
+    auto& fetcher = engine(number).fetcher();
+    const auto outcome =
+        finish(number, fetcher.stream(std::move(request), {}, std::move(sink), {}));
+    if (!outcome) return fail(outcome.error());
+    return std::move(*bytes);
 }
 
 std::vector<ExtentHash> Swarm::lose_extents(std::size_t number, const core::Descriptor& descriptor,
                                             unsigned one_in, bool claims) {
-    auto& store = *nodes_[number]->store;
+    auto& store = nodes_[number]->disk->store;
     std::vector<ExtentHash> lost;
     std::size_t held = 0;
     for (const auto& extent : descriptor.extents) {
@@ -135,76 +184,45 @@ std::vector<ExtentHash> Swarm::lose_extents(std::size_t number, const core::Desc
 Result<Departure> Swarm::leave(std::size_t number, bool force) {
     LeaveRequest request;
     request.force = force;
-    std::optional<Result<Departure>> outcome;
-    auto run = [](node::Engine* engine, LeaveRequest asked,
-                  std::optional<Result<Departure>>* out) -> asio::awaitable<void> {
-        ProgressFn silent;
-        auto result = co_await engine->placements().leave(std::move(asked), std::move(silent));
-        out->emplace(std::move(result));
-    };
-    net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(request), &outcome));
-    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
-    FLOW29_ASSERT(outcome.has_value());
-    return std::move(*outcome);
+    return finish(number, engine(number).placements().leave(std::move(request), {}));
+}
+
+Result<Health> Swarm::health(std::size_t number, const RootHash& root) {
+    Link link;
+    link.root = root;
+    return finish(number, engine(number).survey().health(std::move(link), survey_timeout, {}));
 }
 
 Result<Health> Swarm::repair(std::size_t number, const RootHash& root) {
     Link link;
     link.root = root;
-    std::optional<Result<Health>> outcome;
-    auto run = [](node::Engine* engine, Link asked,
-                  std::optional<Result<Health>>* out) -> asio::awaitable<void> {
-        ProgressFn silent;
-        const Duration timeout = 30s;
-        auto result =
-            co_await engine->placements().repair(std::move(asked), timeout, std::move(silent));
-        out->emplace(std::move(result));
-    };
-    net::spawn(*nodes_[number]->runtime, run(&engine(number), std::move(link), &outcome));
-    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
-    FLOW29_ASSERT(outcome.has_value());
-    return std::move(*outcome);
+    return finish(number, engine(number).placements().repair(std::move(link), survey_timeout, {}));
 }
 
-Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
-    const auto bytes = std::make_shared<Bytes>();
-    StreamRequest request;
-    request.link.root = root;
-    SinkFn sink = [bytes](ByteView more, std::function<void(bool)> next) {
-        bytes->insert(bytes->end(), more.begin(), more.end());
-        next(true);
-    };
-    std::optional<Result<FetchResult>> outcome;
-    auto run = [](node::Engine* engine, StreamRequest asked, SinkFn into,
-                  std::optional<Result<FetchResult>>* out) -> asio::awaitable<void> {
-        HeadFn head;
-        ProgressFn silent;
-        auto result = co_await engine->fetcher().stream(std::move(asked), std::move(head),
-                                                        std::move(into), std::move(silent));
-        out->emplace(std::move(result));
-    };
-    net::spawn(*nodes_[number]->runtime,
-               run(&engine(number), std::move(request), std::move(sink), &outcome));
-    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
-    FLOW29_ASSERT(outcome.has_value());
-    if (!*outcome) return fail(outcome->error());
-    return std::move(*bytes);
+std::vector<std::size_t> Swarm::holders(const proto::ItemId& item) const {
+    std::vector<std::size_t> holders;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        if (!up(i)) continue;
+        const bool has = item.kind == proto::ItemId::Kind::descriptor
+                             ? store(i).descriptor(item.root()).has_value()
+                             : store(i).has_extent(item.extent());
+        if (has) holders.push_back(i);
+    }
+    return holders;
 }
 
 unsigned Swarm::copies(const RootHash& root, const core::Descriptor& descriptor,
-                       std::optional<std::size_t> besides) {
-    unsigned least = ~0U;
-    const auto count = [this, &besides](const std::function<bool(store::Store&)>& holds) {
-        unsigned holders = 0;
-        for (std::size_t i = 0; i < nodes_.size(); ++i)
-            if (up(i) && besides != i && holds(store(i))) ++holders;
-        return holders;
-    };
-    least = count([&root](store::Store& store) { return store.descriptor(root).has_value(); });
+                       std::optional<std::size_t> besides) const {
+    std::vector<proto::ItemId> items{proto::ItemId::of(root)};
     for (const auto& extent : descriptor.extents)
-        least = std::min(
-            least, count([&extent](store::Store& store) { return store.has_extent(extent); }));
-    return least;
+        items.push_back(proto::ItemId::of(extent));
+    auto least = nodes_.size();
+    for (const auto& item : items) {
+        auto holding = holders(item);
+        if (besides) std::erase(holding, *besides);
+        least = std::min(least, holding.size());
+    }
+    return static_cast<unsigned>(least);
 }
 
 Bytes random_content(std::uint64_t seed, std::size_t size) {

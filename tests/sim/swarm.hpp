@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,17 @@ class LossyStore : public test::ForwardingStore {
     using ForwardingStore::ForwardingStore;
 
     void lose(const ExtentHash& extent, bool claims) { lost_.emplace(extent, claims); }
+    void lose(const RootHash& root) { lost_descriptors_.insert(root); }
+
+    Result<core::Descriptor> descriptor(const RootHash& root) override {
+        if (lost_descriptors_.contains(root)) return fail(Errc::not_found, "lost");
+        return ForwardingStore::descriptor(root);
+    }
+    Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
+                            std::string_view name) override {
+        lost_descriptors_.erase(root);
+        return ForwardingStore::put_object(root, descriptor, name);
+    }
 
     Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
         if (lost_.contains(extent)) return fail(Errc::not_found, "lost");
@@ -36,6 +49,12 @@ class LossyStore : public test::ForwardingStore {
 
   private:
     std::unordered_map<ExtentHash, bool> lost_;  // and whether it is claimed
+    std::set<RootHash> lost_descriptors_;
+};
+
+struct NodeOptions {
+    bool storing = true;
+    std::optional<ByteCount> capacity = {};  ///< the swarm's, if not given
 };
 
 /// A swarm of the program's own engines on a simulated network, index, clock and disk.
@@ -54,17 +73,25 @@ class Swarm {
 
     [[nodiscard]] World& world() { return world_; }
     [[nodiscard]] Network& network() { return network_; }
+    [[nodiscard]] const Network& network() const { return network_; }
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
     [[nodiscard]] bool up(std::size_t node) const { return nodes_[node]->engine != nullptr; }
     [[nodiscard]] node::Engine& engine(std::size_t node) { return *nodes_[node]->engine; }
-    [[nodiscard]] store::Store& store(std::size_t node) { return *nodes_[node]->store; }
-    [[nodiscard]] NodeId id(std::size_t node) const { return nodes_[node]->identity.id(); }
+    [[nodiscard]] store::Store& store(std::size_t node) const { return nodes_[node]->disk->store; }
+    [[nodiscard]] NodeId id(std::size_t node) const { return nodes_[node]->disk->identity.id(); }
+    [[nodiscard]] const core::Endpoint& endpoint(std::size_t node) const {
+        return nodes_[node]->endpoint;
+    }
 
     /// Adds a node that joins through an earlier one; its number.
-    std::size_t add(bool storing = true);
+    std::size_t add(NodeOptions options = {});
     /// As kill -9: nothing is said to anybody, the store stays.
     void crash(std::size_t node);
     void restart(std::size_t node);
+    /// Its disk is lost while it is down. With `new_key` its identity was on that disk as well.
+    void lose_disk(std::size_t node, bool new_key);
+    /// Cuts these nodes off from all others that there are now; `network().heal()` undoes it.
+    void cut_off(const std::set<std::size_t>& nodes);
     /// Runs until `count` nodes are up and have met the swarm.
     void grow_to(std::size_t count, Duration between);
 
@@ -80,24 +107,39 @@ class Swarm {
     std::vector<ExtentHash> lose_extents(std::size_t node, const core::Descriptor& descriptor,
                                          unsigned one_in, bool claims);
 
+    /// Likewise the descriptor, until it comes again. Without it the node has nothing of the
+    /// object.
+    void lose_descriptor(std::size_t node, const RootHash& root) {
+        nodes_[node]->disk->store.lose(root);
+    }
+
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
+
+    /// What `node` finds out about an object.
+    [[nodiscard]] Result<Health> health(std::size_t node, const RootHash& root);
 
     /// Has a node make missing copies and runs until it did.
     [[nodiscard]] Result<Health> repair(std::size_t node, const RootHash& root);
 
-    /// Nodes up now, `besides` left out, that hold every item of the object: the fewest over all.
+    /// Nodes up now that have the item, in order of their number.
+    [[nodiscard]] std::vector<std::size_t> holders(const proto::ItemId& item) const;
+    /// Of how many nodes up now, `besides` left out, every item of the object lies: the fewest over
+    /// all items.
     [[nodiscard]] unsigned copies(const RootHash& root, const core::Descriptor& descriptor,
-                                  std::optional<std::size_t> besides);
+                                  std::optional<std::size_t> besides) const;
 
   private:
-    struct SimNode {
-        SimNode(core::Identity key, bool is_storing)
-            : identity(std::move(key)), storing(is_storing) {}
+    /// What survives a crash.
+    struct Disk {
         core::Identity identity;
-        bool storing;
+        LossyStore store;
+    };
+    struct SimNode {
+        NodeOptions options;
+        std::uint64_t key_seed = 0;
         core::Endpoint endpoint;
-        std::unique_ptr<LossyStore> store;
+        std::unique_ptr<Disk> disk;
         std::unique_ptr<SimRuntime> runtime;
         std::unique_ptr<SimTransport> transport;
         std::unique_ptr<SimIndex> index;
@@ -112,12 +154,19 @@ class Swarm {
     };
 
     void boot(SimNode& node);
+    [[nodiscard]] ByteCount capacity_of(const SimNode& node) const;
+    [[nodiscard]] std::unique_ptr<Disk> new_disk(const SimNode& node) const;
+    /// Runs the world until the operation of this node has ended; what it returned.
+    template <class T>
+    [[nodiscard]] T finish(std::size_t node, asio::awaitable<T> operation);
 
     Options options_;
     World world_;
     Network network_;
+    std::vector<std::unique_ptr<Disk>> lost_disks_;  // crashed engines still refer to them
     std::vector<std::unique_ptr<SimNode>> nodes_;
     std::vector<std::unique_ptr<Remains>> remains_;
+    std::uint64_t keys_ = 0;
 };
 
 /// `size` bytes that depend on the seed alone.

@@ -165,7 +165,7 @@ TEST_CASE("a node that leaves hands over first, so nothing waits for its grace p
 TEST_CASE("a repair that is asked for does not wait for the grace period, whoever asks") {
     Swarm swarm({.seed = 23, .grace = 2h});
     swarm.grow_to(12, 500ms);
-    const auto reader = swarm.add(false);
+    const auto reader = swarm.add({.storing = false});
     swarm.world().run_for(30s);
     const auto result = swarm.publish(0, random_content(10, 200'000), 5, 7);
     REQUIRE(result.has_value());

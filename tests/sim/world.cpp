@@ -51,6 +51,7 @@ void World::settle() {
 bool World::run_until(TimePoint until, const std::function<bool()>& done) {
     for (;;) {
         settle();
+        if (check_) check_();
         if (done && done()) return true;
         if (events_.empty() || events_.begin()->first.first > until) break;
         auto event = events_.extract(events_.begin());

@@ -34,6 +34,10 @@ class World {
     EventId at(TimePoint when, std::function<void()> event);
     void cancel(EventId id) { events_.erase(id); }
 
+    /// Called whenever everything that happens at one moment has happened; for what must never be
+    /// otherwise.
+    void watch(std::function<void()> check) { check_ = std::move(check); }
+
     /// Runs until `until` or until `done` says so; true in the latter case.
     bool run_until(TimePoint until, const std::function<bool()>& done = {});
     bool run_for(Duration duration, const std::function<bool()>& done = {}) {
@@ -53,6 +57,7 @@ class World {
     std::mt19937_64 random_;
     std::map<EventId, std::function<void()>> events_;
     std::uint64_t last_event_ = 0;
+    std::function<void()> check_;
     core::Sha256 trace_;
     std::uint64_t traced_ = 0;
 };

@@ -198,6 +198,36 @@ TEST_CASE("candidates are the nearest alive storing nodes that are not full") {
     CHECK(std::ranges::count(ids(at(10s)), storing[0]) == 1);
 }
 
+TEST_CASE(
+    "a node that stores takes its place among the candidates, so that all see the same ones") {
+    const DhtKey key = fake_item(1).key();
+    std::vector<NodeId> nearest;
+    for (std::uint32_t i = 1; i <= limits::candidates_max + 5; ++i)
+        nearest.push_back(fake_node(i));
+    std::ranges::sort(nearest, {}, [&](const NodeId& n) { return distance(key, n); });
+    const auto seen_by = [&](const NodeId& self, bool stores) {
+        auto own = options();
+        own.self = self;
+        own.self_stores = stores;
+        NodeTable table(own);
+        for (std::uint32_t i = 1; i <= limits::candidates_max + 5; ++i)
+            table.on_alive(fake_record(i), at(0s));
+        std::set<NodeId> ids;
+        for (const auto& candidate : table.candidates(key, at(0s), wall(0s)))
+            ids.insert(candidate.id);
+        return ids;
+    };
+    std::set<NodeId> all(nearest.begin(), nearest.begin() + limits::candidates_max);
+    CHECK(seen_by(nearest.back(), true) == all);
+    for (const std::size_t rank : {std::size_t{0}, std::size_t{limits::candidates_max - 1}}) {
+        auto others = all;
+        others.erase(nearest[rank]);
+        CHECK(seen_by(nearest[rank], true) == others);
+        others.insert(nearest[limits::candidates_max]);
+        CHECK(seen_by(nearest[rank], false) == others);
+    }
+}
+
 TEST_CASE("candidates come in placement order with class and group from the record") {
     NodeTable table(options());
     const DhtKey key = fake_item(1).key();
