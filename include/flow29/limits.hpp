@@ -68,6 +68,9 @@ inline constexpr unsigned candidates_max = 20;  ///< nodes near a key that place
 inline constexpr unsigned descriptor_records_max = 16;
 inline constexpr auto lease_default = 24h * 365;
 inline constexpr auto lease_clock_tolerance = 10min;
+inline constexpr unsigned quota_publisher_default = 50;  ///< percent of the capacity
+inline constexpr unsigned quota_group_default = 75;
+inline constexpr unsigned blocked_max = 4'096;  ///< nodes, and objects, an operator can block
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;

@@ -93,6 +93,14 @@ void Swarm::grow_to(std::size_t count, Duration between) {
 
 Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, unsigned copies,
                                      std::optional<unsigned> level) {
+    PublishRequest request;
+    request.copies = copies;
+    request.extent_level = level;
+    return publish(number, content, std::move(request));
+}
+
+Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content,
+                                     PublishRequest request) {
     const int fd = ::memfd_create("content", MFD_CLOEXEC);
     FLOW29_ASSERT(fd >= 0);
     std::size_t written = 0;
@@ -101,10 +109,7 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
         FLOW29_ASSERT(wrote > 0);
         written += static_cast<std::size_t>(wrote);
     }
-    PublishRequest request;
     request.fd = fd;
-    request.copies = copies;
-    request.extent_level = level;
     std::optional<Result<PublishResult>> outcome;
     auto run = [](node::Engine* engine, PublishRequest asked,
                   std::optional<Result<PublishResult>>* out) -> asio::awaitable<void> {
@@ -117,6 +122,50 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
     ::close(fd);
     FLOW29_ASSERT(outcome.has_value());
     return std::move(*outcome);
+}
+
+Result<Withdrawal> Swarm::withdraw(std::size_t number, const RootHash& root) {
+    std::optional<Result<Withdrawal>> outcome;
+    auto run = [](node::Engine* engine, RootHash object,
+                  std::optional<Result<Withdrawal>>* out) -> asio::awaitable<void> {
+        ProgressFn silent;
+        auto result = co_await engine->withdraw(object, std::move(silent));
+        out->emplace(std::move(result));
+    };
+    net::spawn(*nodes_[number]->runtime, run(&engine(number), root, &outcome));
+    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    FLOW29_ASSERT(outcome.has_value());
+    return std::move(*outcome);
+}
+
+Result<net::Reply> Swarm::ask(std::size_t from, std::size_t to, proto::Message request) {
+    std::optional<Result<net::Reply>> outcome;
+    auto run = [](SimTransport* transport, core::Endpoint endpoint, proto::Message message,
+                  std::optional<Result<net::Reply>>* out) -> asio::awaitable<void> {
+        const auto peer = co_await transport->connect(endpoint, std::nullopt, std::nullopt);
+        if (!peer) {
+            out->emplace(fail(peer.error()));
+            co_return;
+        }
+        auto reply = co_await (*peer)->request(std::move(message), operation_timeout);
+        out->emplace(std::move(reply));
+    };
+    net::spawn(*nodes_[from]->runtime, run(nodes_[from]->transport.get(), nodes_[to]->endpoint,
+                                           std::move(request), &outcome));
+    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    FLOW29_ASSERT(outcome.has_value());
+    return std::move(*outcome);
+}
+
+std::vector<std::size_t> Swarm::keepers(const core::Descriptor& descriptor,
+                                        std::optional<std::size_t> besides) {
+    std::vector<std::size_t> nodes;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const auto has = [&](const ExtentHash& extent) { return store(i).has_extent(extent); };
+        if (up(i) && besides != i && std::ranges::any_of(descriptor.extents, has))
+            nodes.push_back(i);
+    }
+    return nodes;
 }
 
 std::vector<ExtentHash> Swarm::lose_extents(std::size_t number, const core::Descriptor& descriptor,
