@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,12 @@ struct Config {
     std::chrono::milliseconds grace = std::chrono::minutes(5);  ///< missing this long: lost
     /// Within this, a neighbour that lacks a tenth of what it acknowledged is found out (99 %).
     std::chrono::milliseconds audit_period = std::chrono::hours(1);
+    /// Of the capacity, in percent, what one publisher's leases, and what is kept because nodes of
+    /// one address group (/24, /48) asked, may occupy; 100: no bound.
+    unsigned quota_publisher = limits::quota_publisher_default;
+    unsigned quota_group = limits::quota_group_default;
+    /// Bytes per second for repair, 0 being none; nothing: as it was set last.
+    std::optional<ByteCount> repair_limit;
     std::uint32_t network = 29;  ///< swarms of different numbers do not mix
 };
 

@@ -76,6 +76,9 @@ inline constexpr unsigned hinted_nodes = 3;             ///< nearest nodes that 
 inline constexpr auto hint_lifetime = 24h;
 inline constexpr auto lease_default = 24h * 365;
 inline constexpr auto lease_clock_tolerance = 10min;
+inline constexpr unsigned quota_publisher_default = 50;  ///< percent of the capacity
+inline constexpr unsigned quota_group_default = 75;
+inline constexpr unsigned blocked_max = 4'096;  ///< nodes, and objects, an operator can block
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;

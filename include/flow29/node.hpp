@@ -66,6 +66,8 @@ struct PublishRequest {
     std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
     bool by_reference = false;             ///< serve from `path` instead of copying it
     std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
+    /// Sign it anew, for as long again, whenever less than half of it is left.
+    bool renew = true;
     PublishWait wait = PublishWait::copies;
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
     std::stop_token stop;
@@ -170,6 +172,7 @@ struct Status {
     std::uint64_t objects = 0, extents = 0;
     std::uint64_t under_target = 0, repairs_in_flight = 0;
     ByteCount repaired;
+    ByteCount repair_limit;  ///< bytes per second; 0: none
     std::uint64_t announced_records = 0;
     double announce_due_per_hour = 0;
     bool announce_behind = false;
@@ -186,12 +189,30 @@ struct ObjectEntry {
     bool published = false, pinned = false;
     unsigned copies_min = 0;  ///< as last known here; `health` asks
     unsigned target = 0;
+    /// When the last lease ends that keeps it; nothing: no lease does.
+    std::optional<std::chrono::system_clock::time_point> expires;
+    bool renewed = false;  ///< by this node, before that
 };
 
 struct Withdrawal {
     RootHash root;
     std::size_t holders_told = 0;
     std::size_t holders_obeyed = 0;
+};
+
+/// What this node has nothing to do with, because its operator says so.
+struct Blocklist {
+    std::vector<NodeId> nodes;
+    std::vector<RootHash> roots;
+};
+
+/// In bytes per second; 0: none.
+struct RateLimits {
+    ByteCount repair;  ///< taking in copies that others than their publisher ask for
+};
+/// What is not named stays.
+struct RateLimitsChange {
+    std::optional<ByteCount> repair;
 };
 
 struct LeaveRequest {
@@ -247,6 +268,15 @@ class Node {
     /// of it cannot be handed over, the node stays, unless forced. Destroy the node once it left.
     /// Errors: interrupted; refused when it is leaving already.
     void leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> done);
+
+    /// Blocks, or no longer blocks, a node or an object: a link or base32 names an object, 64
+    /// hexadecimal digits whatever of both is known here by that name, and both if neither is.
+    /// With a blocked node there are no connections; a blocked object is neither held nor served,
+    /// fetched or published here. Durable. Gives the new list.
+    void block(std::string name, bool blocked, DoneFn<Blocklist> done);
+    void blocklist(DoneFn<Blocklist> done);
+    /// Changes limits at once and durably; gives those in force.
+    void limit(RateLimitsChange change, DoneFn<RateLimits> done);
 
     void status(DoneFn<Status> done);
     void peers(DoneFn<std::vector<PeerInfo>> done);

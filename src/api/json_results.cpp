@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/json_results.hpp"
 
+#include <chrono>
 #include <cmath>
 
+#include <fmt/chrono.h>
 #include <nlohmann/json.hpp>
 
 namespace flow29::api {
@@ -22,6 +24,11 @@ Json histogram_json(const Copies& copies) {
     for (const auto& [count, extents] : copies.histogram)
         histogram[std::to_string(count)] = extents;
     return histogram;
+}
+
+/// RFC 3339, in UTC.
+std::string time_text(std::chrono::system_clock::time_point time) {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(time));
 }
 
 std::uint64_t whole(double value) {
@@ -143,7 +150,9 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
                         {"published", object.published},
                         {"pinned", object.pinned},
                         {"copies_min", object.copies_min},
-                        {"target", object.target}});
+                        {"target", object.target},
+                        {"expires", object.expires ? Json(time_text(*object.expires)) : Json()},
+                        {"renewed", object.renewed}});
     }
     return {{"objects", std::move(list)}};
 }

@@ -45,6 +45,14 @@ void Announcer::remove(const std::vector<proto::ItemId>& items) {
     }
 }
 
+std::vector<proto::ItemId> Announcer::summarised() const {
+    std::vector<proto::ItemId> items;
+    items.reserve(summaries_.size());
+    for (const auto& [item, summary] : summaries_)
+        items.push_back(item);
+    return items;
+}
+
 void Announcer::on_network_size(std::size_t nodes) {
     scheduler_.on_network_size(nodes, services_.runtime.now());
     changed_.notify_all();

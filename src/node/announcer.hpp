@@ -22,6 +22,8 @@ class Announcer {
     void add(const RootHash& root, const core::Descriptor& descriptor,
              const std::vector<proto::ItemId>& items);
     void remove(const std::vector<proto::ItemId>& items);
+    /// Descriptors, and extents that are single chunks, that are announced.
+    [[nodiscard]] std::vector<proto::ItemId> summarised() const;
     void on_network_size(std::size_t nodes);
 
     /// Announces until the tasks stop.

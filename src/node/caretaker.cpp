@@ -88,47 +88,65 @@ asio::awaitable<void> Caretaker::load() {
     }
 }
 
+Caretaker::Reading Caretaker::read(const RootHash& root, const std::vector<proto::ItemId>& items,
+                                   WallTime wall_now) const {
+    auto& store = services_.store;
+    Reading reading;
+    reading.terms = terms_of(store, items, services_.identity, wall_now);
+    auto object = store.object(root);
+    const auto leases = store.leases(root);
+    const auto widest = widest_live(leases, wall_now);
+    if (!object || !widest) return reading;
+    Care care;
+    care.descriptor = std::move(object->descriptor);
+    care.lease = widest;
+    care.next_end = widest->expires;
+    for (const auto& lease : leases)
+        if (is_live(lease, wall_now)) care.next_end = std::min(care.next_end, lease.expires);
+    reading.care = std::move(care);
+    reading.holders = store.holders(items);
+    return reading;
+}
+
+std::vector<proto::ItemId> Caretaker::apply(const RootHash& root,
+                                            const std::vector<proto::ItemId>& items,
+                                            const std::vector<std::optional<Terms>>& terms) {
+    std::vector<proto::ItemId> without;
+    std::unordered_map<proto::ItemId, ByteCount> lengths;
+    const auto& descriptor = care_.at(root).descriptor;
+    for (std::uint64_t i = 0; i < descriptor.extents.size(); ++i)
+        lengths[proto::ItemId::of(descriptor.extents[i])] =
+            descriptor.layout().extent_length(ExtentIndex(i));
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const auto& item = items[i];
+        if (!terms[i]) {
+            without.push_back(item);
+            continue;
+        }
+        // An invitation needs the descriptor as well, which is at hand for objects cared for.
+        const auto& of = terms[i]->lease.root;
+        const auto& object = care_.contains(of) ? of : root;
+        const auto length = lengths.contains(item) ? lengths[item] : length_of(item, descriptor);
+        planner_.add_item(item, object, length, 0);
+        planner_.change_item(item, object, terms[i]->copies);
+    }
+    return without;
+}
+
 asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemId> items,
                                          std::vector<store::KnownHolder> confirmed) {
-    struct Known {
-        Care care;
-        std::vector<store::KnownHolder> holders;
-    };
-    auto& store = services_.store;
     const auto wall_now = services_.runtime.wall_now();
-    const auto self = services_.identity.public_key();
-    auto read = [&store, root, &items, wall_now, self]() -> std::optional<Known> {
-        auto object = store.object(root);
-        if (!object) return std::nullopt;
-        Known known;
-        known.care.descriptor = std::move(object->descriptor);
-        for (const auto& lease : store.leases(root)) {
-            if (lease.withdrawn || lease.expires <= wall_now) continue;
-            if (!known.care.lease || known.care.lease->copies < lease.copies)
-                known.care.lease = lease;
-            known.care.published = known.care.published || lease.publisher == self;
-        }
-        known.holders = store.holders(items);
-        return known;
-    };
-    auto known = co_await net::offload(services_.runtime, std::move(read));
-    if (!known || !known->care.lease) co_return;
-    auto& care = care_[root] = std::move(known->care);
-    // A publisher's own copy does not count, so for it one more is wanted.
-    const unsigned copies = care.lease->copies + (care.published ? 1U : 0U);
-    std::unordered_map<proto::ItemId, ByteCount> lengths;
-    for (std::uint64_t i = 0; i < care.descriptor.extents.size(); ++i)
-        lengths[proto::ItemId::of(care.descriptor.extents[i])] =
-            care.descriptor.layout().extent_length(ExtentIndex(i));
-    for (const auto& item : items) {
-        const auto length =
-            lengths.contains(item) ? lengths[item] : length_of(item, care.descriptor);
-        planner_.add_item(item, root, length, copies);
-    }
+    auto look = [this, root, &items, wall_now] { return read(root, items, wall_now); };
+    auto known = co_await net::offload(services_.runtime, std::move(look));
+    if (!known.care) co_return;
+    known.care->revision = care_[root].revision + 1;
+    care_[root] = std::move(*known.care);
+    (void)apply(root, items, known.terms);  // those without terms were not cared for before
+    std::erase_if(items, [this](const auto& item) { return !planner_.has_item(item); });
     for (const auto& [item, node] : confirmed)
         planner_.on_copy(item, node, services_.runtime.now());
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
-    for (const auto& [item, node] : known->holders)
+    for (const auto& [item, node] : known.holders)
         to_ask[node].push_back(item);
     // Whoever is near the key may have it without anybody having said so.
     for (const auto& item : items)
@@ -137,6 +155,57 @@ asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemI
     for (const auto& [node, asked] : to_ask)
         confirm_later(node, asked);
     changed_.notify_all();
+}
+
+asio::awaitable<std::vector<proto::ItemId>> Caretaker::refresh(RootHash root) {
+    std::vector<proto::ItemId> gone;
+    for (;;) {
+        const auto found = care_.find(root);
+        if (found == care_.end()) co_return gone;
+        const auto revision = found->second.revision;
+        std::vector<proto::ItemId> items{proto::ItemId::of(root)};
+        for (const auto& extent : found->second.descriptor.extents)
+            items.push_back(proto::ItemId::of(extent));
+        std::erase_if(items, [this](const auto& item) { return !planner_.has_item(item); });
+        const auto wall_now = services_.runtime.wall_now();
+        auto look = [this, root, &items, wall_now] { return read(root, items, wall_now); };
+        auto known = co_await net::offload(services_.runtime, std::move(look));
+        const auto now_found = care_.find(root);
+        if (now_found == care_.end()) co_return gone;
+        // Taken up meanwhile: what was read may be from before that.
+        if (now_found->second.revision != revision) continue;
+        auto& care = now_found->second;
+        if (known.care) care = std::move(*known.care);
+        care.revision = revision + 1;
+        gone = apply(root, items, known.terms);
+        give_up(gone);
+        tasks_.start(sync_.refresh(items));
+        if (!known.care) care_.erase(root);
+        changed_.notify_all();
+        co_return gone;
+    }
+}
+
+std::vector<RootHash> Caretaker::ended(WallTime now) const {
+    std::vector<RootHash> roots;
+    for (const auto& [root, care] : care_)
+        if (care.next_end <= now) roots.push_back(root);
+    std::ranges::sort(roots);
+    return roots;
+}
+
+std::set<NodeId> Caretaker::holders_of(const RootHash& root) const {
+    std::set<NodeId> nodes;
+    const auto found = care_.find(root);
+    if (found == care_.end()) return nodes;
+    const auto add = [&](const proto::ItemId& item) {
+        const auto holders = planner_.holders(item);
+        nodes.insert(holders.begin(), holders.end());
+    };
+    add(proto::ItemId::of(root));
+    for (const auto& extent : found->second.descriptor.extents)
+        add(proto::ItemId::of(extent));
+    return nodes;
 }
 
 void Caretaker::give_up(const std::vector<proto::ItemId>& items) {

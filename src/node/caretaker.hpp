@@ -14,6 +14,7 @@
 #include "node/placer.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
+#include "node/terms.hpp"
 #include "proto/copy_planner.hpp"
 
 namespace flow29::node {
@@ -41,6 +42,14 @@ class Caretaker {
                                                 std::vector<store::KnownHolder> confirmed);
     /// These are no longer held here: they are no longer watched.
     void give_up(const std::vector<proto::ItemId>& items);
+    /// The leases of an object changed, or one ended: of its items, those that none keeps any more
+    /// are given up (and returned), and of the others as many copies are wanted as those say that
+    /// are left.
+    [[nodiscard]] asio::awaitable<std::vector<proto::ItemId>> refresh(RootHash root);
+    /// Objects of which a lease has ended since they were looked at. O(objects).
+    [[nodiscard]] std::vector<RootHash> ended(WallTime now) const;
+    /// Others that are believed to keep something of an object. O(extents).
+    [[nodiscard]] std::set<NodeId> holders_of(const RootHash& root) const;
 
     /// Adds everything kept here, with who else is known to keep it.
     void hand_over(Placer& placer) const;
@@ -65,8 +74,21 @@ class Caretaker {
     struct Care {
         std::optional<proto::Lease> lease;
         core::Descriptor descriptor;
-        bool published = false;
+        WallTime next_end;      // when the first of its leases ends that are live
+        unsigned revision = 0;  // how often it was taken up
     };
+    struct Reading {
+        std::optional<Care> care;  // none: no object, or no live lease
+        std::vector<std::optional<Terms>> terms;
+        std::vector<store::KnownHolder> holders;
+    };
+
+    /// On a worker.
+    [[nodiscard]] Reading read(const RootHash& root, const std::vector<proto::ItemId>& items,
+                               WallTime wall_now) const;
+    /// Has the planner want what the terms say; the items that have none.
+    std::vector<proto::ItemId> apply(const RootHash& root, const std::vector<proto::ItemId>& items,
+                                     const std::vector<std::optional<Terms>>& terms);
 
     [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
     /// For this node's holder tables, which outlive a restart.

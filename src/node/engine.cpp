@@ -36,8 +36,9 @@ Engine::Engine(Services services, Settings settings)
                      settings_.neighbourhood_period),
       finder_(services, tasks_, peers_, neighbourhood_, table_),
       announcer_(services, tasks_, [this] { return own_address(); }),
-      keeper_(services, settings_, tasks_, peers_, neighbourhood_,
-              [this](const Kept& kept) { on_kept(kept); }),
+      keeper_(
+          services, settings_, tasks_, peers_, neighbourhood_,
+          {[this](const Kept& kept) { on_kept(kept); }, [this] { return leases_.make_room(); }}),
       caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
                  [this] { return local_record(); }),
       hinter_(services, tasks_, peers_, table_, caretaker_.planner(), caretaker_.sync().ledger()),
@@ -47,7 +48,8 @@ Engine::Engine(Services services, Settings settings)
       placements_(
           services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_, caretaker_,
           survey_, [this] { return local_record(); },
-          [this](bool storing) { set_storing(storing); }),
+          {[this](bool storing) { set_storing(storing); }, [this] { return leases_.make_room(); },
+           [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_,
               [this] { return placements_.publishing(); }),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
@@ -67,6 +69,7 @@ void Engine::start() {
     tasks_.start(caretaker_.load());
     tasks_.start(caretaker_.run());
     tasks_.start(hinter_.run());
+    tasks_.start(leases_.run());
     tasks_.start(auditor_.run());
     tasks_.start(announcer_.run());
     tasks_.start(announce_stored());
@@ -151,6 +154,7 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
         keeper_.on_stored(peer->id(), *stored);
         caretaker_.on_stored(peer->id(), *stored);
         placements_.on_stored(peer->id(), *stored);
+        leases_.on_stored(peer->id(), *stored);
     } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
         caretaker_.on_holder_table(update->table);
     } else if (const auto* uninvite = std::get_if<proto::Uninvite>(&message)) {
@@ -262,7 +266,14 @@ asio::awaitable<void> Engine::announce_self() {
 
 asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn progress) {
     auto result = co_await survey_.withdraw(root, std::move(progress));
-    if (result) co_await leases_.collect();
+    if (!result) co_return result;
+    auto& store = services_.store;
+    auto read = [&store, root] { return store.leases(root); };
+    const auto leases = co_await net::offload(services_.runtime, std::move(read));
+    const auto own =
+        std::ranges::find(leases, services_.identity.public_key(), &proto::Lease::publisher);
+    if (own != leases.end()) co_await leases_.take_in(*own);
+    co_await leases_.collect();
     co_return result;
 }
 

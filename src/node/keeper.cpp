@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "node/extent_assembler.hpp"
 #include "node/holdings.hpp"
+#include "node/terms.hpp"
 
 namespace flow29::node {
 
@@ -20,7 +21,6 @@ constexpr std::size_t coming_items_max = 131'072;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
 constexpr Duration takeover_saves_min = 250ms;
-constexpr auto lease_ahead_max = limits::lease_max + std::chrono::hours(1);  // clocks differ
 
 /// Which chunks of the object a group of extents does not need.
 core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex>& extents) {
@@ -32,42 +32,57 @@ core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex
     }
     return rest;
 }
+
+/// Whether the publisher has withdrawn this lease, or replaced it by one that is over.
+bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now) {
+    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
+        return known.publisher == lease.publisher && known.sequence >= lease.sequence &&
+               !is_live(known, now);
+    });
+}
 }  // namespace
 
-bool Keeper::acceptable(const proto::Lease& lease) const {
-    const auto now = services_.runtime.wall_now();
-    return !lease.withdrawn && lease.expires > now && lease.expires < now + lease_ahead_max &&
-           lease.copies >= 1 && lease.copies <= limits::copies_max;
+/// Room for so many bytes, made if need be.
+asio::awaitable<Result<std::unique_ptr<store::Reservation>>> Keeper::reserve(std::uint64_t bytes) {
+    auto& store = services_.store;
+    auto ask = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
+    auto ask_again = ask;
+    auto room = co_await net::offload(services_.runtime, std::move(ask));
+    if (room || room.error().code != Errc::no_space) co_return room;
+    auto making = events_.make_room();
+    const bool made = co_await std::move(making);
+    if (!made) co_return room;
+    co_return co_await net::offload(services_.runtime, std::move(ask_again));
 }
 
 asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::Invite invite) {
     using Answer = proto::InviteAnswer;
     proto::InviteReply reply;
     reply.answers.assign(invite.items.size(), Answer::refused);
-    if (!settings_.storing || !acceptable(invite.lease) || tasks_.stopping()) co_return reply;
+    const auto wall_now = services_.runtime.wall_now();
+    if (!settings_.storing || invite.lease.withdrawn || !is_acceptable(invite.lease, wall_now) ||
+        tasks_.stopping())
+        co_return reply;
 
     struct Known {
-        bool withdrawn = false;
+        bool superseded = false;
         std::vector<bool> owned;
     };
     auto& store = services_.store;
     const auto& self = services_.identity;
     // Its publisher is the one node that an object may not depend on.
     if (invite.lease.publisher == self.public_key()) co_return reply;
-    auto look = [&store, &invite] {
+    auto look = [&store, &invite, wall_now] {
         Known known;
+        known.superseded = is_superseded(store, invite.lease, wall_now);
         for (const auto& [item, length] : invite.items)
             known.owned.push_back(item.kind == proto::ItemId::Kind::extent
                                       ? store.owns_extent(item.extent())
                                       : store.descriptor(item.root()).has_value());
-        for (const auto& lease : store.leases(invite.lease.root))
-            if (lease.publisher == invite.lease.publisher && lease.withdrawn &&
-                lease.sequence >= invite.lease.sequence)
-                known.withdrawn = true;
         return known;
     };
     const auto known = co_await net::offload(services_.runtime, std::move(look));
-    if (known.withdrawn) co_return reply;
+    if (known.superseded) co_return reply;
 
     auto job = std::make_shared<Job>();
     job->root = invite.lease.root;
@@ -97,8 +112,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             coming_.emplace(item, job);
         }
     }
-    auto reserve = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
-    auto room = co_await net::offload(services_.runtime, std::move(reserve));
+    auto room = co_await reserve(bytes);
     if (!room) {
         log::info("keeper", "no room for {} bytes: {}", bytes, room.error().message());
         for (auto& answer : reply.answers)
@@ -114,13 +128,14 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     if (!held.empty()) {
         // The lease keeps what is here already, too.
         auto lease = invite.lease;
-        auto keep = [&store, lease, held, &self]() -> Result<void> {
+        auto keep = [&store, lease, held, &self, wall_now]() -> Result<void> {
             if (auto put = store.put_lease(lease); !put) return fail(put.error());
+            if (is_superseded(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
             return mark_kept(store, lease.root, held, self.id());
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));
         if (kept) {
-            on_kept_({job->root, held, true});
+            events_.on_kept({job->root, held, true});
         } else {
             // What is not durably marked must not be counted on.
             log::warn("keeper", "lease not kept: {}", kept.error().message());
@@ -253,9 +268,12 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
         const auto root = job->root;
         auto lease = job->lease;
         const auto self = services_.identity.id();
-        auto put = [&store, root, lease, self, &descriptor = *got]() -> Result<void> {
-            if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
+        const auto wall_now = services_.runtime.wall_now();
+        auto put = [&store, root, lease, self, wall_now, &descriptor = *got]() -> Result<void> {
             if (auto kept = store.put_lease(lease); !kept) return fail(kept.error());
+            // It may have been withdrawn since the invitation.
+            if (is_superseded(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
             return mark_kept(store, root, {}, self);
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(put));
@@ -274,7 +292,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     }
     if (!got) log::info("keeper", "invitation not followed: {}", got.error().message());
     if (!stored.empty()) {
-        on_kept_({job->root, stored, job->inviter != nullptr});
+        events_.on_kept({job->root, stored, job->inviter != nullptr});
         report(*job, stored, {});
         for (const auto& item : stored)
             coming_.erase(item);
@@ -316,8 +334,12 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
             std::vector<proto::ItemId> have, lack;
             const auto root = job->root;
             const auto self = services_.identity.id();
-            auto look = [&store, descriptor, group, root, self] {
-                std::vector<bool> held;
+            const auto lease = job->lease;
+            const auto wall_now = services_.runtime.wall_now();
+            auto look = [&store, descriptor, group, root, self, lease, wall_now] {
+                std::vector<bool> held(group.size());
+                if (is_superseded(store, lease, wall_now)) return held;
+                held.clear();
                 std::vector<proto::ItemId> kept;
                 for (const auto extent : group) {
                     const auto hash = descriptor->extents[extent.value];
@@ -336,7 +358,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                 (held[i] ? have : lack).push_back(item);
                 coming_.erase(item);
             }
-            if (!have.empty()) on_kept_({job->root, have, job->inviter != nullptr});
+            if (!have.empty()) events_.on_kept({job->root, have, job->inviter != nullptr});
             report(*job, std::move(have), std::move(lack));
         }
     }

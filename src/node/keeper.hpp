@@ -24,16 +24,20 @@ struct Kept {
 /// everyone concerned. The one way in which bytes of others come to this node.
 class Keeper {
   public:
-    using KeptFn = std::function<void(const Kept& kept)>;
+    struct Events {
+        std::function<void(const Kept& kept)> on_kept;
+        /// Frees what nothing keeps any more; false when there was nothing.
+        std::function<asio::awaitable<bool>()> make_room;
+    };
 
     Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-           Neighbourhood& neighbourhood, KeptFn on_kept)
+           Neighbourhood& neighbourhood, Events events)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
           peers_(peers),
           neighbourhood_(neighbourhood),
-          on_kept_(std::move(on_kept)),
+          events_(std::move(events)),
           memory_free_(services.runtime) {}
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
@@ -64,7 +68,8 @@ class Keeper {
         std::uint64_t bytes = 0;
     };
 
-    [[nodiscard]] bool acceptable(const proto::Lease& lease) const;
+    [[nodiscard]] asio::awaitable<Result<std::unique_ptr<store::Reservation>>> reserve(
+        std::uint64_t bytes);
     [[nodiscard]] asio::awaitable<void> pull(std::shared_ptr<Job> job);
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor(
         std::shared_ptr<Job> job);
@@ -84,7 +89,7 @@ class Keeper {
     Tasks& tasks_;                  // owned by the engine
     PeerBook& peers_;               // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
-    KeptFn on_kept_;
+    Events events_;
     net::Signal memory_free_;
     std::unordered_map<proto::ItemId, std::shared_ptr<Job>> coming_;
     std::vector<std::shared_ptr<Job>> jobs_;            // in order of their start

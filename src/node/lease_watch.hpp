@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
 
 #include "node/announcer.hpp"
 #include "node/caretaker.hpp"
@@ -11,11 +13,24 @@
 
 namespace flow29::node {
 
-/// Carries out what leases say: what none keeps any more is collected, and who was away when one
-/// was withdrawn is told.
+/// Carries out what leases say: has what a lease no longer keeps given up and collected, and tells
+/// those whom a new one, or a withdrawal, concerns.
+///
+/// Rules:
+/// 1. What no live lease keeps is given up at the next look, at most `look_period` after its end,
+///    and collected; at once when a withdrawal comes, or when room is wanted.
+/// 2. A lease that is news here is told to whoever is believed to keep something of its object:
+///    now, when they appear, and at each look until they have answered. Whoever takes it does the
+///    same.
+///    Rationale: a lease is signed, so anybody may carry it, and its publisher need not be there.
+/// 3. Withdrawals are told to whoever appears, and to whoever says that it took in something of an
+///    object that was withdrawn.
+///    Rationale: a node that was away must not bring it back.
+/// 4. Nothing is collected while something is being published.
+///    Rationale: its extents are in no object yet.
 class LeaseWatch {
   public:
-    /// Publications under way: their extents are in no object yet, so nothing is collected then.
+    /// Publications under way.
     using Publishing = std::function<std::size_t()>;
 
     LeaseWatch(Services services, Tasks& tasks, PeerBook& peers, Caretaker& caretaker,
@@ -25,17 +40,42 @@ class LeaseWatch {
           peers_(peers),
           caretaker_(caretaker),
           announcer_(announcer),
-          publishing_(std::move(publishing)) {}
+          publishing_(std::move(publishing)),
+          collected_(services.runtime) {}
 
+    /// Looks once a minute until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> run();
     /// A lease is new here, or withdrawn.
     void on_lease(const proto::Lease& lease);
-    /// A node appeared: it must not bring back what was withdrawn while it was away.
+    /// A node appeared.
     void on_node_alive(const NodeId& node);
-    /// Frees what no lease, pin or publication keeps.
+    /// A node says that it keeps something now.
+    void on_stored(const NodeId& node, const proto::Stored& stored);
+    /// The same as on_lease; returns when what it ended is collected.
+    [[nodiscard]] asio::awaitable<void> take_in(proto::Lease lease);
+    /// Frees at once what can be freed; false when nothing could be.
+    [[nodiscard]] asio::awaitable<bool> make_room();
+    /// Frees what no lease, pin or publication keeps, once nothing is being published.
     [[nodiscard]] asio::awaitable<void> collect();
 
   private:
+    struct News {
+        proto::Lease lease;
+        std::set<NodeId> concerned;
+        std::set<NodeId> told;
+    };
+    using NewsKey = std::pair<RootHash, PublicKey>;
+
+    [[nodiscard]] asio::awaitable<void> look();
+    [[nodiscard]] asio::awaitable<bool> has_remains();
+    [[nodiscard]] asio::awaitable<bool> give_up_ended();
+    [[nodiscard]] asio::awaitable<void> refresh(RootHash root);
+    [[nodiscard]] asio::awaitable<void> end_publication(RootHash root);
+    [[nodiscard]] asio::awaitable<ByteCount> collect_now();
+    void spread(NewsKey key);
+    [[nodiscard]] asio::awaitable<void> tell(NodeId node, NewsKey key);
     [[nodiscard]] asio::awaitable<void> tell_withdrawals(NodeId node);
+    [[nodiscard]] asio::awaitable<void> tell_withdrawals_of(NodeId node, RootHash root);
 
     Services services_;
     Tasks& tasks_;          // owned by the engine
@@ -43,6 +83,13 @@ class LeaseWatch {
     Caretaker& caretaker_;  // owned by the engine
     Announcer& announcer_;  // owned by the engine
     Publishing publishing_;
+    std::map<NewsKey, News> news_;
+    std::set<std::pair<NodeId, NewsKey>> telling_;
+    net::Signal collected_;
+    std::uint64_t collections_wanted_ = 0;
+    std::uint64_t collections_done_ = 0;
+    bool collecting_ = false;
+    TimePoint next_room_{};  // before that, looking for room again is of no use
 };
 
 }  // namespace flow29::node

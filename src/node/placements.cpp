@@ -28,6 +28,20 @@ std::shared_ptr<Placer> Placements::start_placer() {
 
 asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest request,
                                                            ProgressFn progress) {
+    auto first_request = request;
+    auto first_progress = progress;
+    auto result = co_await publish_once(std::move(first_request), std::move(first_progress));
+    if (!result && result.error().code == Errc::no_space) {
+        auto making = events_.make_room();
+        const bool made = co_await std::move(making);
+        if (made) result = co_await publish_once(std::move(request), std::move(progress));
+    }
+    if (!result) events_.on_failed();
+    co_return result;
+}
+
+asio::awaitable<Result<PublishResult>> Placements::publish_once(PublishRequest request,
+                                                                ProgressFn progress) {
     const auto placer = start_placer();
     Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer);
     ++publishing_;
@@ -91,7 +105,7 @@ asio::awaitable<Result<Departure>> Placements::leave(LeaveRequest request, Progr
     leaving_ = true;
     // From now on it takes nothing more, and whoever meets it anew does not ask.
     const bool stored = settings_.storing;
-    set_storing_(false);
+    events_.set_storing(false);
     const auto placer = start_placer();
     caretaker_.hand_over(*placer);
     const auto before = placer->planner().counts();
@@ -109,7 +123,7 @@ asio::awaitable<Result<Departure>> Placements::leave(LeaveRequest request, Progr
     const bool interrupted = stop.stop_requested() || tasks_.stopping();
     departure.left = !interrupted && (departure.below_target == 0 || request.force);
     if (!departure.left) {
-        set_storing_(stored);
+        events_.set_storing(stored);
         leaving_ = false;
         if (interrupted) co_return fail(Errc::interrupted, "stopped; the node stays");
         co_return departure;

@@ -18,13 +18,18 @@ namespace flow29::node {
 /// Placer with its own idea of what is to be placed.
 class Placements {
   public:
-    /// Makes this node take, or no longer take, what others ask it to hold.
-    using SetStoring = std::function<void(bool storing)>;
+    struct Events {
+        /// Makes this node take, or no longer take, what others ask it to hold.
+        std::function<void(bool storing)> set_storing;
+        /// Frees what nothing keeps any more; false when there was nothing.
+        std::function<asio::awaitable<bool>()> make_room;
+        /// A publication failed: what it left in the store is in no object.
+        std::function<void()> on_failed;
+    };
 
     Placements(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
                Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
-               Caretaker& caretaker, Survey& survey, Placer::OwnRecord own_record,
-               SetStoring set_storing)
+               Caretaker& caretaker, Survey& survey, Placer::OwnRecord own_record, Events events)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
@@ -35,7 +40,7 @@ class Placements {
           caretaker_(caretaker),
           survey_(survey),
           own_record_(std::move(own_record)),
-          set_storing_(std::move(set_storing)) {}
+          events_(std::move(events)) {}
 
     [[nodiscard]] asio::awaitable<Result<PublishResult>> publish(PublishRequest request,
                                                                  ProgressFn progress);
@@ -53,6 +58,8 @@ class Placements {
 
   private:
     [[nodiscard]] std::shared_ptr<Placer> start_placer();
+    [[nodiscard]] asio::awaitable<Result<PublishResult>> publish_once(PublishRequest request,
+                                                                      ProgressFn progress);
 
     Services services_;
     const Settings& settings_;      // owned by the engine
@@ -64,7 +71,7 @@ class Placements {
     Caretaker& caretaker_;          // owned by the engine
     Survey& survey_;                // owned by the engine
     Placer::OwnRecord own_record_;
-    SetStoring set_storing_;
+    Events events_;
     std::vector<std::shared_ptr<Placer>> placers_;  // at work, in order of their start
     std::size_t publishing_ = 0;
     bool leaving_ = false;

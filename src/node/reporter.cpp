@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "node/terms.hpp"
+
 namespace flow29::node {
 
 namespace {
@@ -93,20 +95,25 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
     struct Row {
         store::ObjectInfo object;
         unsigned target = 0;
+        std::optional<WallTime> expires;
     };
-    auto read = [&store] {
+    const auto wall_now = services_.runtime.wall_now();
+    auto read = [&store, wall_now] {
         std::vector<Row> rows;
         for (auto& object : store.objects()) {
-            Row row{std::move(object), 0};
-            for (const auto& lease : store.leases(row.object.root))
-                if (!lease.withdrawn) row.target = std::max<unsigned>(row.target, lease.copies);
+            Row row{std::move(object), 0, std::nullopt};
+            for (const auto& lease : store.leases(row.object.root)) {
+                if (!is_live(lease, wall_now)) continue;
+                row.target = std::max<unsigned>(row.target, lease.copies);
+                row.expires = std::max(row.expires.value_or(lease.expires), lease.expires);
+            }
             rows.push_back(std::move(row));
         }
         return rows;
     };
     const auto rows = co_await net::offload(services_.runtime, std::move(read));
     std::vector<ObjectEntry> entries;
-    for (const auto& [object, target] : rows) {
+    for (const auto& [object, target, expires] : rows) {
         ObjectEntry entry;
         entry.root = object.root;
         entry.name = object.name;
@@ -117,6 +124,8 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
         entry.published = object.published;
         entry.pinned = object.pinned;
         entry.target = target;
+        if (expires)
+            entry.expires = std::chrono::system_clock::time_point(expires->time_since_epoch());
         unsigned least = ~0U;
         const auto& planner = caretaker_.planner();
         const auto root_item = proto::ItemId::of(object.root);

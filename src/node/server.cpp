@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "node/server.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "core/log.hpp"
 #include "node/holdings.hpp"
+#include "node/terms.hpp"
 
 namespace flow29::node {
 
@@ -140,14 +142,24 @@ asio::awaitable<Result<net::Reply>> Server::closest(proto::GetClosest request) {
 asio::awaitable<Result<net::Reply>> Server::lease(proto::UpdateLease request) {
     auto& store = services_.store;
     auto lease = request.lease;
-    auto put = [&store, lease]() -> Result<bool> {
-        if (!store.descriptor(lease.root)) return false;
-        return store.put_lease(lease);
+    if (!is_acceptable(lease, services_.runtime.wall_now()))
+        co_return fail(Errc::refused, "a lease that is over, or ends too far ahead");
+    struct Outcome {
+        Result<bool> is_new = false;
+        bool in_force = false;
     };
-    auto applied = co_await net::offload(services_.runtime, std::move(put));
-    if (!applied) co_return fail(applied.error());
-    if (*applied) events_.on_lease(lease);
-    proto::LeaseReply reply{*applied};
+    auto put = [&store, lease] {
+        Outcome outcome;
+        if (store.descriptor(lease.root)) outcome.is_new = store.put_lease(lease);
+        // Who heard of a withdrawal from somebody else has obeyed as well, and forgotten the rest.
+        const auto known = store.leases(lease.root);
+        outcome.in_force = std::ranges::find(known, lease) != known.end();
+        return outcome;
+    };
+    const auto outcome = co_await net::offload(services_.runtime, std::move(put));
+    if (!outcome.is_new) co_return fail(outcome.is_new.error());
+    if (*outcome.is_new) events_.on_lease(lease);
+    proto::LeaseReply reply{outcome.in_force};
     co_return reply_with(std::move(reply));
 }
 
@@ -157,8 +169,7 @@ asio::awaitable<Result<net::Reply>> Server::leases(proto::GetLeases request) {
     auto look = [&store, request, wall_now] {
         proto::Leases live;
         for (auto& lease : store.leases(request.root))
-            if (!lease.withdrawn && lease.expires > wall_now &&
-                live.leases.size() < limits::leases_per_message_max)
+            if (is_live(lease, wall_now) && live.leases.size() < limits::leases_per_message_max)
                 live.leases.push_back(std::move(lease));
         return live;
     };

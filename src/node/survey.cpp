@@ -9,6 +9,7 @@
 #include "node/auditor.hpp"
 #include "node/gather.hpp"
 #include "node/holdings.hpp"
+#include "node/terms.hpp"
 
 namespace flow29::node {
 
@@ -131,13 +132,11 @@ asio::awaitable<std::optional<proto::Lease>> Survey::widest_lease(
     auto answers = co_await gather.all();
     answers.push_back(std::move(local));
     const auto wall_now = services_.runtime.wall_now();
-    std::optional<proto::Lease> widest;
+    std::vector<proto::Lease> all;
     for (const auto& leases : answers)
-        for (const auto& lease : leases)
-            if (lease.root == root && !lease.withdrawn && lease.expires > wall_now &&
-                (!widest || widest->copies < lease.copies))
-                widest = lease;
-    co_return widest;
+        std::ranges::copy_if(leases, std::back_inserter(all),
+                             [&root](const proto::Lease& lease) { return lease.root == root; });
+    co_return widest_live(all, wall_now);
 }
 
 asio::awaitable<Survey::Audited> Survey::audit_peer(net::PeerPtr peer,
@@ -396,6 +395,14 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
         std::max(withdrawal.sequence + 1, to_unix_ms(services_.runtime.wall_now()));
     withdrawal.sign(services_.identity);
 
+    // Durable here first: the holders tell each other, and this node, at once.
+    auto end = [&store, root, withdrawal]() -> Result<void> {
+        if (auto kept = store.put_lease(withdrawal); !kept) return fail(kept.error());
+        return store.set_published(root, false);
+    };
+    const auto ended = co_await net::offload(services_.runtime, std::move(end));
+    if (!ended) co_return fail(ended.error());
+
     Link link;
     link.root = root;
     auto holders = co_await census(std::move(link), request_timeout, progress);
@@ -409,12 +416,6 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
         gather.start(tell_withdrawal(peer, withdrawal));
     const auto answers = co_await gather.all();
 
-    auto end = [&store, root, withdrawal]() -> Result<void> {
-        if (auto kept = store.put_lease(withdrawal); !kept) return fail(kept.error());
-        return store.set_published(root, false);
-    };
-    const auto ended = co_await net::offload(services_.runtime, std::move(end));
-    if (!ended) co_return fail(ended.error());
     Withdrawal result;
     result.root = root;
     result.holders_told = told.size();

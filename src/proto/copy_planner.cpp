@@ -44,6 +44,17 @@ void CopyPlanner::add_item(const ItemId& item, const RootHash& root, ByteCount l
     refresh(item, entry);
 }
 
+void CopyPlanner::change_item(const ItemId& item, const RootHash& root, unsigned copies) {
+    Item& entry = items_.at(item);
+    entry.root = root;
+    copies = std::min(copies, limits::copies_max);
+    if (copies == entry.target) return;
+    count_out(entry);
+    entry.target = copies;
+    count_in(entry);
+    refresh(item, entry);
+}
+
 void CopyPlanner::remove_item(const ItemId& item) {
     const auto found = items_.find(item);
     if (found == items_.end()) return;
@@ -103,6 +114,7 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
             return;
         case InviteAnswer::full:
         case InviteAnswer::refused:
+        case InviteAnswer::over_quota:
             latest_ = std::max(latest_, now);
             refuse(item, node, now + options_.retry);
             return;

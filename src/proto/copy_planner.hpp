@@ -92,6 +92,9 @@ class CopyPlanner {
     /// limits::copies_max copies are not aimed at.
     void add_item(const ItemId& item, const RootHash& root, ByteCount length, unsigned copies);
     void remove_item(const ItemId& item);
+    /// From now on as many copies are wanted as said, be it fewer, and for this object. Requires
+    /// has_item. Copies beyond the target are not taken from anybody.
+    void change_item(const ItemId& item, const RootHash& root, unsigned copies);
     [[nodiscard]] bool has_item(const ItemId& item) const;
 
     /// `node` is known to hold the item durably (it said so itself, or a trusted table did).

@@ -138,12 +138,13 @@ struct Invite {
     bool operator==(const Invite&) const = default;
 };
 enum class InviteAnswer : std::uint8_t {
-    accepted = 0,  ///< will pull, Stored follows
-    held = 1,      ///< durable already
-    coming = 2,    ///< an earlier invitation is under way
-    full = 3,      ///< no room
-    busy = 4,      ///< too many at once: ask later
-    refused = 5,   ///< not storing, lease not acceptable, or blocked
+    accepted = 0,    ///< will pull, Stored follows
+    held = 1,        ///< durable already
+    coming = 2,      ///< an earlier invitation is under way
+    full = 3,        ///< no room
+    busy = 4,        ///< too many at once: ask later
+    refused = 5,     ///< not storing, lease not acceptable, or blocked
+    over_quota = 6,  ///< its publisher, or the asker's address group, has its share already
 };
 struct InviteReply {
     std::vector<InviteAnswer> answers;  ///< one per item
@@ -180,7 +181,7 @@ struct UpdateLease {
     bool operator==(const UpdateLease&) const = default;
 };
 struct LeaseReply {
-    bool applied = false;  ///< false: unknown root, or an equal or newer sequence is known
+    bool applied = false;  ///< it is in force here; false: unknown root, or a newer one is known
     bool operator==(const LeaseReply&) const = default;
 };
 

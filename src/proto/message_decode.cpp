@@ -202,7 +202,7 @@ void read(FieldReader& in, InviteReply& reply) {
     const ByteView raw = in.bin(limits::items_per_message_max);
     reply.answers.reserve(raw.size());
     for (const std::uint8_t answer : raw) {
-        if (answer > static_cast<std::uint8_t>(InviteAnswer::refused)) in.fail();
+        if (answer > static_cast<std::uint8_t>(InviteAnswer::over_quota)) in.fail();
         reply.answers.push_back(static_cast<InviteAnswer>(answer));
     }
 }

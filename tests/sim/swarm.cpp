@@ -136,6 +136,14 @@ T Swarm::finish(std::size_t number, asio::awaitable<T> operation) {
 
 Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, unsigned copies,
                                      std::optional<unsigned> level) {
+    PublishRequest request;
+    request.copies = copies;
+    request.extent_level = level;
+    return publish(number, content, std::move(request));
+}
+
+Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content,
+                                     PublishRequest request) {
     const int fd = ::memfd_create("content", MFD_CLOEXEC);
     FLOW29_ASSERT(fd >= 0);
     std::size_t written = 0;
@@ -144,10 +152,7 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
         FLOW29_ASSERT(wrote > 0);
         written += static_cast<std::size_t>(wrote);
     }
-    PublishRequest request;
     request.fd = fd;
-    request.copies = copies;
-    request.extent_level = level;
     auto result = finish(number, engine(number).placements().publish(std::move(request), {}));
     ::close(fd);
     return result;
@@ -166,6 +171,35 @@ Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
         finish(number, fetcher.stream(std::move(request), {}, std::move(sink), {}));
     if (!outcome) return fail(outcome.error());
     return std::move(*bytes);
+}
+
+Result<Withdrawal> Swarm::withdraw(std::size_t number, const RootHash& root) {
+    return finish(number, engine(number).withdraw(root, {}));
+}
+
+namespace {
+asio::awaitable<Result<net::Reply>> ask_at(SimTransport* transport, core::Endpoint endpoint,
+                                           proto::Message message) {
+    const auto peer = co_await transport->connect(endpoint, std::nullopt, std::nullopt);
+    if (!peer) co_return fail(peer.error());
+    co_return co_await (*peer)->request(std::move(message), operation_timeout);
+}
+}  // namespace
+
+Result<net::Reply> Swarm::ask(std::size_t from, std::size_t to, proto::Message request) {
+    return finish(from,
+                  ask_at(nodes_[from]->transport.get(), nodes_[to]->endpoint, std::move(request)));
+}
+
+std::vector<std::size_t> Swarm::keepers(const core::Descriptor& descriptor,
+                                        std::optional<std::size_t> besides) {
+    std::vector<std::size_t> nodes;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const auto has = [&](const ExtentHash& extent) { return store(i).has_extent(extent); };
+        if (up(i) && besides != i && std::ranges::any_of(descriptor.extents, has))
+            nodes.push_back(i);
+    }
+    return nodes;
 }
 
 std::vector<ExtentHash> Swarm::lose_extents(std::size_t number, const core::Descriptor& descriptor,

@@ -82,6 +82,10 @@ class Swarm {
     [[nodiscard]] const core::Endpoint& endpoint(std::size_t node) const {
         return nodes_[node]->endpoint;
     }
+    [[nodiscard]] const core::Identity& identity(std::size_t node) const {
+        return nodes_[node]->disk->identity;
+    }
+    [[nodiscard]] SimRuntime& runtime(std::size_t node) { return *nodes_[node]->runtime; }
 
     /// Adds a node that joins through an earlier one; its number.
     std::size_t add(NodeOptions options = {});
@@ -99,6 +103,16 @@ class Swarm {
     [[nodiscard]] Result<PublishResult> publish(std::size_t node, const Bytes& content,
                                                 unsigned copies = 4,
                                                 std::optional<unsigned> level = std::nullopt);
+    /// The same with what else a request may say; `request` names no source.
+    [[nodiscard]] Result<PublishResult> publish(std::size_t node, const Bytes& content,
+                                                PublishRequest request);
+    /// Has a node withdraw what it published.
+    [[nodiscard]] Result<Withdrawal> withdraw(std::size_t node, const RootHash& root);
+    /// Has one node connect to another and send it a request; the answer.
+    [[nodiscard]] Result<net::Reply> ask(std::size_t from, std::size_t to, proto::Message request);
+    /// Nodes up now, `besides` left out, that have anything of the object.
+    [[nodiscard]] std::vector<std::size_t> keepers(const core::Descriptor& descriptor,
+                                                   std::optional<std::size_t> besides);
     /// Streams an object to its end and runs until it is there.
     [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
 

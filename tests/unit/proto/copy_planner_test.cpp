@@ -161,7 +161,8 @@ TEST_CASE("holders, invited nodes and self are not invited") {
 }
 
 TEST_CASE("who refuses is not asked again before the retry time") {
-    for (const auto answer : {InviteAnswer::full, InviteAnswer::refused, InviteAnswer::busy}) {
+    for (const auto answer : {InviteAnswer::full, InviteAnswer::refused, InviteAnswer::over_quota,
+                              InviteAnswer::busy}) {
         CAPTURE(static_cast<int>(answer));
         const Duration pause = answer == InviteAnswer::busy ? Duration(15s) : Duration(2min);
         World w(5, publisher());

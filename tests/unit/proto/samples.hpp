@@ -76,7 +76,7 @@ inline std::vector<Message> sample_messages() {
         HaveReply{{Holding::kept, Holding::lacks, Holding::cached, Holding::coming, Holding::lacks,
                    Holding::lacks, Holding::lacks, Holding::lacks, Holding::kept}});
     messages.push_back(Invite{sample_lease(), {{first, ByteCount(512)}}, {record}});
-    messages.push_back(InviteReply{{InviteAnswer::accepted, InviteAnswer::refused}});
+    messages.push_back(InviteReply{{InviteAnswer::accepted, InviteAnswer::over_quota}});
     messages.push_back(Stored{root, {first}, {second}});
     messages.push_back(UpdateHolders{table});
     messages.push_back(GetClosest{sample_id<DhtKey>(6)});
