@@ -110,6 +110,7 @@ asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemI
         const auto length =
             lengths.contains(item) ? lengths[item] : length_of(item, care.descriptor);
         planner_.add_item(item, root, length, copies);
+        if (care.published) planner_.set_bystander(item);
     }
     for (const auto& [item, node] : confirmed)
         planner_.on_copy(item, node, services_.runtime.now());
