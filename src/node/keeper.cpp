@@ -2,6 +2,8 @@
 #include "node/keeper.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <set>
 
 #include "core/log.hpp"
 #include "node/extent_assembler.hpp"
@@ -31,6 +33,30 @@ core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex
         rest.erase(bytes.first.value, bytes.last.value);
     }
     return rest;
+}
+
+struct Room {
+    std::unique_ptr<store::Reservation> reserved;
+    std::size_t items = 0;
+    std::uint64_t bytes = 0;
+};
+
+/// Room for the first ones of these lengths, as many as fit together. On a worker.
+Room reserve_most(store::Store& store, const std::vector<std::uint64_t>& lengths) {
+    const auto room_for = [&](std::size_t count) {
+        const auto end = lengths.begin() + static_cast<std::ptrdiff_t>(count);
+        const auto bytes = std::accumulate(lengths.begin(), end, std::uint64_t{0});
+        auto reserved = store.reserve(ByteCount(bytes));
+        return reserved ? Room{std::move(*reserved), count, bytes} : Room{};
+    };
+    auto all = room_for(lengths.size());
+    if (all.reserved) return all;
+    std::size_t fit = 0;
+    for (auto too_many = lengths.size(); too_many - fit > 1;) {
+        const auto count = std::midpoint(fit, too_many);
+        (room_for(count).reserved ? fit : too_many) = count;
+    }
+    return fit > 0 ? room_for(fit) : Room{};
 }
 }  // namespace
 
@@ -75,6 +101,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     job->sources = std::move(invite.sources);
     job->inviter = from;
     std::uint64_t bytes = 0;
+    std::vector<std::uint64_t> lengths;  // of the job's items
     std::vector<proto::ItemId> held;
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
@@ -93,23 +120,26 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         } else {
             answer = Answer::accepted;
             bytes += length.value;
+            lengths.push_back(length.value);
             job->items.push_back(item);
             coming_.emplace(item, job);
         }
     }
-    auto reserve = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
+    auto reserve = [&store, lengths] { return reserve_most(store, lengths); };
     auto room = co_await net::offload(services_.runtime, std::move(reserve));
-    if (!room) {
-        log::info("keeper", "no room for {} bytes: {}", bytes, room.error().message());
-        for (auto& answer : reply.answers)
-            if (answer == Answer::accepted) answer = Answer::full;
-        for (const auto& item : job->items)
+    job->room = std::move(room.reserved);
+    job->bytes = room.bytes;
+    bytes_coming_ += room.bytes;
+    if (room.items < job->items.size()) {
+        log::info("keeper", "room for {} of {} items", room.items, job->items.size());
+        const auto rest = job->items.begin() + static_cast<std::ptrdiff_t>(room.items);
+        const std::set<proto::ItemId> too_many(rest, job->items.end());
+        job->items.erase(rest, job->items.end());
+        for (std::size_t i = 0; i < invite.items.size(); ++i)
+            if (reply.answers[i] == Answer::accepted && too_many.contains(invite.items[i].item))
+                reply.answers[i] = Answer::full;
+        for (const auto& item : too_many)
             coming_.erase(item);
-        job->items.clear();
-    } else {
-        job->room = std::move(*room);
-        job->bytes = bytes;
-        bytes_coming_ += bytes;
     }
     if (!held.empty()) {
         // The lease keeps what is here already, too.
