@@ -129,6 +129,8 @@ std::vector<proto::ItemId> Caretaker::apply(const RootHash& root,
         const auto length = lengths.contains(item) ? lengths[item] : length_of(item, descriptor);
         planner_.add_item(item, object, length, 0);
         planner_.change_item(item, object, terms[i]->copies);
+        const bool published = terms[i]->copies > terms[i]->lease.copies;
+        if (published) planner_.set_bystander(item);
     }
     return without;
 }

@@ -109,6 +109,7 @@ proto::NodeRecord Engine::local_record() {
     if (fresh) return *record_;
     proto::NodeRecord record;
     record.addresses = std::move(addresses);
+    if (!record.addresses.empty()) table_.set_self_group(record.addresses.front().group());
     record.capacity_class = core::capacity_class_of(settings_.capacity);
     record.storing = settings_.storing;
     record.started_ms = to_unix_ms(started_wall_);

@@ -49,8 +49,14 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
             invite.items.assign(items.begin() + static_cast<std::ptrdiff_t>(first),
                                 items.begin() + static_cast<std::ptrdiff_t>(last));
             invite.sources.push_back(own_record);
+            // No holder, but it has it, and has to hear of the copy.
+            const auto publisher = core::node_id_of(lease->publisher);
+            if (const auto* entry = table_.find(publisher);
+                entry != nullptr && table_.is_alive(publisher))
+                invite.sources.push_back(entry->record);
             for (const auto& node : sources[root]) {
-                if (node == target || invite.sources.size() >= sources_max) continue;
+                if (node == target || node == publisher || invite.sources.size() >= sources_max)
+                    continue;
                 if (const auto* entry = table_.find(node)) invite.sources.push_back(entry->record);
             }
             tasks_.start(send(peer, std::move(invite), &planner, guard, answered));

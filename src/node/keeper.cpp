@@ -2,6 +2,8 @@
 #include "node/keeper.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <set>
 
 #include "core/log.hpp"
 #include "node/extent_assembler.hpp"
@@ -40,18 +42,36 @@ bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now)
                !is_live(known, now);
     });
 }
+
 }  // namespace
 
 /// Room for so many bytes, made if need be.
-asio::awaitable<Result<std::unique_ptr<store::Reservation>>> Keeper::reserve(std::uint64_t bytes) {
+Keeper::Room Keeper::reserve_most(store::Store& store, const std::vector<std::uint64_t>& lengths) {
+    const auto room_for = [&](std::size_t count) {
+        const auto end = lengths.begin() + static_cast<std::ptrdiff_t>(count);
+        const auto bytes = std::accumulate(lengths.begin(), end, std::uint64_t{0});
+        auto reserved = store.reserve(ByteCount(bytes));
+        return reserved ? Room{std::move(*reserved), count, bytes} : Room{};
+    };
+    auto all = room_for(lengths.size());
+    if (all.reserved) return all;
+    std::size_t fit = 0;
+    for (auto too_many = lengths.size(); too_many - fit > 1;) {
+        const auto count = std::midpoint(fit, too_many);
+        (room_for(count).reserved ? fit : too_many) = count;
+    }
+    return fit > 0 ? room_for(fit) : Room{};
+}
+
+asio::awaitable<Keeper::Room> Keeper::reserve(std::vector<std::uint64_t> lengths) {
     auto& store = services_.store;
-    auto ask = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
+    auto ask = [&store, lengths] { return reserve_most(store, lengths); };
     auto ask_again = ask;
     auto room = co_await net::offload(services_.runtime, std::move(ask));
-    if (room || room.error().code != Errc::no_space) co_return room;
+    if (room.items == lengths.size()) co_return room;
+    room = Room{};
     auto making = events_.make_room();
-    const bool made = co_await std::move(making);
-    if (!made) co_return room;
+    (void)co_await std::move(making);  // whether it made any shows in what fits now
     co_return co_await net::offload(services_.runtime, std::move(ask_again));
 }
 
@@ -90,6 +110,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     job->sources = std::move(invite.sources);
     job->inviter = from;
     std::uint64_t bytes = 0;
+    std::vector<std::uint64_t> lengths;  // of the job's items
     std::vector<proto::ItemId> held;
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
@@ -108,22 +129,25 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         } else {
             answer = Answer::accepted;
             bytes += length.value;
+            lengths.push_back(length.value);
             job->items.push_back(item);
             coming_.emplace(item, job);
         }
     }
-    auto room = co_await reserve(bytes);
-    if (!room) {
-        log::info("keeper", "no room for {} bytes: {}", bytes, room.error().message());
-        for (auto& answer : reply.answers)
-            if (answer == Answer::accepted) answer = Answer::full;
-        for (const auto& item : job->items)
+    auto room = co_await reserve(lengths);
+    job->room = std::move(room.reserved);
+    job->bytes = room.bytes;
+    bytes_coming_ += room.bytes;
+    if (room.items < job->items.size()) {
+        log::info("keeper", "room for {} of {} items", room.items, job->items.size());
+        const auto rest = job->items.begin() + static_cast<std::ptrdiff_t>(room.items);
+        const std::set<proto::ItemId> too_many(rest, job->items.end());
+        job->items.erase(rest, job->items.end());
+        for (std::size_t i = 0; i < invite.items.size(); ++i)
+            if (reply.answers[i] == Answer::accepted && too_many.contains(invite.items[i].item))
+                reply.answers[i] = Answer::full;
+        for (const auto& item : too_many)
             coming_.erase(item);
-        job->items.clear();
-    } else {
-        job->room = std::move(*room);
-        job->bytes = bytes;
-        bytes_coming_ += bytes;
     }
     if (!held.empty()) {
         // The lease keeps what is here already, too.

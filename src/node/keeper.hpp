@@ -4,6 +4,7 @@
 #include <functional>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "node/download.hpp"
 #include "node/neighbourhood.hpp"
@@ -55,6 +56,12 @@ class Keeper {
     [[nodiscard]] ByteCount pulled() const { return pulled_; }
 
   private:
+    /// For the first ones of the items that were asked for, as many as fit together.
+    struct Room {
+        std::unique_ptr<store::Reservation> reserved;
+        std::size_t items = 0;
+        std::uint64_t bytes = 0;
+    };
     struct Job {
         RootHash root;
         proto::Lease lease;
@@ -68,8 +75,10 @@ class Keeper {
         std::uint64_t bytes = 0;
     };
 
-    [[nodiscard]] asio::awaitable<Result<std::unique_ptr<store::Reservation>>> reserve(
-        std::uint64_t bytes);
+    [[nodiscard]] asio::awaitable<Room> reserve(std::vector<std::uint64_t> lengths);
+    /// On a worker.
+    [[nodiscard]] static Room reserve_most(store::Store& store,
+                                           const std::vector<std::uint64_t>& lengths);
     [[nodiscard]] asio::awaitable<void> pull(std::shared_ptr<Job> job);
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor(
         std::shared_ptr<Job> job);

@@ -2,6 +2,7 @@
 #include "proto/copy_planner.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include <flow29/limits.hpp>
 #include "core/assert.hpp"
@@ -70,6 +71,10 @@ void CopyPlanner::remove_item(const ItemId& item) {
     }
     items_.erase(found);
     blocked_ = false;
+}
+
+void CopyPlanner::set_bystander(const ItemId& item) {
+    if (Item* entry = find(item)) entry->bystander = true;
 }
 
 void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now) {
@@ -208,7 +213,8 @@ TimePoint CopyPlanner::our_turn(const Item& entry) const {
     if (options_.always_act) return *entry.under_since;
     const core::Sha256Digest ours = rank_of(entry.key, options_.self);
     const auto before_us = std::ranges::count_if(entry.holders, [&](const auto& holder) {
-        return table_.is_alive(holder.first) && rank_of(entry.key, holder.first) < ours;
+        return table_.is_alive(holder.first) &&
+               (entry.bystander || rank_of(entry.key, holder.first) < ours);
     });
     return std::max(*entry.settled_at, *entry.under_since + before_us * options_.takeover);
 }
@@ -226,10 +232,30 @@ std::optional<NodeId> CopyPlanner::choose(const Item& entry, TimePoint now,
                !entry.pending.contains(candidate.id) &&
                (refused == entry.refused_until.end() || refused->second <= now);
     };
-    const auto candidates = table_.candidates(entry.key, now, wall_now);
-    const auto best = std::ranges::find_if(candidates, may_ask);
-    if (best == candidates.end()) return std::nullopt;
-    return best->id;
+    auto candidates = table_.candidates(entry.key, now, wall_now);
+    std::erase_if(candidates, std::not_fn(may_ask));
+    if (candidates.empty()) return std::nullopt;
+    const auto used = groups_used(entry);
+    const auto copies_beside = [&used](const core::Candidate& candidate) {
+        return std::ranges::count(used, candidate.group);
+    };
+    return std::ranges::min_element(candidates, {}, copies_beside)->id;
+}
+
+/// The address groups of all copies, those on the way included; a group once for each.
+std::vector<core::AddressGroup> CopyPlanner::groups_used(const Item& entry) const {
+    std::vector<core::AddressGroup> groups;
+    const auto add = [&](const NodeId& node) {
+        const auto group = table_.group_of(node);
+        if (group && table_.counts(node)) groups.push_back(*group);
+    };
+    for (const auto& [node, counts] : entry.holders)
+        add(node);
+    for (const auto& [node, until] : entry.pending)
+        add(node);
+    if (options_.self_is_copy && !entry.bystander)
+        if (const auto own = table_.group_of(options_.self)) groups.push_back(*own);
+    return groups;
 }
 
 CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,

@@ -30,8 +30,11 @@ namespace flow29::proto {
 ///    With `settle`, a new item is left alone for so long first, `always_act` apart.
 ///    Rationale: after a start, holders count only once they are met; until then everything looks
 ///    lost.
-/// 3. The target of an invitation is the best candidate (NodeTable::candidates) that neither holds
-///    the item, nor was invited, nor refused it within `retry`.
+/// 3. The target of an invitation is, of the candidates (NodeTable::candidates) that neither hold
+///    the item, nor were invited, nor refused it within `retry`, the best one in the address group
+///    with the fewest copies, those on the way and this node's own included.
+///    Rationale: the ranking keeps the copies apart that it places itself; who holds the others may
+///    have been chosen from other candidates.
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
 /// life
 ///    (being sent, `accepted`, `coming`) is given up, as if refused, and another candidate is
@@ -95,6 +98,9 @@ class CopyPlanner {
     /// From now on as many copies are wanted as said, be it fewer, and for this object. Requires
     /// has_item. Copies beyond the target are not taken from anybody.
     void change_item(const ItemId& item, const RootHash& root, unsigned copies);
+    /// This node has an item that is cared for, but nobody else counts it as a holder (its
+    /// publisher): it acts after all holders, and its address group is as good as any.
+    void set_bystander(const ItemId& item);
     [[nodiscard]] bool has_item(const ItemId& item) const;
 
     /// `node` is known to hold the item durably (it said so itself, or a trusted table did).
@@ -150,6 +156,7 @@ class CopyPlanner {
         DhtKey key;
         unsigned target = 0;
         std::uint64_t order = 0;
+        bool bystander = false;
         std::map<NodeId, bool> holders;       // never self; did it count, when last counted?
         std::map<NodeId, TimePoint> pending;  // invited → given up at
         std::unordered_map<NodeId, TimePoint> refused_until;
@@ -172,6 +179,7 @@ class CopyPlanner {
     [[nodiscard]] bool fits(const Item& entry) const;
     [[nodiscard]] std::optional<NodeId> choose(const Item& entry, TimePoint now,
                                                WallTime wall_now) const;
+    [[nodiscard]] std::vector<core::AddressGroup> groups_used(const Item& entry) const;
     void count_in(const Item& entry);
     void count_out(const Item& entry);
     void refresh(const ItemId& item, Item& entry);

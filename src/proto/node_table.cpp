@@ -26,7 +26,7 @@ std::uint64_t uptime_ms(const NodeRecord& record, WallTime now) {
     return now_ms > record.started_ms ? now_ms - record.started_ms : 0;
 }
 
-core::AddressGroup group_of(const NodeRecord& record) {
+core::AddressGroup group_in(const NodeRecord& record) {
     return record.addresses.empty() ? core::AddressGroup{} : record.addresses.front().group();
 }
 
@@ -117,6 +117,13 @@ bool NodeTable::counts(const NodeId& node) const {
     return entry != nullptr && entry->state != State::gone;
 }
 
+std::optional<core::AddressGroup> NodeTable::group_of(const NodeId& node) const {
+    if (node == options_.self) return self_group_;
+    const Entry* entry = find(node);
+    if (entry == nullptr) return std::nullopt;
+    return group_in(entry->record);
+}
+
 std::vector<NodeRecord> NodeTable::alive_records() const {
     std::vector<NodeRecord> result;
     result.reserve(alive_);
@@ -156,7 +163,7 @@ std::vector<core::Candidate> NodeTable::candidates(const DhtKey& key, TimePoint 
     for (const Near& n : near) {
         const NodeRecord& record = n.entry->record;
         result.push_back({.id = *n.node,
-                          .group = group_of(record),
+                          .group = group_in(record),
                           .capacity_class = record.capacity_class,
                           .young = uptime_ms(record, wall_now) < threshold_ms});
     }

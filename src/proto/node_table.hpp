@@ -62,6 +62,11 @@ class NodeTable {
     /// It refused an invitation; not asked again before `until`.
     void on_full(const NodeId& node, TimePoint until);
 
+    /// Where this node lives itself, once it knows.
+    void set_self_group(const core::AddressGroup& group) { self_group_ = group; }
+    /// The address group of a node that is known, or of this one.
+    [[nodiscard]] std::optional<core::AddressGroup> group_of(const NodeId& node) const;
+
     /// Applies the grace period. Returns the nodes that became gone since the last call, however
     /// that came about, and are not back.
     [[nodiscard]] std::vector<NodeId> expire(TimePoint now);
@@ -106,6 +111,7 @@ class NodeTable {
     std::vector<Near> nearest_if(const DhtKey& key, std::size_t count_max, Predicate wanted) const;
 
     Options options_;
+    std::optional<core::AddressGroup> self_group_;
     std::unordered_map<NodeId, Entry> nodes_;
     std::size_t alive_ = 0;
     ByTime missing_;               // by gone_at

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sim/object.hpp"
+
+using namespace flow29;
+using namespace flow29::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What a swarm of twelve costs that holds so many extents of one chunk, after all is settled.
+struct Cost {
+    Sent idle;       ///< all nodes together, in ten minutes in which nothing happens
+    Sent reconnect;  ///< what a holder's reboot adds to it
+};
+
+Sent all_sent(const Swarm& swarm) {
+    Sent sum;
+    for (std::size_t node = 0; node < swarm.size(); ++node) {
+        const auto more = swarm.network().sent(swarm.id(node));
+        sum.messages += more.messages;
+        sum.bytes += more.bytes;
+    }
+    return sum;
+}
+
+Sent sent_in(Swarm& swarm, Duration time) {
+    const auto before = all_sent(swarm);
+    swarm.world().run_for(time);
+    const auto after = all_sent(swarm);
+    return {after.messages - before.messages, after.bytes - before.bytes};
+}
+
+Cost cost_of(std::size_t extents) {
+    Swarm swarm({.seed = 81, .grace = 5min});
+    swarm.grow_to(12, 500ms);
+    swarm.world().run_for(30s);
+    constexpr std::size_t extents_at_once = 5'000;
+    std::uint64_t seed = 1;
+    for (std::size_t left = extents; left > 0;) {
+        const auto now = std::min(left, extents_at_once);
+        const auto object =
+            publish(swarm, {.publisher = seed % 12, .bytes = now * 512, .seed = seed, .level = 0});
+        CHECK(object.descriptor.extents.size() == now);
+        CHECK(object.result.copies.min == 4);
+        left -= now;
+        ++seed;
+    }
+    swarm.world().run_for(20min);
+    Cost cost;
+    cost.idle = sent_in(swarm, 10min);
+    const std::size_t victim = 11;
+    const auto before = all_sent(swarm);
+    swarm.crash(victim);
+    swarm.world().run_for(1min);
+    swarm.restart(victim);
+    swarm.world().run_for(9min);
+    const auto after = all_sent(swarm);
+    cost.reconnect = {after.messages - before.messages, after.bytes - before.bytes};
+    MESSAGE(extents << " extents: idle for 10 minutes " << cost.idle.messages / 12
+                    << " messages and " << cost.idle.bytes / 12
+                    << " bytes a node; the same with a reboot in it, all nodes together "
+                    << cost.reconnect.messages << " messages and " << cost.reconnect.bytes
+                    << " bytes instead of " << cost.idle.messages << " and " << cost.idle.bytes);
+    return cost;
+}
+
+}  // namespace
+
+TEST_CASE("a quiet swarm's traffic grows with its nodes, not with what they hold") {
+    const auto few = cost_of(100);
+    const auto many = cost_of(10'000);
+    CHECK(few.idle.messages > 0);
+    CHECK(static_cast<double>(many.idle.messages) <= 1.5 * static_cast<double>(few.idle.messages));
+    CHECK(static_cast<double>(many.idle.bytes) <= 1.5 * static_cast<double>(few.idle.bytes));
+}
+
+// Off: at every new connection both sides ask about every item that they hold, so a reboot costs
+// what is held times who is connected. To be switched on with an exchange of digests.
+TEST_CASE("a reboot costs what changed meanwhile, not what is held" * doctest::skip()) {
+    const auto few = cost_of(100);
+    const auto many = cost_of(10'000);
+    const auto extra = [](const Cost& cost) {
+        return static_cast<double>(cost.reconnect.bytes) - static_cast<double>(cost.idle.bytes);
+    };
+    CHECK(extra(many) <= 3 * std::max(extra(few), 100'000.0));
+}
