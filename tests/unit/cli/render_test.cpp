@@ -62,7 +62,7 @@ TEST_CASE("health says how degraded it is and how long that will last") {
     };
     CHECK(contains(render_health(line("null")), "state      degraded 2 of 4\n"));
     CHECK(contains(render_health(line("null")),
-                   "repair     3 MiB missing, 2 copies on the way, time left not known yet\n"));
+                   "repair     3.0 MiB missing, 2 copies on the way, time left not known yet\n"));
     CHECK(contains(render_health(line("1500")), "2 copies on the way, about 1.5 s left\n"));
 }
 
