@@ -150,10 +150,11 @@ asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemI
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
     for (const auto& [item, node] : known.holders)
         to_ask[node].push_back(item);
-    // Whoever is near the key may have it without anybody having said so.
-    for (const auto& item : items)
-        for (const auto& node : table_.nearest_ids(item.key(), limits::candidates_max))
-            to_ask[node].push_back(item);
+    for (const auto& peer : peers_.open())
+        if (peer->record().storing)
+            for (const auto& item : items)
+                to_ask[peer->id()].push_back(item);
+    sync_.on_more_cared_for();
     for (const auto& [node, asked] : to_ask)
         confirm_later(node, asked);
     changed_.notify_all();

@@ -47,6 +47,12 @@ asio::awaitable<void> KeptSync::refresh(std::vector<proto::ItemId> items) {
     }
 }
 
+void KeptSync::on_more_cared_for() {
+    std::erase_if(known_, [this](const auto& entry) {
+        return !entry.second.comparing && !peers_.find(entry.first);
+    });
+}
+
 void KeptSync::look_now(const NodeId& node) {
     known_[node].next = {};
     expected_[node] = services_.runtime.now() + patience;

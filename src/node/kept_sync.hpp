@@ -36,6 +36,9 @@ class KeptSync {
     void on_kept(const std::vector<proto::ItemId>& items);
     /// Something about these changed: what the store has decides.
     [[nodiscard]] asio::awaitable<void> refresh(std::vector<proto::ItemId> items);
+    /// More is cared for here than before, and those who are connected are asked about it. Of the
+    /// others it is not known whether they keep that, although their ledgers are as they were.
+    void on_more_cared_for();
     /// Compares with this node now.
     void look_now(const NodeId& node);
 
