@@ -26,6 +26,14 @@ std::size_t most_in_one_group(const Swarm& swarm, const Object& object) {
     return most;
 }
 
+/// The most copies of any one extent, the publisher's left out.
+std::size_t most_copies(const Swarm& swarm, const Object& object) {
+    std::size_t most = 0;
+    for (const auto& extent : object.descriptor.extents)
+        most = std::max(most, copies(swarm, object, proto::ItemId::of(extent)));
+    return most;
+}
+
 /// Of the extents' copies, how many lie on nodes from `first` on.
 std::size_t copies_from(const Swarm& swarm, const Object& object, std::size_t first) {
     std::size_t count = 0;
@@ -162,6 +170,7 @@ TEST_CASE("with enough address groups no two of the four copies share one") {
         swarm.world().run_for(4min);
         CHECK(copies(swarm, object) >= 4);
         CHECK(most_in_one_group(swarm, object) == 1);
+        CHECK(most_copies(swarm, object) == 4);
     }
 }
 
