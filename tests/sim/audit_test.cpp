@@ -56,3 +56,33 @@ TEST_CASE("what is missing is found as fast as the audit's probability says") {
         CHECK(std::abs(share - expected) <= 3.5 * spread + 0.05);
     }
 }
+
+TEST_CASE("a holder that lost or never had a tenth is found within an audit period and replaced") {
+    bool claims = false;
+    SUBCASE("and says so when asked") {}
+    SUBCASE("and claims to have it") {
+        claims = true;
+    }
+    Swarm swarm({.seed = 19, .grace = 5min, .audit_period = 10min});
+    swarm.grow_to(12, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 100'000, .seed = 9, .copies = 4, .level = 0});
+    swarm.world().run_for(1min);
+    std::size_t holder = 1;
+    auto lost = swarm.lose_extents(holder, object.descriptor, 10, claims);
+    while (lost.empty())
+        lost = swarm.lose_extents(++holder, object.descriptor, 10, claims);
+    const auto fewest = [&] {
+        unsigned least = ~0U;
+        for (const auto& extent : lost) {
+            unsigned copies = 0;
+            for (std::size_t node = 1; node < swarm.size(); ++node)
+                if (node != holder && swarm.store(node).has_extent(extent)) ++copies;
+            least = std::min(least, copies);
+        }
+        return least;
+    };
+    CHECK(fewest() == 3);
+    swarm.world().run_for(20min);
+    CHECK(fewest() == 4);
+}

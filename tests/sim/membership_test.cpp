@@ -26,6 +26,14 @@ std::size_t most_in_one_group(const Swarm& swarm, const Object& object) {
     return most;
 }
 
+/// The most copies of any one extent, the publisher's left out.
+std::size_t most_copies(const Swarm& swarm, const Object& object) {
+    std::size_t most = 0;
+    for (const auto& extent : object.descriptor.extents)
+        most = std::max(most, copies(swarm, object, proto::ItemId::of(extent)));
+    return most;
+}
+
 /// Of the extents' copies, how many lie on nodes from `first` on.
 std::size_t copies_from(const Swarm& swarm, const Object& object, std::size_t first) {
     std::size_t count = 0;
@@ -162,6 +170,7 @@ TEST_CASE("with enough address groups no two of the four copies share one") {
         swarm.world().run_for(4min);
         CHECK(copies(swarm, object) >= 4);
         CHECK(most_in_one_group(swarm, object) == 1);
+        CHECK(most_copies(swarm, object) == 4);
     }
 }
 
@@ -178,4 +187,33 @@ TEST_CASE("with fewer address groups than copies all are made, and health says h
     REQUIRE(health.has_value());
     CHECK(health->copies.min == 4);
     CHECK(health->groups == 2);
+}
+
+TEST_CASE("a node that leaves hands over first, so nothing waits for its grace period") {
+    Swarm swarm({.seed = 17, .grace = 30min});
+    swarm.grow_to(10, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 200'000, .seed = 8, .copies = 4, .level = 7});
+    swarm.world().run_for(1min);
+    // One after the other, until only the publisher and four more are left.
+    for (std::size_t leaver = 1; leaver <= 5; ++leaver) {
+        const bool held = swarm.store(leaver).descriptor(object.root).has_value();
+        const auto departure = swarm.leave(leaver);
+        REQUIRE(departure.has_value());
+        CHECK(departure->left);
+        CHECK(departure->below_target == 0);
+        CHECK((departure->items > 0) == held);
+        swarm.crash(leaver);  // its owner ends it
+        CHECK(copies(swarm, object) >= 4);
+        swarm.world().run_for(10s);
+    }
+    // Now everybody is needed.
+    const auto refused = swarm.leave(6);
+    REQUIRE(refused.has_value());
+    CHECK_FALSE(refused->left);
+    CHECK(refused->below_target > 0);
+    CHECK(copies(swarm, object) == 4);
+    const auto forced = swarm.leave(7, true);
+    REQUIRE(forced.has_value());
+    CHECK(forced->left);
 }

@@ -238,3 +238,39 @@ TEST_CASE("a node whose store was deleted comes back empty, and the swarm heals 
     CHECK(health->copies.min >= 4);
     CHECK(health->at_risk_chunks == 0);
 }
+
+TEST_CASE("copies are made again after holders crash, and not before the grace period") {
+    Swarm swarm({.seed = 13, .grace = 2min});
+    swarm.grow_to(12, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 200'000, .seed = 6});
+    swarm.crash(0);
+    const auto victim = a_holder(swarm, object, object.items()[1]);
+    swarm.world().run_for(5min);
+    const auto before = copies(swarm, object);
+    REQUIRE(before >= 4);
+    swarm.crash(victim);
+    swarm.world().run_for(1min);
+    CHECK(copies(swarm, object) == before - 1);
+    swarm.world().run_for(3min);
+    CHECK(copies(swarm, object) >= 4);
+}
+
+TEST_CASE("a repair that is asked for does not wait for the grace period, whoever asks") {
+    Swarm swarm({.seed = 23, .grace = 2h});
+    swarm.grow_to(12, 500ms);
+    const auto reader = swarm.add({.storing = false});
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 200'000, .seed = 10, .copies = 5, .level = 7});
+    swarm.crash(0);
+    swarm.crash(a_holder(swarm, object, object.items()[1]));
+    swarm.world().run_for(1min);
+    CHECK(copies(swarm, object) == 4);
+    const auto health = swarm.repair(reader, object.root);
+    REQUIRE(health.has_value());
+    CHECK(health->target == 5);
+    CHECK(health->copies.min >= 5);
+    CHECK(health->audited > 0);
+    CHECK(health->publisher_may_leave);
+    CHECK(copies(swarm, object) >= 5);
+}

@@ -72,6 +72,47 @@ TEST_CASE("a live holder of rank r waits r times the takeover time") {
     CHECK(w.poll_all(rank * 10s).size() == 1);
 }
 
+TEST_CASE("a bystander waits for every live holder, whatever its own rank") {
+    World w(8, holder());
+    w.add(1, 4);
+    w.planner.set_bystander(fake_item(1));
+    w.planner.on_copy(fake_item(1), fake_node(1), at(0s));
+    w.planner.on_copy(fake_item(1), fake_node(2), at(0s));
+    CHECK(w.poll_all(0s).empty());
+    CHECK(w.planner.next_deadline() == at(20s));
+    CHECK(w.poll_all(15s).empty());
+    w.table.on_missing(fake_node(1), at(15s));
+    w.planner.on_node_changed(fake_node(1), at(15s));
+    CHECK(w.poll_all(15s).size() == 1);
+}
+
+TEST_CASE("the next copy goes to the address group with the fewest, this node's own included") {
+    const auto record = [](std::uint32_t number, std::uint8_t group) {
+        auto made = fake_record(number);
+        made.addresses[0].address[14] = group;
+        return made;
+    };
+    for (std::uint32_t item = 1; item <= 20; ++item) {
+        World w(0, holder());
+        w.table.set_self_group(record(0, 100).addresses[0].group());
+        w.table.on_alive(record(1, 101), at(0s));
+        for (std::uint32_t i = 2; i <= 6; ++i)
+            w.table.on_alive(record(i, i < 4 ? 101 : 100), at(0s));
+        w.table.on_alive(record(7, 102), at(0s));
+        w.add(item, 4);
+        w.planner.on_copy(fake_item(item), fake_node(1), at(0s));
+        auto targets = w.targets(0s);
+        if (targets.empty()) targets = w.targets(10s);  // node 1 is the first in rank
+        REQUIRE(targets.size() == 2);
+        CHECK(targets[0] == fake_node(7));
+        // Then all groups are equal and the ranking decides.
+        auto rest = w.ranked(item);
+        std::erase(rest, fake_node(1));
+        std::erase(rest, fake_node(7));
+        CHECK(targets[1] == rest.front());
+    }
+}
+
 TEST_CASE("exactly one of the holders acts at once, and each rank acts in its time") {
     std::vector<int> waits;
     for (std::uint32_t self = 1; self <= 3; ++self) {

@@ -109,10 +109,12 @@ TEST_CASE("an idle peer takes over what it would finish in less than half the ti
     // 16 MiB in 64 pieces; both peers deliver 28 of them, then the slow one has the rest.
     struct Case {
         Duration fast;
+        Duration saves_min;
         bool takes_over;
     };
-    for (const Case& c : {Case{100ms, true}, Case{240ms, true}, Case{260ms, false}}) {
-        Download d(16, {.pieces_min = 1, .pieces_max = 1});
+    for (const Case& c : {Case{100ms, 0ms, true}, Case{240ms, 0ms, true}, Case{260ms, 0ms, false},
+                          Case{100ms, 390ms, true}, Case{100ms, 410ms, false}}) {
+        Download d(16, {.pieces_min = 1, .pieces_max = 1, .takeover_saves_min = c.saves_min});
         const NodeId slow = d.add(1);
         Duration now = 0s;
         d.warm_up(slow, now, 500ms, 28);
@@ -130,7 +132,7 @@ TEST_CASE("an idle peer takes over what it would finish in less than half the ti
             CHECK(taken[0].piece == last[0].piece);
             CHECK(taken[0].peer == fast);
         } else {
-            // As the slow one becomes overdue, by twice the fast one's time, it is taken over.
+            // As the slow one becomes overdue, by as much as has to be saved, it is taken over.
             const auto next = d.planner.next_deadline(at(now));
             REQUIRE(next);
             CHECK(*next > at(now + 1s));
