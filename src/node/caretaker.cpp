@@ -83,8 +83,10 @@ asio::awaitable<void> Caretaker::load() {
         };
         auto found = co_await net::offload(services_.runtime, std::move(look));
         sync_.on_kept(found.kept);
-        std::vector<store::KnownHolder> unconfirmed;
-        co_await take_up(object.root, std::move(found.held), std::move(unconfirmed));
+        // Whoever was known to keep some of it is met again, and then its ledger says the rest.
+        const auto holders = co_await adopt(object.root, std::move(found.held));
+        for (const auto& [item, node] : holders)
+            confirm_later(node, {});
     }
 }
 
@@ -135,20 +137,27 @@ std::vector<proto::ItemId> Caretaker::apply(const RootHash& root,
     return without;
 }
 
-asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemId> items,
-                                         std::vector<store::KnownHolder> confirmed) {
+asio::awaitable<std::vector<store::KnownHolder>> Caretaker::adopt(
+    RootHash root, std::vector<proto::ItemId> items) {
     const auto wall_now = services_.runtime.wall_now();
     auto look = [this, root, &items, wall_now] { return read(root, items, wall_now); };
     auto known = co_await net::offload(services_.runtime, std::move(look));
-    if (!known.care) co_return;
+    if (!known.care) co_return std::vector<store::KnownHolder>();
     known.care->revision = care_[root].revision + 1;
     care_[root] = std::move(*known.care);
     (void)apply(root, items, known.terms);  // those without terms were not cared for before
+    co_return std::move(known.holders);
+}
+
+asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemId> items,
+                                         std::vector<store::KnownHolder> confirmed) {
+    const auto holders = co_await adopt(root, items);
     std::erase_if(items, [this](const auto& item) { return !planner_.has_item(item); });
+    if (items.empty()) co_return;
     for (const auto& [item, node] : confirmed)
         planner_.on_copy(item, node, services_.runtime.now());
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
-    for (const auto& [item, node] : known.holders)
+    for (const auto& [item, node] : holders)
         to_ask[node].push_back(item);
     for (const auto& peer : peers_.open())
         if (peer->record().storing)

@@ -90,6 +90,9 @@ class Caretaker {
     std::vector<proto::ItemId> apply(const RootHash& root, const std::vector<proto::ItemId>& items,
                                      const std::vector<std::optional<Terms>>& terms);
 
+    /// Cares for these from now on; who was known to keep them, to be confirmed.
+    [[nodiscard]] asio::awaitable<std::vector<store::KnownHolder>> adopt(
+        RootHash root, std::vector<proto::ItemId> items);
     [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
     /// For this node's holder tables, which outlive a restart.
     void remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items);

@@ -9,7 +9,7 @@ namespace flow29::node {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr std::size_t asked_anyway = 8;  // nearest nodes that every search asks
+constexpr std::size_t asked_anyway = 14;  // nearest nodes: a look-up lists them, so they are asked
 constexpr std::size_t items_per_step = 1000;
 constexpr Duration step_pause = 50ms;
 constexpr Duration tick = 10s;

@@ -9,12 +9,10 @@ namespace flow29::proto {
 std::optional<AuditPlanner::Probe> AuditPlanner::poll(TimePoint now) {
     note_nodes(now);
     for (auto& [id, node] : nodes_) {
-        const bool appeared = table_.is_alive(id) && !node.alive;
-        node.alive = table_.is_alive(id);
-        if (node.next > now && !appeared) continue;
+        if (node.next > now) continue;
         // Missed moments are not made up for: a laptop that wakes must not audit all night's worth.
-        if (node.next <= now) node.next = std::max(node.next + interval(), now);
-        if (!node.alive) continue;
+        node.next = std::max(node.next + interval(), now);
+        if (!table_.is_alive(id)) continue;
         auto items = copies_.items_of(id);
         if (items.empty()) continue;
         // Drawn from a sorted list, so that one seed gives one sequence.
@@ -66,7 +64,6 @@ void AuditPlanner::note_nodes(TimePoint now) {
         const auto whole =
             static_cast<std::uint64_t>(std::max<Duration::rep>(1, interval().count()));
         found->second.next = now + Duration(static_cast<Duration::rep>(random_() % whole));
-        found->second.alive = table_.is_alive(id);
     }
 }
 

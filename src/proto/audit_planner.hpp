@@ -22,8 +22,6 @@ namespace flow29::proto {
 ///    random, so that no two nodes are audited at the same moments.
 /// 3. A node that is silent `silent_max` times in a row has failed.
 ///    Rationale: once may be a lost connection; a copy that never answers is none.
-/// 4. A node that appears again is asked once at once.
-///    Rationale: its copies count again from this moment.
 ///
 /// O(nodes + items of the node asked) for a probe.
 class AuditPlanner {
@@ -71,7 +69,6 @@ class AuditPlanner {
     struct Node {
         TimePoint next;
         unsigned silent = 0;
-        bool alive = false;
     };
 
     [[nodiscard]] Duration interval() const { return options_.period / options_.probes_per_period; }

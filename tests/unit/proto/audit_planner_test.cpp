@@ -116,22 +116,5 @@ TEST_CASE("nobody is probed who is not there") {
         CHECK(probe.node != fake_node(1));
 }
 
-TEST_CASE("a node that appears again is probed at once, and once") {
-    Audited a(20);
-    static_cast<void>(a.run(1h));
-    const auto probes_at = [&a](Duration now) {
-        std::size_t probes = 0;
-        while (const auto probe = a.planner.poll(at(now)))
-            probes += probe->node == fake_node(1) ? 1 : 0;
-        return probes;
-    };
-    a.w.table.on_missing(fake_node(1), at(1h + 1s));
-    static_cast<void>(probes_at(1h + 1s));
-    CHECK(probes_at(1h + 2s) == 0);
-    a.w.table.on_alive(fake_record(1), at(1h + 3s));
-    CHECK(probes_at(1h + 3s) == 1);
-    CHECK(probes_at(1h + 3s) == 0);
-}
-
 }  // namespace
 }  // namespace flow29::proto
