@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "node/neighbourhood.hpp"
@@ -31,6 +32,9 @@ class Inviter {
     void send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own_record,
                   const LeaseOf& lease_of, std::weak_ptr<void> guard, Answered answered);
 
+    /// Nodes that answered that the publisher, or this node's group, has its share there already.
+    [[nodiscard]] std::size_t over_quota() const { return over_quota_.size(); }
+
   private:
     [[nodiscard]] asio::awaitable<void> send(net::PeerPtr peer, proto::Invite invite,
                                              proto::CopyPlanner* planner, std::weak_ptr<void> guard,
@@ -40,6 +44,7 @@ class Inviter {
     Tasks& tasks_;             // owned by the engine
     PeerBook& peers_;          // owned by the engine
     proto::NodeTable& table_;  // owned by the engine
+    std::set<NodeId> over_quota_;
 };
 
 }  // namespace flow29::node

@@ -2,6 +2,7 @@
 #include "node/keeper.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/log.hpp"
 #include "node/extent_assembler.hpp"
@@ -18,6 +19,8 @@ constexpr std::uint64_t group_bytes = 16ULL << 20;  // pulled, then synced toget
 constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
+constexpr std::uint64_t budget_parts_per_second = 8;  // so small are pieces and bursts
+constexpr std::uint64_t repair_queue_s = 30;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
 
@@ -39,12 +42,84 @@ bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now)
                !is_live(known, now);
     });
 }
+/// Whether this lease, or a newer one of its publisher, keeps the object here.
+bool is_in_force(store::Store& store, const proto::Lease& lease, WallTime now) {
+    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
+        return known.publisher == lease.publisher && is_live(known, now);
+    });
+}
+
+std::uint64_t left_of(ByteCount capacity, unsigned percent, ByteCount used) {
+    if (percent >= 100) return std::numeric_limits<std::uint64_t>::max();
+    const auto share = capacity.value / 100 * percent;
+    return share - std::min(share, used.value);
+}
 }  // namespace
 
-/// Room for so many bytes, made if need be.
-asio::awaitable<Result<std::unique_ptr<store::Reservation>>> Keeper::reserve(std::uint64_t bytes) {
+void Keeper::set_repair_limit(ByteCount bytes_per_second) {
+    repair_budget_.set_rate(bytes_per_second,
+                            ByteCount(bytes_per_second.value / budget_parts_per_second),
+                            services_.runtime.now());
+}
+
+ByteCount Keeper::pulled() const {
+    auto sum = pulled_;
+    for (const auto& download : downloads_)
+        sum += download->fetched();
+    return sum;
+}
+
+/// Under a limit no more is accepted than comes before the inviter loses patience, one item at
+/// least.
+bool Keeper::may_take_repair(std::uint64_t bytes) const {
+    const auto rate = repair_budget_.rate().value;
+    return rate == 0 || repair_coming_ == 0 || repair_coming_ + bytes <= rate * repair_queue_s;
+}
+
+/// On a worker.
+Keeper::Known Keeper::look(const proto::Invite& invite, const core::AddressGroup& asker,
+                           WallTime wall_now) const {
     auto& store = services_.store;
-    auto ask = [&store, bytes] { return store.reserve(ByteCount(bytes)); };
+    Known known;
+    known.superseded = is_superseded(store, invite.lease, wall_now);
+    known.leased = is_in_force(store, invite.lease, wall_now);
+    for (const auto& [item, length] : invite.items)
+        known.owned.push_back(item.kind == proto::ItemId::Kind::extent
+                                  ? store.owns_extent(item.extent())
+                                  : store.descriptor(item.root()).has_value());
+    const auto capacity = settings_.capacity;
+    known.left.publisher = left_of(capacity, settings_.quota_publisher,
+                                   store.used_by(invite.lease.publisher, wall_now));
+    known.left.group = left_of(capacity, settings_.quota_group, store.used_by(asker, wall_now));
+    return known;
+}
+
+bool Keeper::is_over_quota(const proto::Lease& lease, const core::AddressGroup& asker,
+                           ByteCount more, WallTime wall_now) const {
+    auto& store = services_.store;
+    const auto capacity = settings_.capacity;
+    return more.value > left_of(capacity, settings_.quota_publisher,
+                                store.used_by(lease.publisher, wall_now)) ||
+           more.value > left_of(capacity, settings_.quota_group, store.used_by(asker, wall_now));
+}
+
+void Keeper::end(const Job& job) {
+    bytes_coming_ -= job.bytes;
+    if (job.is_repair) repair_coming_ -= job.bytes;
+    if (!job.asker) return;
+    auto& of_publisher = coming_of_publisher_[job.lease.publisher];
+    of_publisher -= job.bytes;
+    if (of_publisher == 0) coming_of_publisher_.erase(job.lease.publisher);
+    auto& of_group = coming_of_group_[*job.asker];
+    of_group -= job.bytes;
+    if (of_group == 0) coming_of_group_.erase(*job.asker);
+}
+
+/// Room for these, made if need be.
+asio::awaitable<Result<std::unique_ptr<store::Reservation>>> Keeper::reserve(
+    std::vector<proto::Invite::Item> items) {
+    auto& store = services_.store;
+    auto ask = [&store, items] { return store.reserve_for(items); };
     auto ask_again = ask;
     auto room = co_await net::offload(services_.runtime, std::move(ask));
     if (room || room.error().code != Errc::no_space) co_return room;
@@ -63,23 +138,13 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         tasks_.stopping())
         co_return reply;
 
-    struct Known {
-        bool superseded = false;
-        std::vector<bool> owned;
-    };
     auto& store = services_.store;
     const auto& self = services_.identity;
     // Its publisher is the one node that an object may not depend on.
-    if (invite.lease.publisher == self.public_key()) co_return reply;
-    auto look = [&store, &invite, wall_now] {
-        Known known;
-        known.superseded = is_superseded(store, invite.lease, wall_now);
-        for (const auto& [item, length] : invite.items)
-            known.owned.push_back(item.kind == proto::ItemId::Kind::extent
-                                      ? store.owns_extent(item.extent())
-                                      : store.descriptor(item.root()).has_value());
-        return known;
-    };
+    if (invite.lease.publisher == self.public_key() || settings_.is_blocked(invite.lease.root))
+        co_return reply;
+    const auto asker = from->remote().group();
+    auto look = [this, &invite, asker, wall_now] { return this->look(invite, asker, wall_now); };
     const auto known = co_await net::offload(services_.runtime, std::move(look));
     if (known.superseded) co_return reply;
 
@@ -88,14 +153,26 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     job->lease = invite.lease;
     job->sources = std::move(invite.sources);
     job->inviter = from;
+    job->asker = asker;
+    job->is_repair = from->id() != core::node_id_of(invite.lease.publisher);
     std::uint64_t bytes = 0;
     std::vector<proto::ItemId> held;
+    std::vector<proto::Invite::Item> accepted;
+    const auto used_up = [](std::uint64_t left, std::uint64_t coming, std::uint64_t more) {
+        return coming + more > left;
+    };
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
-        if (known.owned[i]) {
+        const auto charged = bytes + length.value;
+        const bool over_quota =
+            used_up(known.left.publisher, coming_of_publisher_[job->lease.publisher], charged) ||
+            used_up(known.left.group, coming_of_group_[asker], charged);
+        if (known.owned[i] && (known.leased || !over_quota)) {
             answer = Answer::held;
             held.push_back(item);
+        } else if (known.owned[i]) {
+            answer = Answer::over_quota;
         } else if (coming_.contains(item)) {
             answer = Answer::coming;
         } else if (length.value > limits::extent_bytes_max) {
@@ -103,14 +180,25 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         } else if (coming_.size() >= coming_items_max ||
                    bytes_coming_ + bytes + length.value > coming_bytes_max) {
             answer = Answer::busy;
+        } else if (over_quota) {
+            answer = Answer::over_quota;
+        } else if (job->is_repair && !may_take_repair(charged)) {
+            answer = Answer::busy;
         } else {
             answer = Answer::accepted;
             bytes += length.value;
             job->items.push_back(item);
+            accepted.push_back(invite.items[i]);
             coming_.insert(item);
         }
     }
-    auto room = co_await reserve(bytes);
+    // Before the wait for room: others ask meanwhile.
+    job->bytes = bytes;
+    bytes_coming_ += bytes;
+    coming_of_publisher_[job->lease.publisher] += bytes;
+    coming_of_group_[asker] += bytes;
+    if (job->is_repair) repair_coming_ += bytes;
+    auto room = co_await reserve(std::move(accepted));
     if (!room) {
         log::info("keeper", "no room for {} bytes: {}", bytes, room.error().message());
         for (auto& answer : reply.answers)
@@ -120,15 +208,15 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         job->items.clear();
     } else {
         job->room = std::move(*room);
-        job->bytes = bytes;
-        bytes_coming_ += bytes;
     }
     if (!held.empty()) {
         // The lease keeps what is here already, too.
         auto lease = invite.lease;
-        auto keep = [&store, lease, held, &self, wall_now]() -> Result<void> {
+        auto keep = [&store, lease, held, &self, wall_now, asker]() -> Result<void> {
             if (auto put = store.put_lease(lease); !put) return fail(put.error());
-            if (is_superseded(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (auto noted = store.set_asker(lease.root, lease.publisher, asker); !noted)
+                return noted;
             return mark_kept(store, lease.root, held, self.id());
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));
@@ -141,7 +229,10 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
                 if (answer == Answer::held) answer = Answer::full;
         }
     }
-    if (!job->items.empty()) tasks_.start(pull(job));
+    if (job->items.empty())
+        end(*job);
+    else
+        tasks_.start(pull(job));
     co_return reply;
 }
 
@@ -151,6 +242,7 @@ void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
     job->root = lease.root;
     job->lease = std::move(lease);
     job->sources = std::move(sources);
+    job->is_repair = true;
     for (const auto& [item, length] : items)
         if (coming_.insert(item).second) job->items.push_back(item);
     if (!job->items.empty()) tasks_.start(pull(job));
@@ -205,6 +297,13 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     ExtentAssembler assembler(*descriptor);
     Download::Options options;
     options.idle_timeout = idle_timeout;
+    if (job->is_repair) {
+        options.budget = &repair_budget_;
+        if (repair_budget_.is_limited())
+            options.planner.piece_bytes_max =
+                ByteCount(std::clamp(repair_budget_.rate().value / budget_parts_per_second,
+                                     limits::checksum_block_bytes, limits::range_bytes_max));
+    }
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
     const auto download =
@@ -235,15 +334,21 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     auto got = co_await get_descriptor(job);
     std::vector<proto::ItemId> stored;
     std::vector<ExtentIndex> wanted;
+    if (got && settings_.is_blocked(job->root)) got = fail(Errc::refused, "it is blocked here");
     if (got) {
         const auto root = job->root;
         auto lease = job->lease;
         const auto self = services_.identity.id();
         const auto wall_now = services_.runtime.wall_now();
-        auto put = [&store, root, lease, self, wall_now, &descriptor = *got]() -> Result<void> {
+        const auto asker = job->asker;
+        auto put = [&store, root, lease, self, wall_now, asker,
+                    &descriptor = *got]() -> Result<void> {
             if (auto kept = store.put_lease(lease); !kept) return fail(kept.error());
             // It may have been withdrawn since the invitation.
-            if (is_superseded(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (asker)
+                if (auto noted = store.set_asker(root, lease.publisher, *asker); !noted)
+                    return noted;
             if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
             return mark_kept(store, root, {}, self);
         };
@@ -259,6 +364,14 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                     wanted.push_back(ExtentIndex(i));
             const auto own = proto::ItemId::of(root);
             if (items.contains(own)) stored.push_back(own);
+            // Room and quota were given for the lengths that the inviter named.
+            std::uint64_t bytes = 0;
+            for (const auto extent : wanted)
+                bytes += got->layout().extent_length(extent).value;
+            if (job->inviter && bytes > job->bytes) {
+                wanted.clear();
+                peers_.ban(job->inviter->id(), "it named extents shorter than they are");
+            }
         }
     }
     if (!got) log::info("keeper", "invitation not followed: {}", got.error().message());
@@ -286,11 +399,15 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                 bytes += length;
                 group.push_back(wanted[first++]);
             }
-            while (memory_used_ > 0 && memory_used_ + bytes > memory_bytes_max)
+            // What trickles in under a budget must not keep others waiting; there is little of it,
+            // see may_take_repair.
+            const bool trickles = job->is_repair && repair_budget_.is_limited();
+            const auto memory = trickles ? 0 : bytes;
+            while (memory > 0 && memory_used_ > 0 && memory_used_ + memory > memory_bytes_max)
                 co_await memory_free_.wait();
-            memory_used_ += bytes;
+            memory_used_ += memory;
             const auto outcome = co_await pull_group(job, descriptor, group);
-            memory_used_ -= bytes;
+            memory_used_ -= memory;
             memory_free_.notify_all();
             (void)outcome;  // what is in the store now is what counts
             std::vector<proto::ItemId> have, lack;
@@ -300,7 +417,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
             const auto wall_now = services_.runtime.wall_now();
             auto look = [&store, descriptor, group, root, self, lease, wall_now] {
                 std::vector<bool> held(group.size());
-                if (is_superseded(store, lease, wall_now)) return held;
+                if (!is_in_force(store, lease, wall_now)) return held;
                 held.clear();
                 std::vector<proto::ItemId> kept;
                 for (const auto extent : group) {
@@ -329,7 +446,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     for (const auto& item : job->items)
         if (coming_.erase(item) > 0) failed.push_back(item);
     if (!failed.empty()) report(*job, {}, std::move(failed));
-    bytes_coming_ -= job->bytes;
+    end(*job);
     job->room.reset();
 }
 

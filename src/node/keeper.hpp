@@ -2,10 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/token_bucket.hpp"
 #include "node/download.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
@@ -38,7 +40,8 @@ class Keeper {
           peers_(peers),
           neighbourhood_(neighbourhood),
           events_(std::move(events)),
-          memory_free_(services.runtime) {}
+          memory_free_(services.runtime),
+          repair_budget_(ByteCount(0), ByteCount(0)) {}
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
@@ -48,8 +51,17 @@ class Keeper {
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
+    /// Whether a lease that comes without an invitation would keep more for its publisher, or
+    /// because this group asks, than either may have kept. On a worker.
+    [[nodiscard]] bool is_over_quota(const proto::Lease& lease, const core::AddressGroup& asker,
+                                     ByteCount more, WallTime wall_now) const;
+    /// Bytes per second for what others than its publisher ask to hold; 0: no limit.
+    void set_repair_limit(ByteCount bytes_per_second);
+    [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
+
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
-    [[nodiscard]] ByteCount pulled() const { return pulled_; }
+    /// So far, what is under way included.
+    [[nodiscard]] ByteCount pulled() const;
 
   private:
     struct Job {
@@ -60,10 +72,27 @@ class Keeper {
         net::PeerPtr inviter;  // null when nobody asked
         std::unique_ptr<store::Reservation> room;
         std::uint64_t bytes = 0;
+        std::optional<core::AddressGroup> asker;
+        bool is_repair = false;
+    };
+    /// What parties may still occupy, in bytes, before what is on its way.
+    struct Quota {
+        std::uint64_t publisher = 0;
+        std::uint64_t group = 0;
+    };
+    struct Known {
+        bool superseded = false;
+        bool leased = false;  // by this publisher: what is here is in its share
+        std::vector<bool> owned;
+        Quota left;
     };
 
     [[nodiscard]] asio::awaitable<Result<std::unique_ptr<store::Reservation>>> reserve(
-        std::uint64_t bytes);
+        std::vector<proto::Invite::Item> items);
+    [[nodiscard]] Known look(const proto::Invite& invite, const core::AddressGroup& asker,
+                             WallTime wall_now) const;
+    [[nodiscard]] bool may_take_repair(std::uint64_t bytes) const;
+    void end(const Job& job);
     [[nodiscard]] asio::awaitable<void> pull(std::shared_ptr<Job> job);
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor(
         std::shared_ptr<Job> job);
@@ -86,6 +115,10 @@ class Keeper {
     std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
     std::uint64_t memory_used_ = 0;
     std::uint64_t bytes_coming_ = 0;
+    core::TokenBucket repair_budget_;
+    std::uint64_t repair_coming_ = 0;
+    std::map<PublicKey, std::uint64_t> coming_of_publisher_;
+    std::map<core::AddressGroup, std::uint64_t> coming_of_group_;
     ByteCount pulled_;
 };
 
