@@ -2,7 +2,6 @@
 #include "node/keeper.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "core/log.hpp"
 #include "node/extent_assembler.hpp"
@@ -34,26 +33,6 @@ core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex
     }
     return rest;
 }
-
-/// Whether the publisher has withdrawn this lease, or replaced it by one that is over.
-bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now) {
-    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
-        return known.publisher == lease.publisher && known.sequence >= lease.sequence &&
-               !is_live(known, now);
-    });
-}
-/// Whether this lease, or a newer one of its publisher, keeps the object here.
-bool is_in_force(store::Store& store, const proto::Lease& lease, WallTime now) {
-    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
-        return known.publisher == lease.publisher && is_live(known, now);
-    });
-}
-
-std::uint64_t left_of(ByteCount capacity, unsigned percent, ByteCount used) {
-    if (percent >= 100) return std::numeric_limits<std::uint64_t>::max();
-    const auto share = capacity.value / 100 * percent;
-    return share - std::min(share, used.value);
-}
 }  // namespace
 
 void Keeper::set_repair_limit(ByteCount bytes_per_second) {
@@ -77,7 +56,7 @@ bool Keeper::may_take_repair(std::uint64_t bytes) const {
 }
 
 /// On a worker.
-Keeper::Known Keeper::look(const proto::Invite& invite, const core::AddressGroup& asker,
+Keeper::Known Keeper::look(const proto::Invite& invite, const Quotas::Asker& asker,
                            WallTime wall_now) const {
     auto& store = services_.store;
     Known known;
@@ -87,32 +66,14 @@ Keeper::Known Keeper::look(const proto::Invite& invite, const core::AddressGroup
         known.owned.push_back(item.kind == proto::ItemId::Kind::extent
                                   ? store.owns_extent(item.extent())
                                   : store.descriptor(item.root()).has_value());
-    const auto capacity = settings_.capacity;
-    known.left.publisher = left_of(capacity, settings_.quota_publisher,
-                                   store.used_by(invite.lease.publisher, wall_now));
-    known.left.group = left_of(capacity, settings_.quota_group, store.used_by(asker, wall_now));
+    known.left = quotas_.left(asker, wall_now);
     return known;
-}
-
-bool Keeper::is_over_quota(const proto::Lease& lease, const core::AddressGroup& asker,
-                           ByteCount more, WallTime wall_now) const {
-    auto& store = services_.store;
-    const auto capacity = settings_.capacity;
-    return more.value > left_of(capacity, settings_.quota_publisher,
-                                store.used_by(lease.publisher, wall_now)) ||
-           more.value > left_of(capacity, settings_.quota_group, store.used_by(asker, wall_now));
 }
 
 void Keeper::end(const Job& job) {
     bytes_coming_ -= job.bytes;
     if (job.is_repair) repair_coming_ -= job.bytes;
-    if (!job.asker) return;
-    auto& of_publisher = coming_of_publisher_[job.lease.publisher];
-    of_publisher -= job.bytes;
-    if (of_publisher == 0) coming_of_publisher_.erase(job.lease.publisher);
-    auto& of_group = coming_of_group_[*job.asker];
-    of_group -= job.bytes;
-    if (of_group == 0) coming_of_group_.erase(*job.asker);
+    if (job.asker) quotas_.end(*job.asker, job.bytes);
 }
 
 /// Room for these, made if need be.
@@ -143,7 +104,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     // Its publisher is the one node that an object may not depend on.
     if (invite.lease.publisher == self.public_key() || settings_.is_blocked(invite.lease.root))
         co_return reply;
-    const auto asker = from->remote().group();
+    const Quotas::Asker asker{invite.lease.publisher, from->remote().group()};
     auto look = [this, &invite, asker, wall_now] { return this->look(invite, asker, wall_now); };
     const auto known = co_await net::offload(services_.runtime, std::move(look));
     if (known.superseded) co_return reply;
@@ -158,16 +119,11 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     std::uint64_t bytes = 0;
     std::vector<proto::ItemId> held;
     std::vector<proto::Invite::Item> accepted;
-    const auto used_up = [](std::uint64_t left, std::uint64_t coming, std::uint64_t more) {
-        return coming + more > left;
-    };
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
         const auto charged = bytes + length.value;
-        const bool over_quota =
-            used_up(known.left.publisher, coming_of_publisher_[job->lease.publisher], charged) ||
-            used_up(known.left.group, coming_of_group_[asker], charged);
+        const bool over_quota = quotas_.is_over(asker, known.left, charged);
         if (known.owned[i] && (known.leased || !over_quota)) {
             answer = Answer::held;
             held.push_back(item);
@@ -195,8 +151,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     // Before the wait for room: others ask meanwhile.
     job->bytes = bytes;
     bytes_coming_ += bytes;
-    coming_of_publisher_[job->lease.publisher] += bytes;
-    coming_of_group_[asker] += bytes;
+    quotas_.begin(asker, bytes);
     if (job->is_repair) repair_coming_ += bytes;
     auto room = co_await reserve(std::move(accepted));
     if (!room) {
@@ -215,7 +170,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         auto keep = [&store, lease, held, &self, wall_now, asker]() -> Result<void> {
             if (auto put = store.put_lease(lease); !put) return fail(put.error());
             if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
-            if (auto noted = store.set_asker(lease.root, lease.publisher, asker); !noted)
+            if (auto noted = store.set_asker(lease.root, lease.publisher, asker.group); !noted)
                 return noted;
             return mark_kept(store, lease.root, held, self.id());
         };
@@ -347,7 +302,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
             // It may have been withdrawn since the invitation.
             if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
             if (asker)
-                if (auto noted = store.set_asker(root, lease.publisher, *asker); !noted)
+                if (auto noted = store.set_asker(root, lease.publisher, asker->group); !noted)
                     return noted;
             if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
             return mark_kept(store, root, {}, self);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -11,6 +10,7 @@
 #include "node/download.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
+#include "node/quotas.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
 
@@ -41,7 +41,8 @@ class Keeper {
           neighbourhood_(neighbourhood),
           events_(std::move(events)),
           memory_free_(services.runtime),
-          repair_budget_(ByteCount(0), ByteCount(0)) {}
+          repair_budget_(ByteCount(0), ByteCount(0)),
+          quotas_(services, settings) {}
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
@@ -51,14 +52,11 @@ class Keeper {
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
-    /// Whether a lease that comes without an invitation would keep more for its publisher, or
-    /// because this group asks, than either may have kept. On a worker.
-    [[nodiscard]] bool is_over_quota(const proto::Lease& lease, const core::AddressGroup& asker,
-                                     ByteCount more, WallTime wall_now) const;
     /// Bytes per second for what others than its publisher ask to hold; 0: no limit.
     void set_repair_limit(ByteCount bytes_per_second);
     [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
 
+    [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
     /// So far, what is under way included.
     [[nodiscard]] ByteCount pulled() const;
@@ -72,24 +70,19 @@ class Keeper {
         net::PeerPtr inviter;  // null when nobody asked
         std::unique_ptr<store::Reservation> room;
         std::uint64_t bytes = 0;
-        std::optional<core::AddressGroup> asker;
+        std::optional<Quotas::Asker> asker;
         bool is_repair = false;
-    };
-    /// What parties may still occupy, in bytes, before what is on its way.
-    struct Quota {
-        std::uint64_t publisher = 0;
-        std::uint64_t group = 0;
     };
     struct Known {
         bool superseded = false;
         bool leased = false;  // by this publisher: what is here is in its share
         std::vector<bool> owned;
-        Quota left;
+        Quotas::Left left;
     };
 
     [[nodiscard]] asio::awaitable<Result<std::unique_ptr<store::Reservation>>> reserve(
         std::vector<proto::Invite::Item> items);
-    [[nodiscard]] Known look(const proto::Invite& invite, const core::AddressGroup& asker,
+    [[nodiscard]] Known look(const proto::Invite& invite, const Quotas::Asker& asker,
                              WallTime wall_now) const;
     [[nodiscard]] bool may_take_repair(std::uint64_t bytes) const;
     void end(const Job& job);
@@ -117,8 +110,7 @@ class Keeper {
     std::uint64_t bytes_coming_ = 0;
     core::TokenBucket repair_budget_;
     std::uint64_t repair_coming_ = 0;
-    std::map<PublicKey, std::uint64_t> coming_of_publisher_;
-    std::map<core::AddressGroup, std::uint64_t> coming_of_group_;
+    Quotas quotas_;
     ByteCount pulled_;
 };
 

@@ -206,7 +206,8 @@ bool Server::takes_too_much(const core::Descriptor& object, const proto::Lease& 
     for (std::uint64_t i = 0; i < object.extents.size(); ++i)
         if (store.owns_extent(object.extents[i]))
             held += object.layout().extent_length(ExtentIndex(i));
-    return keeper_.is_over_quota(lease, asker, held, wall_now);
+    const auto left = keeper_.quotas().left({lease.publisher, asker}, wall_now);
+    return held.value > left.of_publisher || held.value > left.of_group;
 }
 
 asio::awaitable<Result<net::Reply>> Server::leases(proto::GetLeases request) {
