@@ -123,6 +123,35 @@ TEST_CASE("an invitation that names extents shorter than they are is not followe
     CHECK(swarm.store(1).usage().reserved == ByteCount(0));
 }
 
+TEST_CASE("a lease that comes without an invitation is bound by the quota as well") {
+    constexpr ByteCount capacity(1 << 20);
+    Swarm swarm({.seed = 58, .capacity = capacity});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    const auto large = swarm.publish(0, random_content(1, 400'000), request_of(24h, false));
+    const auto small = swarm.publish(1, random_content(2, 150'000), request_of(24h, false));
+    REQUIRE(large.has_value());
+    REQUIRE(small.has_value());
+    const auto descriptor = descriptor_on(swarm, 1, small->root);
+    std::size_t holder = 2;
+    while (!swarm.store(holder).owns_extent(descriptor.extents[0]) ||
+           used_by(swarm, holder, 0).value < 400'000)
+        REQUIRE(++holder < swarm.size());
+    // Node 0 would have it keep 550 kB in all.
+    auto lease = swarm.store(1).leases(small->root).at(0);
+    ++lease.sequence;
+    lease.sign(swarm.identity(0));
+    const auto before = swarm.store(holder).leases(small->root);
+    const auto refused = swarm.ask(0, holder, proto::UpdateLease{lease});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(swarm.store(holder).leases(small->root) == before);
+    // A reader who has nothing else there is welcome.
+    lease.sign(swarm.identity(2 + (holder == 2 ? 1 : 0)));
+    const auto taken = swarm.ask(2 + (holder == 2 ? 1 : 0), holder, proto::UpdateLease{lease});
+    REQUIRE(taken.has_value());
+    CHECK(std::get<proto::LeaseReply>(taken->message).applied);
+}
+
 TEST_CASE("two keys in one address group share the quota of the group") {
     constexpr ByteCount capacity(2 << 20);
     Swarm swarm({.seed = 52, .capacity = capacity, .nodes_per_group = 2});
@@ -250,6 +279,34 @@ TEST_CASE("repair keeps to its bytes a second over every ten seconds, and publis
     for (std::size_t node = 0; node < swarm.size(); ++node)
         if (swarm.up(node)) repaired += pulled[node] - start[node];
     CHECK(repaired >= 1 << 20);
+}
+
+TEST_CASE("what is withdrawn while a copy of it is being made is not kept") {
+    Swarm swarm({.seed = 59, .grace = 1min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    for (std::size_t node = 0; node < swarm.size(); ++node)
+        (void)finish(swarm, node, swarm.engine(node).limit({ByteCount(50 << 10)}));
+    auto request = request_of(24h, false);
+    request.extent_level = 11;
+    const auto result = swarm.publish(0, random_content(1, 4 << 20), request);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    swarm.crash(swarm.keepers(descriptor, 0).front());
+    std::size_t puller = 0;
+    const bool pulling = swarm.world().run_for(5min, [&] {
+        for (std::size_t node = 1; node < swarm.size(); ++node)
+            if (swarm.up(node) && swarm.engine(node).keeper().coming() > 0) puller = node;
+        return puller != 0;
+    });
+    REQUIRE(pulling);
+    swarm.world().run_for(3s);
+    REQUIRE(swarm.engine(puller).keeper().coming() > 0);
+    REQUIRE(swarm.withdraw(0, result->root).has_value());
+    swarm.world().run_for(5min);
+    CHECK(swarm.engine(puller).keeper().coming() == 0);
+    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
+    CHECK(swarm.store(puller).usage().reserved == ByteCount(0));
 }
 
 TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not counted on") {
