@@ -35,8 +35,8 @@ struct Route {
     std::string_view method;
     std::string_view parameter;  ///< the one it takes and needs; none
 };
-constexpr std::array routes{Route{"status", ""}, Route{"peers", ""}, Route{"ls", ""},
-                            Route{"health", "link"}};
+constexpr std::array routes{Route{"status", ""},     Route{"peers", ""}, Route{"ls", ""},
+                            Route{"health", "link"}, Route{"block", ""}, Route{"limit", ""}};
 
 std::string random_word() {
     std::array<std::uint8_t, 32> octets{};
@@ -198,7 +198,8 @@ HttpResponse HttpServer::api(const HttpRequest& request, const std::stop_token& 
         std::find_if(routes.begin(), routes.end(),
                      [&](const Route& candidate) { return candidate.method == method; });
     if (route == routes.end())
-        return json_error(404, {Errc::usage, "no such route; status, peers, ls, health?link="});
+        return json_error(
+            404, {Errc::usage, "no such route; status, peers, ls, block, limit, health?link="});
     Json params = Json::object();
     for (const auto& [name, value] : request.query) {
         if (name != route->parameter)

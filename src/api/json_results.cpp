@@ -26,6 +26,11 @@ Json histogram_json(const Copies& copies) {
     return histogram;
 }
 
+/// Bytes per second; null without a limit.
+Json rate_json(ByteCount rate) {
+    return rate.value == 0 ? Json() : Json(rate.value);
+}
+
 /// RFC 3339, in UTC.
 std::string time_text(std::chrono::system_clock::time_point time) {
     return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(time));
@@ -105,7 +110,8 @@ Json to_json(const Status& result) {
             {"repair",
              {{"under_target_extents", result.under_target},
               {"in_flight", result.repairs_in_flight},
-              {"bytes_total", result.repaired.value}}},
+              {"bytes_total", result.repaired.value},
+              {"limit", rate_json(result.repair_limit)}}},
             {"announce",
              {{"records", result.announced_records},
               {"due_per_hour", rounded(result.announce_due_per_hour)},
@@ -161,6 +167,20 @@ Json to_json(const Withdrawal& result) {
     return {{"root", to_hex(result.root)},
             {"holders_told", result.holders_told},
             {"holders_obeyed", result.holders_obeyed}};
+}
+
+Json to_json(const Blocklist& result) {
+    Json nodes = Json::array();
+    for (const NodeId& node : result.nodes)
+        nodes.push_back(to_hex(node));
+    Json roots = Json::array();
+    for (const RootHash& root : result.roots)
+        roots.push_back(to_hex(root));
+    return {{"nodes", std::move(nodes)}, {"roots", std::move(roots)}};
+}
+
+Json to_json(const RateLimits& result) {
+    return {{"repair", rate_json(result.repair)}};
 }
 
 Json to_json(const Departure& result) {

@@ -23,6 +23,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const std::vector<PeerInfo>& peers);
 [[nodiscard]] Json to_json(const std::vector<ObjectEntry>& objects);
 [[nodiscard]] Json to_json(const Withdrawal& result);
+[[nodiscard]] Json to_json(const Blocklist& result);
+[[nodiscard]] Json to_json(const RateLimits& result);
 [[nodiscard]] Json to_json(const Departure& result);
 
 /// `{"event":"progress","stage":…}` with the numbers that mean something for the stage.

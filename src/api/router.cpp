@@ -80,6 +80,8 @@ Result<PublishRequest> publish_request(Call& call) {
     const auto copies = params.number_or("copies", call.copies_default);
     const auto level = parse_extent_level(params.number_or("extent_chunks", 0));
     publish.by_reference = params.flag_or("by_reference", false);
+    // Who says how long it lasts wants it to end then.
+    publish.renew = !params.has("lease_ms");
     publish.lease = params.duration_or("lease_ms", limits::lease_default);
     const auto wait = parse_wait(params.string_or("wait", "copies"));
     publish.idle_timeout = params.duration_or("idle_timeout_ms", idle_timeout_default);
@@ -227,6 +229,21 @@ void set_pin(Call& call, bool pinned) {
                   });
 }
 
+void set_block(Call& call, bool blocked) {
+    const std::string name = call.params.string_or("name", {});
+    if (!call.params_are_good()) return;
+    if (!name.empty()) return call.node.block(name, blocked, done_to<Blocklist>(call.emit));
+    if (!blocked) return call.fail_with({Errc::usage, "\"name\" must be given"});
+    call.node.blocklist(done_to<Blocklist>(call.emit));
+}
+
+void limit(Call& call) {
+    RateLimitsChange change;
+    if (call.params.has("repair")) change.repair = ByteCount(call.params.number_or("repair", 0));
+    if (!call.params_are_good()) return;
+    call.node.limit(change, done_to<RateLimits>(call.emit));
+}
+
 void status(Call& call) {
     if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
 }
@@ -254,6 +271,9 @@ constexpr std::array routes{
     Route{"leave", leave},
     Route{"pin", [](Call& call) { set_pin(call, true); }},
     Route{"unpin", [](Call& call) { set_pin(call, false); }},
+    Route{"block", [](Call& call) { set_block(call, true); }},
+    Route{"unblock", [](Call& call) { set_block(call, false); }},
+    Route{"limit", limit},
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},

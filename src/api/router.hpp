@@ -45,6 +45,9 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | locate  | hash, [in, timeout_ms]                                                            |
 /// | health  | link, [timeout_ms, repair]                                                        |
 /// | rm, pin, unpin | link                                                                       |
+/// | block   | [name]; without it the list                                                       |
+/// | unblock | name                                                                              |
+/// | limit   | [repair: bytes per second, 0 for none]; without it those in force                  |
 /// | leave   | [force, idle_timeout_ms]                                                          |
 /// | status, peers, ls | none                                                                    |
 ///

@@ -125,6 +125,19 @@ int run_leave(const LeaveOptions& options, Context& context) {
     return exit_code(departure.left ? Errc::ok : Errc::partly_done);
 }
 
+int run_block(const BlockOptions& options, Context& context) {
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    return ask({options.blocked ? "block" : "unblock", block_params(options), render_blocklist},
+               **backend, context);
+}
+
+int run_limit(const LimitOptions& options, Context& context) {
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    return ask({"limit", limit_params(options), render_limits}, **backend, context);
+}
+
 int run_object(const ObjectOptions& options, Context& context) {
     const auto link = read_link(options.link, process_environment);
     if (!link) return context.output.fail(link.error());

@@ -17,6 +17,8 @@ int run_locate(const LocateOptions& options, Context& context);
 int run_health(const HealthOptions& options, Context& context);
 int run_list(const ListOptions& options, Context& context);
 int run_object(const ObjectOptions& options, Context& context);
+int run_block(const BlockOptions& options, Context& context);
+int run_limit(const LimitOptions& options, Context& context);
 int run_leave(const LeaveOptions& options, Context& context);
 
 // These need neither a node nor a data directory.

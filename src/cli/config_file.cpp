@@ -69,6 +69,15 @@ Result<T> read_parsed(const Setting& setting, Result<T> (*parse)(std::string_vie
     return parsed;
 }
 
+/// A whole number of percent, or a string such as "50%".
+Result<unsigned> read_percent(const Setting& setting) {
+    if (setting.value.as_integer() == nullptr)
+        return read_parsed(setting, parse_percent, "\"50%\"");
+    const auto number = read_number(setting, {1, 100});
+    if (!number) return fail(number.error());
+    return static_cast<unsigned>(*number);
+}
+
 /// Moves a value that was read into place, or passes its error on.
 template <class T, class Target>
 Result<void> put(Result<T> read, Target& target) {
@@ -82,6 +91,13 @@ Result<void> put_number(Result<std::uint64_t> read, Target& target) {
     if (!read) return fail(read.error());
     target = static_cast<T>(*read);
     return {};
+}
+
+Result<void> read_quota_publisher(const Setting& setting, FileSettings& file) {
+    return put(read_percent(setting), file.node.quota_publisher);
+}
+Result<void> read_quota_group(const Setting& setting, FileSettings& file) {
+    return put(read_percent(setting), file.node.quota_group);
 }
 
 struct Key {
@@ -122,6 +138,15 @@ constexpr std::array keys{
     Key{"audit",
         [](const Setting& s, FileSettings& file) {
             return put(read_parsed(s, parse_duration, "\"1h\""), file.node.audit);
+        }},
+    // Under both spellings: as the option, and as settings are often written.
+    Key{"quota-publisher", read_quota_publisher},
+    Key{"quota_publisher", read_quota_publisher},
+    Key{"quota-group", read_quota_group},
+    Key{"quota_group", read_quota_group},
+    Key{"repair-limit",
+        [](const Setting& s, FileSettings& file) {
+            return put(read_parsed(s, parse_rate, "\"5MiB\""), file.node.repair_limit);
         }},
     Key{"web",
         [](const Setting& s, FileSettings& file) { return put(read_string(s), file.node.web); }},

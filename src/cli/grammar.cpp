@@ -101,6 +101,8 @@ Grammar::Grammar()
     add_listings();
     add_object_actions();
     add_leave();
+    add_block();
+    add_limit();
     add_version_and_completion();
 }
 
@@ -146,6 +148,17 @@ void Grammar::add_node() {
     add_parsed(app, "--audit", node_.audit, parse_duration,
                "within this time, who lacks a tenth of what it should keep is found out (1h)",
                "TIME");
+    add_parsed(app, "--quota-publisher", node_.quota_publisher, parse_percent,
+               "most of the capacity that what one publisher asks to keep may take; 100% is no "
+               "bound (50%)",
+               "PERCENT");
+    add_parsed(app, "--quota-group", node_.quota_group, parse_percent,
+               "likewise of what nodes of one address group (/24, /48) asked to keep (75%)",
+               "PERCENT");
+    add_parsed(app, "--repair-limit", node_.repair_limit, parse_rate,
+               "bytes a second for taking in copies that are made again, or off (as `flow29 "
+               "limit` set it last)",
+               "SIZE");
     app.add_option("--web", node_.web, "where to serve the page, or off (127.0.0.1:2930)")
         ->type_name("ADDR:PORT");
     app.add_option("--gateway", node_.gateway,
@@ -171,7 +184,7 @@ void Grammar::add_publish() {
     app.add_flag("--by-reference", publish_.by_reference,
                  "keep the file where it is instead of copying it");
     add_parsed(app, "--expires", publish_.expires, parse_duration,
-               "how long others are asked to keep it (1y)", "TIME");
+               "others keep it for so long and no longer (renewed until `flow29 rm`)", "TIME");
     app.add_option("--name", publish_.name, "the name in the link (the file's)");
     add_timeout(app, publish_.timeout);
 }
@@ -257,6 +270,30 @@ void Grammar::add_leave() {
                         "flow29 leave", [this] { return Command(leave_); });
     app.add_flag("--force", leave_.force, "stop even when something cannot be handed over");
     add_timeout(app, leave_.timeout);
+}
+
+void Grammar::add_block() {
+    CLI::App& block =
+        add("block",
+            "have nothing to do with a node, or neither hold nor serve an object; or list "
+            "what is blocked",
+            "flow29 block flow29:...", [this] {
+                return Command(BlockOptions{block_.name, true});
+            });
+    block.add_option("NODE|ROOT", block_.name,
+                     "a node's id, or a link or root hash; without it, the list");
+    CLI::App& unblock = add("unblock", "take a node or an object off the list",
+                            "flow29 unblock flow29:...", [this] {
+                                return Command(BlockOptions{block_.name, false});
+                            });
+    unblock.add_option("NODE|ROOT", block_.name, "as `flow29 block` lists it")->required();
+}
+
+void Grammar::add_limit() {
+    CLI::App& app = add("limit", "show or set how much of the network the node may use",
+                        "flow29 limit --repair 5MiB", [this] { return Command(limit_); });
+    add_parsed(app, "--repair", limit_.repair, parse_rate,
+               "bytes a second for taking in copies that are made again, or off", "SIZE");
 }
 
 void Grammar::add_version_and_completion() {

@@ -40,6 +40,8 @@ class Grammar {
     void add_listings();
     void add_object_actions();
     void add_leave();
+    void add_block();
+    void add_limit();
     void add_version_and_completion();
 
     /// `take` builds the command from the options once all are read.
@@ -58,6 +60,8 @@ class Grammar {
     ListOptions list_;
     ObjectOptions object_;
     LeaveOptions leave_;
+    BlockOptions block_;
+    LimitOptions limit_;
     CompletionOptions completion_;
     std::map<std::string, Chosen> commands_;
 };

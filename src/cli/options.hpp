@@ -34,8 +34,11 @@ struct NodeOptions {
     std::optional<unsigned> copies;
     std::optional<std::chrono::milliseconds> grace;
     std::optional<std::chrono::milliseconds> audit;
-    std::optional<std::string> web;      ///< ADDRESS:PORT or "off"
-    std::optional<std::string> gateway;  ///< likewise
+    std::optional<unsigned> quota_publisher;  ///< percent
+    std::optional<unsigned> quota_group;      ///< likewise
+    std::optional<ByteCount> repair_limit;    ///< bytes per second; 0: none
+    std::optional<std::string> web;           ///< ADDRESS:PORT or "off"
+    std::optional<std::string> gateway;       ///< likewise
     bool no_store = false;
 };
 
@@ -99,6 +102,15 @@ struct LeaveOptions {
     std::optional<std::chrono::milliseconds> timeout;
 };
 
+struct BlockOptions {
+    std::string name;  ///< empty: list what is blocked
+    bool blocked = true;
+};
+
+struct LimitOptions {
+    std::optional<ByteCount> repair;  ///< bytes per second; 0: none
+};
+
 struct VersionOptions {};
 
 enum class Shell { bash, zsh, fish };
@@ -108,7 +120,7 @@ struct CompletionOptions {
 
 using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
                              HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
-                             LeaveOptions, CompletionOptions>;
+                             LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -177,6 +177,24 @@ Result<std::uint64_t> parse_number(std::string_view text, NumberBounds bounds) {
     return number;
 }
 
+Result<unsigned> parse_percent(std::string_view text) {
+    auto digits = text;
+    if (digits.ends_with('%')) digits.remove_suffix(1);
+    const auto number = parse_number(digits, {1, 100});
+    if (!number)
+        return fail(Errc::usage, fmt::format("\"{}\" is not a share from 1% to 100%", text));
+    return static_cast<unsigned>(*number);
+}
+
+Result<ByteCount> parse_rate(std::string_view text) {
+    if (text == "off") return ByteCount(0);
+    auto rate = parse_size(text);
+    if (!rate) return rate;
+    if (rate->value == 0)
+        return fail(Errc::usage, "a rate of 0 would stop it; off takes the limit away");
+    return rate;
+}
+
 Result<ByteRange> parse_range(std::string_view text) {
     constexpr auto position_max = std::numeric_limits<std::uint64_t>::max();
     const auto dash = text.find('-');

@@ -18,6 +18,11 @@ namespace flow29::cli {
 /// "500ms", "3s", "5m", "1h30m", "30d", "2w", "1y" (365 days). A unit is required.
 [[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
+/// "50%" or "50", from 1 to 100.
+[[nodiscard]] Result<unsigned> parse_percent(std::string_view text);
+/// A size a second, "5MiB"; "off" is 0.
+[[nodiscard]] Result<ByteCount> parse_rate(std::string_view text);
+
 /// "A-B", the first and the last byte, counted from 0 and both included as in HTTP; "A-" goes to
 /// the end, which is the largest 64-bit number here.
 [[nodiscard]] Result<ByteRange> parse_range(std::string_view text);

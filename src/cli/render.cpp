@@ -19,6 +19,7 @@ using api::Json;
 using std::chrono::milliseconds;
 
 constexpr std::size_t short_id_chars = 12;
+constexpr std::size_t minute_chars = 16;  // of an RFC 3339 time
 constexpr std::size_t bar_cells = 30;
 
 Json parse(std::string_view line) {
@@ -200,10 +201,13 @@ std::string render_status(std::string_view line) {
                     counted(number_at(json, {"storage", "objects"}), "object", "objects"),
                     counted(number_at(json, {"storage", "extents"}), "extent", "extents"),
                     flag_at(json, {"storing"}) ? "" : "; holds nothing for others");
+    const auto limit = number_at(json, {"repair", "limit"});
     out += fmt::format(
-        "repair     {} under target, {} in flight, {} so far\n",
+        "repair     {} under target, {} in flight, {} so far{}\n",
         counted(number_at(json, {"repair", "under_target_extents"}), "extent", "extents"),
-        number_at(json, {"repair", "in_flight"}), size_at(json, {"repair", "bytes_total"}));
+        number_at(json, {"repair", "in_flight"}), size_at(json, {"repair", "bytes_total"}),
+        limit == 0 ? std::string()
+                   : fmt::format(", at most {}", format_rate(static_cast<double>(limit))));
     out += fmt::format("announce   {}, {:.1f} due an hour{}\n",
                        counted(number_at(json, {"announce", "records"}), "record", "records"),
                        real_at(json, {"announce", "due_per_hour"}),
@@ -236,7 +240,7 @@ std::string render_objects(std::string_view line) {
     if (at(json, {"objects"}).empty())
         return "nothing is kept here yet; publish a file with `flow29 publish PATH`\n";
     std::vector<std::vector<std::string>> rows{
-        {"ROOT", "SIZE", "HERE", "COPIES", "KEPT AS", "NAME"}};
+        {"ROOT", "SIZE", "HERE", "COPIES", "KEPT AS", "UNTIL", "NAME"}};
     for (const Json& object : at(json, {"objects"})) {
         const auto root = id_from_hex<RootHash>(string_at(object, {"root"}));
         const bool published = flag_at(object, {"published"});
@@ -248,6 +252,8 @@ std::string render_objects(std::string_view line) {
              fmt::format("{}/{}", number_at(object, {"copies_min"}), number_at(object, {"target"})),
              published ? (pinned ? "published, pinned" : "published")
                        : (pinned ? "pinned" : "held"),
+             flag_at(object, {"renewed"}) ? "renewed"
+                                          : string_at(object, {"expires"}).substr(0, minute_chars),
              string_at(object, {"name"})});
     }
     return table(rows);
@@ -266,6 +272,23 @@ DepartureText render_departure(std::string_view line) {
     out +=
         left ? "left; the node stops\n" : "the node stays; --force makes it leave nevertheless\n";
     return {std::move(out), left};
+}
+
+std::string render_blocklist(std::string_view line) {
+    const Json json = parse(line);
+    std::string out;
+    for (const Json& node : at(json, {"nodes"}))
+        if (node.is_string()) out += fmt::format("node  {}\n", printable(node.get<std::string>()));
+    for (const Json& root : at(json, {"roots"}))
+        if (root.is_string()) out += fmt::format("root  {}\n", printable(root.get<std::string>()));
+    return out.empty() ? "nothing is blocked\n" : out;
+}
+
+std::string render_limits(std::string_view line) {
+    const Json json = parse(line);
+    const auto repair = number_at(json, {"repair"});
+    return fmt::format("repair  {}\n",
+                       repair == 0 ? "off" : format_rate(static_cast<double>(repair)));
 }
 
 std::string render_withdrawal(std::string_view line) {

@@ -30,6 +30,8 @@ struct DepartureText {
     bool left = false;
 };
 [[nodiscard]] DepartureText render_departure(std::string_view line);
+[[nodiscard]] std::string render_blocklist(std::string_view line);
+[[nodiscard]] std::string render_limits(std::string_view line);
 [[nodiscard]] std::string render_withdrawal(std::string_view line);
 
 /// A failed input of several.

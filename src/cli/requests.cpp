@@ -94,6 +94,18 @@ std::string leave_params(const LeaveOptions& options) {
     return text(json);
 }
 
+std::string block_params(const BlockOptions& options) {
+    Json json = Json::object();
+    if (!options.name.empty()) json["name"] = options.name;
+    return text(json);
+}
+
+std::string limit_params(const LimitOptions& options) {
+    Json json = Json::object();
+    if (options.repair) json["repair"] = options.repair->value;
+    return text(json);
+}
+
 std::string link_params(const std::string& link) {
     const Json json = {{"link", link}};
     return text(json);

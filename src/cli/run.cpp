@@ -47,6 +47,12 @@ int dispatch(const ListOptions& options, Context& context) {
 int dispatch(const LeaveOptions& options, Context& context) {
     return run_leave(options, context);
 }
+int dispatch(const BlockOptions& options, Context& context) {
+    return run_block(options, context);
+}
+int dispatch(const LimitOptions& options, Context& context) {
+    return run_limit(options, context);
+}
 int dispatch(const ObjectOptions& options, Context& context) {
     return run_object(options, context);
 }

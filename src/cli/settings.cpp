@@ -79,6 +79,11 @@ Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& no
     config.copies = node.copies.value_or(file->node.copies.value_or(config.copies));
     config.grace = node.grace.value_or(file->node.grace.value_or(config.grace));
     config.audit_period = node.audit.value_or(file->node.audit.value_or(config.audit_period));
+    config.quota_publisher =
+        node.quota_publisher.value_or(file->node.quota_publisher.value_or(config.quota_publisher));
+    config.quota_group =
+        node.quota_group.value_or(file->node.quota_group.value_or(config.quota_group));
+    config.repair_limit = node.repair_limit ? node.repair_limit : file->node.repair_limit;
     config.store = !node.no_store && !file->node.no_store;
     return config;
 }

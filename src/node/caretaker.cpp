@@ -314,8 +314,11 @@ void Caretaker::on_stored(const NodeId& node, const proto::Stored& stored) {
         planner_.on_copy(item, node, now);
         news.push_back(item);
     }
-    for (const auto& item : stored.failed)
-        if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
+    for (const auto& item : stored.failed) {
+        if (!planner_.has_item(item)) continue;
+        planner_.on_invite_failed(item, node, now);
+        planner_.on_no_copy(item, node, now);
+    }
     changed_.notify_all();
     remember_holder(node, news);
 }

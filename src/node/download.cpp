@@ -265,15 +265,24 @@ asio::awaitable<Result<void>> Download::run() {
             break;
         }
         drop_closed_peers();
-        while (auto request = planner_.poll_request(now))
+        auto* const budget = options_.budget;
+        while (budget == nullptr || !budget->is_limited() || budget->ready_at() <= now) {
+            auto request = planner_.poll_request(now);
+            if (!request) break;
+            if (budget != nullptr) (void)budget->take(request->bytes.count(), now);
             tasks_.start(fetch_piece(self, std::move(*request)));
+        }
+        const bool is_saving = budget != nullptr && budget->ready_at() > now;
         look_for_more();
         // A reader that takes its time is not a stall of the swarm.
         if (options_.planner.in_order && planner_.in_flight() == 0 && planner_.usable_peers() > 0 &&
             planner_.starved(1).empty())
             last_progress_ = now;
+        // Nor is one whose budget is spent.
+        if (is_saving && planner_.in_flight() == 0) last_progress_ = now;
         report(false);
-        const auto next = planner_.next_deadline(now).value_or(now + tick);
+        auto next = planner_.next_deadline(now).value_or(now + tick);
+        if (is_saving) next = budget->ready_at();
         const auto deadline = std::clamp(next, now + Duration(1ms), now + Duration(tick));
         co_await moved_.wait_until(deadline);
     }

@@ -17,6 +17,24 @@ constexpr auto node_record_refresh = std::chrono::hours(12);
 constexpr Duration self_announce_period = 6h;
 constexpr Duration self_announce_retry = 5s;
 
+constexpr std::string_view repair_limit_setting = "repair_limit";
+
+ByteCount saved_repair_limit(store::Store& store) {
+    const auto saved = store.setting(repair_limit_setting);
+    std::uint64_t limit = 0;
+    if (saved && saved->size() == sizeof limit)
+        for (const auto octet : *saved)
+            limit = limit << 8 | octet;
+    return ByteCount(limit);
+}
+
+Result<void> save_repair_limit(store::Store& store, ByteCount limit) {
+    Bytes octets;
+    for (int shift = 56; shift >= 0; shift -= 8)
+        octets.push_back(static_cast<std::uint8_t>(limit.value >> shift));
+    return store.set_setting(repair_limit_setting, octets);
+}
+
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
     proto::NodeTable::Options options;
     options.self = services.identity.id();
@@ -29,6 +47,7 @@ proto::NodeTable::Options table_options(const Services& services, const Settings
 Engine::Engine(Services services, Settings settings)
     : services_(services),
       settings_(std::move(settings)),
+      blocked_(Blocked::load(services.store)),
       tasks_(services.runtime),
       table_(table_options(services, settings_)),
       peers_(services, tasks_, table_, [this](const NodeId& node) { on_node_changed(node); }),
@@ -49,15 +68,20 @@ Engine::Engine(Services services, Settings settings)
           services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_, caretaker_,
           survey_, [this] { return local_record(); },
           {[this](bool storing) { set_storing(storing); }, [this] { return leases_.make_room(); },
-           [this] { tasks_.start(leases_.collect()); }}),
+           [this] { leases_.check_renewals(); }, [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_,
               [this] { return placements_.publishing(); }),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
-      server_(services, keeper_, caretaker_.sync(), hinter_, table_,
+      server_(services, settings_, keeper_, caretaker_.sync(), hinter_, table_,
               [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },
                [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
-      started_wall_(services.runtime.wall_now()) {}
+      started_wall_(services.runtime.wall_now()) {
+    settings_.blocked_roots = blocked_.roots();
+    for (const auto& node : blocked_.list().nodes)
+        peers_.block(node);
+    keeper_.set_repair_limit(settings_.repair_limit.value_or(saved_repair_limit(services.store)));
+}
 
 Engine::~Engine() = default;
 
@@ -279,12 +303,95 @@ asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn p
 }
 
 asio::awaitable<Result<bool>> Engine::pin(RootHash root, bool pinned) {
+    if (pinned && settings_.is_blocked(root)) co_return fail(Errc::refused, blocked_text(root));
     auto& store = services_.store;
-    auto job = [&store, root, pinned]() -> Result<bool> {
+    const auto& self = services_.identity;
+    const auto wall_now = services_.runtime.wall_now();
+    // True when a lease of this node's own is left that only the pin was there for.
+    auto job = [&store, &self, root, pinned, wall_now]() -> Result<bool> {
+        const auto object = store.object(root);
+        if (!object) return fail(object.error());
         if (auto kept = store.set_pinned(root, pinned); !kept) return fail(kept.error());
-        return pinned;
+        if (object->published && !pinned) return false;
+        const auto renewal = pinned ? std::chrono::milliseconds(limits::lease_default)
+                                    : std::chrono::milliseconds(0);
+        const bool goes_on = pinned && object->renewal.count() != 0;
+        if (!goes_on)
+            if (auto kept = store.set_renewal(root, renewal); !kept) return fail(kept.error());
+        return !pinned && std::ranges::any_of(store.leases(root), [&](const proto::Lease& lease) {
+            return lease.publisher == self.public_key() && is_live(lease, wall_now);
+        });
     };
-    co_return co_await net::offload(services_.runtime, std::move(job));
+    const auto leftover = co_await net::offload(services_.runtime, std::move(job));
+    if (!leftover) co_return fail(leftover.error());
+    leases_.check_renewals();
+    if (*leftover) {
+        ProgressFn silent;
+        const auto ended = co_await withdraw(root, std::move(silent));
+        if (!ended) co_return fail(ended.error());
+    }
+    co_return pinned;
+}
+
+asio::awaitable<Result<Blocklist>> Engine::block(std::string name, bool blocked) {
+    auto& store = services_.store;
+    const auto node = id_from_hex<NodeId>(name);
+    const bool is_node = node && (table_.find(*node) != nullptr || peers_.find(*node) != nullptr);
+    auto parse = [&store, name, is_node] { return Blocked::parse(name, is_node, store); };
+    auto found = co_await net::offload(services_.runtime, std::move(parse));
+    if (!found) co_return fail(found.error());
+    auto what = *found;
+    if (what.node == services_.identity.id()) {
+        if (!what.root) co_return fail(Errc::usage, "that is this very node");
+        what.node.reset();
+    }
+    if (blocking_) co_return fail(Errc::refused, "another change of the list is under way");
+    auto changed = blocked_;
+    if (auto set = changed.set(what, blocked); !set) co_return fail(set.error());
+    blocking_ = true;
+    auto save = [&store, changed] { return changed.save(store); };
+    const auto saved = co_await net::offload(services_.runtime, std::move(save));
+    blocking_ = false;
+    if (!saved) co_return fail(saved.error());
+    blocked_ = std::move(changed);
+    settings_.blocked_roots = blocked_.roots();
+    if (what.node && blocked) peers_.block(*what.node);
+    if (what.node && !blocked) peers_.unblock(*what.node);
+    if (what.root && blocked) co_await let_go(*what.root);
+    co_return blocked_.list();
+}
+
+/// Frees what is here of a blocked object, and says so to those who count on it.
+asio::awaitable<void> Engine::let_go(RootHash root) {
+    auto& store = services_.store;
+    auto release = [&store, root] { return store.release(root); };
+    const auto released = co_await net::offload(services_.runtime, std::move(release));
+    if (!released) {
+        log::warn("engine", "a blocked object was not released: {}", released.error().message());
+        co_return;
+    }
+    auto gone = co_await caretaker_.refresh(root);
+    announcer_.remove(gone);
+    co_await leases_.collect();
+    while (!gone.empty()) {
+        const auto count = std::min<std::size_t>(gone.size(), limits::items_per_message_max);
+        proto::Stored lost{root, {}, {gone.end() - static_cast<std::ptrdiff_t>(count), gone.end()}};
+        gone.resize(gone.size() - count);
+        for (const auto& peer : peers_.open())
+            peer->notify(lost);
+    }
+}
+
+asio::awaitable<Result<RateLimits>> Engine::limit(RateLimitsChange change) {
+    if (change.repair) {
+        auto& store = services_.store;
+        const auto repair = *change.repair;
+        auto save = [&store, repair] { return save_repair_limit(store, repair); };
+        const auto saved = co_await net::offload(services_.runtime, std::move(save));
+        if (!saved) co_return fail(saved.error());
+        keeper_.set_repair_limit(repair);
+    }
+    co_return RateLimits{keeper_.repair_limit()};
 }
 
 }  // namespace flow29::node

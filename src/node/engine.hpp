@@ -4,6 +4,7 @@
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
 #include "node/auditor.hpp"
+#include "node/blocked.hpp"
 #include "node/caretaker.hpp"
 #include "node/fetcher.hpp"
 #include "node/finder.hpp"
@@ -38,6 +39,10 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<bool>> pin(RootHash root, bool pinned);
+    [[nodiscard]] asio::awaitable<Result<Blocklist>> block(std::string name, bool blocked);
+    [[nodiscard]] Blocklist blocklist() const { return blocked_.list(); }
+    [[nodiscard]] asio::awaitable<Result<RateLimits>> limit(RateLimitsChange change);
+    [[nodiscard]] const Keeper& keeper() const { return keeper_; }
     [[nodiscard]] Tasks& tasks() { return tasks_; }
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
     [[nodiscard]] const Caretaker& caretaker() const { return caretaker_; }
@@ -57,6 +62,7 @@ class Engine : public net::PeerHandler {
 
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
+    [[nodiscard]] asio::awaitable<void> let_go(RootHash root);
     void set_storing(bool storing);
     void on_node_changed(const NodeId& node);
     void on_kept(const Kept& kept);
@@ -67,6 +73,8 @@ class Engine : public net::PeerHandler {
 
     Services services_;
     Settings settings_;
+    Blocked blocked_;
+    bool blocking_ = false;  // a changed list is being saved
     Tasks tasks_;
     proto::NodeTable table_;
     PeerBook peers_;

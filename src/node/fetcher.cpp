@@ -51,6 +51,7 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
                                                    std::stop_token stop, ProgressFn progress) {
     auto& store = services_.store;
     const auto root = link.root;
+    if (settings_.is_blocked(root)) co_return fail(Errc::refused, blocked_text(root));
     auto look = [&store, root]() -> std::optional<FoundObject> {
         auto descriptor = store.descriptor(root);
         if (!descriptor) return std::nullopt;

@@ -101,6 +101,7 @@ asio::awaitable<void> Inviter::send(net::PeerPtr peer, proto::Invite invite,
             continue;
         }
         if (answer->answers[i] == proto::InviteAnswer::full) table_.on_full(node, now + full_pause);
+        if (answer->answers[i] == proto::InviteAnswer::over_quota) over_quota_.insert(node);
         planner->on_answer(items[i].item, node, answer->answers[i], now);
     }
     answered();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "node/neighbourhood.hpp"
@@ -33,6 +34,8 @@ class Inviter {
 
     /// Tells those whose invitation the planner has withdrawn.
     void call_off(proto::CopyPlanner& planner);
+    /// Nodes that answered that the publisher, or this node's group, has its share there already.
+    [[nodiscard]] std::size_t over_quota() const { return over_quota_.size(); }
 
   private:
     [[nodiscard]] asio::awaitable<void> send(net::PeerPtr peer, proto::Invite invite,
@@ -43,6 +46,7 @@ class Inviter {
     Tasks& tasks_;             // owned by the engine
     PeerBook& peers_;          // owned by the engine
     proto::NodeTable& table_;  // owned by the engine
+    std::set<NodeId> over_quota_;
 };
 
 }  // namespace flow29::node

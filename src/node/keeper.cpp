@@ -20,6 +20,8 @@ constexpr std::uint64_t group_bytes = 16ULL << 20;  // pulled, then synced toget
 constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
+constexpr std::uint64_t budget_parts_per_second = 8;  // so small are pieces and bursts
+constexpr std::uint64_t repair_queue_s = 30;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
 constexpr Duration takeover_saves_min = 250ms;
@@ -34,41 +36,78 @@ core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex
     }
     return rest;
 }
-
-/// Whether the publisher has withdrawn this lease, or replaced it by one that is over.
-bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now) {
-    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
-        return known.publisher == lease.publisher && known.sequence >= lease.sequence &&
-               !is_live(known, now);
-    });
-}
-
 }  // namespace
 
-/// Room for so many bytes, made if need be.
-Keeper::Room Keeper::reserve_most(store::Store& store, const std::vector<std::uint64_t>& lengths) {
+void Keeper::set_repair_limit(ByteCount bytes_per_second) {
+    repair_budget_.set_rate(bytes_per_second,
+                            ByteCount(bytes_per_second.value / budget_parts_per_second),
+                            services_.runtime.now());
+}
+
+ByteCount Keeper::pulled() const {
+    auto sum = pulled_;
+    for (const auto& download : downloads_)
+        sum += download->fetched();
+    return sum;
+}
+
+/// Under a limit no more is accepted than comes before the inviter loses patience, one item at
+/// least.
+bool Keeper::may_take_repair(std::uint64_t bytes) const {
+    const auto rate = repair_budget_.rate().value;
+    return rate == 0 || repair_coming_ == 0 || repair_coming_ + bytes <= rate * repair_queue_s;
+}
+
+/// On a worker.
+Keeper::Known Keeper::look(const proto::Invite& invite, const Quotas::Asker& asker,
+                           WallTime wall_now) const {
+    auto& store = services_.store;
+    Known known;
+    known.superseded = is_superseded(store, invite.lease, wall_now);
+    known.leased = is_in_force(store, invite.lease, wall_now);
+    for (const auto& [item, length] : invite.items)
+        known.owned.push_back(item.kind == proto::ItemId::Kind::extent
+                                  ? store.owns_extent(item.extent())
+                                  : store.descriptor(item.root()).has_value());
+    known.left = quotas_.left(asker, wall_now);
+    return known;
+}
+
+void Keeper::begin(const Job& job) {
+    bytes_coming_ += job.bytes;
+    if (job.is_repair) repair_coming_ += job.bytes;
+    if (job.asker) quotas_.begin(*job.asker, job.bytes);
+}
+
+void Keeper::end(const Job& job) {
+    bytes_coming_ -= job.bytes;
+    if (job.is_repair) repair_coming_ -= job.bytes;
+    if (job.asker) quotas_.end(*job.asker, job.bytes);
+}
+
+Keeper::Room Keeper::reserve_most(store::Store& store,
+                                  const std::vector<proto::Invite::Item>& items) {
     const auto room_for = [&](std::size_t count) {
-        const auto end = lengths.begin() + static_cast<std::ptrdiff_t>(count);
-        const auto bytes = std::accumulate(lengths.begin(), end, std::uint64_t{0});
-        auto reserved = store.reserve(ByteCount(bytes));
-        return reserved ? Room{std::move(*reserved), count, bytes} : Room{};
+        const auto end = items.begin() + static_cast<std::ptrdiff_t>(count);
+        auto reserved = store.reserve_for({items.begin(), end});
+        return reserved ? Room{std::move(*reserved), count} : Room{};
     };
-    auto all = room_for(lengths.size());
+    auto all = room_for(items.size());
     if (all.reserved) return all;
     std::size_t fit = 0;
-    for (auto too_many = lengths.size(); too_many - fit > 1;) {
+    for (auto too_many = items.size(); too_many - fit > 1;) {
         const auto count = std::midpoint(fit, too_many);
         (room_for(count).reserved ? fit : too_many) = count;
     }
     return fit > 0 ? room_for(fit) : Room{};
 }
 
-asio::awaitable<Keeper::Room> Keeper::reserve(std::vector<std::uint64_t> lengths) {
+asio::awaitable<Keeper::Room> Keeper::reserve(std::vector<proto::Invite::Item> items) {
     auto& store = services_.store;
-    auto ask = [&store, lengths] { return reserve_most(store, lengths); };
+    auto ask = [&store, items] { return reserve_most(store, items); };
     auto ask_again = ask;
     auto room = co_await net::offload(services_.runtime, std::move(ask));
-    if (room.items == lengths.size()) co_return room;
+    if (room.items == items.size()) co_return room;
     room = Room{};
     auto making = events_.make_room();
     (void)co_await std::move(making);  // whether it made any shows in what fits now
@@ -84,23 +123,13 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         tasks_.stopping())
         co_return reply;
 
-    struct Known {
-        bool superseded = false;
-        std::vector<bool> owned;
-    };
     auto& store = services_.store;
     const auto& self = services_.identity;
     // Its publisher is the one node that an object may not depend on.
-    if (invite.lease.publisher == self.public_key()) co_return reply;
-    auto look = [&store, &invite, wall_now] {
-        Known known;
-        known.superseded = is_superseded(store, invite.lease, wall_now);
-        for (const auto& [item, length] : invite.items)
-            known.owned.push_back(item.kind == proto::ItemId::Kind::extent
-                                      ? store.owns_extent(item.extent())
-                                      : store.descriptor(item.root()).has_value());
-        return known;
-    };
+    if (invite.lease.publisher == self.public_key() || settings_.is_blocked(invite.lease.root))
+        co_return reply;
+    const Quotas::Asker asker{invite.lease.publisher, from->remote().group()};
+    auto look = [this, &invite, asker, wall_now] { return this->look(invite, asker, wall_now); };
     const auto known = co_await net::offload(services_.runtime, std::move(look));
     if (known.superseded) co_return reply;
 
@@ -109,15 +138,21 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     job->lease = invite.lease;
     job->sources = std::move(invite.sources);
     job->inviter = from;
+    job->asker = asker;
+    job->is_repair = from->id() != core::node_id_of(invite.lease.publisher);
     std::uint64_t bytes = 0;
-    std::vector<std::uint64_t> lengths;  // of the job's items
     std::vector<proto::ItemId> held;
+    std::vector<proto::Invite::Item> accepted;
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
-        if (known.owned[i]) {
+        const auto charged = bytes + length.value;
+        const bool over_quota = quotas_.is_over(asker, known.left, charged);
+        if (known.owned[i] && (known.leased || !over_quota)) {
             answer = Answer::held;
             held.push_back(item);
+        } else if (known.owned[i]) {
+            answer = Answer::over_quota;
         } else if (const auto coming = coming_.find(item); coming != coming_.end()) {
             answer = Answer::coming;
             tell_too(*coming->second, from);
@@ -126,35 +161,43 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         } else if (coming_.size() >= coming_items_max ||
                    bytes_coming_ + bytes + length.value > coming_bytes_max) {
             answer = Answer::busy;
+        } else if (over_quota) {
+            answer = Answer::over_quota;
+        } else if (job->is_repair && !may_take_repair(charged)) {
+            answer = Answer::busy;
         } else {
             answer = Answer::accepted;
             bytes += length.value;
-            lengths.push_back(length.value);
             job->items.push_back(item);
+            accepted.push_back(invite.items[i]);
             coming_.emplace(item, job);
         }
     }
-    auto room = co_await reserve(lengths);
+    // Before the wait for room: others ask meanwhile.
+    job->bytes = bytes;
+    begin(*job);
+    auto room = co_await reserve(accepted);
     job->room = std::move(room.reserved);
-    job->bytes = room.bytes;
-    bytes_coming_ += room.bytes;
-    if (room.items < job->items.size()) {
-        log::info("keeper", "room for {} of {} items", room.items, job->items.size());
-        const auto rest = job->items.begin() + static_cast<std::ptrdiff_t>(room.items);
-        const std::set<proto::ItemId> too_many(rest, job->items.end());
-        job->items.erase(rest, job->items.end());
-        for (std::size_t i = 0; i < invite.items.size(); ++i)
-            if (reply.answers[i] == Answer::accepted && too_many.contains(invite.items[i].item))
-                reply.answers[i] = Answer::full;
-        for (const auto& item : too_many)
-            coming_.erase(item);
+    if (room.items < accepted.size()) {
+        log::info("keeper", "room for {} of {} items", room.items, accepted.size());
+        end(*job);
+        job->items.resize(room.items);
+        for (std::size_t i = room.items; i < accepted.size(); ++i) {
+            job->bytes -= accepted[i].length.value;
+            coming_.erase(accepted[i].item);
+            for (std::size_t j = 0; j < invite.items.size(); ++j)
+                if (invite.items[j].item == accepted[i].item) reply.answers[j] = Answer::full;
+        }
+        begin(*job);
     }
     if (!held.empty()) {
         // The lease keeps what is here already, too.
         auto lease = invite.lease;
-        auto keep = [&store, lease, held, &self, wall_now]() -> Result<void> {
+        auto keep = [&store, lease, held, &self, wall_now, asker]() -> Result<void> {
             if (auto put = store.put_lease(lease); !put) return fail(put.error());
-            if (is_superseded(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (auto noted = store.set_asker(lease.root, lease.publisher, asker.group); !noted)
+                return noted;
             return mark_kept(store, lease.root, held, self.id());
         };
         const auto kept = co_await net::offload(services_.runtime, std::move(keep));
@@ -167,7 +210,10 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
                 if (answer == Answer::held) answer = Answer::full;
         }
     }
-    if (!job->items.empty()) tasks_.start(pull(job));
+    if (job->items.empty())
+        end(*job);
+    else
+        tasks_.start(pull(job));
     co_return reply;
 }
 
@@ -177,6 +223,7 @@ void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
     job->root = lease.root;
     job->lease = std::move(lease);
     job->sources = std::move(sources);
+    job->is_repair = true;
     for (const auto& [item, length] : items)
         if (coming_.emplace(item, job).second) job->items.push_back(item);
     if (!job->items.empty()) tasks_.start(pull(job));
@@ -257,6 +304,13 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     options.stop = job->stop.get_token();
     // Nobody waits for a copy so much that bytes may be pulled twice to have it a moment sooner.
     options.planner.takeover_saves_min = takeover_saves_min;
+    if (job->is_repair) {
+        options.budget = &repair_budget_;
+        if (repair_budget_.is_limited())
+            options.planner.piece_bytes_max =
+                ByteCount(std::clamp(repair_budget_.rate().value / budget_parts_per_second,
+                                     limits::checksum_block_bytes, limits::range_bytes_max));
+    }
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
     const auto download =
@@ -288,15 +342,21 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     auto got = co_await get_descriptor(job);
     std::vector<proto::ItemId> stored;
     std::vector<ExtentIndex> wanted;
+    if (got && settings_.is_blocked(job->root)) got = fail(Errc::refused, "it is blocked here");
     if (got) {
         const auto root = job->root;
         auto lease = job->lease;
         const auto self = services_.identity.id();
         const auto wall_now = services_.runtime.wall_now();
-        auto put = [&store, root, lease, self, wall_now, &descriptor = *got]() -> Result<void> {
+        const auto asker = job->asker;
+        auto put = [&store, root, lease, self, wall_now, asker,
+                    &descriptor = *got]() -> Result<void> {
             if (auto kept = store.put_lease(lease); !kept) return fail(kept.error());
             // It may have been withdrawn since the invitation.
-            if (is_superseded(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
+            if (asker)
+                if (auto noted = store.set_asker(root, lease.publisher, asker->group); !noted)
+                    return noted;
             if (auto kept = store.put_object(root, descriptor, ""); !kept) return kept;
             return mark_kept(store, root, {}, self);
         };
@@ -312,6 +372,14 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                     wanted.push_back(ExtentIndex(i));
             const auto own = proto::ItemId::of(root);
             if (items.contains(own)) stored.push_back(own);
+            // Room and quota were given for the lengths that the inviter named.
+            std::uint64_t bytes = 0;
+            for (const auto extent : wanted)
+                bytes += got->layout().extent_length(extent).value;
+            if (job->inviter && bytes > job->bytes) {
+                wanted.clear();
+                peers_.ban(job->inviter->id(), "it named extents shorter than they are");
+            }
         }
     }
     if (!got) log::info("keeper", "invitation not followed: {}", got.error().message());
@@ -348,11 +416,15 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
                 job->group.push_back(item);
             }
             if (group.empty()) break;
-            while (memory_used_ > 0 && memory_used_ + bytes > memory_bytes_max)
+            // What trickles in under a budget must not keep others waiting; there is little of it,
+            // see may_take_repair.
+            const bool trickles = job->is_repair && repair_budget_.is_limited();
+            const auto memory = trickles ? 0 : bytes;
+            while (memory > 0 && memory_used_ > 0 && memory_used_ + memory > memory_bytes_max)
                 co_await memory_free_.wait();
-            memory_used_ += bytes;
+            memory_used_ += memory;
             const auto outcome = co_await pull_group(job, descriptor, group);
-            memory_used_ -= bytes;
+            memory_used_ -= memory;
             memory_free_.notify_all();
             (void)outcome;  // what is in the store now is what counts
             std::vector<proto::ItemId> have, lack;
@@ -362,7 +434,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
             const auto wall_now = services_.runtime.wall_now();
             auto look = [&store, descriptor, group, root, self, lease, wall_now] {
                 std::vector<bool> held(group.size());
-                if (is_superseded(store, lease, wall_now)) return held;
+                if (!is_in_force(store, lease, wall_now)) return held;
                 held.clear();
                 std::vector<proto::ItemId> kept;
                 for (const auto extent : group) {
@@ -391,7 +463,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
     for (const auto& item : job->items)
         if (coming_.erase(item) > 0) failed.push_back(item);
     if (!failed.empty()) report(*job, {}, std::move(failed));
-    bytes_coming_ -= job->bytes;
+    end(*job);
     job->room.reset();
     std::erase(jobs_, job);
 }

@@ -6,9 +6,11 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/token_bucket.hpp"
 #include "node/download.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
+#include "node/quotas.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
 
@@ -39,7 +41,9 @@ class Keeper {
           peers_(peers),
           neighbourhood_(neighbourhood),
           events_(std::move(events)),
-          memory_free_(services.runtime) {}
+          memory_free_(services.runtime),
+          repair_budget_(ByteCount(0), ByteCount(0)),
+          quotas_(services, settings) {}
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
@@ -51,16 +55,21 @@ class Keeper {
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
+    /// Bytes per second for what others than its publisher ask to hold; 0: no limit.
+    void set_repair_limit(ByteCount bytes_per_second);
+    [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
+
+    [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
     [[nodiscard]] bool is_coming(const proto::ItemId& item) const { return coming_.contains(item); }
-    [[nodiscard]] ByteCount pulled() const { return pulled_; }
+    /// So far, what is under way included.
+    [[nodiscard]] ByteCount pulled() const;
 
   private:
     /// For the first ones of the items that were asked for, as many as fit together.
     struct Room {
         std::unique_ptr<store::Reservation> reserved;
         std::size_t items = 0;
-        std::uint64_t bytes = 0;
     };
     struct Job {
         RootHash root;
@@ -73,12 +82,25 @@ class Keeper {
         std::stop_source stop;  // of the group that is being pulled
         std::unique_ptr<store::Reservation> room;
         std::uint64_t bytes = 0;
+        std::optional<Quotas::Asker> asker;
+        bool is_repair = false;
+    };
+    struct Known {
+        bool superseded = false;
+        bool leased = false;  // by this publisher: what is here is in its share
+        std::vector<bool> owned;
+        Quotas::Left left;
     };
 
-    [[nodiscard]] asio::awaitable<Room> reserve(std::vector<std::uint64_t> lengths);
+    [[nodiscard]] asio::awaitable<Room> reserve(std::vector<proto::Invite::Item> items);
     /// On a worker.
     [[nodiscard]] static Room reserve_most(store::Store& store,
-                                           const std::vector<std::uint64_t>& lengths);
+                                           const std::vector<proto::Invite::Item>& items);
+    [[nodiscard]] Known look(const proto::Invite& invite, const Quotas::Asker& asker,
+                             WallTime wall_now) const;
+    [[nodiscard]] bool may_take_repair(std::uint64_t bytes) const;
+    void begin(const Job& job);
+    void end(const Job& job);
     [[nodiscard]] asio::awaitable<void> pull(std::shared_ptr<Job> job);
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor(
         std::shared_ptr<Job> job);
@@ -105,6 +127,9 @@ class Keeper {
     std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
     std::uint64_t memory_used_ = 0;
     std::uint64_t bytes_coming_ = 0;
+    core::TokenBucket repair_budget_;
+    std::uint64_t repair_coming_ = 0;
+    Quotas quotas_;
     ByteCount pulled_;
 };
 

@@ -18,6 +18,7 @@ constexpr std::size_t news_max = 4096;
 constexpr std::size_t telling_max = 256;  // at a time; the others at a later look
 constexpr Duration tell_timeout = 10s;
 constexpr Duration room_pause = 10s;
+constexpr std::size_t renewals_max = 64;  // at a look
 }  // namespace
 
 asio::awaitable<void> LeaseWatch::run() {
@@ -34,6 +35,7 @@ asio::awaitable<void> LeaseWatch::run() {
 }
 
 asio::awaitable<void> LeaseWatch::look() {
+    co_await renew();
     const bool ended = co_await give_up_ended();
     if (ended) co_await collect();
     std::vector<NewsKey> keys;
@@ -41,6 +43,77 @@ asio::awaitable<void> LeaseWatch::look() {
         keys.push_back(key);
     for (const auto& key : keys)
         spread(key);
+}
+
+/// On a worker. Leases that are to be signed now, and when to look again.
+LeaseWatch::Renewals LeaseWatch::renewals(store::Store& store, const PublicKey& self,
+                                          WallTime wall_now) {
+    Renewals renewals;
+    for (const auto& object : store.objects()) {
+        const bool is_whole = object.extents_held == object.descriptor.extents.size();
+        const bool is_pin = !object.published && object.pinned && is_whole;
+        if (object.renewal.count() == 0 || (!object.published && !is_pin)) continue;
+        const auto leases = store.leases(object.root);
+        const auto own = std::ranges::find(leases, self, &proto::Lease::publisher);
+        const auto widest = widest_live(leases, wall_now);
+        const auto half = object.renewal / 2;
+        WallTime due{};
+        if (own != leases.end() && is_live(*own, wall_now)) due = own->expires - half;
+        if (is_pin && widest) due = std::max(due, widest->expires - half);
+        if (due > wall_now) {
+            renewals.next = std::min(renewals.next, due);
+            continue;
+        }
+        if (renewals.due.size() >= renewals_max) {
+            renewals.next = wall_now;
+            break;
+        }
+        proto::Lease lease;
+        if (own != leases.end()) lease = *own;
+        if (is_pin && widest) lease.copies = widest->copies;
+        lease.root = object.root;
+        lease.withdrawn = false;
+        lease.sequence = std::max(lease.sequence + 1, to_unix_ms(wall_now));
+        lease.expires = wall_now + object.renewal;
+        renewals.due.push_back(std::move(lease));
+        renewals.next = std::min(renewals.next, wall_now + half);
+    }
+    return renewals;
+}
+
+asio::awaitable<void> LeaseWatch::renew() {
+    const auto wall_now = services_.runtime.wall_now();
+    if (wall_now < next_renewal_) co_return;
+    next_renewal_ = WallTime::max();  // unless somebody says otherwise meanwhile
+    auto& store = services_.store;
+    const auto self = services_.identity.public_key();
+    auto read = [&store, self, wall_now] { return renewals(store, self, wall_now); };
+    auto found = co_await net::offload(services_.runtime, std::move(read));
+    next_renewal_ = std::min(next_renewal_, found.next);
+    for (auto& lease : found.due) {
+        lease.sign(services_.identity);
+        auto put = [&store, lease] {
+            auto is_new = store.put_lease(lease);
+            auto object = store.object(lease.root);
+            std::vector<proto::ItemId> items{proto::ItemId::of(lease.root)};
+            if (is_new && object)
+                for (const auto& extent : object->descriptor.extents)
+                    items.push_back(proto::ItemId::of(extent));
+            return std::pair(std::move(is_new), std::move(items));
+        };
+        auto outcome = co_await net::offload(services_.runtime, std::move(put));
+        auto& [is_new, items] = outcome;
+        if (!is_new) {
+            log::warn("leases", "not renewed: {}", is_new.error().message());
+            continue;
+        }
+        log::info("leases", "renewed the lease of {}", to_hex(lease.root).substr(0, 12));
+        const auto root = lease.root;
+        co_await take_in(std::move(lease));
+        // What was pinned after nobody kept it any more is not cared for yet.
+        std::vector<store::KnownHolder> unconfirmed;
+        co_await caretaker_.take_up(root, std::move(items), std::move(unconfirmed));
+    }
 }
 
 /// Whether an object is here that was leased and is no more.
@@ -84,6 +157,9 @@ asio::awaitable<void> LeaseWatch::end_publication(RootHash root) {
         const auto leases = store.leases(root);
         const auto own = std::ranges::find(leases, self, &proto::Lease::publisher);
         if (own != leases.end() && is_live(*own, wall_now)) return {};
+        // One that is to be renewed only waits for that.
+        if (const auto object = store.object(root); object && object->renewal.count() != 0)
+            return {};
         return store.set_published(root, false);
     };
     const auto done = co_await net::offload(services_.runtime, std::move(job));
@@ -101,6 +177,7 @@ asio::awaitable<void> LeaseWatch::take_in(proto::Lease lease) {
     auto& news = news_[key];
     if (news.lease.sequence >= lease.sequence) co_return;
     news.lease = lease;
+    check_renewals();
     news.told.clear();
     // Before they are given up here, too.
     news.concerned.merge(caretaker_.holders_of(lease.root));

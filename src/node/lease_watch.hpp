@@ -26,7 +26,10 @@ namespace flow29::node {
 /// 3. Withdrawals are told to whoever appears, and to whoever says that it took in something of an
 ///    object that was withdrawn.
 ///    Rationale: a node that was away must not bring it back.
-/// 4. Nothing is collected while something is being published.
+/// 4. A lease of this node's own is signed anew, for as long again, when less than half of it is
+///    left: of what was published without an end; and of what is pinned and all here, one of its
+///    own when the widest lease has less than half of a default life left.
+/// 5. Nothing is collected while something is being published.
 ///    Rationale: its extents are in no object yet.
 class LeaseWatch {
   public:
@@ -45,6 +48,8 @@ class LeaseWatch {
 
     /// Looks once a minute until the tasks stop.
     [[nodiscard]] asio::awaitable<void> run();
+    /// Something was published or pinned, or not any more: leases may be due.
+    void check_renewals() { next_renewal_ = WallTime{}; }
     /// A lease is new here, or withdrawn.
     void on_lease(const proto::Lease& lease);
     /// A node appeared.
@@ -66,6 +71,13 @@ class LeaseWatch {
     };
     using NewsKey = std::pair<RootHash, PublicKey>;
 
+    struct Renewals {
+        std::vector<proto::Lease> due;  // unsigned
+        WallTime next = WallTime::max();
+    };
+    [[nodiscard]] static Renewals renewals(store::Store& store, const PublicKey& self,
+                                           WallTime wall_now);
+    [[nodiscard]] asio::awaitable<void> renew();
     [[nodiscard]] asio::awaitable<void> look();
     [[nodiscard]] asio::awaitable<bool> has_remains();
     [[nodiscard]] asio::awaitable<bool> give_up_ended();
@@ -83,6 +95,7 @@ class LeaseWatch {
     Caretaker& caretaker_;  // owned by the engine
     Announcer& announcer_;  // owned by the engine
     Publishing publishing_;
+    WallTime next_renewal_{};
     std::map<NewsKey, News> news_;
     std::set<std::pair<NodeId, NewsKey>> telling_;
     net::Signal collected_;

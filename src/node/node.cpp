@@ -157,6 +157,9 @@ Result<void> Node::State::open() {
     settings.capacity = config.capacity;
     settings.grace = config.grace;
     settings.audit_period = config.audit_period;
+    settings.quota_publisher = config.quota_publisher;
+    settings.quota_group = config.quota_group;
+    settings.repair_limit = config.repair_limit;
     settings.takeover =
         std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1), std::chrono::seconds(10));
     settings.addresses = *endpoints;
@@ -294,6 +297,27 @@ void Node::leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> do
             return State::deliver<Departure>(state->engine->placements().leave(request, progress),
                                              std::move(finish));
         });
+}
+
+void Node::block(std::string name, bool blocked, DoneFn<Blocklist> done) {
+    auto* state = state_.get();
+    state->post<Blocklist>(std::move(done), [state, name = std::move(name),
+                                             blocked](DoneFn<Blocklist> finish) {
+        return State::deliver<Blocklist>(state->engine->block(name, blocked), std::move(finish));
+    });
+}
+
+void Node::blocklist(DoneFn<Blocklist> done) {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(),
+               [state, done = std::move(done)] { done(state->engine->blocklist()); });
+}
+
+void Node::limit(RateLimitsChange change, DoneFn<RateLimits> done) {
+    auto* state = state_.get();
+    state->post<RateLimits>(std::move(done), [state, change](DoneFn<RateLimits> finish) {
+        return State::deliver<RateLimits>(state->engine->limit(change), std::move(finish));
+    });
 }
 
 void Node::status(DoneFn<Status> done) {

@@ -22,8 +22,8 @@ PeerBook::PeerBook(Services services, Tasks& tasks, proto::NodeTable& table,
     : services_(services), tasks_(tasks), table_(table), node_changed_(std::move(node_changed)) {}
 
 void PeerBook::on_peer(const net::PeerPtr& peer) {
-    if (is_banned(peer->id())) {
-        peer->close(Error{Errc::refused, "banned"});
+    if (is_shunned(peer->id())) {
+        peer->close(Error{Errc::refused, "not welcome here"});
         return;
     }
     open_[peer->id()].push_back(peer);
@@ -104,6 +104,7 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(proto::NodeRecord record) 
     const NodeId node = record.node();
     if (auto peer = find(node)) co_return peer;
     if (is_banned(node)) co_return fail(Errc::refused, "this node was caught lying");
+    if (blocked_.contains(node)) co_return fail(Errc::refused, "this node is blocked here");
     Error last{Errc::peer_unreachable, "it has no address"};
     for (const auto& address : record.addresses) {
         auto peer = co_await dial(address, node, std::nullopt);
@@ -144,6 +145,8 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
         log::debug("peers", "{}: {}", endpoint.to_string(), outcome.error().message());
         note_failure(endpoint);
     }
+    if (outcome && is_shunned((*outcome)->id()))
+        outcome = fail(Errc::refused, "nothing to do with that node");
     attempt->outcome = outcome;
     attempt->ended.notify_all();
     co_return outcome;
@@ -165,6 +168,17 @@ void PeerBook::ban(const NodeId& node, std::string_view why) {
     const auto connections = found->second;
     for (const auto& peer : connections)
         peer->close(Error{Errc::peer_misbehaved, std::string(why)});
+}
+
+void PeerBook::block(const NodeId& node) {
+    if (!blocked_.insert(node).second) return;
+    table_.on_goodbye(node, services_.runtime.now());
+    node_changed_(node);
+    const auto found = open_.find(node);
+    if (found == open_.end()) return;
+    const auto connections = found->second;
+    for (const auto& peer : connections)
+        peer->close(Error{Errc::refused, "blocked"});
 }
 
 asio::awaitable<void> PeerBook::redial(NodeId node) {

@@ -46,6 +46,9 @@ class PeerBook {
     /// It lied: its connections are closed and it is not talked to again in this run.
     void ban(const NodeId& node, std::string_view why);
     [[nodiscard]] bool is_banned(const NodeId& node) const { return banned_.contains(node); }
+    /// The operator wants nothing to do with it: gone at once, until unblocked.
+    void block(const NodeId& node);
+    void unblock(const NodeId& node) { blocked_.erase(node); }
 
     /// Dials missing nodes again, until the tasks stop.
     [[nodiscard]] asio::awaitable<void> keep_contact();
@@ -76,6 +79,9 @@ class PeerBook {
                                        const std::optional<DhtKey>& position) const;
     [[nodiscard]] asio::awaitable<void> redial(NodeId node);
     [[nodiscard]] asio::awaitable<void> try_again(proto::NodeRecord record);
+    [[nodiscard]] bool is_shunned(const NodeId& node) const {
+        return is_banned(node) || blocked_.contains(node);
+    }
     void note_rates();
     void note_failure(const core::Endpoint& endpoint);
 
@@ -88,6 +94,7 @@ class PeerBook {
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
     std::unordered_map<core::Endpoint, Rest> resting_;
     std::unordered_map<NodeId, std::string> banned_;
+    std::set<NodeId> blocked_;
     std::unordered_map<NodeId, Rate> rates_;
     std::set<NodeId> trying_;
     net::PeerTraffic closed_traffic_;

@@ -36,7 +36,10 @@ asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest reques
         const bool made = co_await std::move(making);
         if (made) result = co_await publish_once(std::move(request), std::move(progress));
     }
-    if (!result) events_.on_failed();
+    if (result)
+        events_.on_published();
+    else
+        events_.on_failed();
     co_return result;
 }
 

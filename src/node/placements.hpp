@@ -23,6 +23,7 @@ class Placements {
         std::function<void(bool storing)> set_storing;
         /// Frees what nothing keeps any more; false when there was nothing.
         std::function<asio::awaitable<bool>()> make_room;
+        std::function<void()> on_published;
         /// A publication failed: what it left in the store is in no object.
         std::function<void()> on_failed;
     };

@@ -34,6 +34,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_node_changed(const NodeId& node);
 
+    [[nodiscard]] std::size_t over_quota() const { return inviter_.over_quota(); }
     [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }
     /// In the order in which they were added.
     [[nodiscard]] const std::vector<proto::ItemId>& items() const { return items_; }

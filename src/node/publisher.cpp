@@ -78,9 +78,11 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     lease_.sequence = to_unix_ms(wall_now);
     lease_.sign(services_.identity);
     auto& store = services_.store;
-    auto job = [&store, this, name = request.name]() -> Result<void> {
+    const auto renewal = request.renew ? request.lease : std::chrono::milliseconds(0);
+    auto job = [&store, this, renewal, name = request.name]() -> Result<void> {
         if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
         if (auto kept = store.put_lease(lease_); !kept) return fail(kept.error());
+        if (auto kept = store.set_renewal(root_, renewal); !kept) return kept;
         return store.set_published(root_, true);
     };
     co_return co_await net::offload(services_.runtime, std::move(job));
@@ -113,6 +115,19 @@ Copies Publisher::copies() const {
     }
     copies.mean = static_cast<double>(sum) / static_cast<double>(placer_->items().size());
     return copies;
+}
+
+std::string Publisher::shortfall(unsigned copies) const {
+    const auto alive = table_.alive();
+    std::string text = "the other nodes are full or do not answer";
+    if (alive < copies)
+        text = fmt::format("only {} other node{} that store{} can be reached", alive,
+                           alive == 1 ? "" : "s", alive == 1 ? "s" : "");
+    const auto refusing = placer_->over_quota();
+    if (refusing > 0)
+        text += fmt::format("; {} node{}: over the quota of this publisher", refusing,
+                            refusing == 1 ? "" : "s");
+    return text;
 }
 
 void Publisher::tell_holders() {
@@ -175,6 +190,7 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     if (!descriptor) co_return fail(descriptor.error());
     descriptor_ = std::move(*descriptor);
     root_ = descriptor_.root();
+    if (settings_.is_blocked(root_)) co_return fail(Errc::refused, blocked_text(root_));
     const auto kept = co_await keep(request);
     if (!kept) co_return fail(kept.error());
     std::vector<proto::ItemId> own;
@@ -210,11 +226,7 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     result.elapsed =
         std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() - started);
     if (request.wait != PublishWait::none && result.copies.min < request.copies)
-        result.shortfall =
-            table_.alive() < request.copies
-                ? fmt::format("only {} other node{} that store{} can be reached", table_.alive(),
-                              table_.alive() == 1 ? "" : "s", table_.alive() == 1 ? "s" : "")
-                : "the other nodes are full or do not answer";
+        result.shortfall = shortfall(request.copies);
     co_return result;
 }
 

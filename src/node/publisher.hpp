@@ -26,6 +26,8 @@ class Publisher {
     [[nodiscard]] asio::awaitable<void> place(const PublishRequest& request);
     void tell_holders();
     [[nodiscard]] Copies copies() const;
+    /// What stood in the way of so many copies.
+    [[nodiscard]] std::string shortfall(unsigned copies) const;
     void report(Stage stage, ByteCount done, ByteCount total);
 
     Services services_;

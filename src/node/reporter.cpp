@@ -55,6 +55,7 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
     status.under_target = counts.under_target;
     status.repairs_in_flight = counts.in_flight + keeper_.coming();
     status.repaired = keeper_.pulled();
+    status.repair_limit = keeper_.repair_limit();
     const auto forecast = announcer_.forecast();
     status.announced_records = forecast.records;
     status.announce_due_per_hour = forecast.due_per_hour;
@@ -123,6 +124,7 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
         entry.extents_held = object.extents_held;
         entry.published = object.published;
         entry.pinned = object.pinned;
+        entry.renewed = (object.published || object.pinned) && object.renewal.count() != 0;
         entry.target = target;
         if (expires)
             entry.expires = std::chrono::system_clock::time_point(expires->time_since_epoch());

@@ -18,6 +18,16 @@ constexpr std::size_t closest_count = limits::candidates_max;
 Result<net::Reply> reply_with(proto::Message message) {
     return net::Reply{std::move(message), core::Buffer()};
 }
+using Roots = std::shared_ptr<const std::set<RootHash>>;
+
+/// Whether all objects that contain the extent are blocked. On a worker.
+bool is_blocked(store::Store& store, const Roots& blocked, const ExtentHash& extent) {
+    if (blocked->empty()) return false;
+    const auto roots = store.roots_of(extent);
+    return !roots.empty() && std::ranges::all_of(roots, [&](const RootHash& root) {
+        return blocked->contains(root);
+    });
+}
 }  // namespace
 
 asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Message request) {
@@ -29,7 +39,7 @@ asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Mes
     if (auto* ask = std::get_if<proto::Invite>(&request))
         co_return co_await invite(std::move(peer), std::move(*ask));
     if (auto* ask = std::get_if<proto::GetClosest>(&request)) co_return co_await closest(*ask);
-    if (auto* ask = std::get_if<proto::UpdateLease>(&request)) co_return co_await lease(*ask);
+    if (auto* ask = std::get_if<proto::UpdateLease>(&request)) co_return co_await lease(peer, *ask);
     if (auto* ask = std::get_if<proto::GetLeases>(&request)) co_return co_await leases(*ask);
     if (auto* ask = std::get_if<proto::GetKept>(&request)) co_return co_await sync_.answer(*ask);
     if (auto* ask = std::get_if<proto::GetHinted>(&request))
@@ -39,7 +49,11 @@ asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Mes
 
 asio::awaitable<Result<net::Reply>> Server::range(proto::GetRange request) {
     auto& store = services_.store;
-    auto read = [&store, request] { return store.read(request.extent, request.chunks); };
+    const auto blocked = settings_.blocked_roots;
+    auto read = [&store, request, blocked]() -> Result<store::ExtentSlice> {
+        if (is_blocked(store, blocked, request.extent)) return fail(Errc::peer_lacks, "blocked");
+        return store.read(request.extent, request.chunks);
+    };
     auto slice = co_await net::offload(services_.runtime, std::move(read));
     if (!slice) {
         if (slice.error().code == Errc::corrupt_store) {
@@ -52,6 +66,7 @@ asio::awaitable<Result<net::Reply>> Server::range(proto::GetRange request) {
 }
 
 asio::awaitable<Result<net::Reply>> Server::descriptor(proto::GetDescriptor request) {
+    if (settings_.is_blocked(request.root)) co_return fail(Errc::peer_lacks, "not held");
     auto& store = services_.store;
     auto read = [&store, request] { return store.descriptor(request.root); };
     auto found = co_await net::offload(services_.runtime, std::move(read));
@@ -65,6 +80,7 @@ asio::awaitable<Result<net::Reply>> Server::holders(proto::GetHolders request) {
         std::vector<store::KnownHolder> holders;
         std::map<NodeId, proto::NodeRecord> records;
     };
+    if (settings_.is_blocked(request.root)) co_return fail(Errc::peer_lacks, "not held");
     auto& store = services_.store;
     auto read = [&store, request]() -> std::optional<Known> {
         auto descriptor = store.descriptor(request.root);
@@ -118,8 +134,17 @@ asio::awaitable<Result<net::Reply>> Server::have(proto::Have request) {
     auto& store = services_.store;
     const auto& self = services_.identity;
     const auto wall_now = services_.runtime.wall_now();
-    auto look = [&store, &request, &self, wall_now] {
-        return proto::HaveReply{holdings_of(store, request.items, self, wall_now)};
+    const auto blocked = settings_.blocked_roots;
+    auto look = [&store, &request, &self, wall_now, blocked] {
+        proto::HaveReply reply{holdings_of(store, request.items, self, wall_now)};
+        for (std::size_t i = 0; i < request.items.size() && !blocked->empty(); ++i) {
+            const auto& item = request.items[i];
+            const bool lacks = item.kind == proto::ItemId::Kind::extent
+                                   ? is_blocked(store, blocked, item.extent())
+                                   : blocked->contains(item.root());
+            if (lacks) reply.items[i] = proto::Holding::lacks;
+        }
+        return reply;
     };
     auto reply = co_await net::offload(services_.runtime, std::move(look));
     for (std::size_t i = 0; i < reply.items.size(); ++i)
@@ -139,18 +164,29 @@ asio::awaitable<Result<net::Reply>> Server::closest(proto::GetClosest request) {
     co_return reply_with(std::move(reply));
 }
 
-asio::awaitable<Result<net::Reply>> Server::lease(proto::UpdateLease request) {
+asio::awaitable<Result<net::Reply>> Server::lease(net::PeerPtr peer, proto::UpdateLease request) {
     auto& store = services_.store;
     auto lease = request.lease;
-    if (!is_acceptable(lease, services_.runtime.wall_now()))
+    const auto wall_now = services_.runtime.wall_now();
+    if (!is_acceptable(lease, wall_now))
         co_return fail(Errc::refused, "a lease that is over, or ends too far ahead");
+    if (settings_.is_blocked(lease.root)) co_return fail(Errc::refused, "not held");
+    const auto asker = peer ? std::optional(peer->remote().group()) : std::nullopt;
     struct Outcome {
         Result<bool> is_new = false;
         bool in_force = false;
     };
-    auto put = [&store, lease] {
+    auto put = [this, &store, lease, asker, wall_now] {
         Outcome outcome;
-        if (store.descriptor(lease.root)) outcome.is_new = store.put_lease(lease);
+        if (const auto object = store.descriptor(lease.root)) {
+            if (asker && takes_too_much(*object, lease, *asker, wall_now))
+                outcome.is_new = fail(Errc::no_space, "over the quota of this publisher");
+            else
+                outcome.is_new = store.put_lease(lease);
+            if (asker && outcome.is_new.value_or(false))
+                if (auto noted = store.set_asker(lease.root, lease.publisher, *asker); !noted)
+                    log::warn("server", "asker not noted: {}", noted.error().message());
+        }
         // Who heard of a withdrawal from somebody else has obeyed as well, and forgotten the rest.
         const auto known = store.leases(lease.root);
         outcome.in_force = std::ranges::find(known, lease) != known.end();
@@ -161,6 +197,23 @@ asio::awaitable<Result<net::Reply>> Server::lease(proto::UpdateLease request) {
     if (*outcome.is_new) events_.on_lease(lease);
     proto::LeaseReply reply{outcome.in_force};
     co_return reply_with(std::move(reply));
+}
+
+/// Whether the lease of a publisher that keeps none of this here yet would keep too much. On a
+/// worker.
+bool Server::takes_too_much(const core::Descriptor& object, const proto::Lease& lease,
+                            const core::AddressGroup& asker, WallTime wall_now) const {
+    if (lease.withdrawn || lease.publisher == services_.identity.public_key()) return false;
+    auto& store = services_.store;
+    const auto known = store.leases(lease.root);
+    const auto same = std::ranges::find(known, lease.publisher, &proto::Lease::publisher);
+    if (same != known.end() && is_live(*same, wall_now)) return false;
+    ByteCount held;
+    for (std::uint64_t i = 0; i < object.extents.size(); ++i)
+        if (store.owns_extent(object.extents[i]))
+            held += object.layout().extent_length(ExtentIndex(i));
+    const auto left = keeper_.quotas().left({lease.publisher, asker}, wall_now);
+    return held.value > left.of_publisher || held.value > left.of_group;
 }
 
 asio::awaitable<Result<net::Reply>> Server::leases(proto::GetLeases request) {

@@ -21,9 +21,10 @@ class Server {
         std::function<void(const proto::Lease& lease)> on_lease;
     };
 
-    Server(Services services, Keeper& keeper, KeptSync& sync, const Hinter& hinter,
-           const proto::NodeTable& table, OwnRecord own_record, Events events)
+    Server(Services services, const Settings& settings, Keeper& keeper, KeptSync& sync,
+           const Hinter& hinter, const proto::NodeTable& table, OwnRecord own_record, Events events)
         : services_(services),
+          settings_(settings),
           keeper_(keeper),
           sync_(sync),
           hinter_(hinter),
@@ -42,10 +43,15 @@ class Server {
     [[nodiscard]] asio::awaitable<Result<net::Reply>> invite(net::PeerPtr peer,
                                                              proto::Invite request);
     [[nodiscard]] asio::awaitable<Result<net::Reply>> closest(proto::GetClosest request);
-    [[nodiscard]] asio::awaitable<Result<net::Reply>> lease(proto::UpdateLease request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> lease(net::PeerPtr peer,
+                                                            proto::UpdateLease request);
     [[nodiscard]] asio::awaitable<Result<net::Reply>> leases(proto::GetLeases request);
 
+    [[nodiscard]] bool takes_too_much(const core::Descriptor& object, const proto::Lease& lease,
+                                      const core::AddressGroup& asker, WallTime wall_now) const;
+
     Services services_;
+    const Settings& settings_;       // owned by the engine
     Keeper& keeper_;                 // owned by the engine
     KeptSync& sync_;                 // owned by the caretaker
     const Hinter& hinter_;           // owned by the engine

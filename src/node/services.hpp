@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include <flow29/limits.hpp>
 #include <vector>
 
 #include "core/endpoint.hpp"
@@ -33,6 +39,21 @@ struct Settings {
     Duration takeover = std::chrono::seconds(10);
     Duration audit_period = std::chrono::hours(1);
     Duration neighbourhood_period = std::chrono::seconds(60);
+    unsigned quota_publisher = limits::quota_publisher_default;  ///< percent of the capacity
+    unsigned quota_group = limits::quota_group_default;          ///< likewise
+    std::optional<ByteCount> repair_limit;  ///< bytes per second, 0: none; nothing: as set last
+    /// Never null; replaced as a whole, so that a worker may hold on to it.
+    std::shared_ptr<const std::set<RootHash>> blocked_roots =
+        std::make_shared<const std::set<RootHash>>();
+
+    [[nodiscard]] bool is_blocked(const RootHash& root) const {
+        return blocked_roots->contains(root);
+    }
 };
+
+/// What a user is told who asks for it.
+[[nodiscard]] inline std::string blocked_text(const RootHash& root) {
+    return "this node blocks it; `flow29 unblock " + to_hex(root) + "` ends that";
+}
 
 }  // namespace flow29::node

@@ -382,10 +382,14 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
     auto read = [&store, root] { return Local{store.object(root), store.leases(root)}; };
     auto local = co_await net::offload(services_.runtime, std::move(read));
     if (!local.object) co_return fail(Errc::not_found, "this node does not know that object");
-    if (!local.object->published)
+    const auto own_key = services_.identity.public_key();
+    const auto wall_now = services_.runtime.wall_now();
+    const bool has_lease = std::ranges::any_of(local.leases, [&](const proto::Lease& lease) {
+        return lease.publisher == own_key && is_live(lease, wall_now);
+    });
+    if (!local.object->published && !has_lease)
         co_return fail(Errc::refused,
                        "this node did not publish it; only its publisher can withdraw");
-    const auto own_key = services_.identity.public_key();
     auto withdrawal = proto::Lease{};
     for (const auto& lease : local.leases)
         if (lease.publisher == own_key) withdrawal = lease;
@@ -398,6 +402,7 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
     // Durable here first: the holders tell each other, and this node, at once.
     auto end = [&store, root, withdrawal]() -> Result<void> {
         if (auto kept = store.put_lease(withdrawal); !kept) return fail(kept.error());
+        if (auto kept = store.set_renewal(root, {}); !kept) return kept;
         return store.set_published(root, false);
     };
     const auto ended = co_await net::offload(services_.runtime, std::move(end));

@@ -18,6 +18,19 @@ bool is_acceptable(const proto::Lease& lease, WallTime now) {
            lease.copies <= limits::copies_max;
 }
 
+bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now) {
+    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
+        return known.publisher == lease.publisher && known.sequence >= lease.sequence &&
+               !is_live(known, now);
+    });
+}
+
+bool is_in_force(store::Store& store, const proto::Lease& lease, WallTime now) {
+    return std::ranges::any_of(store.leases(lease.root), [&](const proto::Lease& known) {
+        return known.publisher == lease.publisher && is_live(known, now);
+    });
+}
+
 std::optional<proto::Lease> widest_live(const std::vector<proto::Lease>& leases, WallTime now) {
     std::optional<proto::Lease> widest;
     for (const auto& lease : leases) {

@@ -18,6 +18,12 @@ namespace flow29::node {
 /// ahead would have to be remembered for as long.
 [[nodiscard]] bool is_acceptable(const proto::Lease& lease, WallTime now);
 
+/// Whether the publisher has withdrawn this lease, or replaced it by one that is over. Reads the
+/// store: on a worker, as the next.
+[[nodiscard]] bool is_superseded(store::Store& store, const proto::Lease& lease, WallTime now);
+/// Whether this lease, or a newer one of its publisher, keeps the object here.
+[[nodiscard]] bool is_in_force(store::Store& store, const proto::Lease& lease, WallTime now);
+
 /// The live lease that asks for most copies; of equal ones the one that ends last.
 [[nodiscard]] std::optional<proto::Lease> widest_live(const std::vector<proto::Lease>& leases,
                                                       WallTime now);

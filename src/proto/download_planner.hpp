@@ -7,6 +7,7 @@
 
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
+#include <flow29/limits.hpp>
 #include "core/layout.hpp"
 #include "core/range_set.hpp"
 #include "core/time.hpp"
@@ -56,6 +57,7 @@ class DownloadPlanner {
         bool in_order = false;
         ByteCount window{16ULL * 1024 * 1024};
         std::uint64_t start_at = 0;  ///< a byte offset; any value, taken modulo the length
+        ByteCount piece_bytes_max{limits::range_bytes_max};  ///< not below one checksum block
         unsigned pieces_min = 2;
         unsigned pieces_max = 16;
         Duration horizon = std::chrono::milliseconds(400);

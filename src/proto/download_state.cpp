@@ -41,6 +41,8 @@ ByteCount piece_bytes_for(const core::Layout& layout, ByteRange want,
                      std::min(piece_bytes_max_in_order, options.window.value / pieces_per_window));
         least = std::min(least, most);
     }
+    most = std::min(most, std::max(limits::checksum_block_bytes, options.piece_bytes_max.value));
+    least = std::min(least, most);
     return ByteCount(std::bit_floor(std::clamp(bytes / pieces_wanted, least, most)));
 }
 

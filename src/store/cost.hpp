@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <flow29/ids.hpp>
 #include <flow29/limits.hpp>
+#include "proto/message.hpp"
 #include "store/checksum.hpp"
 
 /// What things count for against the capacity, in bytes. Both stores count alike, so that a
@@ -45,6 +47,19 @@ inline constexpr std::uint64_t fetch_row = 192;
 [[nodiscard]] inline ByteCount of_object(std::uint64_t descriptor_bytes, std::uint64_t extents,
                                          std::uint64_t name_bytes) {
     return ByteCount(object_row + descriptor_bytes + extents * member_row + name_bytes);
+}
+
+/// What keeping the items of an invitation takes: data, trees, and the rows that name them, their
+/// holders and their lease.
+[[nodiscard]] inline ByteCount of_invitation(const std::vector<proto::Invite::Item>& items) {
+    ByteCount sum(lease_row);
+    for (const auto& [item, length] : items) {
+        sum += ByteCount(holder_row);
+        sum += item.kind == proto::ItemId::Kind::extent
+                   ? of_extent(length)
+                   : of_object(length.value, length.value / limits::hash_bytes, 0);
+    }
+    return sum;
 }
 
 [[nodiscard]] inline ByteCount of_fetch(std::uint64_t path_bytes, std::uint64_t intervals) {

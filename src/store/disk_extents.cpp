@@ -107,6 +107,7 @@ Result<DiskStore::Inserted> DiskStore::insert_missing(const std::vector<Arrival>
         if (auto done = extents_.insert(row, contents); !done) return fail(std::move(done.error()));
         inserted.cost += row.cost;
         ++inserted.count;
+        inserted.extents.emplace_back(row.hash, row.cost);
     }
     return inserted;
 }
@@ -128,6 +129,7 @@ Result<DiskStore::Inserted> DiskStore::insert_missing(const std::vector<ExtentRe
         if (auto done = extents_.insert(row, contents); !done) return fail(std::move(done.error()));
         inserted.cost += row.cost;
         ++inserted.count;
+        inserted.extents.emplace_back(row.hash, row.cost);
     }
     return inserted;
 }
@@ -144,6 +146,8 @@ Result<void> DiskStore::commit(const Extents& extents, Charge charge) {
     ledger_->count_extents(inserted->count);
     for (const ExtentRow& row : inserted->replaced)
         forget(row);
+    for (const auto& [hash, cost] : inserted->extents)
+        charge_shares(hash, cost, true);
     return {};
 }
 
@@ -249,6 +253,7 @@ void DiskStore::forget(const ExtentRow& row) {
     if (row.place == Place::file && !writing_.contains(row.hash)) files_.remove(row.hash);
     ledger_->refund(row.cost);
     ledger_->count_extents(-1);
+    charge_shares(row.hash, row.cost, false);
 }
 
 Result<ExtentSlice> DiskStore::read(const ExtentHash& hash, ChunkRange chunks) {

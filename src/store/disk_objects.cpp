@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/log.hpp"
-#include "store/bounds.hpp"
 #include "store/cost.hpp"
 #include "store/disk_store.hpp"
 
@@ -65,6 +64,7 @@ Result<void> DiskStore::put_object(const RootHash& root, const core::Descriptor&
     if (done = transaction->commit(); !done) return done;
     charge->keep();
     if (!*known) ledger_->count_objects(1);
+    on_object_put(root, *known ? std::nullopt : std::optional(row.cost));
     return {};
 }
 
@@ -79,8 +79,14 @@ Result<core::Descriptor> DiskStore::descriptor(const RootHash& root) {
 Result<ObjectInfo> DiskStore::info_of(const ObjectRow& row) {
     auto descriptor = objects_.descriptor(row);
     if (!descriptor) return fail(std::move(descriptor.error()));
-    return ObjectInfo{
-        row.root, std::move(*descriptor), row.name, row.published, row.pinned, row.added, row.held};
+    return ObjectInfo{.root = row.root,
+                      .descriptor = std::move(*descriptor),
+                      .name = row.name,
+                      .published = row.published,
+                      .pinned = row.pinned,
+                      .renewal = row.renewal,
+                      .added = row.added,
+                      .extents_held = row.held};
 }
 
 Result<ObjectInfo> DiskStore::object(const RootHash& root) {
@@ -131,34 +137,13 @@ Result<void> DiskStore::set_pinned(const RootHash& root, bool pinned) {
     return keep(root, Keep::pinned, pinned);
 }
 
-Result<bool> DiskStore::put_lease(const proto::Lease& lease) {
+Result<void> DiskStore::set_renewal(const RootHash& root, std::chrono::milliseconds renewal) {
     const std::lock_guard lock(mutex_);
-    auto known = leases_.of(lease.root);
-    if (!known) return fail(std::move(known.error()));
-    const auto old = std::ranges::find(*known, lease.publisher, &proto::Lease::publisher);
-    const bool fresh = old == known->end();
-    if (!fresh && old->sequence >= lease.sequence) return false;
-    if (fresh && known->size() >= bounds::leases_per_root_max)
-        return fail(Errc::refused, "too many publishers lease " + to_hex(lease.root));
-
-    auto remembered = leases_.remembered_until(lease.root, lease.publisher);
-    if (!remembered) return fail(std::move(remembered.error()));
-    auto charge = ledger_->charge(ByteCount(fresh ? cost::lease_row : 0), Purpose::bookkeeping);
-    if (!charge) return fail(std::move(charge.error()));
-    auto done = leases_.put(lease, std::max(*remembered, lease.expires));
-    if (!done) return fail(std::move(done.error()));
-    charge->keep();
-    return true;
-}
-
-std::vector<proto::Lease> DiskStore::leases(const RootHash& root) {
-    const std::lock_guard lock(mutex_);
-    return leases_.of(root).value_or(std::vector<proto::Lease>());
-}
-
-std::vector<proto::Lease> DiskStore::withdrawals(std::size_t count_max) {
-    const std::lock_guard lock(mutex_);
-    return leases_.withdrawn(count_max).value_or(std::vector<proto::Lease>());
+    auto row = objects_.find(root);
+    if (!row) return fail(std::move(row.error()));
+    if (!*row) return fail_unknown(root);
+    if ((*row)->renewal == renewal) return {};
+    return objects_.set_renewal((*row)->id, renewal);
 }
 
 Result<ByteCount> DiskStore::collect(WallTime now) {

@@ -87,7 +87,15 @@ Result<std::unique_ptr<Reservation>> DiskStore::reserve(ByteCount bytes) {
     // Before anything is added to it, as it may come from a peer.
     if (bytes > ledger_->usage().capacity)
         return fail(Errc::no_space, fmt::format("no room for {} bytes at all", bytes.value));
-    const ByteCount cost = cost::of_content(bytes);
+    return reserve_cost(cost::of_content(bytes));
+}
+
+Result<std::unique_ptr<Reservation>> DiskStore::reserve_for(
+    const std::vector<proto::Invite::Item>& items) {
+    return reserve_cost(cost::of_invitation(items));
+}
+
+Result<std::unique_ptr<Reservation>> DiskStore::reserve_cost(ByteCount cost) {
     if (auto fits = check_disk(cost); !fits) return fail(std::move(fits.error()));
     auto room = ledger_->reserve(cost);
     if (!room) return fail(std::move(room.error()));

@@ -12,6 +12,7 @@
 #include "store/ledger.hpp"
 #include "store/note_table.hpp"
 #include "store/object_table.hpp"
+#include "store/shares.hpp"
 #include "store/sqlite.hpp"
 #include "store/store.hpp"
 
@@ -41,6 +42,8 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<void> start();
 
     Result<std::unique_ptr<Reservation>> reserve(ByteCount bytes) override;
+    Result<std::unique_ptr<Reservation>> reserve_for(
+        const std::vector<proto::Invite::Item>& items) override;
     Result<void> put_extents(std::vector<NewExtent> extents, Reservation* room) override;
     Result<void> put_references(std::vector<ExtentReference> extents) override;
     bool has_extent(const ExtentHash& extent) override;
@@ -58,9 +61,15 @@ class DiskStore final : public Store {
     std::vector<RootHash> roots_of(const ExtentHash& extent) override;
     Result<void> set_published(const RootHash& root, bool published) override;
     Result<void> set_pinned(const RootHash& root, bool pinned) override;
+    Result<void> set_renewal(const RootHash& root, std::chrono::milliseconds renewal) override;
 
     Result<bool> put_lease(const proto::Lease& lease) override;
     std::vector<proto::Lease> leases(const RootHash& root) override;
+    Result<void> set_asker(const RootHash& root, const PublicKey& publisher,
+                           const core::AddressGroup& asker) override;
+    ByteCount used_by(const PublicKey& publisher, WallTime now) override;
+    ByteCount used_by(const core::AddressGroup& asker, WallTime now) override;
+    Result<void> release(const RootHash& root) override;
     Result<ByteCount> collect(WallTime now) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
@@ -94,6 +103,7 @@ class DiskStore final : public Store {
     struct Inserted {
         ByteCount cost;
         std::int64_t count = 0;
+        std::vector<std::pair<ExtentHash, ByteCount>> extents;  // with what each costs
         std::vector<ExtentRow> replaced;  // references that the store's own copies follow
     };
 
@@ -102,6 +112,11 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<Inserted> insert_missing(const std::vector<Arrival>& arrivals);
     [[nodiscard]] Result<Inserted> insert_missing(const std::vector<ExtentReference>& extents);
     void forget(const ExtentRow& row);
+    /// Has the shares of those say so for whose leases the extent is kept.
+    void charge_shares(const ExtentHash& extent, ByteCount cost, bool comes);
+    /// `cost`: of an object that is new, nothing of which was here before it.
+    void on_object_put(const RootHash& root, std::optional<ByteCount> cost);
+    void forget_shares(const RootHash& root);
     [[nodiscard]] Result<ObjectInfo> info_of(const ObjectRow& row);
     [[nodiscard]] Result<ByteCount> forget_item(const proto::ItemId& item);
     [[nodiscard]] Result<ByteCount> collect_extents(RowRange rows, WallTime now);
@@ -115,6 +130,7 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<std::shared_ptr<const StoredExtent>> load(const ExtentHash& hash);
     [[nodiscard]] Error drop(const ExtentHash& hash, std::int64_t id, const Error& damage);
     [[nodiscard]] Result<void> check_disk(ByteCount bytes) const;
+    [[nodiscard]] Result<std::unique_ptr<Reservation>> reserve_cost(ByteCount cost);
     [[nodiscard]] Result<void> keep(const RootHash& root, Keep mark, bool value);
     [[nodiscard]] Result<ByteCount> collect_all_extents(WallTime now);
     void shrink_catalogue();
@@ -131,6 +147,7 @@ class DiskStore final : public Store {
     ObjectTable objects_{database_};
     LeaseTable leases_{database_};
     NoteTable notes_{database_};
+    Shares shares_;
     std::unordered_map<ExtentHash, unsigned> writing_;
 };
 

@@ -4,6 +4,7 @@
 #include "store/memory_store.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace flow29::store {
 namespace {
@@ -12,7 +13,7 @@ tl::unexpected<Error> fail_unknown(const RootHash& root) {
     return fail(Errc::not_found, "object " + to_hex(root) + " is not here");
 }
 
-ByteCount cost_of(const core::Descriptor& descriptor, std::string_view name) {
+ByteCount cost_of_object(const core::Descriptor& descriptor, std::string_view name) {
     return cost::of_object(descriptor.encode().size(), descriptor.extents.size(), name.size());
 }
 
@@ -31,7 +32,7 @@ Result<void> MemoryStore::put_object(const RootHash& root, const core::Descripto
     const bool is_new = known == objects_.end();
     if (!is_new && (name.empty() || !known->second.info.name.empty())) return {};
 
-    const ByteCount cost = cost_of(descriptor, name);
+    const ByteCount cost = cost_of_object(descriptor, name);
     auto charge =
         ledger_->charge_change(is_new ? ByteCount(0) : known->second.cost, cost, Purpose::content);
     if (!charge) return fail(std::move(charge.error()));
@@ -120,7 +121,10 @@ Result<bool> MemoryStore::put_lease(const proto::Lease& lease) {
         for (KnownLease& old : known->second) {
             if (old.lease.publisher != lease.publisher) continue;
             if (old.lease.sequence >= lease.sequence) return false;
-            old = {lease, std::max(old.remembered_until, lease.expires)};
+            // One that was over is as good as a new one, so whoever asks now is charged.
+            const bool goes_on = !old.lease.withdrawn && !lease.withdrawn;
+            old = {lease, std::max(old.remembered_until, lease.expires),
+                   goes_on ? old.asker : std::nullopt};
             return true;
         }
         if (known->second.size() >= bounds::leases_per_root_max)
@@ -129,8 +133,76 @@ Result<bool> MemoryStore::put_lease(const proto::Lease& lease) {
     auto charge = ledger_->charge(ByteCount(cost::lease_row), Purpose::bookkeeping);
     if (!charge) return fail(std::move(charge.error()));
     charge->keep();
-    leases_[lease.root].push_back({lease, lease.expires});
+    leases_[lease.root].push_back({lease, lease.expires, std::nullopt});
     return true;
+}
+
+Result<void> MemoryStore::set_renewal(const RootHash& root, std::chrono::milliseconds renewal) {
+    const std::lock_guard lock(mutex_);
+    const auto found = objects_.find(root);
+    if (found == objects_.end()) return fail_unknown(root);
+    found->second.info.renewal = renewal;
+    return {};
+}
+
+Result<void> MemoryStore::set_asker(const RootHash& root, const PublicKey& publisher,
+                                    const core::AddressGroup& asker) {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = leases_.find(root); known != leases_.end())
+        for (KnownLease& lease : known->second) {
+            if (lease.lease.publisher != publisher) continue;
+            if (!lease.asker) lease.asker = asker;
+            return {};
+        }
+    return fail(Errc::not_found, "there is no such lease");
+}
+
+ByteCount MemoryStore::used_by(const PublicKey& publisher, WallTime now) {
+    const std::lock_guard lock(mutex_);
+    return used_under(
+        [&publisher](const KnownLease& lease) { return lease.lease.publisher == publisher; }, now);
+}
+
+ByteCount MemoryStore::used_by(const core::AddressGroup& asker, WallTime now) {
+    const std::lock_guard lock(mutex_);
+    return used_under([&asker](const KnownLease& lease) { return lease.asker == asker; }, now);
+}
+
+ByteCount MemoryStore::used_under(const std::function<bool(const KnownLease& lease)>& charged,
+                                  WallTime now) const {
+    ByteCount used;
+    std::unordered_set<ExtentHash> counted;
+    for (const auto& [root, leases] : leases_) {
+        const auto live = std::ranges::count_if(leases, [&](const KnownLease& lease) {
+            return holds_at(lease.lease, now) && charged(lease);
+        });
+        if (live == 0) continue;
+        used += ByteCount(static_cast<std::uint64_t>(live) * cost::lease_row);
+        const auto object = objects_.find(root);
+        if (object == objects_.end()) continue;
+        used += object->second.cost;
+        for (const ExtentHash& hash : object->second.info.descriptor.extents) {
+            const auto extent = extents_.find(hash);
+            if (extent != extents_.end() && counted.insert(hash).second)
+                used += cost_of(*extent->second);
+        }
+    }
+    return used;
+}
+
+Result<void> MemoryStore::release(const RootHash& root) {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = leases_.find(root); known != leases_.end()) {
+        const auto dropped = std::erase_if(
+            known->second, [](const KnownLease& lease) { return !lease.lease.withdrawn; });
+        ledger_->refund(ByteCount(dropped * cost::lease_row));
+        if (known->second.empty()) leases_.erase(known);
+    }
+    if (const auto found = objects_.find(root); found != objects_.end()) {
+        found->second.info.published = false;
+        found->second.info.pinned = false;
+    }
+    return {};
 }
 
 std::vector<proto::Lease> MemoryStore::leases(const RootHash& root) {

@@ -14,12 +14,6 @@
 namespace flow29::store {
 namespace {
 
-ByteCount cost_of(const StoredExtent& extent) {
-    if (extent.place == Place::reference)
-        return cost::of_reference(extent.length, extent.file.native().size());
-    return cost::of_extent(extent.length);
-}
-
 StoredExtent stored(NewExtent extent) {
     const ByteCount length(extent.data.size());
     FLOW29_ASSERT(length.value > 0 && length.value <= limits::extent_bytes_max);
@@ -73,11 +67,24 @@ MemoryStore::MemoryStore(ByteCount capacity, MemoryStoreOptions options)
     if (!options_.clock) options_.clock = now_on_the_wall;
 }
 
+ByteCount MemoryStore::cost_of(const StoredExtent& extent) {
+    if (extent.place == Place::reference)
+        return cost::of_reference(extent.length, extent.file.native().size());
+    return cost::of_extent(extent.length);
+}
+
 Result<std::unique_ptr<Reservation>> MemoryStore::reserve(ByteCount bytes) {
     // Before anything is added to it, as it may come from a peer.
     if (bytes > ledger_->usage().capacity)
         return fail(Errc::no_space, fmt::format("no room for {} bytes at all", bytes.value));
     auto room = ledger_->reserve(cost::of_content(bytes));
+    if (!room) return fail(std::move(room.error()));
+    return std::unique_ptr<Reservation>(std::move(*room));
+}
+
+Result<std::unique_ptr<Reservation>> MemoryStore::reserve_for(
+    const std::vector<proto::Invite::Item>& items) {
+    auto room = ledger_->reserve(cost::of_invitation(items));
     if (!room) return fail(std::move(room.error()));
     return std::unique_ptr<Reservation>(std::move(*room));
 }

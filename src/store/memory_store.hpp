@@ -31,6 +31,8 @@ class MemoryStore final : public Store {
     MemoryStore(ByteCount capacity, MemoryStoreOptions options);
 
     Result<std::unique_ptr<Reservation>> reserve(ByteCount bytes) override;
+    Result<std::unique_ptr<Reservation>> reserve_for(
+        const std::vector<proto::Invite::Item>& items) override;
     Result<void> put_extents(std::vector<NewExtent> extents, Reservation* room) override;
     Result<void> put_references(std::vector<ExtentReference> extents) override;
     bool has_extent(const ExtentHash& extent) override;
@@ -48,9 +50,15 @@ class MemoryStore final : public Store {
     std::vector<RootHash> roots_of(const ExtentHash& extent) override;
     Result<void> set_published(const RootHash& root, bool published) override;
     Result<void> set_pinned(const RootHash& root, bool pinned) override;
+    Result<void> set_renewal(const RootHash& root, std::chrono::milliseconds renewal) override;
 
     Result<bool> put_lease(const proto::Lease& lease) override;
     std::vector<proto::Lease> leases(const RootHash& root) override;
+    Result<void> set_asker(const RootHash& root, const PublicKey& publisher,
+                           const core::AddressGroup& asker) override;
+    ByteCount used_by(const PublicKey& publisher, WallTime now) override;
+    ByteCount used_by(const core::AddressGroup& asker, WallTime now) override;
+    Result<void> release(const RootHash& root) override;
     Result<ByteCount> collect(WallTime now) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
@@ -86,6 +94,7 @@ class MemoryStore final : public Store {
     struct KnownLease {
         proto::Lease lease;
         WallTime remembered_until;
+        std::optional<core::AddressGroup> asker = {};
     };
     struct KnownNode {
         proto::NodeRecord record;
@@ -95,11 +104,16 @@ class MemoryStore final : public Store {
     using FetchKey = std::pair<RootHash, std::string>;
     using Extent = std::shared_ptr<const StoredExtent>;
 
+    [[nodiscard]] static ByteCount cost_of(const StoredExtent& extent);
+
     // With mutex_ held.
     void add(Extent extent);
     /// What it cost.
     ByteCount remove(const Extent& extent);
     [[nodiscard]] bool kept(const Object& object, WallTime now) const;
+    /// What is held under live leases that are `charged`.
+    [[nodiscard]] ByteCount used_under(const std::function<bool(const KnownLease& lease)>& charged,
+                                       WallTime now) const;
     ByteCount collect_extents(WallTime now);
     ByteCount collect_leases(WallTime now);
     ByteCount collect_objects(WallTime now);

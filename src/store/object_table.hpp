@@ -9,6 +9,7 @@
 #include "core/descriptor.hpp"
 #include "core/time.hpp"
 #include "proto/record.hpp"
+#include "store/shares.hpp"
 #include "store/sqlite.hpp"
 #include "store/store.hpp"
 
@@ -21,6 +22,7 @@ struct ObjectRow {
     std::string name;
     bool published = false;
     bool pinned = false;
+    std::chrono::milliseconds renewal{};
     WallTime added;
     std::uint64_t held = 0;
     ByteCount cost;
@@ -41,6 +43,7 @@ class ObjectTable {
     [[nodiscard]] Result<void> insert(const ObjectRow& row, const core::Descriptor& descriptor);
     [[nodiscard]] Result<void> rename(std::int64_t id, std::string_view name, ByteCount cost);
     [[nodiscard]] Result<void> keep(std::int64_t id, Keep mark, bool value);
+    [[nodiscard]] Result<void> set_renewal(std::int64_t id, std::chrono::milliseconds renewal);
     [[nodiscard]] Result<void> remove(std::int64_t id);
 
     /// Errc::corrupt_store when the stored octets no longer prove themselves.
@@ -65,10 +68,29 @@ class LeaseTable {
     [[nodiscard]] Result<std::vector<proto::Lease>> of(const RootHash& root);
     /// Withdrawn ones of any root, at most `count_max`.
     [[nodiscard]] Result<std::vector<proto::Lease>> withdrawn(std::size_t count_max);
+    /// A lease of the root that is not withdrawn, for whom it counts.
+    struct Charged {
+        Party publisher;
+        Party asker;  ///< empty: not noted
+        WallTime expires;
+        RootHash root;
+    };
+    [[nodiscard]] Result<std::vector<Charged>> charged_for(const RootHash& root);
+    /// The same of all roots that contain the extent.
+    [[nodiscard]] Result<std::vector<Charged>> charged_for(const ExtentHash& extent);
+    /// False when there is no such lease.
+    [[nodiscard]] Result<bool> set_asker(const RootHash& root, const PublicKey& publisher,
+                                         const core::AddressGroup& asker);
+    [[nodiscard]] Result<Shares::Share> share_of(const PublicKey& publisher, WallTime now);
+    [[nodiscard]] Result<Shares::Share> share_of(const core::AddressGroup& asker, WallTime now);
+    /// All of the root but the withdrawn ones; how many.
+    [[nodiscard]] Result<std::uint64_t> drop(const RootHash& root);
     /// How long the publisher's lease must be remembered, whatever replaces it.
     [[nodiscard]] Result<WallTime> remembered_until(const RootHash& root,
                                                     const PublicKey& publisher);
-    [[nodiscard]] Result<void> put(const proto::Lease& lease, WallTime remembered_until);
+    /// `keep_asker`: who asked for the one it replaces has asked for this one.
+    [[nodiscard]] Result<void> put(const proto::Lease& lease, WallTime remembered_until,
+                                   bool keep_asker);
     /// Forgets leases that nobody could bring back any more; how many.
     [[nodiscard]] Result<std::uint64_t> forget_before(WallTime past);
 

@@ -98,7 +98,19 @@ CREATE TABLE settings (
 ) STRICT, WITHOUT ROWID;
 )";
 
-constexpr std::array steps = {version_1};
+// Version 2: leases are renewed, and who asked for something is charged for it. What was published
+// for about the default of a year was published without an end.
+constexpr const char* version_2 = R"(
+ALTER TABLE objects ADD COLUMN renewal INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leases ADD COLUMN asker BLOB NOT NULL DEFAULT x'';
+CREATE INDEX leases_by_publisher ON leases (publisher);
+CREATE INDEX leases_by_asker ON leases (asker);
+UPDATE objects SET renewal = 31536000000 WHERE published AND EXISTS (
+    SELECT 1 FROM leases WHERE leases.root = objects.root AND NOT withdrawn
+        AND expires - objects.added >= 31532400000);
+)";
+
+constexpr std::array steps = {version_1, version_2};
 
 Result<void> run_step(Database& database, const char* step, std::int64_t version) {
     auto transaction = Transaction::begin(database);

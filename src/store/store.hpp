@@ -11,6 +11,7 @@
 #include <flow29/error.hpp>
 #include "core/buffer.hpp"
 #include "core/descriptor.hpp"
+#include "core/endpoint.hpp"
 #include "core/merkle.hpp"
 #include "core/range_set.hpp"
 #include "core/time.hpp"
@@ -49,6 +50,7 @@ struct ObjectInfo {
     std::string name;        ///< as its publisher or fetcher called it here; may be empty
     bool published = false;  ///< by this node
     bool pinned = false;
+    std::chrono::milliseconds renewal{};  ///< this node's lease is renewed for so long; 0: is not
     WallTime added;
     std::uint64_t extents_held = 0;  ///< whole and durable here
 };
@@ -90,6 +92,9 @@ class Store {
     /// no_space unless `bytes` more, with their trees, fit under the capacity together with what
     /// is already reserved.
     [[nodiscard]] virtual Result<std::unique_ptr<Reservation>> reserve(ByteCount bytes) = 0;
+    /// The same for what an invitation names, everything counted that keeping it takes.
+    [[nodiscard]] virtual Result<std::unique_ptr<Reservation>> reserve_for(
+        const std::vector<proto::Invite::Item>& items) = 0;
     /// Makes all of them durable with as few syncs as possible. Already held ones are skipped, and
     /// those held by reference become the store's own.
     /// Takes its room from `room`, one of this store's or null, and what is missing from what is
@@ -123,6 +128,8 @@ class Store {
     [[nodiscard]] virtual std::vector<RootHash> roots_of(const ExtentHash& extent) = 0;
     [[nodiscard]] virtual Result<void> set_published(const RootHash& root, bool published) = 0;
     [[nodiscard]] virtual Result<void> set_pinned(const RootHash& root, bool pinned) = 0;
+    [[nodiscard]] virtual Result<void> set_renewal(const RootHash& root,
+                                                   std::chrono::milliseconds renewal) = 0;
 
     // Leases. An extent is collectable when no object that contains it is published here, pinned,
     // or under a lease that is neither withdrawn nor past.
@@ -135,6 +142,18 @@ class Store {
     [[nodiscard]] virtual std::vector<proto::Lease> leases(const RootHash& root) = 0;
     /// Withdrawals that are remembered, at most `count_max`.
     [[nodiscard]] virtual std::vector<proto::Lease> withdrawals(std::size_t count_max) = 0;
+    /// Notes in which address group somebody asked that this be kept, unless it is noted already.
+    /// It is forgotten when the lease is taken anew after it was over. not_found without a lease.
+    [[nodiscard]] virtual Result<void> set_asker(const RootHash& root, const PublicKey& publisher,
+                                                 const core::AddressGroup& asker) = 0;
+    /// What is held because of leases of this publisher, or of this asker, that are live at `now`:
+    /// extents with their trees, descriptors and rows, each counted once for each of both. Usually
+    /// O(1); O(extents of that publisher) after one of its leases ended or was withdrawn.
+    [[nodiscard]] virtual ByteCount used_by(const PublicKey& publisher, WallTime now) = 0;
+    [[nodiscard]] virtual ByteCount used_by(const core::AddressGroup& asker, WallTime now) = 0;
+    /// Nothing keeps the object any more, whatever its leases say: they are dropped, withdrawals
+    /// excepted, and so are its marks.
+    [[nodiscard]] virtual Result<void> release(const RootHash& root) = 0;
     /// Removes everything collectable and returns the bytes freed. Objects go too once nothing
     /// keeps them and none of their extents is left.
     [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;

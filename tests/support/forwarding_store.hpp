@@ -16,6 +16,10 @@ class ForwardingStore : public store::Store {
     Result<std::unique_ptr<store::Reservation>> reserve(ByteCount bytes) override {
         return behind_->reserve(bytes);
     }
+    Result<std::unique_ptr<store::Reservation>> reserve_for(
+        const std::vector<proto::Invite::Item>& items) override {
+        return behind_->reserve_for(items);
+    }
     Result<void> put_extents(std::vector<store::NewExtent> extents,
                              store::Reservation* room) override {
         return behind_->put_extents(std::move(extents), room);
@@ -52,6 +56,20 @@ class ForwardingStore : public store::Store {
     Result<void> set_pinned(const RootHash& root, bool pinned) override {
         return behind_->set_pinned(root, pinned);
     }
+    Result<void> set_renewal(const RootHash& root, std::chrono::milliseconds renewal) override {
+        return behind_->set_renewal(root, renewal);
+    }
+    Result<void> set_asker(const RootHash& root, const PublicKey& publisher,
+                           const core::AddressGroup& asker) override {
+        return behind_->set_asker(root, publisher, asker);
+    }
+    ByteCount used_by(const PublicKey& publisher, WallTime now) override {
+        return behind_->used_by(publisher, now);
+    }
+    ByteCount used_by(const core::AddressGroup& asker, WallTime now) override {
+        return behind_->used_by(asker, now);
+    }
+    Result<void> release(const RootHash& root) override { return behind_->release(root); }
     Result<bool> put_lease(const proto::Lease& lease) override { return behind_->put_lease(lease); }
     std::vector<proto::Lease> leases(const RootHash& root) override {
         return behind_->leases(root);

@@ -92,6 +92,16 @@ TEST_CASE("status groups its numbers as documented") {
         CHECK(json.contains(field));
     CHECK(json["repair"]["bytes_total"] == 9);
     CHECK(json["clock_skew_ms"] == -12);
+    CHECK(json["repair"]["limit"].is_null());
+    status.repair_limit = ByteCount(5);
+    CHECK(to_json(status)["repair"]["limit"] == 5);
+    CHECK(to_json(RateLimits{}).dump() == R"({"repair":null})");
+    CHECK(to_json(Blocklist{{}, std::vector<RootHash>(1)}).dump() ==
+          R"({"nodes":[],"roots":[")" + std::string(64, '0') + R"("]})");
+    std::vector<ObjectEntry> objects(1);
+    CHECK(to_json(objects)["objects"][0]["expires"].is_null());
+    objects[0].expires = std::chrono::system_clock::time_point(1'790'000'000s);
+    CHECK(to_json(objects)["objects"][0]["expires"] == "2026-09-21T14:13:20Z");
 }
 
 TEST_CASE("an error line carries its word, exit status and sentence") {

@@ -103,6 +103,18 @@ TEST_CASE("commands about a link take it as an argument, or leave it to the envi
     CHECK(options_of<CatOptions>({"cat", "-"}).link == "-");
     CHECK(options_of<ObjectOptions>({"unpin", "L"}).action == ObjectAction::unpin);
     CHECK(options_of<ObjectOptions>({"rm", "L"}).action == ObjectAction::withdraw);
+    CHECK(options_of<BlockOptions>({"block"}).name.empty());
+    CHECK(options_of<BlockOptions>({"block", "N"}).name == "N");
+    CHECK(options_of<BlockOptions>({"block", "N"}).blocked);
+    CHECK_FALSE(options_of<BlockOptions>({"unblock", "N"}).blocked);
+    CHECK_FALSE(options_of<LimitOptions>({"limit"}).repair.has_value());
+    CHECK(options_of<LimitOptions>({"limit", "--repair", "5MiB"}).repair == ByteCount(5 << 20));
+    CHECK(options_of<LimitOptions>({"limit", "--repair", "off"}).repair == ByteCount(0));
+    const auto node = options_of<NodeOptions>(
+        {"node", "--quota-publisher", "40%", "--quota-group", "100", "--repair-limit", "1MiB"});
+    CHECK(node.quota_publisher == 40U);
+    CHECK(node.quota_group == 100U);
+    CHECK(node.repair_limit == ByteCount(1 << 20));
     CHECK(options_of<HealthOptions>({"health", "L", "--watch"}).watch);
     CHECK(options_of<LocateOptions>({"locate", "H", "--in", "L"}).in == "L");
     CHECK(options_of<HashOptions>({"hash", "-"}).path == "-");

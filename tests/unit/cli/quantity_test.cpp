@@ -103,4 +103,16 @@ TEST_CASE("quantities are written with about three figures") {
     CHECK(format_count(1'234'567) == "1,234,567");
 }
 
+TEST_CASE("a share is a whole number of percent, a rate a size or off") {
+    CHECK(parse_percent("50%") == 50U);
+    CHECK(parse_percent("1") == 1U);
+    CHECK(parse_percent("100%") == 100U);
+    for (const char* text : {"", "%", "0%", "101%", "50 %", "-1", "half"})
+        CHECK_FALSE(parse_percent(text).has_value());
+    CHECK(parse_rate("5MiB") == ByteCount(5 << 20));
+    CHECK(parse_rate("off") == ByteCount(0));
+    for (const char* text : {"", "0B", "OFF", "fast"})
+        CHECK_FALSE(parse_rate(text).has_value());
+}
+
 }  // namespace flow29::cli

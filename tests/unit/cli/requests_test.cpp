@@ -49,6 +49,10 @@ TEST_CASE("questions carry their link and timeout") {
     CHECK(locate_params(locate, "H") == R"({"hash":"H","in":"L","timeout_ms":1000})");
     CHECK(health_params({}, "L") == R"({"link":"L"})");
     CHECK(link_params("L") == R"({"link":"L"})");
+    CHECK(block_params({"", true}) == "{}");
+    CHECK(block_params({"N", false}) == R"({"name":"N"})");
+    CHECK(limit_params({}) == "{}");
+    CHECK(limit_params({ByteCount(0)}) == R"({"repair":0})");
 }
 
 }  // namespace flow29::cli

@@ -68,6 +68,29 @@ grace = "3s"
     CHECK(parse_config("", "empty"));
 }
 
+TEST_CASE("quotas and the limit of repair come from the file, in either spelling") {
+    const ScratchHome home(
+        "quota-publisher = \"40%\"\nquota_group = 60\nrepair-limit = \"2MiB\"\n");
+    const auto environment = environment_of({{"HOME", home.path}});
+    NodeOptions node;
+    auto config = resolve_config({}, node, environment);
+    REQUIRE(config);
+    CHECK(config->quota_publisher == 40);
+    CHECK(config->quota_group == 60);
+    CHECK(config->repair_limit == ByteCount(2 << 20));
+    node.quota_publisher = 100;
+    node.repair_limit = ByteCount(0);
+    config = resolve_config({}, node, environment);
+    CHECK(config->quota_publisher == 100);
+    CHECK(config->repair_limit == ByteCount(0));
+    const auto plain = resolve_config({}, {}, environment_of({{"HOME", "/nowhere"}}));
+    CHECK(plain->quota_publisher == limits::quota_publisher_default);
+    CHECK(plain->quota_group == limits::quota_group_default);
+    CHECK_FALSE(plain->repair_limit.has_value());
+    CHECK(error_of("quota-group = \"0%\"").find("from 1% to 100%") != std::string::npos);
+    CHECK(error_of("quota_publisher = 101").find("from 1 to 100") != std::string::npos);
+}
+
 TEST_CASE("an unknown key names the nearest one and its line") {
     CHECK(error_of("port = 1\ncapcity = \"1GiB\"") ==
           "config.toml:2: unknown key \"capcity\"; did you mean \"capacity\"?");

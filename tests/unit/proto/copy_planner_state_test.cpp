@@ -188,6 +188,29 @@ TEST_CASE("adding an item again raises its target, never above the limit") {
     CHECK(w.planner.items() == std::vector{fake_item(1)});
 }
 
+TEST_CASE("a changed item wants fewer copies, or more, and belongs to another object") {
+    World w(30, publisher());
+    w.add(1, 4);
+    CHECK(w.targets(0s).size() == 4);
+    for (const std::uint64_t node : {1, 2, 3})
+        w.planner.on_copy(fake_item(1), fake_node(node), at(1s));
+    RootHash other;
+    other.bytes[0] = 9;
+    w.planner.change_item(fake_item(1), other, 2);
+    w.planner.check_invariants();
+    CHECK(w.planner.root_of(fake_item(1)) == other);
+    CHECK(w.planner.target(fake_item(1)) == 2);
+    CHECK(w.planner.counts().under_target == 0);
+    CHECK(w.targets(1s).empty());
+    w.planner.on_no_copy(fake_item(1), fake_node(1), at(2s));
+    CHECK(w.planner.counts().under_target == 0);
+    w.planner.on_no_copy(fake_item(1), fake_node(2), at(2s));
+    CHECK(w.planner.counts().under_target == 1);
+    w.planner.change_item(fake_item(1), other, 255);
+    w.planner.check_invariants();
+    CHECK(w.planner.target(fake_item(1)) == limits::copies_max);
+}
+
 TEST_CASE("a removed item is forgotten with all that was known about it") {
     World w(10, publisher());
     w.add(1);

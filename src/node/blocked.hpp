@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include <flow29/node.hpp>
+#include "store/store.hpp"
+
+namespace flow29::node {
+
+/// What the operator blocks, durably. A value: a change is made to a copy, which is saved before it
+/// takes the other's place.
+class Blocked {
+  public:
+    /// What a name stands for: a node, an object, or perhaps either.
+    struct Target {
+        std::optional<NodeId> node;
+        std::optional<RootHash> root;
+    };
+
+    [[nodiscard]] static Blocked load(store::Store& store);
+
+    /// A link or base32 is an object. Of 64 hexadecimal digits it is whatever is known here by
+    /// them, and either when neither is: nothing else has that name. On a worker. Errc::usage.
+    [[nodiscard]] static Result<Target> parse(const std::string& name, bool is_node,
+                                              store::Store& store);
+    /// Adds to the list, or takes off it. Errc::refused when it is full.
+    [[nodiscard]] Result<void> set(const Target& target, bool blocked);
+    /// On a worker. Errors: the store's.
+    [[nodiscard]] Result<void> save(store::Store& store) const;
+
+    [[nodiscard]] Blocklist list() const;
+    [[nodiscard]] std::shared_ptr<const std::set<RootHash>> roots() const { return roots_; }
+
+  private:
+    std::set<NodeId> nodes_;
+    std::shared_ptr<const std::set<RootHash>> roots_ = std::make_shared<const std::set<RootHash>>();
+};
+
+}  // namespace flow29::node

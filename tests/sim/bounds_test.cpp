@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sim/swarm.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+
+// What a node sets itself as bounds: quotas, the budget of repair, whom and what it blocks; and how
+// leases are renewed.
+
+using namespace flow29;
+using namespace flow29::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+PublishRequest request_of(Duration lease, bool renew) {
+    PublishRequest request;
+    request.extent_level = 9;
+    request.lease = std::chrono::duration_cast<std::chrono::milliseconds>(lease);
+    request.renew = renew;
+    return request;
+}
+
+template <class T>
+asio::awaitable<void> store_into(asio::awaitable<T> work, std::optional<T>* out) {
+    auto value = co_await std::move(work);
+    out->emplace(std::move(value));
+}
+
+/// Runs an operation of a node to its end.
+template <class T>
+T finish(Swarm& swarm, std::size_t node, asio::awaitable<T> work) {
+    std::optional<T> outcome;
+    net::spawn(swarm.runtime(node), store_into(std::move(work), &outcome));
+    swarm.world().run_for(5min, [&outcome] { return outcome.has_value(); });
+    REQUIRE(outcome.has_value());
+    return std::move(*outcome);
+}
+
+core::Descriptor descriptor_on(Swarm& swarm, std::size_t node, const RootHash& root) {
+    auto descriptor = swarm.store(node).descriptor(root);
+    REQUIRE(descriptor.has_value());
+    return *descriptor;
+}
+
+ByteCount used_by(Swarm& swarm, std::size_t node, std::size_t publisher) {
+    return swarm.store(node).used_by(swarm.identity(publisher).public_key(),
+                                     swarm.world().wall_now());
+}
+
+/// Publishes files of 150 kB from a node until nobody takes one any more; how many were tried.
+unsigned publish_until_refused(Swarm& swarm, std::size_t publisher, std::uint64_t seed) {
+    for (unsigned tried = 1; tried < 60; ++tried) {
+        const auto result =
+            swarm.publish(publisher, random_content(seed + tried, 150'000), request_of(24h, false));
+        REQUIRE(result.has_value());
+        if (result->copies.min > 0) continue;
+        CHECK(result->shortfall.find("over the quota of this publisher") != std::string::npos);
+        return tried;
+    }
+    return 60;
+}
+
+}  // namespace
+
+TEST_CASE("a stranger that publishes until it is refused leaves room for others") {
+    constexpr ByteCount capacity(2 << 20);
+    Swarm swarm({.seed = 51, .capacity = capacity});
+    swarm.grow_to(7, 500ms);
+    swarm.world().run_for(30s);
+    const auto tried = publish_until_refused(swarm, 0, 1000);
+    CHECK(tried > 4);
+    CHECK(tried < 60);
+    for (std::size_t node = 1; node < swarm.size(); ++node) {
+        CAPTURE(node);
+        CHECK(used_by(swarm, node, 0).value <= capacity.value / 2 + 8'000);
+        CHECK(used_by(swarm, node, 0).value > capacity.value / 4);
+        CHECK(swarm.store(node).usage().used <= capacity);
+    }
+    SUBCASE("at once") {}
+    SUBCASE("after the holders were started anew") {
+        for (std::size_t node = 1; node < swarm.size(); ++node) {
+            swarm.crash(node);
+            swarm.world().run_for(1s);
+            swarm.restart(node);
+            swarm.world().run_for(20s);
+        }
+        const auto again = swarm.publish(0, random_content(9, 150'000), request_of(24h, false));
+        REQUIRE(again.has_value());
+        CHECK(again->copies.min == 0);
+    }
+    const auto other = swarm.publish(1, random_content(7, 150'000), request_of(24h, false));
+    REQUIRE(other.has_value());
+    CHECK(other->copies.min == 4);
+}
+
+TEST_CASE("an invitation that names extents shorter than they are is not followed") {
+    Swarm swarm({.seed = 57});
+    swarm.grow_to(4, 500ms);
+    swarm.world().run_for(30s);
+    auto request = request_of(24h, false);
+    request.wait = PublishWait::none;
+    const auto result = swarm.publish(0, random_content(1, 300'000), request);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    proto::Invite invite;
+    invite.lease = swarm.store(0).leases(result->root).at(0);
+    for (const auto& extent : descriptor.extents)
+        invite.items.push_back({proto::ItemId::of(extent), ByteCount(100)});
+    invite.sources = {swarm.engine(0).local_record()};
+    const auto before = swarm.engine(1).keeper().pulled();
+    const auto reply = swarm.ask(0, 1, std::move(invite));
+    if (reply) {
+        const auto& answers = std::get<proto::InviteReply>(reply->message).answers;
+        REQUIRE(answers.at(0) == proto::InviteAnswer::accepted);
+    }
+    swarm.world().run_for(1s);
+    CHECK(swarm.engine(1).keeper().pulled() == before);
+    CHECK(swarm.engine(1).keeper().coming() == 0);
+    CHECK(swarm.store(1).usage().extents == 0);
+    CHECK(swarm.store(1).usage().reserved == ByteCount(0));
+}
+
+TEST_CASE("a lease that comes without an invitation is bound by the quota as well") {
+    constexpr ByteCount capacity(1 << 20);
+    Swarm swarm({.seed = 58, .capacity = capacity});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    const auto large = swarm.publish(0, random_content(1, 400'000), request_of(24h, false));
+    const auto small = swarm.publish(1, random_content(2, 150'000), request_of(24h, false));
+    REQUIRE(large.has_value());
+    REQUIRE(small.has_value());
+    const auto descriptor = descriptor_on(swarm, 1, small->root);
+    std::size_t holder = 2;
+    while (!swarm.store(holder).owns_extent(descriptor.extents[0]) ||
+           used_by(swarm, holder, 0).value < 400'000)
+        REQUIRE(++holder < swarm.size());
+    // Node 0 would have it keep 550 kB in all.
+    auto lease = swarm.store(1).leases(small->root).at(0);
+    ++lease.sequence;
+    lease.sign(swarm.identity(0));
+    const auto before = swarm.store(holder).leases(small->root);
+    const auto refused = swarm.ask(0, holder, proto::UpdateLease{lease});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(swarm.store(holder).leases(small->root) == before);
+    // A reader who has nothing else there is welcome.
+    lease.sign(swarm.identity(2 + (holder == 2 ? 1 : 0)));
+    const auto taken = swarm.ask(2 + (holder == 2 ? 1 : 0), holder, proto::UpdateLease{lease});
+    REQUIRE(taken.has_value());
+    CHECK(std::get<proto::LeaseReply>(taken->message).applied);
+}
+
+TEST_CASE("two keys in one address group share the quota of the group") {
+    constexpr ByteCount capacity(2 << 20);
+    Swarm swarm({.seed = 52, .capacity = capacity, .nodes_per_group = 2});
+    swarm.grow_to(10, 500ms);
+    swarm.world().run_for(30s);
+    for (std::uint64_t round = 0; round < 16; ++round)
+        for (const std::size_t publisher : {0UL, 1UL})
+            (void)swarm.publish(publisher, random_content(round * 2 + publisher, 150'000),
+                                request_of(24h, false));
+    const auto group = swarm.engine(0).local_record().addresses.front().group();
+    const auto now = swarm.world().wall_now();
+    std::uint64_t most = 0;
+    for (std::size_t node = 2; node < swarm.size(); ++node)
+        most = std::max(most, swarm.store(node).used_by(group, now).value);
+    CHECK(most > capacity.value / 2);
+    CHECK(most <= capacity.value / 4 * 3 + 8'000);
+    const auto other = swarm.publish(9, random_content(7, 150'000), request_of(24h, false));
+    REQUIRE(other.has_value());
+    CHECK(other->copies.min == 4);
+}
+
+TEST_CASE(
+    "what was published without an end is renewed, also for who was away and after a restart") {
+    Swarm swarm({.seed = 53, .grace = 90min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    const auto result = swarm.publish(0, random_content(1, 300'000), request_of(1h, true));
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    const auto away = swarm.keepers(descriptor, 0).front();
+    swarm.crash(away);
+    swarm.crash(0);
+    swarm.world().run_for(20min);
+    swarm.restart(0);
+    swarm.world().run_for(35min);
+    swarm.restart(away);
+    for (int hours = 0; hours < 4; ++hours) {
+        swarm.world().run_for(1h);
+        CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
+        for (const auto node : swarm.keepers(descriptor, std::nullopt)) {
+            CAPTURE(node);
+            const auto leases = swarm.store(node).leases(result->root);
+            REQUIRE(leases.size() == 1);
+            CHECK(leases[0].copies == 4);
+            CHECK(leases[0].expires > swarm.world().wall_now() + 25min);
+        }
+    }
+    // Without its publisher nobody renews it.
+    swarm.crash(0);
+    swarm.world().run_for(65min);
+    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
+}
+
+TEST_CASE("who pins an object goes on with its lease, until it unpins it") {
+    Swarm swarm({.seed = 54, .grace = 1min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    auto request = request_of(1h, false);
+    const auto result = swarm.publish(0, random_content(1, 200'000), request);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    std::size_t pinner = 1;
+    while (swarm.store(pinner).object(result->root).value_or(store::ObjectInfo{}).extents_held !=
+           descriptor.extents.size())
+        ++pinner;
+    const auto pinned = finish(swarm, pinner, swarm.engine(pinner).pin(result->root, true));
+    REQUIRE(pinned.has_value());
+    swarm.crash(0);
+    swarm.world().run_for(3h);
+    CHECK(swarm.copies(result->root, descriptor, pinner) >= 4);
+    const auto leases = swarm.store(pinner).leases(result->root);
+    CHECK(std::ranges::any_of(leases, [&](const proto::Lease& lease) {
+        return lease.publisher == swarm.identity(pinner).public_key() &&
+               lease.expires > swarm.world().wall_now() + 24h * 300;
+    }));
+    const auto unpinned = finish(swarm, pinner, swarm.engine(pinner).pin(result->root, false));
+    REQUIRE(unpinned.has_value());
+    swarm.world().run_for(2min);
+    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
+}
+
+TEST_CASE("repair keeps to its bytes a second over every ten seconds, and publishing does not") {
+    constexpr std::uint64_t rate = 100 << 10;
+    Swarm swarm({.seed = 55, .grace = 1min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    for (std::size_t node = 0; node < swarm.size(); ++node) {
+        const auto limits = finish(swarm, node, swarm.engine(node).limit({ByteCount(rate)}));
+        REQUIRE(limits.has_value());
+        CHECK(limits->repair == ByteCount(rate));
+    }
+    auto request = request_of(24h, false);
+    request.extent_level = 11;
+    const auto before = swarm.world().now();
+    const auto result = swarm.publish(0, random_content(1, 8 << 20), request);
+    REQUIRE(result.has_value());
+    CHECK(result->copies.min == 4);
+    CHECK(swarm.world().now() - before < 30s);
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    std::size_t victim = 1;
+    while (!swarm.store(victim).has_extent(descriptor.extents[0]))
+        ++victim;
+    std::vector<std::uint64_t> pulled(swarm.size());
+    for (std::size_t node = 0; node < swarm.size(); ++node)
+        pulled[node] = swarm.engine(node).keeper().pulled().value;
+    const auto start = pulled;
+    swarm.crash(victim);
+    unsigned busy = 0;
+    for (int window = 0; window < 90; ++window) {
+        swarm.world().run_for(10s);
+        for (std::size_t node = 0; node < swarm.size(); ++node) {
+            if (!swarm.up(node)) continue;
+            const auto now = swarm.engine(node).keeper().pulled().value;
+            const auto moved = now - pulled[node];
+            pulled[node] = now;
+            CAPTURE(window);
+            CAPTURE(node);
+            CHECK(moved <= rate * 10 * 105 / 100);
+            if (moved >= rate * 10 * 95 / 100) ++busy;
+        }
+    }
+    CHECK(busy >= 3);
+    CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
+    std::uint64_t repaired = 0;
+    for (std::size_t node = 0; node < swarm.size(); ++node)
+        if (swarm.up(node)) repaired += pulled[node] - start[node];
+    CHECK(repaired >= 1 << 20);
+}
+
+TEST_CASE("what is withdrawn while a copy of it is being made is not kept") {
+    Swarm swarm({.seed = 59, .grace = 1min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    for (std::size_t node = 0; node < swarm.size(); ++node)
+        (void)finish(swarm, node, swarm.engine(node).limit({ByteCount(50 << 10)}));
+    auto request = request_of(24h, false);
+    request.extent_level = 11;
+    const auto result = swarm.publish(0, random_content(1, 4 << 20), request);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    swarm.crash(swarm.keepers(descriptor, 0).front());
+    std::size_t puller = 0;
+    const bool pulling = swarm.world().run_for(5min, [&] {
+        for (std::size_t node = 1; node < swarm.size(); ++node)
+            if (swarm.up(node) && swarm.engine(node).keeper().coming() > 0) puller = node;
+        return puller != 0;
+    });
+    REQUIRE(pulling);
+    swarm.world().run_for(3s);
+    REQUIRE(swarm.engine(puller).keeper().coming() > 0);
+    REQUIRE(swarm.withdraw(0, result->root).has_value());
+    swarm.world().run_for(5min);
+    CHECK(swarm.engine(puller).keeper().coming() == 0);
+    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
+    CHECK(swarm.store(puller).usage().reserved == ByteCount(0));
+}
+
+TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not counted on") {
+    Swarm swarm({.seed = 56, .grace = 30min, .audit_period = 24h});
+    swarm.grow_to(10, 500ms);
+    swarm.world().run_for(30s);
+    const auto content = random_content(1, 300'000);
+    const auto result = swarm.publish(0, content, request_of(24h, false));
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    const auto blocker = swarm.keepers(descriptor, 0).front();
+    const auto hex = to_hex(result->root);
+
+    const auto list = finish(swarm, blocker, swarm.engine(blocker).block(hex, true));
+    REQUIRE(list.has_value());
+    CHECK(list->roots == std::vector{result->root});
+    CHECK(swarm.store(blocker).usage().extents == 0);
+    swarm.world().run_for(2min);
+    CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
+    const auto refused = swarm.fetch(blocker, result->root);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::refused);
+    const auto published = swarm.publish(blocker, content, request_of(24h, false));
+    REQUIRE_FALSE(published.has_value());
+    CHECK(published.error().code == Errc::refused);
+
+    // It is durable, and asking changes nothing.
+    swarm.crash(blocker);
+    swarm.world().run_for(1s);
+    swarm.restart(blocker);
+    swarm.world().run_for(2min);
+    CHECK(swarm.store(blocker).usage().extents == 0);
+    const auto ended = finish(swarm, blocker, swarm.engine(blocker).block(hex, false));
+    REQUIRE(ended.has_value());
+    CHECK(ended->roots.empty());
+    const auto fetched = swarm.fetch(blocker, result->root);
+    REQUIRE(fetched.has_value());
+    CHECK(*fetched == content);
+
+    // A holder that blocks another one makes do without it.
+    const auto holder = swarm.keepers(descriptor, 0).front();
+    const auto other = swarm.keepers(descriptor, 0).back();
+    const auto alive = swarm.engine(holder).table().alive();
+    const auto nodes =
+        finish(swarm, holder, swarm.engine(holder).block(to_hex(swarm.id(other)), true));
+    REQUIRE(nodes.has_value());
+    CHECK(nodes->nodes == std::vector{swarm.id(other)});
+    CHECK(nodes->roots.empty());
+    swarm.world().run_for(2min);
+    CHECK_FALSE(swarm.engine(holder).table().counts(swarm.id(other)));
+    CHECK(swarm.engine(holder).table().alive() == alive - 1);
+    const auto again =
+        finish(swarm, holder, swarm.engine(holder).block(to_hex(swarm.id(other)), false));
+    REQUIRE(again.has_value());
+    swarm.world().run_for(3min);
+    CHECK(swarm.engine(holder).table().is_alive(swarm.id(other)));
+}
