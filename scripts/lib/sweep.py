@@ -42,6 +42,8 @@ REFERENCE = [
     ("60 % drop weekly, 2 spare", acting(30, "--drop", "0.6", "--spare", "2"), (4.6e-5, 5.2, 1.86)),
 ]
 
+BEFORE = {label: figures for label, _, figures in REFERENCE}
+
 SWEEPS = {
     "spare, at the product's own detection": [
         (f"{n} spare", ["--spare", str(n)]) for n in (0, 1, 2, 4)],
@@ -96,7 +98,9 @@ class Runs:
         print(f"{len(self.known)}: {' '.join(command[2:])}", file=sys.stderr, flush=True)
 
     def get(self, arguments, seeds):
-        return [self.known[self.key(arguments, seed)] for seed in seeds]
+        """Of those seeds that were run."""
+        keys = [self.key(arguments, seed) for seed in seeds]
+        return [self.known[key] for key in keys if key in self.known]
 
 
 def interval(values):
@@ -140,13 +144,13 @@ SWEEP_COLUMNS = [
     ("whole", "unavailable", 1, 0), ("whole", "under", 100, 3), ("whole", "under_p99_min", 1, 1),
     ("whole", "copies_per_day", 1, 2), ("settled", "copies_per_day", 1, 2),
     ("whole", "made_per_oracle", 1, 1), (None, "stored", 1, 1)]
-SWEEP_HEAD = ["", "unavailable (95 %)", "time under 4, %", "p99 back to 4, min",
+SWEEP_HEAD = ["", "runs", "unavailable (95 %)", "time under 4, %", "p99 back to 4, min",
               "copies / extent / day", "... last 2/3", "bytes per oracle byte",
               "stored at the end"]
 REFERENCE_COLUMNS = [
     (window, key, scale, digits) for window in ("whole", "settled")
     for key, scale, digits in (("unavailable", 1, 0), ("under", 100, 2), ("copies_per_day", 1, 2))]
-REFERENCE_HEAD = ["", "before", "unavailable (95 %)", "under 4, %", "copies / day",
+REFERENCE_HEAD = ["", "runs", "before", "unavailable (95 %)", "under 4, %", "copies / day",
                   "last 2/3: unavailable (95 %)", "under 4, %", "copies / day"]
 
 
@@ -159,7 +163,10 @@ def scale_rows(runs):
     rows = []
     first = None
     for label, arguments in SCALE:
-        whole = runs.get(arguments, [1])[0]["whole"]
+        results = runs.get(arguments, [1])
+        if not results:
+            continue
+        whole = results[0]["whole"]
         cost = (whole["dht_packets"], whole["heartbeats"], math.log(float(label)))
         first = first or cost
         rows.append([label, f"{whole['puts_per_day']:.0f}", f"{whole['announce_packets']:.0f}",
@@ -177,6 +184,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", help="the tables whose titles have this in them")
+    parser.add_argument("--known", action="store_true", help="runs nothing; prints what was run")
     chosen = parser.parse_args()
     runs = Runs(chosen.program, chosen.cache, ["--nodes", chosen.nodes, "--days", chosen.days])
     seeds = range(1, chosen.seeds + 1)
@@ -190,18 +198,21 @@ def main():
     if wanted("scale"):
         keys += [runs.key(arguments, 1) for _, arguments in SCALE]
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
-        for done in [pool.submit(runs.run, key) for key in dict.fromkeys(keys)]:
+        for done in [pool.submit(runs.run, key) for key in dict.fromkeys(keys) if not chosen.known]:
             done.result()
 
-    print(f"{chosen.nodes} nodes and extents, {chosen.days} days, {chosen.seeds} seeds\n")
     for title, entries in titles.items():
         is_reference = title == "reference"
         columns = REFERENCE_COLUMNS if is_reference else SWEEP_COLUMNS
-        rows = [[label, *cells(runs.get(arguments, seeds), *columns)]
-                for label, arguments in entries]
-        if is_reference:
-            for line, (_, _, (no_copy, under, copies)) in zip(rows, REFERENCE):
-                line.insert(1, f"{no_copy:.1e}, {under} %, {copies}")
+        rows = []
+        for label, arguments in entries:
+            results = runs.get(arguments, seeds)
+            if not results:
+                continue
+            rows.append([label, str(len(results)), *cells(results, *columns)])
+            if is_reference:
+                no_copy, under, copies = BEFORE[label]
+                rows[-1].insert(2, f"{no_copy:.1e}, {under} %, {copies}")
         head = REFERENCE_HEAD if is_reference else SWEEP_HEAD
         print(f"**{title}**\n\n{table(head, rows)}")
     if wanted("scale"):
