@@ -23,6 +23,7 @@ def acting(minutes, *more):
     return ["--detection-seconds", "10", "--grace-seconds", str(minutes * 60 - 10), *more]
 
 
+SERVERS = ["--median-hours", "24", "--availability", "0.8"]
 # Rows whose figures an earlier, simpler simulation gave: unavailable, time under four in per cent,
 # copies per extent and day.
 REFERENCE = [
@@ -34,11 +35,14 @@ REFERENCE = [
     ("acts after 6 h", acting(360), (4.2e-4, 10, 0.38)),
     ("30 % drop weekly", acting(30, "--drop", "0.3"), (2.0e-5, 4.4, 1.57)),
     ("60 % drop weekly", acting(30, "--drop", "0.6"), (4.6e-5, 5.2, 1.86)),
-    ("servers: 24 h, 0.8", acting(30, "--median-hours", "24", "--availability", "0.8"),
-     (2.9e-8, 0.16, 0.03)),
-    ("... whose disks last", acting(30, "--median-hours", "24", "--availability", "0.8",
-                                    "--life-days", "0"), (2.9e-8, 0.16, 0.03)),
+    ("servers: 24 h, 0.8", acting(30, *SERVERS), (2.9e-8, 0.16, 0.03)),
+    ("... a year of them, disks that last", acting(30, *SERVERS, "--life-days", "0", "--nodes",
+                                                   "100", "--days", "360"), (2.9e-8, 0.16, 0.03)),
+    ("acts after 6 h, 2 spare", acting(360, "--spare", "2"), (4.2e-4, 10, 0.38)),
+    ("60 % drop weekly, 2 spare", acting(30, "--drop", "0.6", "--spare", "2"), (4.6e-5, 5.2, 1.86)),
 ]
+
+BEFORE = {label: figures for label, _, figures in REFERENCE}
 
 SWEEPS = {
     "spare, at the product's own detection": [
@@ -46,25 +50,21 @@ SWEEPS = {
     "spare, acting after 30 min": [
         (f"{n} spare", acting(30, "--spare", str(n))) for n in (0, 1, 2, 4)],
     "grace": [
-        (f"{n} min", ["--grace-seconds", str(n * 60)]) for n in (1, 2, 5, 10, 15, 30)],
+        (f"{n} min", ["--grace-seconds", str(n * 60)]) for n in (1, 5, 15, 60)],
     "detection, with a grace of 5 min": [
         (f"{n} s", ["--detection-seconds", str(n)]) for n in (10, 60, 300)],
     "copies": [
-        (f"{n} copies", ["--copies", str(n)]) for n in (3, 4, 5, 6)],
+        (f"{n} copies", ["--copies", str(n)]) for n in (3, 4, 5)],
     "youth": [
         (name, ["--youth-minutes", str(n)])
-        for name, n in (("none", 0), ("10 min", 10), ("1 h", 60), ("6 h", 360), ("1 day", 1440))],
-    "the time a node that starts leaves things alone": [
-        (name, ["--settle-seconds", str(n)])
-        for name, n in (("20 s", 20), ("1 min", 60), ("5 min", 300))],
+        for name, n in (("none", 0), ("10 min", 10), ("6 h", 360))],
+    "settle: the time a node that starts leaves things alone": [
+        (name, ["--settle-seconds", str(n)]) for name, n in (("20 s", 20), ("5 min", 300))],
     "the shape of the sessions": [
         (f"shape {n}", ["--shape", str(n)]) for n in (0.34, 0.6, 1.0)],
-    "neighbours": [
-        (f"{n}", ["--neighbours", str(n)]) for n in (12, 24, 40)],
 }
 
-SCALE = [(f"{n}", ["--nodes", str(n), "--days", str(days)])
-         for n, days in ((100, 30), (1000, 10), (10000, 3))]
+SCALE = [(str(n), ["--nodes", str(n), "--days", "2"]) for n in (100, 1000, 10000)]
 
 
 class Runs:
@@ -98,7 +98,9 @@ class Runs:
         print(f"{len(self.known)}: {' '.join(command[2:])}", file=sys.stderr, flush=True)
 
     def get(self, arguments, seeds):
-        return [self.known[self.key(arguments, seed)] for seed in seeds]
+        """Of those seeds that were run."""
+        keys = [self.key(arguments, seed) for seed in seeds]
+        return [self.known[key] for key in keys if key in self.known]
 
 
 def interval(values):
@@ -115,37 +117,45 @@ def plain(values, scale=1.0, digits=2):
     return f"{mean:.{digits}f}" if half == math.inf else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
-def unavailable(results):
+def unavailable(results, window):
     """The fraction of extent-time without a live copy. Outages are rare, so their number is taken
     to be Poisson distributed; one that did not happen is taken to last half an hour."""
-    whole = [result["whole"] for result in results]
-    seconds = sum(entry["extent_days"] for entry in whole) * DAY
-    count = round(sum(entry["outages"] for entry in whole))
-    none = sum(entry["unavailable"] * entry["extent_days"] for entry in whole) * DAY
-    mean = none / count if count else 1_800
+    parts = [result[window] for result in results]
+    seconds = sum(part["extent_days"] for part in parts) * DAY
+    count = round(sum(part["outages"] for part in parts))
+    none = sum(part["unavailable"] * part["extent_days"] for part in parts) * DAY
+    if count == 0:
+        return f"0 (< {GARWOOD[0][1] * 1_800 / seconds:.0e})"
     low, high = GARWOOD.get(count, (count - 1.96 * math.sqrt(count),
                                     count + 1.96 * math.sqrt(count)))
-    if count == 0:
-        return f"0 (< {high * mean / seconds:.1e})"
+    mean = none / count
     return f"{none / seconds:.1e} ({low * mean / seconds:.0e} to {high * mean / seconds:.0e})"
 
 
-def row(label, results):
-    def all_of(key):
-        return [result["whole"][key] for result in results]
-    return [label, unavailable(results), plain(all_of("under"), 100),
-            plain(all_of("under_p99_min"), digits=1), plain(all_of("copies_per_day")),
-            plain([result["settled"]["copies_per_day"] for result in results]),
-            plain(all_of("made_per_oracle"), digits=1),
-            plain([result["stored"] for result in results], digits=1)]
+def cells(results, *columns):
+    """Each column: which window, which figure, times what, how many digits."""
+    return [unavailable(results, window) if key == "unavailable" else
+            plain([result[window][key] if window else result[key] for result in results],
+                  scale, digits)
+            for window, key, scale, digits in columns]
 
 
-HEAD = ["", "unavailable (95 %)", "time under 4, %", "p99 back to 4, min",
-        "copies / extent / day", "... last 2/3", "bytes per oracle byte", "stored at the end"]
+SWEEP_COLUMNS = [
+    ("whole", "unavailable", 1, 0), ("whole", "under", 100, 3), ("whole", "under_p99_min", 1, 1),
+    ("whole", "copies_per_day", 1, 2), ("settled", "copies_per_day", 1, 2),
+    ("whole", "made_per_oracle", 1, 1), (None, "stored", 1, 1)]
+SWEEP_HEAD = ["", "runs", "unavailable (95 %)", "time under 4, %", "p99 back to 4, min",
+              "copies / extent / day", "... last 2/3", "bytes per oracle byte",
+              "stored at the end"]
+REFERENCE_COLUMNS = [
+    (window, key, scale, digits) for window in ("whole", "settled")
+    for key, scale, digits in (("unavailable", 1, 0), ("under", 100, 2), ("copies_per_day", 1, 2))]
+REFERENCE_HEAD = ["", "runs", "before", "unavailable (95 %)", "under 4, %", "copies / day",
+                  "last 2/3: unavailable (95 %)", "under 4, %", "copies / day"]
 
 
 def table(head, rows):
-    lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
+    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
     return "\n".join(lines) + "\n"
 
 
@@ -153,7 +163,10 @@ def scale_rows(runs):
     rows = []
     first = None
     for label, arguments in SCALE:
-        whole = runs.get(arguments, [1])[0]["whole"]
+        results = runs.get(arguments, [1])
+        if not results:
+            continue
+        whole = results[0]["whole"]
         cost = (whole["dht_packets"], whole["heartbeats"], math.log(float(label)))
         first = first or cost
         rows.append([label, f"{whole['puts_per_day']:.0f}", f"{whole['announce_packets']:.0f}",
@@ -166,11 +179,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--cache", required=True)
-    parser.add_argument("--nodes", default="300")
+    parser.add_argument("--nodes", default="200")
     parser.add_argument("--days", default="30")
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", help="the tables whose titles have this in them")
+    parser.add_argument("--known", action="store_true", help="runs nothing; prints what was run")
     chosen = parser.parse_args()
     runs = Runs(chosen.program, chosen.cache, ["--nodes", chosen.nodes, "--days", chosen.days])
     seeds = range(1, chosen.seeds + 1)
@@ -184,17 +198,22 @@ def main():
     if wanted("scale"):
         keys += [runs.key(arguments, 1) for _, arguments in SCALE]
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
-        for done in [pool.submit(runs.run, key) for key in dict.fromkeys(keys)]:
+        for done in [pool.submit(runs.run, key) for key in dict.fromkeys(keys) if not chosen.known]:
             done.result()
 
-    print(f"{chosen.nodes} nodes and extents, {chosen.days} days, {chosen.seeds} seeds\n")
     for title, entries in titles.items():
-        rows = [row(label, runs.get(arguments, seeds)) for label, arguments in entries]
-        head = list(HEAD)
-        if title == "reference":
-            head.insert(1, "before: unavailable, under, copies")
-            for cells, (_, _, (no_copy, under, copies)) in zip(rows, REFERENCE):
-                cells.insert(1, f"{no_copy:.1e}, {under} %, {copies}")
+        is_reference = title == "reference"
+        columns = REFERENCE_COLUMNS if is_reference else SWEEP_COLUMNS
+        rows = []
+        for label, arguments in entries:
+            results = runs.get(arguments, seeds)
+            if not results:
+                continue
+            rows.append([label, str(len(results)), *cells(results, *columns)])
+            if is_reference:
+                no_copy, under, copies = BEFORE[label]
+                rows[-1].insert(2, f"{no_copy:.1e}, {under} %, {copies}")
+        head = REFERENCE_HEAD if is_reference else SWEEP_HEAD
         print(f"**{title}**\n\n{table(head, rows)}")
     if wanted("scale"):
         head = ["nodes", "puts / day", "announce packets", "all DHT packets", "connections",

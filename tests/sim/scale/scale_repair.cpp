@@ -40,6 +40,8 @@ void ScaleSwarm::publish_all() {
             insert(extents_[extent].live_holders, holder);
             truth_.on_copy_stored(extent);
             truth_.on_copy_live(extent, now_);
+            // What is published above the wanted copies costs as much as what is repaired.
+            if (extents_[extent].first_slots.size() >= options_.copies) truth_.count_copy(now_);
             take_up(holder, extent);
             extents_[extent].first_slots.push_back(nodes_[holder].slot);
         }

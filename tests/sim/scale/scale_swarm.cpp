@@ -307,7 +307,13 @@ void ScaleSwarm::check_invariants() const {
         node.mind->table.check_invariants();
         node.mind->planner.check_invariants();
         node.mind->announcer.check_invariants();
-        FLOW29_ASSERT(node.mind->planner.counts().items == node.kept.size());
+        const auto counts = node.mind->planner.counts();
+        FLOW29_ASSERT(counts.items == node.kept.size());
+        // What it counted step by step is what counting anew gives.
+        std::size_t copies = 0;
+        for (const ExtentNumber extent : node.kept)
+            copies += node.mind->planner.copies(extents_[extent].item);
+        FLOW29_ASSERT(counts.sum_copies == copies);
     }
     FLOW29_ASSERT(links == 2 * links_);
     for (std::uint32_t extent = 0; extent < extents_.size(); ++extent) {
