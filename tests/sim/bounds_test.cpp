@@ -67,7 +67,10 @@ unsigned publish_until_refused(Swarm& swarm, std::size_t publisher, std::uint64_
 
 TEST_CASE("a stranger that publishes until it is refused leaves room for others") {
     constexpr ByteCount capacity(2 << 20);
-    Swarm swarm({.seed = 51, .capacity = capacity});
+    Swarm swarm({.seed = 51,
+                 .capacity = capacity,
+                 .quota_publisher = limits::quota_publisher_default,
+                 .quota_group = limits::quota_group_default});
     swarm.grow_to(7, 500ms);
     swarm.world().run_for(30s);
     const auto tried = publish_until_refused(swarm, 0, 1000);
@@ -125,7 +128,10 @@ TEST_CASE("an invitation that names extents shorter than they are is not followe
 
 TEST_CASE("a lease that comes without an invitation is bound by the quota as well") {
     constexpr ByteCount capacity(1 << 20);
-    Swarm swarm({.seed = 58, .capacity = capacity});
+    Swarm swarm({.seed = 58,
+                 .capacity = capacity,
+                 .quota_publisher = limits::quota_publisher_default,
+                 .quota_group = limits::quota_group_default});
     swarm.grow_to(6, 500ms);
     swarm.world().run_for(30s);
     const auto large = swarm.publish(0, random_content(1, 400'000), request_of(24h, false));
@@ -154,7 +160,11 @@ TEST_CASE("a lease that comes without an invitation is bound by the quota as wel
 
 TEST_CASE("two keys in one address group share the quota of the group") {
     constexpr ByteCount capacity(2 << 20);
-    Swarm swarm({.seed = 52, .capacity = capacity, .nodes_per_group = 2});
+    Swarm swarm({.seed = 52,
+                 .capacity = capacity,
+                 .nodes_per_group = 2,
+                 .quota_publisher = limits::quota_publisher_default,
+                 .quota_group = limits::quota_group_default});
     swarm.grow_to(10, 500ms);
     swarm.world().run_for(30s);
     for (std::uint64_t round = 0; round < 16; ++round)

@@ -55,6 +55,8 @@ void Swarm::boot(SimNode& node) {
     settings.addresses = {node.endpoint};
     settings.grace = options_.grace;
     settings.audit_period = options_.audit_period;
+    settings.quota_publisher = options_.quota_publisher;
+    settings.quota_group = options_.quota_group;
     std::vector<core::Endpoint> running;
     for (const auto& [endpoint, transport] : network_.transports)
         running.push_back(endpoint);

@@ -66,6 +66,9 @@ class Swarm {
         ByteCount capacity{64ULL << 20};
         unsigned nodes_per_group = 1;  ///< nodes that share a /24
         Duration audit_period = std::chrono::hours(1);
+        // None unless it is quotas that are looked at: most tests have one publisher.
+        unsigned quota_publisher = 100;
+        unsigned quota_group = 100;
     };
 
     explicit Swarm(Options options);
