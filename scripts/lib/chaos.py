@@ -22,6 +22,7 @@ REPAIR_SECONDS = 120        # four copies again after a blow, grace included
 FILE_BYTES = (1, 700, 60_000, 1 << 20, 5 << 20)
 SIZE_MAX = 256 << 20        # resident, of any node
 FETCH_SECONDS = 90
+SILENCING = ("kill", "freeze", "unplug")  # after these a node says nothing any more
 
 
 class Chaos:
@@ -42,6 +43,7 @@ class Chaos:
         self.failures = []
         self.blows = {}
         self.repairs = []       # seconds until four copies after a blow
+        self.noticed = {}       # kind of blow → seconds until another node missed the one struck
         self.fetches = 0
         self.fetched_bytes = 0
         self.peak = 0
@@ -163,15 +165,37 @@ class Chaos:
                 self.struck[node] = self.struck.get(node, 0) + 1
         self.say(f"{kind} {', '.join(node.name for node in nodes)} for {seconds:.0f} s")
         self.blows[kind] = self.blows.get(kind, 0) + 1
+        struck_over = threading.Event()
+        observer = threading.Thread(target=self.observe, args=(kind, nodes[0], struck_over))
+        if kind in SILENCING:
+            observer.start()
         try:
             getattr(self, kind)(nodes, seconds)
         except (lab.LabError, subprocess.CalledProcessError) as error:
             self.fail(f"{kind}: {error}")
             return
+        finally:
+            struck_over.set()
+            if kind in SILENCING:
+                observer.join()
         began = time.monotonic()
         self.await_copies(kind, began)
         with self.lock:
             self.hurt.difference_update(nodes)
+
+    def observe(self, kind, struck, struck_over):
+        """How long a node that was not struck still counts the struck one among its peers; nothing
+        is noted when the blow was over before."""
+        def lists_it(node):
+            peers = node.run("peers").result.get("peers", [])
+            return any(peer["node"] == struck.id for peer in peers)
+
+        began = time.monotonic()
+        witness = next((node for node in self.well() if lists_it(node)), None)
+        while witness is not None and not struck_over.wait(0.2):
+            if not lists_it(witness):
+                self.noticed.setdefault(kind, []).append(time.monotonic() - began)
+                return
 
     def await_copies(self, kind, began):
         """Waits until every file has its copies again, as a node that was not hurt sees it."""
@@ -262,6 +286,9 @@ class Chaos:
         lines = [f"blows    {blows}",
                  f"fetches  {self.fetches}, {self.fetched_bytes >> 20} MiB, all right",
                  f"memory   {self.peak >> 20} MiB at most in a node"]
+        for kind, seconds in sorted(self.noticed.items()):
+            lines.append(f"{kind} noticed after  median {statistics.median(seconds):.1f} s, "
+                         f"longest {max(seconds):.1f} s, of {len(seconds)}")
         if self.repairs:
             lines.append(f"four copies again after  median {statistics.median(self.repairs):.1f} s, "
                          f"longest {max(self.repairs):.1f} s from the blow's end")
