@@ -72,13 +72,9 @@ TEST_CASE("a quiet swarm's traffic grows with its nodes, not with what they hold
     CHECK(few.idle.messages > 0);
     CHECK(static_cast<double>(many.idle.messages) <= 1.5 * static_cast<double>(few.idle.messages));
     CHECK(static_cast<double>(many.idle.bytes) <= 1.5 * static_cast<double>(few.idle.bytes));
-}
 
-// The one that was away has forgotten what the others' ledgers were, and hears their lists; the
-// others know its ledger.
-TEST_CASE("a reboot costs a short name for each item that a neighbour keeps") {
-    const auto few = cost_of(100);
-    const auto many = cost_of(10'000);
+    // A reboot costs a short name for each item that a neighbour keeps: the one that was away has
+    // forgotten what the others' ledgers were, and hears their lists; the others know its ledger.
     const auto extra = [](const Cost& cost) {
         return static_cast<double>(cost.reconnect.bytes) - static_cast<double>(cost.idle.bytes);
     };
