@@ -83,10 +83,8 @@ asio::awaitable<void> Caretaker::load() {
         };
         auto found = co_await net::offload(services_.runtime, std::move(look));
         sync_.on_kept(found.kept);
-        // Whoever was known to keep some of it is met again, and then its ledger says the rest.
         const auto holders = co_await adopt(object.root, std::move(found.held));
-        for (const auto& [item, node] : holders)
-            confirm_later(node, {});
+        co_await expect_again(holders);
     }
 }
 
@@ -147,6 +145,27 @@ asio::awaitable<std::vector<store::KnownHolder>> Caretaker::adopt(
     care_[root] = std::move(*known.care);
     (void)apply(root, items, known.terms);  // those without terms were not cared for before
     co_return std::move(known.holders);
+}
+
+/// Whoever kept something before this node restarted counts for its grace period, and is met again:
+/// then its ledger says what it keeps now.
+asio::awaitable<void> Caretaker::expect_again(std::vector<store::KnownHolder> holders) {
+    std::set<NodeId> nodes;
+    for (const auto& [item, node] : holders)
+        nodes.insert(node);
+    auto& store = services_.store;
+    auto read = [&store, &nodes] {
+        std::vector<proto::NodeRecord> records;
+        for (const auto& node : nodes)
+            if (auto record = store.node_record(node)) records.push_back(std::move(*record));
+        return records;
+    };
+    const auto records = co_await net::offload(services_.runtime, std::move(read));
+    const auto now = services_.runtime.now();
+    for (const auto& record : records)
+        table_.on_known(record, now);
+    for (const auto& [item, node] : holders)
+        planner_.on_copy(item, node, now);
 }
 
 asio::awaitable<void> Caretaker::take_up(RootHash root, std::vector<proto::ItemId> items,
@@ -238,6 +257,7 @@ void Caretaker::on_learned(const NodeId& node, const std::vector<proto::ItemId>&
     for (const auto& item : lost)
         planner_.on_no_copy(item, node, now);
     remember_holder(node, news);
+    forget_holder(node, lost);
     changed_.notify_all();
 }
 
@@ -333,6 +353,20 @@ void Caretaker::remember_holder(const NodeId& node, const std::vector<proto::Ite
         [&store, news] {
             if (auto kept = store.add_holders(news); !kept)
                 log::warn("caretaker", "holders not kept: {}", kept.error().message());
+        },
+        [] {});
+}
+
+void Caretaker::forget_holder(const NodeId& node, const std::vector<proto::ItemId>& items) {
+    if (items.empty()) return;
+    std::vector<store::KnownHolder> gone;
+    for (const auto& item : items)
+        gone.push_back({item, node});
+    auto& store = services_.store;
+    services_.runtime.run_on_worker(
+        [&store, gone] {
+            if (auto forgotten = store.remove_holders(gone); !forgotten)
+                log::warn("caretaker", "holders not forgotten: {}", forgotten.error().message());
         },
         [] {});
 }

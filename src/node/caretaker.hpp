@@ -93,9 +93,11 @@ class Caretaker {
     /// Cares for these from now on; who was known to keep them, to be confirmed.
     [[nodiscard]] asio::awaitable<std::vector<store::KnownHolder>> adopt(
         RootHash root, std::vector<proto::ItemId> items);
+    [[nodiscard]] asio::awaitable<void> expect_again(std::vector<store::KnownHolder> holders);
     [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
     /// For this node's holder tables, which outlive a restart.
     void remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items);
+    void forget_holder(const NodeId& node, const std::vector<proto::ItemId>& items);
     void confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items);
     void on_learned(const NodeId& node, const std::vector<proto::ItemId>& kept,
                     const std::vector<proto::ItemId>& lost);

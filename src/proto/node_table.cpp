@@ -59,6 +59,18 @@ void NodeTable::on_alive(const NodeRecord& record, TimePoint now) {
     ++alive_;
 }
 
+void NodeTable::on_known(const NodeRecord& record, TimePoint now) {
+    const NodeId node = record.node();
+    if (node == options_.self || nodes_.contains(node) || !make_room(now)) return;
+    if (alive_ == 0 && missing_.empty()) cut_off_since_ = now;
+    Entry& entry = nodes_[node];
+    entry.record = record;
+    entry.state = State::missing;
+    entry.since = now;
+    entry.gone_at = now + options_.grace;
+    missing_.emplace(entry.gone_at, node);
+}
+
 void NodeTable::on_missing(const NodeId& node, TimePoint now) {
     const auto found = nodes_.find(node);
     if (found == nodes_.end() || found->second.state != State::alive) return;

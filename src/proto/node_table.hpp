@@ -16,6 +16,7 @@ namespace flow29::proto {
 /// What this node believes about the nodes it has met: who is there, since when somebody is
 /// missing, who said it was full. Sans-IO; the node layer feeds it from its connections.
 ///
+///     unknown ──on_known──────────────────────────> │
 ///     unknown ──on_alive──> alive ──on_missing──> missing ──grace──> gone
 ///                             ^                      │                │
 ///                             └──────on_alive────────┴────────────────┘
@@ -55,6 +56,9 @@ class NodeTable {
 
     /// A node proved who it is (or, still connected, sent a newer record). Self is ignored.
     void on_alive(const NodeRecord& record, TimePoint now);
+    /// It was known before this node restarted: missing from now on, unless it was met already.
+    /// Rationale: who restarts while others are away must wait for them as everybody does.
+    void on_known(const NodeRecord& record, TimePoint now);
     /// Its last connection ended and could not be made again.
     void on_missing(const NodeId& node, TimePoint now);
     /// It said on purpose that it leaves: gone at once, without grace.

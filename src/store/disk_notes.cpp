@@ -33,11 +33,18 @@ Result<void> DiskStore::add_holders(std::vector<KnownHolder> holders) {
     return {};
 }
 
-Result<void> DiskStore::remove_holder(const proto::ItemId& item, const NodeId& node) {
+Result<void> DiskStore::remove_holders(const std::vector<KnownHolder>& holders) {
     const std::lock_guard lock(mutex_);
-    auto removed = notes_.remove_holder(item, node);
-    if (!removed) return fail(std::move(removed.error()));
-    ledger_->refund(ByteCount(*removed * cost::holder_row));
+    auto transaction = Transaction::begin(database_);
+    if (!transaction) return fail(std::move(transaction.error()));
+    std::uint64_t removed = 0;
+    for (const KnownHolder& holder : holders) {
+        auto rows = notes_.remove_holder(holder.item, holder.node);
+        if (!rows) return fail(std::move(rows.error()));
+        removed += *rows;
+    }
+    if (auto done = transaction->commit(); !done) return done;
+    ledger_->refund(ByteCount(removed * cost::holder_row));
     return {};
 }
 

@@ -25,12 +25,15 @@ Result<void> MemoryStore::add_holders(std::vector<KnownHolder> holders) {
     return {};
 }
 
-Result<void> MemoryStore::remove_holder(const proto::ItemId& item, const NodeId& node) {
+Result<void> MemoryStore::remove_holders(const std::vector<KnownHolder>& holders) {
     const std::lock_guard lock(mutex_);
-    const auto known = holders_.find(item);
-    if (known == holders_.end()) return {};
-    const std::uint64_t removed = std::erase(known->second, node);
-    if (known->second.empty()) holders_.erase(known);
+    std::uint64_t removed = 0;
+    for (const KnownHolder& holder : holders) {
+        const auto known = holders_.find(holder.item);
+        if (known == holders_.end()) continue;
+        removed += std::erase(known->second, holder.node);
+        if (known->second.empty()) holders_.erase(known);
+    }
     ledger_->refund(ByteCount(removed * cost::holder_row));
     return {};
 }

@@ -62,7 +62,7 @@ class MemoryStore final : public Store {
     Result<ByteCount> collect(WallTime now) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
-    Result<void> remove_holder(const proto::ItemId& item, const NodeId& node) override;
+    Result<void> remove_holders(const std::vector<KnownHolder>& holders) override;
     std::vector<KnownHolder> holders(const std::vector<proto::ItemId>& items) override;
 
     Result<void> put_node_record(const proto::NodeRecord& record) override;

@@ -161,8 +161,8 @@ class Store {
     // Who holds what: the holder table of items this node keeps or published.
 
     [[nodiscard]] virtual Result<void> add_holders(std::vector<KnownHolder> holders) = 0;
-    [[nodiscard]] virtual Result<void> remove_holder(const proto::ItemId& item,
-                                                     const NodeId& node) = 0;
+    /// Those that are not known are left out.
+    [[nodiscard]] virtual Result<void> remove_holders(const std::vector<KnownHolder>& holders) = 0;
     [[nodiscard]] virtual std::vector<KnownHolder> holders(
         const std::vector<proto::ItemId>& items) = 0;
 

@@ -52,6 +52,30 @@ TEST_CASE("a reboot within the grace period moves no byte, whoever reboots") {
     CHECK(holdings(swarm, object) == before);
 }
 
+TEST_CASE("a holder that restarts while another is away waits for it as everybody does") {
+    Swarm swarm({.seed = 39, .grace = 5min, .audit_period = no_audits});
+    swarm.grow_to(12, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 3 * mib});
+    swarm.world().run_for(2min);
+    const auto data = swarm.network().data_bytes();
+    const auto invited = invitations(swarm);
+    const auto away = swarm.holders(object.items()[1]).front();
+    swarm.crash(away);
+    swarm.world().run_for(30s);
+    for (std::size_t node = 0; node < swarm.size(); ++node) {
+        if (node == away) continue;
+        swarm.crash(node);
+        swarm.world().run_for(1s);
+        swarm.restart(node);
+    }
+    swarm.world().run_for(3min);
+    swarm.restart(away);
+    swarm.world().run_for(10min);
+    CHECK(swarm.network().data_bytes() == data);
+    CHECK(invitations(swarm) == invited);
+}
+
 TEST_CASE("a holder lost for good costs no more than 1.2 times what it held") {
     Swarm swarm({.seed = 32, .grace = 2min, .audit_period = no_audits});
     swarm.grow_to(24, 500ms);

@@ -78,8 +78,8 @@ class ForwardingStore : public store::Store {
     Result<void> add_holders(std::vector<store::KnownHolder> holders) override {
         return behind_->add_holders(std::move(holders));
     }
-    Result<void> remove_holder(const proto::ItemId& item, const NodeId& node) override {
-        return behind_->remove_holder(item, node);
+    Result<void> remove_holders(const std::vector<store::KnownHolder>& holders) override {
+        return behind_->remove_holders(holders);
     }
     std::vector<store::KnownHolder> holders(const std::vector<proto::ItemId>& items) override {
         return behind_->holders(items);

@@ -127,6 +127,25 @@ TEST_CASE("node table calls nobody gone while this node is cut off") {
     table.check_invariants();
 }
 
+TEST_CASE("a node known from before a restart is missing until it is met, or its grace is over") {
+    NodeTable table(options());
+    table.on_known(fake_record(1), at(0s));
+    table.on_known(fake_record(2), at(0s));
+    table.on_known(fake_record(0), at(0s));  // this very node
+    CHECK(table.find(fake_node(0)) == nullptr);
+    CHECK(table.counts(fake_node(1)));
+    CHECK_FALSE(table.is_alive(fake_node(1)));
+    CHECK(table.missing_records().size() == 2);
+    // Nobody has answered yet: the time until then does not count.
+    CHECK(table.expire(at(10min)).empty());
+    table.on_alive(fake_record(2), at(10min));
+    table.on_known(fake_record(2), at(10min));
+    CHECK(table.is_alive(fake_node(2)));
+    CHECK(table.expire(at(10min + 5min - 1s)).empty());
+    CHECK(table.expire(at(10min + 5min)) == std::vector{fake_node(1)});
+    table.check_invariants();
+}
+
 TEST_CASE("node table keeps the record with the highest sequence") {
     NodeTable table(options());
     NodeRecord record = fake_record(1);

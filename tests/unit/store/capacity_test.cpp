@@ -118,7 +118,7 @@ TEST_CASE_TEMPLATE("small things count", Stored, InMemory, OnDisk) {
 
     // And everything comes back.
     REQUIRE(store->end_fetch(descriptor.root(), "/tmp/x.part"));
-    REQUIRE(store->remove_holder(proto::ItemId::of(extent.hash), make_id<NodeId>(1)));
+    REQUIRE(store->remove_holders({{proto::ItemId::of(extent.hash), make_id<NodeId>(1)}}));
     REQUIRE(store->collect(WallTime(std::chrono::hours(2))));
     const ByteCount left = store->usage().used;
     CHECK(left ==

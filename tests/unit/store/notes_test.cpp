@@ -38,9 +38,9 @@ TEST_CASE_TEMPLATE("holders are remembered per item, once each", Stored, InMemor
     CHECK(found[0].node == node_2);
     CHECK(found[1].item == extent_item(1));
 
-    REQUIRE(store->remove_holder(extent_item(1), node_1));
-    REQUIRE(store->remove_holder(extent_item(1), node_1));
-    REQUIRE(store->remove_holder(extent_item(9), node_1));
+    REQUIRE(store->remove_holders({{extent_item(1), node_1}}));
+    REQUIRE(store->remove_holders({{extent_item(1), node_1}, {extent_item(9), node_1}}));
+    REQUIRE(store->remove_holders({}));
     const auto left = store->holders({extent_item(1)});
     REQUIRE(left.size() == 1);
     CHECK(left[0].node == node_2);
