@@ -85,17 +85,22 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     if (entry->holders.contains(node)) return;
     end_pending(item, *entry, node);
     entry->refused_until.erase(node);
-    entry->holders.emplace(node, false);
+    const bool counts = table_.counts(node);
+    entry->holders.emplace(node, counts);
     by_node_[node].insert(item);
-    refresh(item, *entry);
+    set_copies(item, *entry, entry->copies + (counts ? 1 : 0));
 }
 
 void CopyPlanner::on_no_copy(const ItemId& item, const NodeId& node, TimePoint now) {
     latest_ = std::max(latest_, now);
     Item* entry = find(item);
-    if (entry == nullptr || entry->holders.erase(node) == 0) return;
+    if (entry == nullptr) return;
+    const auto holder = entry->holders.find(node);
+    if (holder == entry->holders.end()) return;
+    const bool counted = holder->second;
+    entry->holders.erase(holder);
     forget_if_unrelated(item, *entry, node);
-    refresh(item, *entry);
+    set_copies(item, *entry, entry->copies - (counted ? 1 : 0));
 }
 
 void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer answer,

@@ -17,6 +17,13 @@ bool ScaleSwarm::connected(NodeNumber a, NodeNumber b) const {
     return contains(nodes_[a].peers, b);
 }
 
+/// What both keep.
+Numbers ScaleSwarm::common(NodeNumber a, NodeNumber b) const {
+    Numbers result;
+    std::ranges::set_intersection(nodes_[a].kept, nodes_[b].kept, std::back_inserter(result));
+    return result;
+}
+
 void ScaleSwarm::connect(NodeNumber a, NodeNumber b) {
     FLOW29_ASSERT(a != b && nodes_[a].up && nodes_[b].up);
     if (connected(a, b)) return;
@@ -33,12 +40,20 @@ void ScaleSwarm::meet(NodeNumber self, NodeNumber other) {
     const Node& peer = nodes_[other];
     mind.table.on_alive(peer.record, now_);
     mind.planner.on_node_changed(peer.id, now_);
-    Numbers common;
-    std::ranges::set_intersection(nodes_[self].kept, peer.kept, std::back_inserter(common));
-    for (const ExtentNumber extent : common)
+    for (const ExtentNumber extent : common(self, other))
         mind.planner.on_copy(extents_[extent].item, peer.id, now_);
     mind.planner.on_candidates_changed(now_);
     touch(self);
+}
+
+/// `other` kept the same before `self` restarted, and cannot be reached: for the grace period it
+/// counts.
+void ScaleSwarm::expect_again(NodeNumber self, NodeNumber other) {
+    Mind& mind = *nodes_[self].mind;
+    const Node& absent = nodes_[other];
+    mind.table.on_known(absent.record, now_);
+    for (const ExtentNumber extent : common(self, other))
+        mind.planner.on_copy(extents_[extent].item, absent.id, now_);
 }
 
 /// `holder` says to `self` that it keeps an extent.

@@ -209,9 +209,8 @@ void ScaleSwarm::come_up(NodeNumber number, TimePoint since) {
     }
     for (const NodeNumber other : ring_.nearest(node.place, options_.neighbours + 1))
         if (other != number) connect(number, other);
-    std::erase_if(node.acquaintances, [this](NodeNumber other) { return nodes_[other].dead; });
     for (const NodeNumber other : node.acquaintances)
-        if (nodes_[other].up) connect(number, other);
+        nodes_[other].up ? connect(number, other) : expect_again(number, other);
     after(options_.gossip,
           {.kind = Event::Kind::gossip, .a = number, .b = node.session, .c = every_extent});
     after(1min, {.kind = Event::Kind::audit, .a = number, .b = node.session});
@@ -256,7 +255,6 @@ void ScaleSwarm::die(std::uint32_t number) {
         if (std::ranges::find(extent.first_slots, number) != extent.first_slots.end())
             truth_.count(&Totals::oracle_copies, now_);
     node.dead = true;
-    node.kept = {};
     node.acquaintances = {};
     const NodeNumber newborn = add_node(number);
     if (slot.up) come_up(newborn, now_);
@@ -296,10 +294,9 @@ void ScaleSwarm::check_invariants() const {
     std::size_t links = 0;
     for (const Node& node : nodes_) {
         FLOW29_ASSERT(node.up == (node.mind != nullptr));
-        FLOW29_ASSERT(!node.dead || node.kept.empty());
         links += node.peers.size();
         for (const ExtentNumber extent : node.kept) {
-            if (!has(node, extent)) continue;
+            if (node.dead || !has(node, extent)) continue;
             ++stored[extent];
             if (node.up) ++live[extent];
         }

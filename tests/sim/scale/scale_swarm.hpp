@@ -101,7 +101,7 @@ class ScaleSwarm {
         std::uint32_t session = 0;
         bool up = false;
         bool dead = false;
-        Numbers kept;           // what it says it has; sorted
+        Numbers kept;           // what it says it has, or said before it died; sorted
         Numbers rotten;         // of these, what it has not; sorted
         Numbers acquaintances;  // known holders of the same; sorted
         Numbers peers;          // connected; sorted
@@ -152,6 +152,8 @@ class ScaleSwarm {
     [[nodiscard]] bool connected(NodeNumber a, NodeNumber b) const;
     void connect(NodeNumber a, NodeNumber b);
     void meet(NodeNumber self, NodeNumber other);
+    void expect_again(NodeNumber self, NodeNumber other);
+    [[nodiscard]] Numbers common(NodeNumber a, NodeNumber b) const;
     void learn(NodeNumber self, NodeNumber holder, ExtentNumber extent);
     void tell(NodeNumber self, ExtentNumber extent);
     void widen(NodeNumber self, ExtentNumber extent);
