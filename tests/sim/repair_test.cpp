@@ -61,8 +61,8 @@ TEST_CASE("a holder that restarts while another is away waits for it as everybod
     const auto data = swarm.network().data_bytes();
     const auto invited = invitations(swarm);
     const auto holders = swarm.holders(object.items()[1]);
-    const auto away = *std::ranges::find_if(
-        holders, [&](std::size_t node) { return node != object.publisher; });
+    const auto away =
+        *std::ranges::find_if(holders, [&](std::size_t node) { return node != object.publisher; });
     swarm.crash(away);
     swarm.world().run_for(30s);
     for (std::size_t node = 0; node < swarm.size(); ++node) {
