@@ -31,6 +31,7 @@ struct Peer {
     bool lies = false;
     double busy_chance = 0;
     TimePoint freezes_at = TimePoint::max();
+    TimePoint busy_from = TimePoint::max();  // then others leave a tenth of its rate
     bool connected = true;
     unsigned connection = 0;  // answers of an earlier one are lost
     TimePoint free_at = TimePoint::min();
@@ -49,6 +50,7 @@ class Swarm {
 
     std::mt19937_64& random() { return random_; }
     std::uint64_t extents() const { return layout_.extents(); }
+    Peer& peer(const NodeId& id) { return peers_.at(id); }
     DownloadPlanner& planner() { return planner_; }
     TimePoint now() const { return now_; }
 
@@ -140,7 +142,9 @@ class Swarm {
             event.kind = Kind::busy;
         } else {
             const auto bytes = static_cast<double>(request.bytes.count().value);
-            const auto takes = std::chrono::duration<double>(bytes / peer.bytes_per_second);
+            const double left = now_ < peer.busy_from ? 1 : 0.1;
+            const auto takes =
+                std::chrono::duration<double>(bytes / (peer.bytes_per_second * left));
             peer.free_at = std::max(peer.free_at, now_ + peer.latency) +
                            std::chrono::duration_cast<Duration>(takes);
             event.at = peer.free_at + peer.latency;
@@ -269,6 +273,40 @@ TEST_CASE("a download from healthy peers of different speed wastes little and us
             CHECK(took_s < ideal_s * 1.25 + 1);
         }
     }
+}
+
+TEST_CASE("a slow or busy holder serves less, as measured") {
+    constexpr std::uint64_t bytes = 1024 * mib;
+    constexpr double fast = 40e6, slow = 10e6, busy_after_s = 3;
+    const auto took = [&](const std::string& what, DownloadPlanner::Options options) {
+        Swarm swarm(1, bytes, 12, options);
+        for (const double rate : {fast, fast, slow, fast})
+            swarm.hold_all(swarm.add(rate, 10ms));
+        const auto busy = fake_node(3);
+        swarm.peer(busy).busy_from = at(3s);
+        swarm.run(24h);
+        REQUIRE(swarm.planner().done());
+        const double seconds = std::chrono::duration<double>(swarm.now() - at(0s)).count();
+        std::map<NodeId, double> share;
+        for (const auto& peer : swarm.planner().peers())
+            share[peer.peer] = static_cast<double>(peer.bytes) / static_cast<double>(bytes);
+        MESSAGE(what << ": " << seconds << " s; of the bytes the two fast ones serve "
+                     << share[fake_node(0)] << " and " << share[fake_node(1)] << ", the slow one "
+                     << share[fake_node(2)] << ", the one that is busy after 3 s " << share[busy]);
+        return std::pair(seconds, share);
+    };
+    const double before_s = (2 * fast + slow + fast) * busy_after_s;
+    const double ideal_s = busy_after_s + (bytes - before_s) / (2 * fast + slow + fast / 10);
+    MESSAGE("what all four can deliver: " << ideal_s << " s; a quarter of each, the slow one last: "
+                                          << bytes / 4 / slow << " s");
+    // A queue of eight for everybody, whatever it delivers.
+    const auto [fixed_s, fixed] =
+        took("fixed queues", {.pieces_min = 8, .pieces_max = 8, .takeover_saves_min = 24h});
+    const auto [measured_s, measured] = took("measured", {});
+    CHECK(measured_s < 1.1 * ideal_s);
+    CHECK(measured_s < fixed_s);
+    CHECK(measured.at(fake_node(2)) < 0.3 * measured.at(fake_node(0)));
+    CHECK(measured.at(fake_node(3)) < 0.5 * measured.at(fake_node(0)));
 }
 
 TEST_CASE("a download finishes from a hostile swarm if each extent has one honest holder") {
