@@ -341,6 +341,7 @@ void Caretaker::on_stored(const NodeId& node, const proto::Stored& stored) {
     }
     changed_.notify_all();
     remember_holder(node, news);
+    forget_holder(node, stored.failed);
 }
 
 void Caretaker::remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items) {

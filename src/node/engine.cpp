@@ -55,9 +55,8 @@ Engine::Engine(Services services, Settings settings)
                      settings_.neighbourhood_period),
       finder_(services, tasks_, peers_, neighbourhood_, table_),
       announcer_(services, tasks_, [this] { return own_address(); }),
-      keeper_(
-          services, settings_, tasks_, peers_, neighbourhood_,
-          {[this](const Kept& kept) { on_kept(kept); }, [this] { return leases_.make_room(); }}),
+      keeper_(services, settings_, tasks_, peers_, neighbourhood_,
+              {[this](const Kept& kept) { on_kept(kept); }, [this] { return make_room(); }}),
       caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
                  [this] { return local_record(); }),
       hinter_(services, tasks_, peers_, table_, caretaker_.planner(), caretaker_.sync().ledger()),
@@ -67,10 +66,11 @@ Engine::Engine(Services services, Settings settings)
       placements_(
           services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_, caretaker_,
           survey_, [this] { return local_record(); },
-          {[this](bool storing) { set_storing(storing); }, [this] { return leases_.make_room(); },
+          {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
            [this] { leases_.check_renewals(); }, [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_,
               [this] { return placements_.publishing(); }),
+      trimmer_(services, tasks_, peers_, caretaker_, announcer_),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
       server_(services, settings_, keeper_, caretaker_.sync(), hinter_, table_,
               [this] { return local_record(); },
@@ -147,6 +147,13 @@ proto::NodeRecord Engine::local_record() {
 void Engine::set_storing(bool storing) {
     settings_.storing = storing;
     record_.reset();
+}
+
+/// What nothing keeps any more goes first, then what others keep often enough.
+asio::awaitable<bool> Engine::make_room() {
+    const bool collected = co_await leases_.make_room();
+    if (collected) co_return true;
+    co_return co_await trimmer_.make_room();
 }
 
 void Engine::on_peer(net::PeerPtr peer) {

@@ -19,6 +19,7 @@
 #include "node/services.hpp"
 #include "node/survey.hpp"
 #include "node/tasks.hpp"
+#include "node/trimmer.hpp"
 
 namespace flow29::node {
 
@@ -64,6 +65,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
     [[nodiscard]] asio::awaitable<void> let_go(RootHash root);
     void set_storing(bool storing);
+    [[nodiscard]] asio::awaitable<bool> make_room();
     void on_node_changed(const NodeId& node);
     void on_kept(const Kept& kept);
     void on_damaged(const ExtentHash& extent);
@@ -89,6 +91,7 @@ class Engine : public net::PeerHandler {
     Survey survey_;
     Placements placements_;
     LeaseWatch leases_;
+    Trimmer trimmer_;
     Reporter reporter_;
     Server server_;
     std::optional<core::Endpoint> observed_;

@@ -2,11 +2,9 @@
 #include "proto/copy_planner.hpp"
 
 #include <algorithm>
-#include <functional>
 
 #include <flow29/limits.hpp>
 #include "core/assert.hpp"
-#include "core/hash.hpp"
 
 namespace flow29::proto {
 namespace {
@@ -16,10 +14,6 @@ namespace {
 constexpr unsigned looks_max = 256;
 constexpr std::size_t stuck_told_max = 64;
 constexpr int busy_fraction = 8;  // of `retry`
-
-core::Sha256Digest rank_of(const DhtKey& key, const NodeId& node) {
-    return core::sha256({key.view(), node.view()});
-}
 
 }  // namespace
 
@@ -213,54 +207,9 @@ bool CopyPlanner::wants_more(const Item& entry) const {
     return entry.copies < entry.target && entry.copies + entry.pending.size() < goal(entry);
 }
 
-/// When this node may act for the item, given who else holds it.
-TimePoint CopyPlanner::our_turn(const Item& entry) const {
-    if (options_.always_act) return *entry.under_since;
-    const core::Sha256Digest ours = rank_of(entry.key, options_.self);
-    const auto before_us = std::ranges::count_if(entry.holders, [&](const auto& holder) {
-        return table_.is_alive(holder.first) &&
-               (entry.bystander || rank_of(entry.key, holder.first) < ours);
-    });
-    return std::max(*entry.settled_at, *entry.under_since + before_us * options_.takeover);
-}
-
 bool CopyPlanner::fits(const Item& entry) const {
     return bytes_in_flight_.value == 0 ||
            bytes_in_flight_ + entry.length <= options_.bytes_in_flight_max;
-}
-
-std::optional<NodeId> CopyPlanner::choose(const Item& entry, TimePoint now,
-                                          WallTime wall_now) const {
-    const auto may_ask = [&](const core::Candidate& candidate) {
-        const auto refused = entry.refused_until.find(candidate.id);
-        return candidate.id != options_.self && !entry.holders.contains(candidate.id) &&
-               !entry.pending.contains(candidate.id) &&
-               (refused == entry.refused_until.end() || refused->second <= now);
-    };
-    auto candidates = table_.candidates(entry.key, now, wall_now);
-    std::erase_if(candidates, std::not_fn(may_ask));
-    if (candidates.empty()) return std::nullopt;
-    const auto used = groups_used(entry);
-    const auto copies_beside = [&used](const core::Candidate& candidate) {
-        return std::ranges::count(used, candidate.group);
-    };
-    return std::ranges::min_element(candidates, {}, copies_beside)->id;
-}
-
-/// The address groups of all copies, those on the way included; a group once for each.
-std::vector<core::AddressGroup> CopyPlanner::groups_used(const Item& entry) const {
-    std::vector<core::AddressGroup> groups;
-    const auto add = [&](const NodeId& node) {
-        const auto group = table_.group_of(node);
-        if (group && table_.counts(node)) groups.push_back(*group);
-    };
-    for (const auto& [node, counts] : entry.holders)
-        add(node);
-    for (const auto& [node, until] : entry.pending)
-        add(node);
-    if (options_.self_is_copy && !entry.bystander)
-        if (const auto own = table_.group_of(options_.self)) groups.push_back(*own);
-    return groups;
 }
 
 CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,

@@ -137,6 +137,13 @@ class CopyPlanner {
     /// True when nothing can be done for the item now: below target, nobody on the way, nobody to
     /// ask.
     [[nodiscard]] bool stuck(const ItemId& item, TimePoint now, WallTime wall_now) const;
+    /// When this node's own copy is one more than are wanted: others that are enough without it, as
+    /// many as are wanted. Once each of them has proved to this node that it keeps the item, the
+    /// copy here may go. Empty when it has to stay. All of them rank before this node. Rationale:
+    /// of the nodes that let go at the same time, on whatever different beliefs, those that the
+    /// first-ranked one relies on stay. And they are in as many address groups as all live copies
+    /// are, if more are not wanted.
+    [[nodiscard]] std::vector<NodeId> enough_without_us(const ItemId& item) const;
     /// What `node` is believed to hold.
     [[nodiscard]] std::vector<ItemId> items_of(const NodeId& node) const;
     [[nodiscard]] std::vector<ItemId> items() const;

@@ -200,12 +200,31 @@ Result<ByteCount> DiskStore::collect_all_extents(WallTime now) {
 Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
     auto doomed = extents_.collectable(rows, now);
     if (!doomed) return fail(std::move(doomed.error()));
-    if (doomed->empty()) return ByteCount(0);
+    return remove_extents(*doomed);
+}
+
+Result<ByteCount> DiskStore::drop_extents(const std::vector<ExtentHash>& extents) {
+    const std::lock_guard lock(mutex_);
+    std::vector<ExtentRow> doomed;
+    for (const ExtentHash& extent : extents) {
+        if (writing_.contains(extent)) continue;
+        auto row = extents_.find(extent);
+        if (!row) return fail(std::move(row.error()));
+        if (!*row) continue;
+        auto marked = extents_.is_marked(extent);
+        if (!marked) return fail(std::move(marked.error()));
+        if (!*marked) doomed.push_back(**row);
+    }
+    return remove_extents(doomed);
+}
+
+Result<ByteCount> DiskStore::remove_extents(const std::vector<ExtentRow>& doomed) {
+    if (doomed.empty()) return ByteCount(0);
     auto transaction = Transaction::begin(database_);
     if (!transaction) return fail(std::move(transaction.error()));
     ByteCount notes;
     ByteCount freed;
-    for (const ExtentRow& row : *doomed) {
+    for (const ExtentRow& row : doomed) {
         if (auto removed = extents_.remove(row.id); !removed)
             return fail(std::move(removed.error()));
         auto forgotten = forget_item(proto::ItemId::of(row.hash));
@@ -214,7 +233,7 @@ Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
         freed += row.cost;
     }
     if (auto done = transaction->commit(); !done) return fail(std::move(done.error()));
-    for (const ExtentRow& row : *doomed)
+    for (const ExtentRow& row : doomed)
         forget(row);
     ledger_->refund(notes);
     return freed + notes;

@@ -71,6 +71,7 @@ class DiskStore final : public Store {
     ByteCount used_by(const core::AddressGroup& asker, WallTime now) override;
     Result<void> release(const RootHash& root) override;
     Result<ByteCount> collect(WallTime now) override;
+    Result<ByteCount> drop_extents(const std::vector<ExtentHash>& extents) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
     Result<void> remove_holders(const std::vector<KnownHolder>& holders) override;
@@ -120,6 +121,7 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<ObjectInfo> info_of(const ObjectRow& row);
     [[nodiscard]] Result<ByteCount> forget_item(const proto::ItemId& item);
     [[nodiscard]] Result<ByteCount> collect_extents(RowRange rows, WallTime now);
+    [[nodiscard]] Result<ByteCount> remove_extents(const std::vector<ExtentRow>& doomed);
     [[nodiscard]] Result<ByteCount> forget_leases(WallTime now);
     /// Nothing once there is none left.
     [[nodiscard]] Result<std::optional<ByteCount>> collect_objects(WallTime now);

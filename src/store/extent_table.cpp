@@ -104,6 +104,14 @@ Result<StoredExtent> ExtentTable::load(const ExtentRow& row) {
     return extent;
 }
 
+Result<bool> ExtentTable::is_marked(const ExtentHash& hash) {
+    Query query = database_.query(R"(
+        SELECT 1 FROM members JOIN objects ON objects.id = members.object
+        WHERE members.hash = ?1 AND (published OR pinned))",
+                                  hash);
+    return query.step();
+}
+
 Result<std::vector<ExtentRow>> ExtentTable::collectable(RowRange rows, WallTime now) {
     Query query = database_.query(R"(
         SELECT id, hash, length, place, cost FROM extents

@@ -49,6 +49,8 @@ class ExtentTable {
     /// Errc::corrupt_store when tree or checksums are not of the size or hash they must have.
     [[nodiscard]] Result<StoredExtent> load(const ExtentRow& row);
 
+    /// Whether an object that contains it is published or pinned here.
+    [[nodiscard]] Result<bool> is_marked(const ExtentHash& hash);
     /// Extents in `rows` that nothing published, pinned or leased at `now` contains.
     [[nodiscard]] Result<std::vector<ExtentRow>> collectable(RowRange rows, WallTime now);
     /// From the first row to past the last.

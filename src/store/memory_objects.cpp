@@ -262,6 +262,24 @@ ByteCount MemoryStore::collect_extents(WallTime now) {
     return freed;
 }
 
+Result<ByteCount> MemoryStore::drop_extents(const std::vector<ExtentHash>& extents) {
+    const std::lock_guard lock(mutex_);
+    ByteCount freed;
+    for (const ExtentHash& hash : extents) {
+        const auto found = extents_.find(hash);
+        if (found == extents_.end()) continue;
+        const auto members = members_.find(hash);
+        const bool marked = members != members_.end() &&
+                            std::ranges::any_of(members->second, [&](const Membership& member) {
+                                const auto& info = objects_.at(member.root).info;
+                                return info.published || info.pinned;
+                            });
+        if (marked) continue;
+        freed += remove(Extent(found->second)) + forget_item(proto::ItemId::of(hash));
+    }
+    return freed;
+}
+
 ByteCount MemoryStore::collect_leases(WallTime now) {
     std::uint64_t forgotten = 0;
     const WallTime past = now - limits::lease_clock_tolerance;

@@ -111,3 +111,99 @@ TEST_CASE("an object larger than all the room there is says how many copies each
     CHECK(stored <= 6 * 3);
     swarm.world().watch({});
 }
+
+namespace {
+
+/// Eight nodes with room for three extents each keep four objects of one extent, some of them once
+/// too often: two holders were away for longer than the grace period and came back.
+struct SwarmWithSurplus {
+    Swarm swarm;
+    std::size_t publisher;
+    std::vector<Object> objects;
+
+    explicit SwarmWithSurplus(std::uint64_t seed)
+        : swarm(
+              {.seed = seed, .capacity = ByteCount(3 * mib + mib / 2), .audit_period = no_audits}),
+          publisher(swarm.add({.storing = false, .capacity = ByteCount(256 * mib)})) {
+        swarm.world().run_for(1s);
+        swarm.grow_to(9, 500ms);
+        swarm.world().run_for(30s);
+        for (std::uint64_t i = 0; i < 4; ++i)
+            add(i);
+        const auto first = a_holder(swarm, objects[0], extent_of(objects[0]));
+        const auto second = a_holder(swarm, objects[1], extent_of(objects[1])) == first
+                                ? a_holder(swarm, objects[2], extent_of(objects[2]))
+                                : a_holder(swarm, objects[1], extent_of(objects[1]));
+        for (const auto node : {first, second})
+            if (swarm.up(node)) swarm.crash(node);
+        swarm.world().run_for(10min);
+        for (const auto node : {first, second})
+            if (!swarm.up(node)) swarm.restart(node);
+        swarm.world().run_for(5min);
+    }
+
+    void add(std::uint64_t number) {
+        objects.push_back(
+            publish(swarm, {.publisher = publisher, .bytes = mib - 4096, .seed = 7000 + number}));
+    }
+    static proto::ItemId extent_of(const Object& object) { return object.items()[1]; }
+    std::size_t surplus() const {
+        std::size_t count = 0;
+        for (const auto& object : objects)
+            count += std::max<std::size_t>(copies(swarm, object, extent_of(object)), 4) - 4;
+        return count;
+    }
+    std::size_t readable_copies(const Object& object) {
+        const ChunkRange chunk{ChunkIndex(0), ChunkIndex(1)};
+        std::size_t count = 0;
+        for (std::size_t node = 0; node < swarm.size(); ++node)
+            if (node != publisher && swarm.store(node).read(extent_of(object).extent(), chunk))
+                ++count;
+        return count;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("copies beyond those wanted stay until there is no room, then they go and no others") {
+    SwarmWithSurplus s(74);
+    const auto before = s.surplus();
+    MESSAGE(before << " copies too many");
+    REQUIRE(before >= 2);
+    s.swarm.world().run_for(1h);
+    CHECK(s.surplus() == before);
+    watch_capacities(s.swarm);
+    const auto watched = s.objects;
+    unsigned fewest = 4;
+    for (std::uint64_t i = 4; i < 9; ++i) {
+        s.add(i);
+        for (const auto& object : watched)
+            fewest = std::min(fewest, copies(s.swarm, object));
+    }
+    s.swarm.world().run_for(5min);
+    for (const auto& object : watched)
+        fewest = std::min(fewest, copies(s.swarm, object));
+    MESSAGE(s.surplus() << " copies too many when all is full");
+    CHECK(s.surplus() < before);
+    CHECK(fewest == 4);
+    for (const auto& object : watched)
+        CHECK(readable(s.swarm, object, s.publisher));
+    s.swarm.world().watch({});
+}
+
+TEST_CASE("a copy is not let go when one of the others claims what it cannot prove") {
+    SwarmWithSurplus s(75);
+    REQUIRE(s.surplus() >= 2);
+    for (const auto& object : s.objects) {
+        const auto item = SwarmWithSurplus::extent_of(object);
+        const auto held = copies(s.swarm, object, item);
+        if (held > 4)
+            (void)s.swarm.lose_extents(a_holder(s.swarm, object, item), object.descriptor, 1, true);
+    }
+    const auto watched = s.objects;
+    for (std::uint64_t i = 4; i < 9; ++i)
+        s.add(i);
+    s.swarm.world().run_for(1min);
+    for (const auto& object : watched)
+        CHECK(s.readable_copies(object) >= 4);
+}

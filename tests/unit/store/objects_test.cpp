@@ -271,5 +271,48 @@ TEST_CASE_TEMPLATE("collect forgets the holders of what it removes", Stored, InM
     CHECK(store->usage().used == ByteCount(0));
 }
 
+TEST_CASE_TEMPLATE("an extent is dropped though it is leased, but not when it is marked here",
+                   Stored, InMemory, OnDisk) {
+    Stored store;
+    const TwoObjects two;
+    two.put_into(*store);
+    const auto publisher = new_identity();
+    REQUIRE(store->put_lease(make_lease(publisher, two.root_1, 1, start + std::chrono::hours(1))));
+    const auto item = proto::ItemId::of(two.own_1.hash);
+    REQUIRE(store->add_holders({{item, make_id<NodeId>(1)}}));
+    const auto used = store->usage().used;
+    const auto share = store->used_by(publisher.public_key(), start);
+    const std::vector<ExtentHash> extents{two.own_1.hash, make_id<ExtentHash>(77)};
+
+    SUBCASE("published") {
+        REQUIRE(store->set_published(two.root_1, true));
+        CHECK(*store->drop_extents(extents) == ByteCount(0));
+        CHECK(store->has_extent(two.own_1.hash));
+        CHECK(store->usage().used == used);
+    }
+    SUBCASE("pinned") {
+        REQUIRE(store->set_pinned(two.root_1, true));
+        CHECK(*store->drop_extents(extents) == ByteCount(0));
+        CHECK(store->has_extent(two.own_1.hash));
+    }
+    SUBCASE("leased") {
+        const auto freed = store->drop_extents(extents);
+        REQUIRE(freed);
+        CHECK(freed->value > 0);
+        CHECK_FALSE(store->has_extent(two.own_1.hash));
+        CHECK(code_of(store->read(two.own_1.hash, {ChunkIndex(0), ChunkIndex(1)})) ==
+              Errc::not_found);
+        CHECK(store->holders({item}).empty());
+        CHECK(store->usage().used == used - *freed);
+        CHECK(store->used_by(publisher.public_key(), start) < share);
+        CHECK(store->has_extent(two.own_2.hash));
+        CHECK(store->descriptor(two.root_1));
+        // And may come again.
+        REQUIRE(store->put_extents(one(make_extent(1, 1'024))));
+        CHECK(store->has_extent(two.own_1.hash));
+        CHECK(store->used_by(publisher.public_key(), start) == share);
+    }
+}
+
 }  // namespace
 }  // namespace flow29::store::test

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/trimmer.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+
+namespace flow29::node {
+
+using namespace std::chrono_literals;
+namespace log = core::log;
+
+namespace {
+constexpr std::size_t extents_max = 16;  // at a time; whoever needs more room asks again
+constexpr Duration pause = 10s;          // after a time that made no room
+}  // namespace
+
+asio::awaitable<bool> Trimmer::make_room() {
+    if (trimming_) {
+        while (trimming_)
+            co_await done_.wait();
+        co_return made_room_;
+    }
+    if (services_.runtime.now() < next_) co_return false;
+    trimming_ = true;
+    const auto freed = co_await trim();
+    trimming_ = false;
+    made_room_ = freed.value > 0;
+    if (!made_room_) next_ = services_.runtime.now() + pause;
+    done_.notify_all();
+    co_return made_room_;
+}
+
+/// Extents that may go as far as is known here, those with the most copies first. O(items).
+std::vector<proto::ItemId> Trimmer::surplus() const {
+    const auto& planner = caretaker_.planner();
+    auto items = planner.items();
+    std::erase_if(items, [&](const proto::ItemId& item) {
+        return item.kind != proto::ItemId::Kind::extent ||
+               planner.copies(item) <= planner.target(item) ||
+               planner.enough_without_us(item).empty();
+    });
+    std::ranges::sort(items, [&](const proto::ItemId& a, const proto::ItemId& b) {
+        return std::pair(planner.copies(b), a) < std::pair(planner.copies(a), b);
+    });
+    return items;
+}
+
+asio::awaitable<ByteCount> Trimmer::trim() {
+    ByteCount freed;
+    std::size_t tried = 0;
+    for (const auto& item : surplus()) {
+        if (tasks_.stopping() || tried == extents_max) break;
+        const auto others = caretaker_.planner().enough_without_us(item);
+        if (others.empty()) continue;
+        ++tried;
+        const bool proven = co_await all_prove(item, others);
+        if (!proven || tasks_.stopping()) continue;
+        // Somebody may have gone, or more may be wanted, since they were asked.
+        const auto now_enough = caretaker_.planner().enough_without_us(item);
+        if (now_enough != others) continue;
+        freed += co_await let_go(item);
+    }
+    if (freed.value > 0) log::info("trimmer", "let go of {} bytes held elsewhere", freed.value);
+    co_return freed;
+}
+
+asio::awaitable<bool> Trimmer::all_prove(proto::ItemId item, std::vector<NodeId> nodes) {
+    for (const auto& node : nodes) {
+        const auto peer = peers_.find(node);
+        const auto* known = caretaker_.descriptor_with(item);
+        if (!peer || known == nullptr) co_return false;
+        const auto descriptor = *known;
+        const auto random = services_.runtime.random()();
+        const auto outcome = co_await Auditor::probe(peer, descriptor, item, random);
+        if (outcome == Auditor::Outcome::passed) continue;
+        const bool failed = outcome == Auditor::Outcome::failed;
+        if (failed && !tasks_.stopping()) co_await caretaker_.on_audit_failed(node, item, true);
+        co_return false;
+    }
+    co_return true;
+}
+
+asio::awaitable<ByteCount> Trimmer::let_go(proto::ItemId item) {
+    auto& store = services_.store;
+    const auto& planner = caretaker_.planner();
+    const auto root = planner.root_of(item);
+    const auto holders = planner.holders(item);
+    const std::vector<proto::ItemId> items{item};
+    auto drop = [&store, extent = item.extent()] {
+        const std::vector<ExtentHash> extents{extent};
+        return store.drop_extents(extents);
+    };
+    const auto freed = co_await net::offload(services_.runtime, std::move(drop));
+    if (!freed) log::warn("trimmer", "nothing let go: {}", freed.error().message());
+    if (!freed || freed->value == 0) co_return ByteCount(0);
+    caretaker_.give_up(items);
+    announcer_.remove(items);
+    const proto::Stored message{root, {}, items};
+    for (const auto& node : holders)
+        if (const auto peer = peers_.find(node)) peer->notify(message);
+    co_return *freed;
+}
+
+}  // namespace flow29::node
