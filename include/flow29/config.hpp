@@ -29,7 +29,7 @@ struct Config {
     /// one address group (/24, /48) asked, may occupy; 100: no bound.
     unsigned quota_publisher = limits::quota_publisher_default;
     unsigned quota_group = limits::quota_group_default;
-    /// Bytes per second for repair, 0 being none; nothing: as it was set last.
+    /// Bytes per second for repair, 0 being none; nothing: as it was set last, or 16 MiB.
     std::optional<ByteCount> repair_limit;
     std::uint32_t network = 29;  ///< swarms of different numbers do not mix
 };

@@ -157,7 +157,7 @@ void Grammar::add_node() {
                "PERCENT");
     add_parsed(app, "--repair-limit", node_.repair_limit, parse_rate,
                "bytes a second for taking in copies that are made again, or off (as `flow29 "
-               "limit` set it last)",
+               "limit` set it last; else 16MiB)",
                "SIZE");
     app.add_option("--web", node_.web, "where to serve the page, or off (127.0.0.1:2930)")
         ->type_name("ADDR:PORT");

@@ -50,7 +50,7 @@ Caretaker::Caretaker(Services services, const Settings& settings, Tasks& tasks, 
       sync_(services, tasks, peers, planner_,
             [this](const NodeId& node, const std::vector<proto::ItemId>& kept,
                    const std::vector<proto::ItemId>& lost) { on_learned(node, kept, lost); }),
-      inviter_(services, tasks, peers, table),
+      inviter_(services, tasks, peers, table, Inviter::Purpose::repair),
       changed_(services.runtime) {}
 
 void Caretaker::wake() {

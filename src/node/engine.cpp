@@ -5,6 +5,7 @@
 
 #include "core/log.hpp"
 #include "node/local_peer.hpp"
+#include "node/repair_limit.hpp"
 
 namespace flow29::node {
 
@@ -16,24 +17,6 @@ constexpr auto node_record_lifetime = std::chrono::hours(24);
 constexpr auto node_record_refresh = std::chrono::hours(12);
 constexpr Duration self_announce_period = 6h;
 constexpr Duration self_announce_retry = 5s;
-
-constexpr std::string_view repair_limit_setting = "repair_limit";
-
-ByteCount saved_repair_limit(store::Store& store) {
-    const auto saved = store.setting(repair_limit_setting);
-    std::uint64_t limit = 0;
-    if (saved && saved->size() == sizeof limit)
-        for (const auto octet : *saved)
-            limit = limit << 8 | octet;
-    return ByteCount(limit);
-}
-
-Result<void> save_repair_limit(store::Store& store, ByteCount limit) {
-    Bytes octets;
-    for (int shift = 56; shift >= 0; shift -= 8)
-        octets.push_back(static_cast<std::uint8_t>(limit.value >> shift));
-    return store.set_setting(repair_limit_setting, octets);
-}
 
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
     proto::NodeTable::Options options;
@@ -80,7 +63,7 @@ Engine::Engine(Services services, Settings settings)
     settings_.blocked_roots = blocked_.roots();
     for (const auto& node : blocked_.list().nodes)
         peers_.block(node);
-    keeper_.set_repair_limit(settings_.repair_limit.value_or(saved_repair_limit(services.store)));
+    keeper_.set_repair_limit(settings_.repair_limit.value_or(load_repair_limit(services.store)));
 }
 
 Engine::~Engine() = default;

@@ -46,6 +46,7 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
             const auto last = std::min(items.size(), first + items_per_invite);
             proto::Invite invite;
             invite.lease = *lease;
+            invite.repair = purpose_ == Purpose::repair;
             invite.items.assign(items.begin() + static_cast<std::ptrdiff_t>(first),
                                 items.begin() + static_cast<std::ptrdiff_t>(last));
             invite.sources.push_back(own_record);

@@ -24,8 +24,12 @@ class Inviter {
     /// Called after answers have changed the planner.
     using Answered = std::function<void()>;
 
-    Inviter(Services services, Tasks& tasks, PeerBook& peers, proto::NodeTable& table)
-        : services_(services), tasks_(tasks), peers_(peers), table_(table) {}
+    /// Whether somebody waits for the copies, or they replace what was lost.
+    enum class Purpose : std::uint8_t { publication, repair };
+
+    Inviter(Services services, Tasks& tasks, PeerBook& peers, proto::NodeTable& table,
+            Purpose purpose)
+        : services_(services), tasks_(tasks), peers_(peers), table_(table), purpose_(purpose) {}
 
     /// Takes all invitations that the planner has now and sends them. `own_record` goes along as a
     /// source. The planner and callbacks must live as long as the tasks run, or `guard` be reset.
@@ -46,6 +50,7 @@ class Inviter {
     Tasks& tasks_;             // owned by the engine
     PeerBook& peers_;          // owned by the engine
     proto::NodeTable& table_;  // owned by the engine
+    Purpose purpose_;
     std::set<NodeId> over_quota_;
 };
 

@@ -139,7 +139,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     job->sources = std::move(invite.sources);
     job->inviter = from;
     job->asker = asker;
-    job->is_repair = from->id() != core::node_id_of(invite.lease.publisher);
+    job->is_repair = invite.repair || from->id() != core::node_id_of(invite.lease.publisher);
     std::uint64_t bytes = 0;
     std::vector<proto::ItemId> held;
     std::vector<proto::Invite::Item> accepted;

@@ -55,7 +55,7 @@ class Keeper {
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
-    /// Bytes per second for what others than its publisher ask to hold; 0: no limit.
+    /// Bytes per second for copies that replace others; 0: no limit.
     void set_repair_limit(ByteCount bytes_per_second);
     [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
 

@@ -28,7 +28,7 @@ Placer::Placer(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& 
       tasks_(tasks),
       neighbourhood_(neighbourhood),
       own_record_(std::move(own_record)),
-      inviter_(services, tasks, peers, table),
+      inviter_(services, tasks, peers, table, Inviter::Purpose::publication),
       changed_(services.runtime),
       planner_(table, planner_options(services)) {}
 

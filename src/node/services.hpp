@@ -41,7 +41,8 @@ struct Settings {
     Duration neighbourhood_period = std::chrono::seconds(60);
     unsigned quota_publisher = limits::quota_publisher_default;  ///< percent of the capacity
     unsigned quota_group = limits::quota_group_default;          ///< likewise
-    std::optional<ByteCount> repair_limit;  ///< bytes per second, 0: none; nothing: as set last
+    /// Bytes per second, 0: none; nothing: as set last, or the default.
+    std::optional<ByteCount> repair_limit;
     /// Never null; replaced as a whole, so that a worker may hold on to it.
     std::shared_ptr<const std::set<RootHash>> blocked_roots =
         std::make_shared<const std::set<RootHash>>();

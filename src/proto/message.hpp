@@ -135,6 +135,7 @@ struct Invite {
     Lease lease;  ///< names the root
     std::vector<Item> items;
     std::vector<NodeRecord> sources;
+    bool repair = false;  ///< nobody waits for it, so that the receiver may take its time
     bool operator==(const Invite&) const = default;
 };
 enum class InviteAnswer : std::uint8_t {

@@ -196,6 +196,7 @@ void read(FieldReader& in, Invite& invite) {
         invite.items.push_back(read_invited(list));
     in.require(list);
     invite.sources = read_records(in);
+    invite.repair = in.boolean();
 }
 
 void read(FieldReader& in, InviteReply& reply) {

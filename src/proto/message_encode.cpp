@@ -128,13 +128,14 @@ void pack(Packer& out, const HaveReply& reply) {
 }
 
 void pack(Packer& out, const Invite& invite) {
-    out.array(3).bin(invite.lease.encode()).array(invite.items.size());
+    out.array(4).bin(invite.lease.encode()).array(invite.items.size());
     for (const Invite::Item& item : invite.items) {
         out.array(2);
         pack_item(out, item.item);
         out.uint(item.length.value);
     }
     pack_records(out, invite.sources);
+    out.boolean(invite.repair);
 }
 
 void pack(Packer& out, const InviteReply& reply) {

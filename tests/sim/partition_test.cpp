@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "sim/object.hpp"
 
 using namespace flow29;
@@ -227,4 +229,67 @@ TEST_CASE("a swarm of eight that loses three at once repairs at once") {
     swarm.world().run_for(40s);
     CHECK(copies(swarm, object) == 4);
     CHECK(readable(swarm, object, swarm.add()));
+}
+
+namespace {
+
+/// What sixteen nodes move after they were cut in halves, in each ten seconds until it is over.
+struct CutCost {
+    std::vector<std::uint64_t> moved;
+
+    std::uint64_t all() const { return std::reduce(moved.begin(), moved.end()); }
+    std::uint64_t peak() const { return std::ranges::max(moved); }
+    /// The mean while something is moved.
+    std::uint64_t steady() const {
+        return all() / static_cast<std::uint64_t>(
+                           std::ranges::count_if(moved, [](auto bytes) { return bytes > 0; }));
+    }
+};
+
+CutCost cost_of_cut(ByteCount repair_limit) {
+    Swarm swarm({.seed = 63, .grace = 1min, .audit_period = no_audits});
+    swarm.grow_to(16, 500ms);
+    swarm.world().run_for(30s);
+    swarm.limit_repair(repair_limit);
+    std::vector<Object> objects;
+    for (std::uint64_t i = 0; i < 16; ++i)
+        objects.push_back(
+            publish(swarm, {.publisher = i, .bytes = mib, .seed = 300 + i, .level = 8}));
+    swarm.world().run_for(1min);
+    const auto left = numbers(0, 8);
+    swarm.cut_off(left);
+    CutCost cost;
+    for (int window = 0; window < 120; ++window) {
+        const auto before = swarm.network().data_bytes();
+        swarm.world().run_for(10s);
+        cost.moved.push_back(swarm.network().data_bytes() - before);
+    }
+    for (const auto& object : objects)
+        for (const auto& side : {left, numbers(8, 16)}) {
+            if (!on_side(side, swarm, object)) continue;
+            for (const auto& item : object.items()) {
+                auto holders = swarm.holders(item);
+                std::erase_if(holders, [&](std::size_t node) {
+                    return !side.contains(node) || node == object.publisher;
+                });
+                CHECK(holders.size() >= 4);
+            }
+        }
+    return cost;
+}
+
+}  // namespace
+
+TEST_CASE("what a cut costs is paid at a steady rate, not at once") {
+    for (const auto limit : {ByteCount(0), ByteCount(20 * kib)}) {
+        const auto cost = cost_of_cut(limit);
+        MESSAGE("repair limit " << limit.value / kib << " KiB/s a node: " << cost.all() / kib
+                                << " KiB moved, " << cost.steady() / kib
+                                << " in ten seconds in the mean, " << cost.peak() / kib
+                                << " at most");
+        REQUIRE(cost.all() > 8 * mib);
+        if (limit.value == 0) continue;
+        CHECK(cost.peak() <= 3 * cost.steady());
+        CHECK(cost.peak() <= 16 * 10 * limit.value * 105 / 100);
+    }
 }

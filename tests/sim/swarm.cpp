@@ -175,6 +175,14 @@ Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
     return std::move(*bytes);
 }
 
+void Swarm::limit_repair(ByteCount bytes_per_second) {
+    for (std::size_t number = 0; number < nodes_.size(); ++number)
+        if (up(number)) {
+            const auto set = finish(number, nodes_[number]->engine->limit({bytes_per_second}));
+            FLOW29_ASSERT(set.has_value());
+        }
+}
+
 Result<Withdrawal> Swarm::withdraw(std::size_t number, const RootHash& root) {
     return finish(number, engine(number).withdraw(root, {}));
 }

@@ -109,6 +109,8 @@ class Swarm {
     /// The same with what else a request may say; `request` names no source.
     [[nodiscard]] Result<PublishResult> publish(std::size_t node, const Bytes& content,
                                                 PublishRequest request);
+    /// Limits what repair takes in on each node that is up.
+    void limit_repair(ByteCount bytes_per_second);
     /// Has a node withdraw what it published.
     [[nodiscard]] Result<Withdrawal> withdraw(std::size_t node, const RootHash& root);
     /// Has one node connect to another and send it a request; the answer.

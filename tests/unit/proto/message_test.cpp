@@ -154,7 +154,7 @@ TEST_CASE("a full invitation fits into a head") {
 }
 
 TEST_CASE("an invitation names lengths that can be") {
-    Invite invite{sample_lease(), {{ItemId::of(sample_id<ExtentHash>(1)), ByteCount(0)}}, {}};
+    Invite invite{sample_lease(), {{ItemId::of(sample_id<ExtentHash>(1)), ByteCount(0)}}, {}, true};
     CHECK(refused(1, invite));
     invite.items[0] = {ItemId::of(sample_id<RootHash>(1)),
                        ByteCount(limits::descriptor_bytes_max + 1)};

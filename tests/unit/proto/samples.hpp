@@ -75,7 +75,7 @@ inline std::vector<Message> sample_messages() {
     messages.push_back(
         HaveReply{{Holding::kept, Holding::lacks, Holding::cached, Holding::coming, Holding::lacks,
                    Holding::lacks, Holding::lacks, Holding::lacks, Holding::kept}});
-    messages.push_back(Invite{sample_lease(), {{first, ByteCount(512)}}, {record}});
+    messages.push_back(Invite{sample_lease(), {{first, ByteCount(512)}}, {record}, true});
     messages.push_back(InviteReply{{InviteAnswer::accepted, InviteAnswer::over_quota}});
     messages.push_back(Stored{root, {first}, {second}});
     messages.push_back(UpdateHolders{table});

@@ -122,7 +122,7 @@ TEST_CASE("replies of lists answer each item asked, a holder table the object as
     const Have have{{item, item}};
     CHECK(violates(receive(session, ask(have), HaveReply{{Holding::kept}})));
     CHECK_FALSE(violates(receive(session, ask(have), HaveReply{{Holding::kept, Holding::lacks}})));
-    const Invite invite{sample_lease(), {{item, ByteCount(1)}}, {}};
+    const Invite invite{sample_lease(), {{item, ByteCount(1)}}, {}, false};
     CHECK(violates(receive(session, ask(invite), InviteReply{})));
     CHECK_FALSE(violates(receive(session, ask(invite), InviteReply{{InviteAnswer::full}})));
     const GetHolders holders{sample_id<RootHash>(1), 0, 1};

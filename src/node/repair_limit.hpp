@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "store/store.hpp"
+
+namespace flow29::node {
+
+/// Bytes a second for taking in copies that are made again, as long as nothing else is said: what
+/// was lost comes back over minutes, and a cut or a dead rack does not fill everybody's line at
+/// once (docs/decisions/0007-repair-at-a-steady-rate.md).
+inline constexpr ByteCount repair_limit_default{16ULL << 20};
+
+/// The limit that was set last, else the default; 0: none. On a worker, or before the start.
+[[nodiscard]] ByteCount load_repair_limit(store::Store& store);
+/// Errors: the store's.
+[[nodiscard]] Result<void> save_repair_limit(store::Store& store, ByteCount limit);
+
+}  // namespace flow29::node
