@@ -28,7 +28,12 @@ struct FixedBytes {
 
     std::array<std::uint8_t, Size> bytes{};
 
-    auto operator<=>(const FixedBytes&) const = default;
+    bool operator==(const FixedBytes&) const = default;
+    /// As octet strings. The first eight nearly always decide.
+    std::strong_ordering operator<=>(const FixedBytes& other) const {
+        if (const auto order = head() <=> other.head(); order != 0) return order;
+        return bytes <=> other.bytes;
+    }
 
     /// The octets, valid while this object lives.
     [[nodiscard]] ByteView view() const { return {bytes.data(), bytes.size()}; }
@@ -43,6 +48,15 @@ struct FixedBytes {
 
     /// True when every octet is zero: the value of a default-constructed object.
     [[nodiscard]] bool is_zero() const { return *this == FixedBytes{}; }
+
+  private:
+    [[nodiscard]] std::uint64_t head() const {
+        static_assert(Size >= 8);
+        std::uint64_t value = 0;
+        for (std::size_t i = 0; i < 8; ++i)
+            value = value << 8 | bytes[i];
+        return value;
+    }
 };
 
 /// The 32-byte name of an object: commits to its kind, length and content.

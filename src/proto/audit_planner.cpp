@@ -57,7 +57,9 @@ double AuditPlanner::detection(double fraction, unsigned probes) {
 
 void AuditPlanner::note_nodes(TimePoint now) {
     const auto holders = copies_.holding_nodes();
-    std::erase_if(nodes_, [&](const auto& entry) { return !holders.contains(entry.first); });
+    std::erase_if(nodes_, [&](const auto& entry) {
+        return !std::ranges::binary_search(holders, entry.first);
+    });
     for (const NodeId& id : holders) {
         const auto [found, is_new] = nodes_.try_emplace(id);
         if (!is_new) continue;

@@ -81,7 +81,9 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     entry->refused_until.erase(node);
     const bool counts = table_.counts(node);
     entry->holders.emplace(node, counts);
-    by_node_[node].insert(item);
+    auto& of_node = by_node_[node];
+    of_node.items.insert(item);
+    of_node.all_count = of_node.all_count && counts;
     set_copies(item, *entry, entry->copies + (counts ? 1 : 0));
 }
 
@@ -133,9 +135,13 @@ void CopyPlanner::on_invite_failed(const ItemId& item, const NodeId& node, TimeP
 void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
     latest_ = std::max(latest_, now);
     const auto found = by_node_.find(node);
-    if (found != by_node_.end()) {
-        const std::vector<ItemId> concerned(found->second.begin(), found->second.end());
-        const bool counts = table_.counts(node);
+    const bool counts = table_.counts(node);
+    // Nothing changes, in O(1), when a node is missing or back within its grace period.
+    const bool is_news = !counts || queue_.size() > 0;
+    if (found != by_node_.end() && (is_news || !found->second.all_count)) {
+        const auto& items = found->second.items;
+        const std::vector<ItemId> concerned(items.begin(), items.end());
+        found->second.all_count = counts;
         for (const ItemId& item : concerned) {
             Item& entry = items_.at(item);
             if (!counts) end_pending(item, entry, node);
@@ -199,7 +205,9 @@ std::optional<TimePoint> CopyPlanner::next_deadline() const {
 
 /// The copies that an item below its target is brought to.
 unsigned CopyPlanner::goal(const Item& entry) const {
-    return std::min(entry.target + options_.spare, limits::copies_max);
+    const std::size_t here = entry.copies - (options_.self_is_copy ? 1 : 0);
+    const bool come_and_go = entry.holders.size() - here >= options_.spare_from;
+    return std::min(entry.target + (come_and_go ? options_.spare : 0), limits::copies_max);
 }
 
 /// Whether one more is to be invited, by the copies as counted last.
@@ -265,8 +273,10 @@ void CopyPlanner::count_out(const Item& entry) {
 
 /// Counts the copies again, see set_copies.
 void CopyPlanner::refresh(const ItemId& item, Item& entry) {
-    for (auto& [node, counts] : entry.holders)
+    for (auto& [node, counts] : entry.holders) {
         counts = table_.counts(node);
+        if (!counts) by_node_.at(node).all_count = false;
+    }
     const auto live = std::ranges::count_if(entry.holders, &std::pair<const NodeId, bool>::second);
     set_copies(item, entry, static_cast<unsigned>(live) + (options_.self_is_copy ? 1 : 0));
 }
@@ -313,7 +323,7 @@ void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& nod
     const TimePoint until = now + options_.patience;
     entry.pending.emplace(node, until);
     expiries_.insert({until, item, node});
-    by_node_[node].insert(item);
+    by_node_[node].items.insert(item);
     bytes_in_flight_ += entry.length;
 }
 
@@ -338,8 +348,8 @@ void CopyPlanner::refuse(const ItemId& item, const NodeId& node, TimePoint until
 void CopyPlanner::forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node) {
     if (entry.holders.contains(node) || entry.pending.contains(node)) return;
     const auto found = by_node_.find(node);
-    found->second.erase(item);
-    if (found->second.empty()) by_node_.erase(found);
+    found->second.items.erase(item);
+    if (found->second.items.empty()) by_node_.erase(found);
 }
 
 bool CopyPlanner::has_item(const ItemId& item) const {
@@ -376,7 +386,7 @@ std::vector<ItemId> CopyPlanner::items_of(const NodeId& node) const {
     std::vector<ItemId> result;
     const auto found = by_node_.find(node);
     if (found == by_node_.end()) return result;
-    for (const ItemId& item : found->second)
+    for (const ItemId& item : found->second.items)
         if (items_.at(item).holders.contains(node)) result.push_back(item);
     return result;
 }
@@ -389,12 +399,14 @@ std::vector<ItemId> CopyPlanner::items() const {
     return result;
 }
 
-std::set<NodeId> CopyPlanner::holding_nodes() const {
-    std::set<NodeId> result;
-    for (const auto& [node, items] : by_node_)
-        if (std::ranges::any_of(
-                items, [&](const ItemId& item) { return items_.at(item).holders.contains(node); }))
-            result.insert(node);
+std::vector<NodeId> CopyPlanner::holding_nodes() const {
+    std::vector<NodeId> result;
+    for (const auto& [node, of_node] : by_node_)
+        if (std::ranges::any_of(of_node.items, [&](const ItemId& item) {
+                return items_.at(item).holders.contains(node);
+            }))
+            result.push_back(node);
+    std::ranges::sort(result);
     return result;
 }
 
@@ -420,12 +432,13 @@ void CopyPlanner::check_invariants() const {
         for (const auto& [node, until] : entry.pending) {
             FLOW29_ASSERT(!entry.holders.contains(node));
             FLOW29_ASSERT(expiries_.contains({until, item, node}));
-            FLOW29_ASSERT(by_node_.at(node).contains(item));
+            FLOW29_ASSERT(by_node_.at(node).items.contains(item));
             bytes += entry.length;
         }
         unsigned counted = options_.self_is_copy ? 1 : 0;
         for (const auto& [node, counts] : entry.holders) {
-            FLOW29_ASSERT(by_node_.at(node).contains(item));
+            FLOW29_ASSERT(by_node_.at(node).items.contains(item));
+            FLOW29_ASSERT(counts || !by_node_.at(node).all_count);
             if (counts) ++counted;
         }
         FLOW29_ASSERT(counted == entry.copies);

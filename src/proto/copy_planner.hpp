@@ -48,10 +48,12 @@ namespace flow29::proto {
 ///    called off, the latest first.
 /// 9. An item for which there was nobody to ask is looked at again when candidates change (at most
 ///    once a second), when a refusal ends, and in any case after `retry`.
-/// 10. An item that fell below its target is brought to target + `spare`, in the same breath; at or
-///    above its target nothing is begun, whatever became of the spare ones.
-///    Rationale: a loss that costs one copy now mostly costs the next one soon after; an item that
-///    has what it needs costs nothing.
+/// 10. An item that fell below its target, and of which `spare_from` or more known holders are
+/// away, is
+///    brought to target + `spare`, in the same breath; at or above its target nothing is begun,
+///    whatever became of the spare ones.
+///    Rationale: where holders come and go, a loss is soon followed by the next. A first loss may
+///    be the only one for months, and costs no more than what was lost.
 ///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
 /// O(items it held).
@@ -61,7 +63,8 @@ class CopyPlanner {
         NodeId self;
         bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
-        unsigned spare = 0;  ///< copies above the target that a repair makes as well
+        unsigned spare = 1;       ///< copies above the target that a repair makes as well
+        unsigned spare_from = 2;  ///< holders that are away
         Duration takeover = std::chrono::seconds(10);
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
@@ -147,8 +150,8 @@ class CopyPlanner {
     /// What `node` is believed to hold.
     [[nodiscard]] std::vector<ItemId> items_of(const NodeId& node) const;
     [[nodiscard]] std::vector<ItemId> items() const;
-    /// Nodes (self left out) believed to hold anything. O(nodes).
-    [[nodiscard]] std::set<NodeId> holding_nodes() const;
+    /// Nodes (self left out) believed to hold anything, sorted. O(nodes × log nodes).
+    [[nodiscard]] std::vector<NodeId> holding_nodes() const;
     /// Items for which there was nobody to ask, each once since the last call; not more than 64.
     [[nodiscard]] std::vector<ItemId> take_stuck() { return std::exchange(stuck_, {}); }
     /// Over all items, as of each one's last event. O(1).
@@ -170,6 +173,10 @@ class CopyPlanner {
         unsigned copies = 0;  // as counted last
         std::optional<TimePoint> settled_at;
         std::optional<TimePoint> under_since;  // when we first saw the present number of copies
+    };
+    struct OfNode {
+        std::unordered_set<ItemId> items;
+        bool all_count = true;  // of these, all that it holds, when last counted
     };
     struct Expiry {
         TimePoint at;
@@ -204,12 +211,12 @@ class CopyPlanner {
     const NodeTable& table_;  // owned by the node
     Options options_;
     std::unordered_map<ItemId, Item> items_;
-    std::unordered_map<NodeId, std::unordered_set<ItemId>> by_node_;  // holders and invited
-    std::vector<ItemId> new_items_;                                   // added since the last poll
-    CopyQueue queue_;            // what is below target, counting those on the way
-    std::set<Expiry> expiries_;  // one for each that is pending
-    TimePoint latest_{};         // of the times that came in
-    bool blocked_ = false;       // the first in the queue does not fit, and nothing changed since
+    std::unordered_map<NodeId, OfNode> by_node_;  // holders and invited
+    std::vector<ItemId> new_items_;               // added since the last poll
+    CopyQueue queue_;                             // what is below target, counting those on the way
+    std::set<Expiry> expiries_;                   // one for each that is pending
+    TimePoint latest_{};                          // of the times that came in
+    bool blocked_ = false;  // the first in the queue does not fit, and nothing changed since
     ByteCount bytes_in_flight_;
     std::vector<ItemId> stuck_;         // not yet told
     std::vector<Withdrawn> withdrawn_;  // not yet told

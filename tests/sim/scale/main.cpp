@@ -45,6 +45,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
     app.add_option("--copies", swarm.copies, "wanted alive")->check(CLI::Range(1, 16));
     app.add_option("--floor", swarm.floor, "under which the time is measured");
     app.add_option("--spare", swarm.spare, "made above that by a repair")->check(CLI::Range(0, 16));
+    app.add_option("--spare-from", swarm.spare_from, "holders of an extent that are away");
     app.add_option("--median-hours", arguments.median_hours, "of a session");
     app.add_option("--shape", arguments.shape, "of the Weibull distribution");
     app.add_option("--availability", arguments.availability)->check(CLI::Range(0.001, 0.999));

@@ -30,8 +30,7 @@ void ScaleSwarm::publish_all() {
         if (nearest.empty()) continue;
         const proto::NodeTable& table = nodes_[nearest.front()].mind->table;
         auto candidates = table.candidates(key, now_, wall_at(now_));
-        candidates.resize(
-            std::min<std::size_t>(candidates.size(), options_.copies + options_.spare));
+        candidates.resize(std::min<std::size_t>(candidates.size(), options_.copies));
         Numbers holders;
         for (const core::Candidate& candidate : candidates)
             holders.push_back(numbers_.at(candidate.id));
@@ -40,12 +39,9 @@ void ScaleSwarm::publish_all() {
             insert(extents_[extent].live_holders, holder);
             truth_.on_copy_stored(extent);
             truth_.on_copy_live(extent, now_);
-            // What is published above the wanted copies costs as much as what is repaired.
-            if (extents_[extent].first_slots.size() >= options_.copies) truth_.count_copy(now_);
             take_up(holder, extent);
             extents_[extent].first_slots.push_back(nodes_[holder].slot);
         }
-        extents_[extent].first_slots.resize(std::min<std::size_t>(holders.size(), options_.copies));
         for (const NodeNumber self : holders)
             for (const NodeNumber other : holders) {
                 if (self == other) continue;

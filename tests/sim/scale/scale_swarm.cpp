@@ -72,7 +72,7 @@ void ScaleSwarm::run() {
     start_slots();
     publish_all();
     plan_rot();
-    if (options_.drop_fraction > 0) after(options_.drop_period / 2, {.kind = Event::Kind::drop});
+    if (options_.drop_fraction > 0) after(options_.drop_period, {.kind = Event::Kind::drop});
     const TimePoint end = TimePoint{} + options_.length;
     while (!queue_.empty() && queue_.next_at() < end) {
         const Event event = queue_.take();
@@ -195,7 +195,10 @@ void ScaleSwarm::come_up(NodeNumber number, TimePoint since) {
 
     Mind::Options options;
     options.table = {.self = node.id, .grace = options_.grace, .youth = options_.youth};
-    options.planner = {.self = node.id, .spare = options_.spare, .takeover = options_.takeover};
+    options.planner = {.self = node.id,
+                       .spare = options_.spare,
+                       .spare_from = options_.spare_from,
+                       .takeover = options_.takeover};
     options.planner.settle = options_.settle;
     options.auditor = {.period = options_.audit_period,
                        .probes_per_period = options_.audit_probes,

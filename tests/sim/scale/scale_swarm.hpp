@@ -44,7 +44,8 @@ class ScaleSwarm {
         Duration length = std::chrono::hours(24 * 30);
         std::uint64_t seed = 1;
         unsigned copies = limits::copies_default;
-        unsigned spare = 0;
+        unsigned spare = 1;
+        unsigned spare_from = 2;
         unsigned floor = limits::copies_default;  ///< with fewer live ones, an extent is "under"
         Duration detection = std::chrono::seconds(10);
         Duration grace = std::chrono::minutes(5);

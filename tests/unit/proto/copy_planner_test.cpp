@@ -282,7 +282,9 @@ TEST_CASE("who holds it already is a copy") {
 }
 
 TEST_CASE("when a holder comes back, the invitation in its place is called off") {
-    World w(10, publisher());
+    CopyPlanner::Options options = publisher();
+    options.spare = 0;
+    World w(10, options);
     w.add(1, 3);
     const auto ranked = w.ranked(1);
     CHECK(w.targets(0s) == slice(ranked, 0, 3));
@@ -316,6 +318,7 @@ TEST_CASE("when a holder comes back, the invitation in its place is called off")
 TEST_CASE("an item below its target is brought to target and spare in one breath") {
     CopyPlanner::Options options = holder();
     options.spare = 2;
+    options.spare_from = 0;
     World w(20, options);
     w.add(1);
     const auto invited = w.targets(0s);
@@ -347,9 +350,42 @@ TEST_CASE("an item below its target is brought to target and spare in one breath
     }
 }
 
+TEST_CASE("a first loss is made good and no more; where holders come and go, one more is made") {
+    World w(20, holder());
+    const auto item = fake_item(1);
+    w.add(1);
+    // As one after the other goes, those that replace them are there at once.
+    std::vector<std::size_t> invited;
+    const auto make_all = [&](Duration now) {
+        std::size_t made = 0;
+        for (const Duration end = now + 2min; now < end; now += 10s)
+            for (const auto& node : w.targets(now)) {
+                w.planner.on_copy(item, node, at(now));
+                ++made;
+            }
+        invited.push_back(made);
+    };
+    const auto lose_one = [&](Duration now) {
+        for (const auto& node : w.planner.holders(item)) {
+            if (!w.table.is_alive(node)) continue;
+            w.table.on_goodbye(node, at(now));
+            w.planner.on_node_changed(node, at(now));
+            return;
+        }
+    };
+    make_all(0s);
+    for (int hour = 1; hour <= 5; ++hour) {
+        lose_one(std::chrono::hours(hour));
+        make_all(std::chrono::hours(hour));
+    }
+    // The second one away brings a spare copy, which makes good for the third.
+    CHECK(invited == std::vector<std::size_t>{3, 1, 2, 0, 2, 0});
+}
+
 TEST_CASE("spare copies are not aimed at beyond the limit, nor for a target of none") {
     CopyPlanner::Options options = publisher();
     options.spare = 1000;
+    options.spare_from = 0;
     World w(30, options);
     w.add(1, 0);
     CHECK(w.targets(0s).empty());
