@@ -170,7 +170,7 @@ TEST_CASE("with enough address groups no two of the four copies share one") {
         swarm.world().run_for(4min);
         CHECK(copies(swarm, object) >= 4);
         CHECK(most_in_one_group(swarm, object) == 1);
-        CHECK(most_copies(swarm, object) == 4);
+        CHECK(most_copies(swarm, object) <= 5);  // a spare one where two were lost
     }
 }
 
