@@ -86,6 +86,7 @@ asio::awaitable<void> Caretaker::load() {
         const auto holders = co_await adopt(object.root, std::move(found.held));
         co_await expect_again(holders);
     }
+    sync_.on_loaded();
 }
 
 Caretaker::Reading Caretaker::read(const RootHash& root, const std::vector<proto::ItemId>& items,

@@ -164,6 +164,7 @@ asio::awaitable<bool> KeptSync::read_part(net::PeerPtr peer, proto::KeptList lis
 }
 
 asio::awaitable<Result<net::Reply>> KeptSync::answer(proto::GetKept ask) {
+    if (!loaded_) co_return fail(Errc::peer_busy, "still reading what is kept here");
     const auto salt = random_salt(services_.runtime.random());
     auto list = ledger_.answer(ask, salt);
     if (!list.listed) co_return net::Reply{std::move(list), core::Buffer()};

@@ -34,6 +34,9 @@ class KeptSync {
 
     /// These became durable here under a lease of somebody else.
     void on_kept(const std::vector<proto::ItemId>& items);
+    /// All that was kept here before the start has been named. Until then nobody is told what is
+    /// kept: what is not named yet would be taken for lost.
+    void on_loaded() { loaded_ = true; }
     /// Something about these changed: what the store has decides.
     [[nodiscard]] asio::awaitable<void> refresh(std::vector<proto::ItemId> items);
     /// More is cared for here than before, and those who are connected are asked about it. Of the
@@ -74,6 +77,7 @@ class KeptSync {
     LearnedFn learned_;
     net::Signal changed_;
     proto::KeptLedger ledger_;
+    bool loaded_ = false;
     std::unordered_map<NodeId, Known> known_;
     std::unordered_map<NodeId, TimePoint> expected_;  // until when repair waits for them
 };

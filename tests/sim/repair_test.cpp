@@ -52,6 +52,29 @@ TEST_CASE("a reboot within the grace period moves no byte, whoever reboots") {
     CHECK(holdings(swarm, object) == before);
 }
 
+TEST_CASE("a node that keeps much of many restarts, and nobody takes anything for lost") {
+    Swarm swarm({.seed = 40, .grace = 5min, .audit_period = no_audits});
+    swarm.grow_to(5, 500ms);
+    swarm.world().run_for(30s);
+    // Each of five nodes keeps all that the four others published.
+    for (std::uint64_t i = 0; i < 10; ++i)
+        (void)publish(swarm, {.publisher = i % 5, .bytes = 200'000, .seed = 500 + i, .level = 6});
+    // These keep nothing, and would be asked first if something were missing.
+    swarm.grow_to(10, 500ms);
+    swarm.world().run_for(2min);
+    const auto data = swarm.network().data_bytes();
+    const auto invited = invitations(swarm);
+    for (const std::size_t node : {2, 3, 4}) {
+        swarm.crash(node);
+        swarm.world().run_for(2s);
+        swarm.restart(node);
+        swarm.runtime(node).set_worker_time(100ms);  // it reads one object after the other
+        swarm.world().run_for(2min);
+    }
+    CHECK(swarm.network().data_bytes() == data);
+    CHECK(invitations(swarm) == invited);
+}
+
 TEST_CASE("a holder that restarts while another is away waits for it as everybody does") {
     Swarm swarm({.seed = 39, .grace = 5min, .audit_period = no_audits});
     swarm.grow_to(12, 500ms);

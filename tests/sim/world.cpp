@@ -94,7 +94,10 @@ void SimRuntime::cancel_timer(TimerId id) {
 
 void SimRuntime::run_on_worker(std::function<void()> job, std::function<void()> done) {
     job();
-    asio::post(world_.context(), std::move(done));
+    if (worker_time_ > Duration::zero())
+        add_timer(now() + worker_time_, std::move(done));
+    else
+        asio::post(world_.context(), std::move(done));
 }
 
 core::Identity make_identity(std::uint64_t seed) {

@@ -76,10 +76,13 @@ class SimRuntime final : public net::Runtime {
     TimerId add_timer(TimePoint when, std::function<void()> fire) override;
     void cancel_timer(TimerId id) override;
     void run_on_worker(std::function<void()> job, std::function<void()> done) override;
+    /// What every job takes from now on, as on a slow disk.
+    void set_worker_time(Duration time) { worker_time_ = time; }
 
   private:
     World& world_;  // owned by the test
     std::mt19937_64 random_;
+    Duration worker_time_{};
     TimerId last_timer_ = 0;
     std::map<TimerId, World::EventId> timers_;
 };
