@@ -288,7 +288,7 @@ std::string render_limits(std::string_view line) {
     const Json json = parse(line);
     const auto repair = number_at(json, {"repair"});
     return fmt::format("repair  {}\n",
-                       repair == 0 ? "off" : format_rate(static_cast<double>(repair)));
+                       repair == 0 ? "no limit" : format_rate(static_cast<double>(repair)));
 }
 
 std::string render_withdrawal(std::string_view line) {

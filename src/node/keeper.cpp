@@ -322,6 +322,7 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     auto outcome = co_await download->run();
     std::erase(downloads_, download);
     pulled_ += download->fetched();
+    if (job->is_repair) repaired_ += download->fetched();
     if (!outcome) log::info("keeper", "a pull ended: {}", outcome.error().message());
 
     // Extents that did come are kept even when others of the group did not.

@@ -64,6 +64,8 @@ class Keeper {
     [[nodiscard]] bool is_coming(const proto::ItemId& item) const { return coming_.contains(item); }
     /// So far, what is under way included.
     [[nodiscard]] ByteCount pulled() const;
+    /// Of these, what replaced lost copies and has come to its end.
+    [[nodiscard]] ByteCount repaired() const { return repaired_; }
 
   private:
     /// For the first ones of the items that were asked for, as many as fit together.
@@ -131,6 +133,7 @@ class Keeper {
     std::uint64_t repair_coming_ = 0;
     Quotas quotas_;
     ByteCount pulled_;
+    ByteCount repaired_;
 };
 
 }  // namespace flow29::node

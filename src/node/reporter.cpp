@@ -54,7 +54,7 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
     const auto counts = caretaker_.planner().counts();
     status.under_target = counts.under_target;
     status.repairs_in_flight = counts.in_flight + keeper_.coming();
-    status.repaired = keeper_.pulled();
+    status.repaired = keeper_.repaired();
     status.repair_limit = keeper_.repair_limit();
     const auto forecast = announcer_.forecast();
     status.announced_records = forecast.records;
@@ -136,6 +136,9 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
             const auto item = proto::ItemId::of(extent);
             if (planner.has_item(item)) least = std::min(least, planner.copies(item));
         }
+        // What cannot be read here any more was there before others had all of it, or it would have
+        // been healed.
+        if (object.published && object.extents_held < object.descriptor.extents.size()) least = 0;
         // What is published here is counted without the copy here, which may leave.
         if (least != ~0U) entry.copies_min = least - (object.published && least > 0 ? 1U : 0U);
         entries.push_back(std::move(entry));

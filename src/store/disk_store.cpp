@@ -102,6 +102,15 @@ Result<std::unique_ptr<Reservation>> DiskStore::reserve_cost(ByteCount cost) {
     return std::unique_ptr<Reservation>(std::move(*room));
 }
 
+namespace {
+Error in_directory(Error error, const std::filesystem::path& directory) {
+    if (error.code == Errc::no_space)
+        error.context += ": make room on the disk of " + directory.string() +
+                         " and start again; nothing that is there is lost";
+    return error;
+}
+}  // namespace
+
 Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) {
     const std::filesystem::path& directory = options.directory;
     if (auto made = make_directory(directory); !made) return fail(std::move(made.error()));
@@ -111,8 +120,9 @@ Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) 
     if (!lock) return fail(std::move(lock.error()));
 
     auto database = Database::open(directory / "catalogue.db");
-    if (!database) return fail(std::move(database.error()));
-    if (auto sound = check_structure(*database); !sound) return fail(std::move(sound.error()));
+    if (!database) return fail(in_directory(std::move(database.error()), directory));
+    if (auto sound = check_structure(*database); !sound)
+        return fail(in_directory(std::move(sound.error()), directory));
     auto version = database->integer("PRAGMA user_version");
     if (!version) return fail(std::move(version.error()));
     // A new catalogue knows none of the files, and they would all be deleted.
@@ -121,10 +131,12 @@ Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) 
                     "the catalogue is missing or empty, but there are extents in " +
                         (directory / "extents").string() +
                         ": put catalogue.db back, or move them away to begin anew");
-    if (auto done = migrate(*database, schema_steps()); !done) return fail(std::move(done.error()));
+    if (auto done = migrate(*database, schema_steps()); !done)
+        return fail(in_directory(std::move(done.error()), directory));
 
     auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));
-    if (auto started = store->start(); !started) return fail(std::move(started.error()));
+    if (auto started = store->start(); !started)
+        return fail(in_directory(std::move(started.error()), directory));
     return std::unique_ptr<Store>(std::move(store));
 }
 

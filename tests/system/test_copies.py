@@ -2,6 +2,7 @@
 """Four copies on four other nodes; fewer is said; lost ones are made again."""
 
 import shutil
+import time
 
 import harness
 
@@ -94,6 +95,25 @@ class Copies(harness.SystemTest):
         self.lab.wait_connected(reader)
         _, target = self.fetch(reader, link, "fetched")
         self.assert_same(path, target)
+
+    def test_a_restart_within_the_grace_period_moves_nothing(self):
+        swarm = self.lab.add_swarm(5)
+        # Each keeps what the four others published.
+        for number in range(10):
+            path = self.lab.file(f"source{number}", 300_000, seed=number)
+            self.publish(swarm[number % 5], path)
+        newcomers = [self.lab.add_node(bootstrap=swarm[:1]) for _ in range(3)]
+        for node in newcomers:
+            self.lab.wait_connected(node)
+        for node in swarm[1:4]:
+            node.kill()
+            node.start()
+            self.lab.wait_connected(node)
+            # What a node says that it lacks would be made again within a second or two.
+            time.sleep(4)
+        for node in newcomers:
+            self.assertEqual(extents_on(node), 0)
+            self.assertEqual(node.status()["repair"]["bytes_total"], 0)
 
     def test_a_holder_that_leaves_hands_over_before_it_stops(self):
         swarm = self.lab.add_swarm(7, options=["--grace", "1h"])
