@@ -122,7 +122,7 @@ class Leases(harness.SystemTest):
 
     def test_the_limit_of_repair_is_kept_over_a_restart(self):
         node = self.lab.add_node()
-        self.assertIsNone(node.ask("limit")["repair"])
+        self.assertEqual(node.ask("limit")["repair"], 16 << 20)
         self.assertEqual(node.ask("limit", "--repair", "5MiB")["repair"], 5 << 20)
         self.assertEqual(node.status()["repair"]["limit"], 5 << 20)
         node.stop()

@@ -239,7 +239,7 @@ TEST_CASE("the API answers with the router's JSON and a status that says the sam
     CHECK(ask("/api/v1/peers").second["peers"] == nlohmann::json::array());
     CHECK(ask("/api/v1/ls").second["objects"] == nlohmann::json::array());
     CHECK(ask("/api/v1/block").second["roots"] == nlohmann::json::array());
-    CHECK(ask("/api/v1/limit").second["repair"].is_null());
+    CHECK(ask("/api/v1/limit").second["repair"] == 16 << 20);
     CHECK(ask("/api/v1/block?name=" + nobody_has).first == 400);
     CHECK(ask("/api/v1/limit?repair=5").first == 400);
     CHECK(ask("/api/v1/health").first == 400);
