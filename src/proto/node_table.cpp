@@ -67,7 +67,7 @@ void NodeTable::on_known(const NodeRecord& record, TimePoint now) {
     entry.record = record;
     entry.state = State::missing;
     entry.since = now;
-    entry.gone_at = now + options_.grace;
+    entry.gone_at = now + std::min(options_.grace, options_.grace_known_max);
     missing_.emplace(entry.gone_at, node);
 }
 

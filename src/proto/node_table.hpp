@@ -41,8 +41,9 @@ class NodeTable {
         NodeId self;
         bool self_stores = false;  ///< and so is a candidate to others
         Duration grace = std::chrono::minutes(5);
-        Duration youth = std::chrono::minutes(10);  ///< uptime below which a node is young
-        std::size_t nodes_max = 4096;               ///< the longest-gone are forgotten first
+        Duration grace_known_max = std::chrono::minutes(5);  ///< of those only known, see on_known
+        Duration youth = std::chrono::minutes(10);           ///< uptime below which a node is young
+        std::size_t nodes_max = 4096;  ///< the longest-gone are forgotten first
     };
     struct Entry {
         NodeRecord record;
@@ -56,8 +57,11 @@ class NodeTable {
 
     /// A node proved who it is (or, still connected, sent a newer record). Self is ignored.
     void on_alive(const NodeRecord& record, TimePoint now);
-    /// It was known before this node restarted: missing from now on, unless it was met already.
-    /// Rationale: who restarts while others are away must wait for them as everybody does.
+    /// It was known before this node restarted: missing from now on, unless it was met already,
+    /// with the grace period or `grace_known_max`, whichever is shorter. Rationale: who restarts
+    /// while others are away must wait for them as everybody does; but since when they are away it
+    /// does not know, and where everybody restarts now and then, a long grace period that begins
+    /// anew each time would never end.
     void on_known(const NodeRecord& record, TimePoint now);
     /// Its last connection ended and could not be made again.
     void on_missing(const NodeId& node, TimePoint now);

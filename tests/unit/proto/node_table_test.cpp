@@ -146,6 +146,20 @@ TEST_CASE("a node known from before a restart is missing until it is met, or its
     table.check_invariants();
 }
 
+TEST_CASE("who is only known from before is waited for no longer than a few minutes") {
+    auto slow = options();
+    slow.grace = 2h;
+    NodeTable table(slow);
+    table.on_alive(fake_record(1), at(0s));
+    table.on_alive(fake_record(3), at(0s));
+    table.on_known(fake_record(2), at(0s));
+    table.on_missing(fake_node(1), at(0s));
+    CHECK(table.expire(at(5min - 1s)).empty());
+    CHECK(table.expire(at(5min)) == std::vector{fake_node(2)});
+    CHECK(table.expire(at(2h)) == std::vector{fake_node(1)});
+    table.check_invariants();
+}
+
 TEST_CASE("node table keeps the record with the highest sequence") {
     NodeTable table(options());
     NodeRecord record = fake_record(1);
