@@ -59,8 +59,10 @@ void CopyPlanner::remove_item(const ItemId& item) {
     while (!entry.pending.empty())
         end_pending(item, entry, NodeId(entry.pending.begin()->first));
     while (!entry.holders.empty()) {
-        const NodeId node = entry.holders.begin()->first;
-        entry.holders.erase(node);
+        const auto last = std::prev(entry.holders.end());
+        const NodeId node = last->first;
+        entry.holders.erase(last);
+        --by_node_.at(node).held;
         forget_if_unrelated(item, entry, node);
     }
     items_.erase(found);
@@ -80,9 +82,10 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     end_pending(item, *entry, node);
     entry->refused_until.erase(node);
     const bool counts = table_.counts(node);
-    entry->holders.emplace(node, counts);
+    entry->holders.insert(node, counts);
     auto& of_node = by_node_[node];
     of_node.items.insert(item);
+    ++of_node.held;
     of_node.all_count = of_node.all_count && counts;
     set_copies(item, *entry, entry->copies + (counts ? 1 : 0));
 }
@@ -95,6 +98,7 @@ void CopyPlanner::on_no_copy(const ItemId& item, const NodeId& node, TimePoint n
     if (holder == entry->holders.end()) return;
     const bool counted = holder->second;
     entry->holders.erase(holder);
+    --by_node_.at(node).held;
     forget_if_unrelated(item, *entry, node);
     set_copies(item, *entry, entry->copies - (counted ? 1 : 0));
 }
@@ -277,7 +281,7 @@ void CopyPlanner::refresh(const ItemId& item, Item& entry) {
         counts = table_.counts(node);
         if (!counts) by_node_.at(node).all_count = false;
     }
-    const auto live = std::ranges::count_if(entry.holders, &std::pair<const NodeId, bool>::second);
+    const auto live = std::ranges::count_if(entry.holders, &HolderList::Entry::second);
     set_copies(item, entry, static_cast<unsigned>(live) + (options_.self_is_copy ? 1 : 0));
 }
 
@@ -402,10 +406,7 @@ std::vector<ItemId> CopyPlanner::items() const {
 std::vector<NodeId> CopyPlanner::holding_nodes() const {
     std::vector<NodeId> result;
     for (const auto& [node, of_node] : by_node_)
-        if (std::ranges::any_of(of_node.items, [&](const ItemId& item) {
-                return items_.at(item).holders.contains(node);
-            }))
-            result.push_back(node);
+        if (of_node.held > 0) result.push_back(node);
     std::ranges::sort(result);
     return result;
 }
@@ -422,6 +423,7 @@ CopyPlanner::Counts CopyPlanner::counts() const {
 void CopyPlanner::check_invariants() const {
     std::size_t pending = 0;
     std::size_t queued = 0;
+    std::size_t held = 0;
     std::size_t sum = 0;
     ByteCount bytes;
     for (const auto& [item, entry] : items_) {
@@ -439,12 +441,16 @@ void CopyPlanner::check_invariants() const {
         for (const auto& [node, counts] : entry.holders) {
             FLOW29_ASSERT(by_node_.at(node).items.contains(item));
             FLOW29_ASSERT(counts || !by_node_.at(node).all_count);
+            ++held;
             if (counts) ++counted;
         }
         FLOW29_ASSERT(counted == entry.copies);
         pending += entry.pending.size();
         sum += entry.copies;
     }
+    for (const auto& [node, of_node] : by_node_)
+        held -= of_node.held;
+    FLOW29_ASSERT(held == 0);
     FLOW29_ASSERT(pending == expiries_.size());
     FLOW29_ASSERT(queued == queue_.size());
     queue_.check_invariants();

@@ -11,6 +11,7 @@
 
 #include "core/time.hpp"
 #include "proto/copy_queue.hpp"
+#include "proto/holder_list.hpp"
 #include "proto/message.hpp"
 #include "proto/node_table.hpp"
 
@@ -167,7 +168,7 @@ class CopyPlanner {
         unsigned target = 0;
         std::uint64_t order = 0;
         bool bystander = false;
-        std::map<NodeId, bool> holders;       // never self; did it count, when last counted?
+        HolderList holders;                   // never self; did it count, when last counted?
         std::map<NodeId, TimePoint> pending;  // invited → given up at
         std::unordered_map<NodeId, TimePoint> refused_until;
         unsigned copies = 0;  // as counted last
@@ -176,6 +177,7 @@ class CopyPlanner {
     };
     struct OfNode {
         std::unordered_set<ItemId> items;
+        std::size_t held = 0;   // of these; to the others it is invited
         bool all_count = true;  // of these, all that it holds, when last counted
     };
     struct Expiry {
