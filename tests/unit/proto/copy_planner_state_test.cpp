@@ -192,7 +192,7 @@ TEST_CASE("a changed item wants fewer copies, or more, and belongs to another ob
     World w(30, publisher());
     w.add(1, 4);
     CHECK(w.targets(0s).size() == 4);
-    for (const std::uint64_t node : {1, 2, 3})
+    for (const std::uint32_t node : {1, 2, 3})
         w.planner.on_copy(fake_item(1), fake_node(node), at(1s));
     RootHash other;
     other.bytes[0] = 9;

@@ -91,7 +91,7 @@ TEST_CASE("whoever lets go at the same time on whatever beliefs, enough copies s
     std::mt19937_64 random(29);
     unsigned rounds_with_several = 0;
     for (unsigned round = 0; round < 2000; ++round) {
-        const std::uint32_t holders = 5 + random() % 10;
+        const auto holders = static_cast<std::uint32_t>(5 + random() % 10);
         const auto item = fake_item(round);
         std::vector<bool> goes(holders);
         for (std::uint32_t self = 0; self < holders; ++self) {
