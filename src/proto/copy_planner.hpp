@@ -49,8 +49,7 @@ namespace flow29::proto {
 ///    called off, the latest first.
 /// 9. An item for which there was nobody to ask is looked at again when candidates change (at most
 ///    once a second), when a refusal ends, and in any case after `retry`.
-/// 10. An item that fell below its target, and of which `spare_from` or more known holders are
-/// away, is
+/// 10. An item that fell below its target, and of which `spare_from` or more holders are away, is
 ///    brought to target + `spare`, in the same breath; at or above its target nothing is begun,
 ///    whatever became of the spare ones.
 ///    Rationale: where holders come and go, a loss is soon followed by the next. A first loss may

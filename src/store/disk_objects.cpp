@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <set>
 
 namespace flow29::store {
 namespace {
@@ -206,7 +207,7 @@ Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
 Result<ByteCount> DiskStore::drop_extents(const std::vector<ExtentHash>& extents) {
     const std::lock_guard lock(mutex_);
     std::vector<ExtentRow> doomed;
-    for (const ExtentHash& extent : extents) {
+    for (const ExtentHash& extent : std::set<ExtentHash>(extents.begin(), extents.end())) {
         if (writing_.contains(extent)) continue;
         auto row = extents_.find(extent);
         if (!row) return fail(std::move(row.error()));

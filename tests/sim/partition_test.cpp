@@ -82,6 +82,18 @@ bool on_side(const std::set<std::size_t>& side, const Swarm& swarm, const Object
     });
 }
 
+/// A side that has all of an object has four copies of it.
+void check_copies_on(const std::set<std::size_t>& side, const Swarm& swarm, const Object& object) {
+    if (!on_side(side, swarm, object)) return;
+    for (const auto& item : object.items()) {
+        auto holders = swarm.holders(item);
+        std::erase_if(holders, [&](std::size_t node) {
+            return !side.contains(node) || node == object.publisher;
+        });
+        CHECK(holders.size() >= 4);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a partition: both sides serve, nothing is deleted, and five minutes mend everything") {
@@ -124,16 +136,8 @@ TEST_CASE("a partition: both sides serve, nothing is deleted, and five minutes m
         on_left += is_left;
         on_right += is_right;
         // Each side has made its own four copies.
-        for (const auto& side : {left, right}) {
-            if (!on_side(side, swarm, object)) continue;
-            for (const auto& item : object.items()) {
-                auto holders = swarm.holders(item);
-                std::erase_if(holders, [&](std::size_t node) {
-                    return !side.contains(node) || node == object.publisher;
-                });
-                CHECK(holders.size() >= 4);
-            }
-        }
+        for (const auto& side : {left, right})
+            check_copies_on(side, swarm, object);
     }
     MESSAGE("of 12 objects " << on_left << " and " << on_right << " on the two sides");
     CHECK(on_left >= 8);
@@ -265,16 +269,8 @@ CutCost cost_of_cut(ByteCount repair_limit) {
         cost.moved.push_back(swarm.network().data_bytes() - before);
     }
     for (const auto& object : objects)
-        for (const auto& side : {left, numbers(8, 16)}) {
-            if (!on_side(side, swarm, object)) continue;
-            for (const auto& item : object.items()) {
-                auto holders = swarm.holders(item);
-                std::erase_if(holders, [&](std::size_t node) {
-                    return !side.contains(node) || node == object.publisher;
-                });
-                CHECK(holders.size() >= 4);
-            }
-        }
+        for (const auto& side : {left, numbers(8, 16)})
+            check_copies_on(side, swarm, object);
     return cost;
 }
 

@@ -282,7 +282,7 @@ TEST_CASE_TEMPLATE("an extent is dropped though it is leased, but not when it is
     REQUIRE(store->add_holders({{item, make_id<NodeId>(1)}}));
     const auto used = store->usage().used;
     const auto share = store->used_by(publisher.public_key(), start);
-    const std::vector<ExtentHash> extents{two.own_1.hash, make_id<ExtentHash>(77)};
+    const std::vector<ExtentHash> extents{two.own_1.hash, make_id<ExtentHash>(77), two.own_1.hash};
 
     SUBCASE("published") {
         REQUIRE(store->set_published(two.root_1, true));
