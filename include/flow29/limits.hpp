@@ -74,6 +74,8 @@ inline constexpr unsigned hints_max = 100'000;          ///< remembered by one n
 inline constexpr unsigned hints_per_node_max = 20'000;  ///< of one that gave them
 inline constexpr unsigned hinted_nodes = 3;             ///< nearest nodes that are told of an item
 inline constexpr auto hint_lifetime = 24h;
+/// For so long who pledged to keep an item keeps it, so that another may let it go.
+inline constexpr auto pledge_lifetime = 2min;
 inline constexpr auto lease_default = 24h * 365;
 inline constexpr auto lease_clock_tolerance = 10min;
 inline constexpr unsigned quota_publisher_default = 50;  ///< percent of the capacity

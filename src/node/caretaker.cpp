@@ -321,9 +321,13 @@ asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId>
 void Caretaker::on_node_changed(const NodeId& node) {
     const auto now = services_.runtime.now();
     planner_.on_node_changed(node, now);
-    planner_.on_candidates_changed(now);
     // A node that comes (back) may hold what is held here, or may have lost it meanwhile.
     if (table_.is_alive(node)) sync_.look_now(node);
+    on_candidates_changed();
+}
+
+void Caretaker::on_candidates_changed() {
+    planner_.on_candidates_changed(services_.runtime.now());
     changed_.notify_all();
 }
 
@@ -443,9 +447,7 @@ asio::awaitable<void> Caretaker::find_candidates(DhtKey key) {
     const auto known = table_.alive();
     co_await neighbourhood_.ensure_near(key);
     --searching_;
-    if (table_.alive() == known) co_return;
-    planner_.on_candidates_changed(services_.runtime.now());
-    changed_.notify_all();
+    if (table_.alive() != known) on_candidates_changed();
 }
 
 /// Who has what is asked first, but a node that does not answer must not hold up repair.

@@ -64,6 +64,8 @@ class Caretaker {
     [[nodiscard]] std::optional<proto::Lease> lease_of(const RootHash& root) const;
 
     void on_node_changed(const NodeId& node);
+    /// Somebody may be asked again who could not be.
+    void on_candidates_changed();
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_holder_table(const proto::HolderTable& table);
 

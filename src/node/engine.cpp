@@ -52,11 +52,14 @@ Engine::Engine(Services services, Settings settings)
           {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
            [this] { leases_.check_renewals(); }, [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_,
-              [this] { return placements_.publishing(); }),
-      trimmer_(services, tasks_, peers_, caretaker_, announcer_),
+              {[this] { return placements_.publishing(); }, [this] { keeper_.tell_of_room(); }}),
+      trimmer_(services, settings_, tasks_, peers_, caretaker_, announcer_),
+      pins_(services, settings_, leases_,
+            {[this] { return make_room(); },
+             [this](RootHash root) { return withdraw(root, ProgressFn()); }}),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
-      server_(services, settings_, keeper_, caretaker_.sync(), hinter_, table_,
-              [this] { return local_record(); },
+      server_(services, settings_, keeper_, caretaker_.sync(), trimmer_, hinter_,
+              table_, [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },
                [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
       started_wall_(services.runtime.wall_now()) {
@@ -176,6 +179,8 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
         keeper_.on_uninvite(peer->id(), *uninvite);
     } else if (const auto* hint = std::get_if<proto::Hint>(&message)) {
         hinter_.on_hint(peer->id(), *hint);
+    } else if (std::holds_alternative<proto::Room>(message)) {
+        on_room(peer->id());
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
         peers_.on_goodbye(peer);
     }
@@ -191,6 +196,12 @@ void Engine::on_node_changed(const NodeId& node) {
     hinter_.on_node_changed(node);
     announcer_.on_network_size(table_.alive() + 1);
     placements_.on_node_changed(node);
+}
+
+void Engine::on_room(const NodeId& node) {
+    if (!table_.on_room(node, services_.runtime.now())) return;
+    caretaker_.on_candidates_changed();
+    placements_.on_candidates_changed();
 }
 
 void Engine::on_kept(const Kept& kept) {
@@ -290,37 +301,6 @@ asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn p
     if (own != leases.end()) co_await leases_.take_in(*own);
     co_await leases_.collect();
     co_return result;
-}
-
-asio::awaitable<Result<bool>> Engine::pin(RootHash root, bool pinned) {
-    if (pinned && settings_.is_blocked(root)) co_return fail(Errc::refused, blocked_text(root));
-    auto& store = services_.store;
-    const auto& self = services_.identity;
-    const auto wall_now = services_.runtime.wall_now();
-    // True when a lease of this node's own is left that only the pin was there for.
-    auto job = [&store, &self, root, pinned, wall_now]() -> Result<bool> {
-        const auto object = store.object(root);
-        if (!object) return fail(object.error());
-        if (auto kept = store.set_pinned(root, pinned); !kept) return fail(kept.error());
-        if (object->published && !pinned) return false;
-        const auto renewal = pinned ? std::chrono::milliseconds(limits::lease_default)
-                                    : std::chrono::milliseconds(0);
-        const bool goes_on = pinned && object->renewal.count() != 0;
-        if (!goes_on)
-            if (auto kept = store.set_renewal(root, renewal); !kept) return fail(kept.error());
-        return !pinned && std::ranges::any_of(store.leases(root), [&](const proto::Lease& lease) {
-            return lease.publisher == self.public_key() && is_live(lease, wall_now);
-        });
-    };
-    const auto leftover = co_await net::offload(services_.runtime, std::move(job));
-    if (!leftover) co_return fail(leftover.error());
-    leases_.check_renewals();
-    if (*leftover) {
-        ProgressFn silent;
-        const auto ended = co_await withdraw(root, std::move(silent));
-        if (!ended) co_return fail(ended.error());
-    }
-    co_return pinned;
 }
 
 asio::awaitable<Result<Blocklist>> Engine::block(std::string name, bool blocked) {

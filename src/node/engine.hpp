@@ -13,6 +13,7 @@
 #include "node/lease_watch.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
+#include "node/pins.hpp"
 #include "node/placements.hpp"
 #include "node/reporter.hpp"
 #include "node/server.hpp"
@@ -38,8 +39,8 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Placements& placements() { return placements_; }
     [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
     [[nodiscard]] Survey& survey() { return survey_; }
+    [[nodiscard]] Pins& pins() { return pins_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
-    [[nodiscard]] asio::awaitable<Result<bool>> pin(RootHash root, bool pinned);
     [[nodiscard]] asio::awaitable<Result<Blocklist>> block(std::string name, bool blocked);
     [[nodiscard]] Blocklist blocklist() const { return blocked_.list(); }
     [[nodiscard]] asio::awaitable<Result<RateLimits>> limit(RateLimitsChange change);
@@ -67,6 +68,7 @@ class Engine : public net::PeerHandler {
     void set_storing(bool storing);
     [[nodiscard]] asio::awaitable<bool> make_room();
     void on_node_changed(const NodeId& node);
+    void on_room(const NodeId& node);
     void on_kept(const Kept& kept);
     void on_damaged(const ExtentHash& extent);
     [[nodiscard]] asio::awaitable<void> take_up_kept(Kept kept);
@@ -92,6 +94,7 @@ class Engine : public net::PeerHandler {
     Placements placements_;
     LeaseWatch leases_;
     Trimmer trimmer_;
+    Pins pins_;
     Reporter reporter_;
     Server server_;
     std::optional<core::Endpoint> observed_;

@@ -20,6 +20,7 @@ constexpr std::uint64_t group_bytes = 16ULL << 20;  // pulled, then synced toget
 constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
+constexpr std::size_t turned_away_max = 1024;
 constexpr std::uint64_t budget_parts_per_second = 8;  // so small are pieces and bursts
 constexpr std::uint64_t repair_queue_s = 30;
 constexpr Duration idle_timeout = 30s;
@@ -210,11 +211,20 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
                 if (answer == Answer::held) answer = Answer::full;
         }
     }
+    const auto lacks_room = [](Answer a) { return a == Answer::full || a == Answer::over_quota; };
+    if (std::ranges::any_of(reply.answers, lacks_room) && turned_away_.size() < turned_away_max)
+        turned_away_.insert(from->id());
     if (job->items.empty())
         end(*job);
     else
         tasks_.start(pull(job));
     co_return reply;
+}
+
+void Keeper::tell_of_room() {
+    if (!settings_.storing) return;
+    for (const auto& node : std::exchange(turned_away_, {}))
+        if (const auto peer = peers_.find(node)) peer->notify(proto::Room{});
 }
 
 void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,

@@ -55,6 +55,9 @@ class Keeper {
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
+    /// Something was freed: whoever was turned away for want of room hears of it, once.
+    void tell_of_room();
+
     /// Bytes per second for copies that replace others; 0: no limit.
     void set_repair_limit(ByteCount bytes_per_second);
     [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
@@ -132,6 +135,7 @@ class Keeper {
     core::TokenBucket repair_budget_;
     std::uint64_t repair_coming_ = 0;
     Quotas quotas_;
+    std::set<NodeId> turned_away_;  // since the last time that there was room
     ByteCount pulled_;
     ByteCount repaired_;
 };

@@ -257,7 +257,7 @@ asio::awaitable<void> LeaseWatch::tell_withdrawals(NodeId node) {
 
 asio::awaitable<bool> LeaseWatch::make_room() {
     const auto now = services_.runtime.now();
-    if (publishing_() > 0 || now < next_room_) co_return false;
+    if (events_.publishing() > 0 || now < next_room_) co_return false;
     next_room_ = now + room_pause;
     const auto freed = co_await collect_now();
     if (freed.value > 0) next_room_ = TimePoint{};
@@ -275,7 +275,7 @@ asio::awaitable<void> LeaseWatch::collect() {
     collecting_ = true;
     while (collections_done_ < collections_wanted_) {
         bool go_on = true;
-        while (go_on && publishing_() > 0)
+        while (go_on && events_.publishing() > 0)
             go_on = co_await tasks_.sleep_for(1s);
         const auto covered = collections_wanted_;
         if (go_on) co_await collect_now();
@@ -289,7 +289,7 @@ asio::awaitable<ByteCount> LeaseWatch::collect_now() {
     auto& store = services_.store;
     co_await give_up_ended();
     // One that has begun meanwhile waits for nobody.
-    if (publishing_() > 0) co_return ByteCount(0);
+    if (events_.publishing() > 0) co_return ByteCount(0);
     const auto wall_now = services_.runtime.wall_now();
     struct Gone {
         Result<ByteCount> freed;
@@ -313,6 +313,7 @@ asio::awaitable<ByteCount> LeaseWatch::collect_now() {
     }
     log::info("leases", "collected {} bytes", gone.freed->value);
     announcer_.remove(gone.items);
+    if (gone.freed->value > 0) events_.on_freed();
     co_return *gone.freed;
 }
 

@@ -33,17 +33,19 @@ namespace flow29::node {
 ///    Rationale: its extents are in no object yet.
 class LeaseWatch {
   public:
-    /// Publications under way.
-    using Publishing = std::function<std::size_t()>;
+    struct Events {
+        std::function<std::size_t()> publishing;  ///< how many publications are under way
+        std::function<void()> on_freed;           ///< something was collected
+    };
 
     LeaseWatch(Services services, Tasks& tasks, PeerBook& peers, Caretaker& caretaker,
-               Announcer& announcer, Publishing publishing)
+               Announcer& announcer, Events events)
         : services_(services),
           tasks_(tasks),
           peers_(peers),
           caretaker_(caretaker),
           announcer_(announcer),
-          publishing_(std::move(publishing)),
+          events_(std::move(events)),
           collected_(services.runtime) {}
 
     /// Looks once a minute until the tasks stop.
@@ -94,7 +96,7 @@ class LeaseWatch {
     PeerBook& peers_;       // owned by the engine
     Caretaker& caretaker_;  // owned by the engine
     Announcer& announcer_;  // owned by the engine
-    Publishing publishing_;
+    Events events_;
     WallTime next_renewal_{};
     std::map<NewsKey, News> news_;
     std::set<std::pair<NodeId, NewsKey>> telling_;

@@ -285,7 +285,7 @@ void Node::withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done)
 void Node::pin(RootHash root, bool pinned, DoneFn<bool> done) {
     auto* state = state_.get();
     state->post<bool>(std::move(done), [state, root, pinned](DoneFn<bool> finish) {
-        return State::deliver<bool>(state->engine->pin(root, pinned), std::move(finish));
+        return State::deliver<bool>(state->engine->pins().set(root, pinned), std::move(finish));
     });
 }
 

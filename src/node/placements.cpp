@@ -147,4 +147,9 @@ void Placements::on_node_changed(const NodeId& node) {
         placer->on_node_changed(node);
 }
 
+void Placements::on_candidates_changed() {
+    for (const auto& placer : placers_)
+        placer->on_candidates_changed();
+}
+
 }  // namespace flow29::node

@@ -56,6 +56,7 @@ class Placements {
 
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_node_changed(const NodeId& node);
+    void on_candidates_changed();
 
   private:
     [[nodiscard]] std::shared_ptr<Placer> start_placer();

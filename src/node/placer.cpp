@@ -118,6 +118,10 @@ void Placer::on_stored(const NodeId& node, const proto::Stored& stored) {
 
 void Placer::on_node_changed(const NodeId& node) {
     planner_.on_node_changed(node, services_.runtime.now());
+    on_candidates_changed();
+}
+
+void Placer::on_candidates_changed() {
     planner_.on_candidates_changed(services_.runtime.now());
     changed_.notify_all();
 }

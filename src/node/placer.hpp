@@ -33,6 +33,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     /// A node says that it holds (or could not get) items.
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_node_changed(const NodeId& node);
+    void on_candidates_changed();
 
     [[nodiscard]] std::size_t over_quota() const { return inviter_.over_quota(); }
     [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }

@@ -44,6 +44,8 @@ asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Mes
     if (auto* ask = std::get_if<proto::GetKept>(&request)) co_return co_await sync_.answer(*ask);
     if (auto* ask = std::get_if<proto::GetHinted>(&request))
         co_return reply_with(hinter_.answer(*ask));
+    if (auto* ask = std::get_if<proto::Pledge>(&request))
+        co_return reply_with(proto::PledgeReply{trimmer_.pledge(peer->id(), ask->item)});
     co_return fail(Errc::refused, "not a request of this version");
 }
 

@@ -7,6 +7,7 @@
 #include "node/keeper.hpp"
 #include "node/kept_sync.hpp"
 #include "node/services.hpp"
+#include "node/trimmer.hpp"
 #include "proto/node_table.hpp"
 
 namespace flow29::node {
@@ -22,11 +23,13 @@ class Server {
     };
 
     Server(Services services, const Settings& settings, Keeper& keeper, KeptSync& sync,
-           const Hinter& hinter, const proto::NodeTable& table, OwnRecord own_record, Events events)
+           Trimmer& trimmer, const Hinter& hinter, const proto::NodeTable& table,
+           OwnRecord own_record, Events events)
         : services_(services),
           settings_(settings),
           keeper_(keeper),
           sync_(sync),
+          trimmer_(trimmer),
           hinter_(hinter),
           table_(table),
           own_record_(std::move(own_record)),
@@ -54,6 +57,7 @@ class Server {
     const Settings& settings_;       // owned by the engine
     Keeper& keeper_;                 // owned by the engine
     KeptSync& sync_;                 // owned by the caretaker
+    Trimmer& trimmer_;               // owned by the engine
     const Hinter& hinter_;           // owned by the engine
     const proto::NodeTable& table_;  // owned by the engine
     OwnRecord own_record_;

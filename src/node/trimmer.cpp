@@ -13,6 +13,7 @@ namespace log = core::log;
 namespace {
 constexpr std::size_t extents_max = 16;  // at a time; whoever needs more room asks again
 constexpr Duration pause = 10s;          // after a time that made no room
+constexpr Duration answer_timeout = 10s;
 }  // namespace
 
 asio::awaitable<bool> Trimmer::make_room() {
@@ -31,14 +32,24 @@ asio::awaitable<bool> Trimmer::make_room() {
     co_return made_room_;
 }
 
+bool Trimmer::pledge(const NodeId& asker, const proto::ItemId& item) {
+    // Who leaves hands over what it keeps; nobody may rely on it meanwhile.
+    if (!settings_.storing || !caretaker_.sync().ledger().contains(item)) return false;
+    const auto& planner = caretaker_.planner();
+    const auto holders = planner.holders(item);
+    if (std::ranges::find(holders, asker) == holders.end()) return false;
+    return pledges_.pledge(item, planner.ranks_before_us(item, asker), services_.runtime.now());
+}
+
 /// Extents that may go as far as is known here, those with the most copies first. O(items).
 std::vector<proto::ItemId> Trimmer::surplus() const {
+    const auto now = services_.runtime.now();
     const auto& planner = caretaker_.planner();
     auto items = planner.items();
     std::erase_if(items, [&](const proto::ItemId& item) {
         return item.kind != proto::ItemId::Kind::extent ||
-               planner.copies(item) <= planner.target(item) ||
-               planner.enough_without_us(item).empty();
+               planner.copies(item) <= planner.target(item) || pledges_.is_pledged(item, now) ||
+               planner.others_to_rely_on(item).empty();
     });
     std::ranges::sort(items, [&](const proto::ItemId& a, const proto::ItemId& b) {
         return std::pair(planner.copies(b), a) < std::pair(planner.copies(a), b);
@@ -51,34 +62,42 @@ asio::awaitable<ByteCount> Trimmer::trim() {
     std::size_t tried = 0;
     for (const auto& item : surplus()) {
         if (tasks_.stopping() || tried == extents_max) break;
-        const auto others = caretaker_.planner().enough_without_us(item);
-        if (others.empty()) continue;
+        if (!pledges_.begin(item, services_.runtime.now())) continue;
         ++tried;
-        const bool proven = co_await all_prove(item, others);
-        if (!proven || tasks_.stopping()) continue;
-        // Somebody may have gone, or more may be wanted, since they were asked.
-        const auto now_enough = caretaker_.planner().enough_without_us(item);
-        if (now_enough != others) continue;
-        freed += co_await let_go(item);
+        const bool agreed = co_await enough_agree(item);
+        if (agreed && !tasks_.stopping() && pledges_.commit(services_.runtime.now()))
+            freed += co_await let_go(item);
+        pledges_.end();
     }
     if (freed.value > 0) log::info("trimmer", "let go of {} bytes held elsewhere", freed.value);
     co_return freed;
 }
 
-asio::awaitable<bool> Trimmer::all_prove(proto::ItemId item, std::vector<NodeId> nodes) {
-    for (const auto& node : nodes) {
-        const auto peer = peers_.find(node);
-        const auto* known = caretaker_.descriptor_with(item);
-        if (!peer || known == nullptr) co_return false;
-        const auto descriptor = *known;
-        const auto random = services_.runtime.random()();
-        const auto outcome = co_await Auditor::probe(peer, descriptor, item, random);
-        if (outcome == Auditor::Outcome::passed) continue;
-        const bool failed = outcome == Auditor::Outcome::failed;
-        if (failed && !tasks_.stopping()) co_await caretaker_.on_audit_failed(node, item, true);
-        co_return false;
+asio::awaitable<bool> Trimmer::enough_agree(proto::ItemId item) {
+    const auto& planner = caretaker_.planner();
+    std::vector<NodeId> agreed;
+    for (const auto& node : planner.others_to_rely_on(item)) {
+        const bool does = co_await agrees(node, item);
+        if (does) agreed.push_back(node);
+        if (planner.are_enough(item, agreed)) co_return true;
     }
-    co_return true;
+    co_return false;
+}
+
+asio::awaitable<bool> Trimmer::agrees(NodeId node, proto::ItemId item) {
+    const auto peer = peers_.find(node);
+    const auto* known = caretaker_.descriptor_with(item);
+    if (!peer || known == nullptr || tasks_.stopping()) co_return false;
+    const auto descriptor = *known;
+    proto::Message ask = proto::Pledge{item};
+    const auto reply = co_await peer->request(std::move(ask), answer_timeout);
+    const auto* answer = reply ? std::get_if<proto::PledgeReply>(&reply->message) : nullptr;
+    if (answer == nullptr || !answer->pledged) co_return false;
+    const auto random = services_.runtime.random()();
+    const auto outcome = co_await Auditor::probe(peer, descriptor, item, random);
+    const bool failed = outcome == Auditor::Outcome::failed;
+    if (failed && !tasks_.stopping()) co_await caretaker_.on_audit_failed(node, item, true);
+    co_return outcome == Auditor::Outcome::passed;
 }
 
 asio::awaitable<ByteCount> Trimmer::let_go(proto::ItemId item) {
@@ -87,10 +106,7 @@ asio::awaitable<ByteCount> Trimmer::let_go(proto::ItemId item) {
     const auto root = planner.root_of(item);
     const auto holders = planner.holders(item);
     const std::vector<proto::ItemId> items{item};
-    auto drop = [&store, extent = item.extent()] {
-        const std::vector<ExtentHash> extents{extent};
-        return store.drop_extents(extents);
-    };
+    auto drop = [&store, extent = item.extent()] { return store.drop_extent(extent); };
     const auto freed = co_await net::offload(services_.runtime, std::move(drop));
     if (!freed) log::warn("trimmer", "nothing let go: {}", freed.error().message());
     if (!freed || freed->value == 0) co_return ByteCount(0);

@@ -7,6 +7,7 @@
 #include "node/peer_book.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
+#include "proto/pledge_book.hpp"
 
 namespace flow29::node {
 
@@ -14,16 +15,17 @@ namespace flow29::node {
 /// count again and are not deleted, until somebody needs their place.
 ///
 /// Rules:
-/// 1. Only extents, and only those of which as many copies as are wanted are kept by live nodes
-///    that rank before this one (CopyPlanner::enough_without_us).
-/// 2. Each of these has just proved that it keeps a chunk drawn at random. Who cannot is treated as
-///    in any other audit, and the copy here stays.
+/// 1. Only extents, and only those of which others keep as many copies as are wanted
+///    (CopyPlanner::are_enough).
+/// 2. Each of these has just pledged to keep the extent (proto::PledgeBook), and then proved that it
+///    has a chunk drawn at random. Who cannot prove it is treated as in any other audit.
 /// 3. The extents with the most copies go first; those published or pinned here never.
 class Trimmer {
   public:
-    Trimmer(Services services, Tasks& tasks, PeerBook& peers, Caretaker& caretaker,
-            Announcer& announcer)
+    Trimmer(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
+            Caretaker& caretaker, Announcer& announcer)
         : services_(services),
+          settings_(settings),
           tasks_(tasks),
           peers_(peers),
           caretaker_(caretaker),
@@ -32,19 +34,24 @@ class Trimmer {
 
     /// Lets go of some of them; false when there was none to let go of.
     [[nodiscard]] asio::awaitable<bool> make_room();
+    /// Another holder would rely on the copy here.
+    [[nodiscard]] bool pledge(const NodeId& asker, const proto::ItemId& item);
 
   private:
     [[nodiscard]] std::vector<proto::ItemId> surplus() const;
-    [[nodiscard]] asio::awaitable<bool> all_prove(proto::ItemId item, std::vector<NodeId> nodes);
+    [[nodiscard]] asio::awaitable<bool> enough_agree(proto::ItemId item);
+    [[nodiscard]] asio::awaitable<bool> agrees(NodeId node, proto::ItemId item);
     [[nodiscard]] asio::awaitable<ByteCount> trim();
     [[nodiscard]] asio::awaitable<ByteCount> let_go(proto::ItemId item);
 
     Services services_;
-    Tasks& tasks_;          // owned by the engine
+    const Settings& settings_;  // owned by the engine
+    Tasks& tasks_;              // owned by the engine
     PeerBook& peers_;       // owned by the engine
     Caretaker& caretaker_;  // owned by the engine
     Announcer& announcer_;  // owned by the engine
     net::Signal done_;
+    proto::PledgeBook pledges_;
     bool trimming_ = false;
     bool made_room_ = false;  // the last time
     TimePoint next_{};        // before that, looking again is of no use

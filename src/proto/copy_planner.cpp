@@ -80,7 +80,7 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     // Said again and again by those who are connected: nothing new, and so it costs nothing.
     if (entry->holders.contains(node)) return;
     end_pending(item, *entry, node);
-    entry->refused_until.erase(node);
+    entry->refusals.erase(node);
     const bool counts = table_.counts(node);
     entry->holders.insert(node, counts);
     auto& of_node = by_node_[node];
@@ -189,7 +189,7 @@ std::optional<CopyPlanner::Invitation> CopyPlanner::poll_invite(TimePoint now, W
         }
         blocked_ = !fits(entry);
         if (blocked_) break;
-        std::erase_if(entry.refused_until, [now](const auto& r) { return r.second <= now; });
+        std::erase_if(entry.refusals, [now](const auto& r) { return r.second.until <= now; });
         const std::optional<NodeId> node = choose(entry, now, wall_now);
         if (node) return invite(*item, entry, *node, now);
         queue_.set_stuck(*item, look_again_at(entry, now));
@@ -315,15 +315,15 @@ void CopyPlanner::call_off_surplus(const ItemId& item, Item& entry) {
 
 TimePoint CopyPlanner::look_again_at(const Item& entry, TimePoint now) const {
     TimePoint again = now + options_.retry;
-    for (const auto& [node, until] : entry.refused_until)
-        again = std::min(again, until);
+    for (const auto& [node, refusal] : entry.refusals)
+        again = std::min(again, refusal.until);
     return again;
 }
 
 /// Begins, or prolongs, the wait for `node`. The caller refreshes.
 void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now) {
     end_pending(item, entry, node);
-    entry.refused_until.erase(node);
+    entry.refusals.erase(node);
     const TimePoint until = now + options_.patience;
     entry.pending.emplace(node, until);
     expiries_.insert({until, item, node});
@@ -345,7 +345,7 @@ bool CopyPlanner::end_pending(const ItemId& item, Item& entry, const NodeId& nod
 void CopyPlanner::refuse(const ItemId& item, const NodeId& node, TimePoint until) {
     Item* entry = find(item);
     if (entry == nullptr || !end_pending(item, *entry, node)) return;
-    entry->refused_until[node] = until;
+    entry->refusals[node] = {.at = latest_, .until = until};
     refresh(item, *entry);
 }
 

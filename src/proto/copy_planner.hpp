@@ -32,8 +32,9 @@ namespace flow29::proto {
 ///    Rationale: after a start, holders count only once they are met; until then everything looks
 ///    lost.
 /// 3. The target of an invitation is, of the candidates (NodeTable::candidates) that neither hold
-///    the item, nor were invited, nor refused it within `retry`, the best one in the address group
-///    with the fewest copies, those on the way and this node's own included.
+///    the item, nor were invited, nor refused it within `retry` (unless they said since that they
+///    have room), the best one in the address group with the fewest copies, those on the way and
+///    this node's own included.
 ///    Rationale: the ranking keeps the copies apart that it places itself; who holds the others may
 ///    have been chosen from other candidates.
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
@@ -140,13 +141,14 @@ class CopyPlanner {
     /// True when nothing can be done for the item now: below target, nobody on the way, nobody to
     /// ask.
     [[nodiscard]] bool stuck(const ItemId& item, TimePoint now, WallTime wall_now) const;
-    /// When this node's own copy is one more than are wanted: others that are enough without it, as
-    /// many as are wanted. Once each of them has proved to this node that it keeps the item, the
-    /// copy here may go. Empty when it has to stay. All of them rank before this node. Rationale:
-    /// of the nodes that let go at the same time, on whatever different beliefs, those that the
-    /// first-ranked one relies on stay. And they are in as many address groups as all live copies
-    /// are, if more are not wanted.
-    [[nodiscard]] std::vector<NodeId> enough_without_us(const ItemId& item) const;
+    /// Whom to ask to keep the item so that this node's copy may go: live holders, one of each
+    /// address group first, then the others. Empty when they would not be enough, all together.
+    [[nodiscard]] std::vector<NodeId> others_to_rely_on(const ItemId& item) const;
+    /// Whether the copies of these alone, all live holders, would be as many as are wanted, and in
+    /// as many address groups as all live copies are, if more are not wanted.
+    [[nodiscard]] bool are_enough(const ItemId& item, const std::vector<NodeId>& nodes) const;
+    /// Whether `node` ranks before this one for the item: it acts first, and lets go last.
+    [[nodiscard]] bool ranks_before_us(const ItemId& item, const NodeId& node) const;
     /// What `node` is believed to hold.
     [[nodiscard]] std::vector<ItemId> items_of(const NodeId& node) const;
     [[nodiscard]] std::vector<ItemId> items() const;
@@ -160,6 +162,10 @@ class CopyPlanner {
     void check_invariants() const;
 
   private:
+    struct Refusal {
+        TimePoint at;
+        TimePoint until;
+    };
     struct Item {
         RootHash root;
         ByteCount length;
@@ -169,7 +175,7 @@ class CopyPlanner {
         bool bystander = false;
         HolderList holders;                   // never self; did it count, when last counted?
         std::map<NodeId, TimePoint> pending;  // invited → given up at
-        std::unordered_map<NodeId, TimePoint> refused_until;
+        std::unordered_map<NodeId, Refusal> refusals;
         unsigned copies = 0;  // as counted last
         std::optional<TimePoint> settled_at;
         std::optional<TimePoint> under_since;  // when we first saw the present number of copies

@@ -29,10 +29,11 @@ TimePoint CopyPlanner::our_turn(const Item& entry) const {
 std::optional<NodeId> CopyPlanner::choose(const Item& entry, TimePoint now,
                                           WallTime wall_now) const {
     const auto may_ask = [&](const core::Candidate& candidate) {
-        const auto refused = entry.refused_until.find(candidate.id);
+        const auto refusal = entry.refusals.find(candidate.id);
         return candidate.id != options_.self && !entry.holders.contains(candidate.id) &&
                !entry.pending.contains(candidate.id) &&
-               (refused == entry.refused_until.end() || refused->second <= now);
+               (refusal == entry.refusals.end() || refusal->second.until <= now ||
+                table_.got_room_since(candidate.id, refusal->second.at));
     };
     auto candidates = table_.candidates(entry.key, now, wall_now);
     std::erase_if(candidates, std::not_fn(may_ask));
@@ -60,36 +61,45 @@ std::vector<core::AddressGroup> CopyPlanner::groups_used(const Item& entry) cons
     return groups;
 }
 
-std::vector<NodeId> CopyPlanner::enough_without_us(const ItemId& item) const {
+std::vector<NodeId> CopyPlanner::others_to_rely_on(const ItemId& item) const {
     const Item* entry = find(item);
     if (entry == nullptr || !options_.self_is_copy || entry->bystander) return {};
-    const core::Sha256Digest ours = rank_of(entry->key, options_.self);
-    std::vector<std::pair<core::Sha256Digest, NodeId>> before_us;
-    std::set<core::AddressGroup> groups;
-    const auto note_group = [&](const NodeId& node) {
-        if (const auto group = table_.group_of(node)) groups.insert(*group);
-    };
-    note_group(options_.self);
+    std::vector<std::pair<core::Sha256Digest, NodeId>> ranked;
+    for (const auto& [node, counts] : entry->holders)
+        if (table_.is_alive(node)) ranked.emplace_back(rank_of(entry->key, node), node);
+    std::ranges::sort(ranked);
+    std::vector<NodeId> apart, others;
+    std::set<core::AddressGroup> taken;
+    for (const auto& [rank, node] : ranked) {
+        const auto group = table_.group_of(node);
+        (group && taken.insert(*group).second ? apart : others).push_back(node);
+    }
+    apart.insert(apart.end(), others.begin(), others.end());
+    if (!are_enough(item, apart)) return {};
+    return apart;
+}
+
+bool CopyPlanner::are_enough(const ItemId& item, const std::vector<NodeId>& nodes) const {
+    const Item* entry = find(item);
+    if (entry == nullptr) return false;
+    const std::size_t wanted = goal(*entry);
+    std::set<core::AddressGroup> theirs, all;
+    std::size_t live = 0;
     for (const auto& [node, counts] : entry->holders) {
         if (!table_.is_alive(node)) continue;
-        note_group(node);
-        if (auto rank = rank_of(entry->key, node); rank < ours) before_us.emplace_back(rank, node);
-    }
-    const std::size_t enough = goal(*entry);
-    if (before_us.size() < enough) return {};
-    std::ranges::sort(before_us);
-    // One of each address group first, the others after them.
-    std::vector<NodeId> chosen, others;
-    std::set<core::AddressGroup> taken;
-    for (const auto& [rank, node] : before_us) {
+        const bool is_one = std::ranges::find(nodes, node) != nodes.end();
+        if (is_one) ++live;
         const auto group = table_.group_of(node);
-        (group && taken.insert(*group).second ? chosen : others).push_back(node);
+        if (group && is_one) theirs.insert(*group);
+        if (group) all.insert(*group);
     }
-    const bool as_far_apart = taken.size() >= std::min(enough, groups.size());
-    if (!as_far_apart) return {};
-    chosen.insert(chosen.end(), others.begin(), others.end());
-    chosen.resize(enough);
-    return chosen;
+    if (const auto own = table_.group_of(options_.self)) all.insert(*own);
+    return live == nodes.size() && live >= wanted && theirs.size() >= std::min(wanted, all.size());
+}
+
+bool CopyPlanner::ranks_before_us(const ItemId& item, const NodeId& node) const {
+    const auto key = item.key();
+    return rank_of(key, node) < rank_of(key, options_.self);
 }
 
 }  // namespace flow29::proto

@@ -33,6 +33,8 @@ constexpr std::array kinds{
     Kind{"leases", Role::reply},           Kind{"get_kept", Role::request},
     Kind{"kept_list", Role::reply},        Kind{"uninvite", Role::notification},
     Kind{"hint", Role::notification},      Kind{"get_hinted", Role::request},
+    Kind{"pledge", Role::request},         Kind{"pledge_reply", Role::reply},
+    Kind{"room", Role::notification},
 };
 static_assert(kinds.size() == std::variant_size_v<Message>);
 

@@ -243,12 +243,30 @@ struct GetHinted {
     bool operator==(const GetHinted&) const = default;
 };
 
+/// "I am about to let my copy of this go and rely on yours: will you keep it for the next
+/// limits::pledge_lifetime?" Answer: PledgeReply.
+struct Pledge {
+    ItemId item;
+    bool operator==(const Pledge&) const = default;
+};
+struct PledgeReply {
+    bool pledged = false;  ///< false: not kept here, or about to be let go here as well
+    bool operator==(const PledgeReply&) const = default;
+};
+
+/// Notification: the sender refused an invitation of the receiver's for want of room, and has some
+/// now.
+struct Room {
+    bool operator==(const Room&) const = default;
+};
+
 /// The position in this list is the type number on the wire, from 0: append only.
 using Message =
     std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor, DescriptorReply,
                  GetHolders, HolderTable, Have, HaveReply, Invite, InviteReply, Stored,
                  UpdateHolders, GetClosest, ClosestReply, UpdateLease, LeaseReply, Goodbye,
-                 GetLeases, Leases, GetKept, KeptList, Uninvite, Hint, GetHinted>;
+                 GetLeases, Leases, GetKept, KeptList, Uninvite, Hint, GetHinted,
+                 Pledge, PledgeReply, Room>;
 
 /// A message with its id and the raw octets that follow it.
 struct Envelope {

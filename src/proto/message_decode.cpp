@@ -91,6 +91,7 @@ void read(FieldReader&, Ping&) {}
 void read(FieldReader&, Pong&) {}
 void read(FieldReader&, DescriptorReply&) {}
 void read(FieldReader&, Goodbye&) {}
+void read(FieldReader&, Room&) {}
 
 void read(FieldReader& in, GetRange& get) {
     get.extent = in.id<ExtentHash>();
@@ -275,6 +276,14 @@ void read(FieldReader& in, Hint& hint) {
 
 void read(FieldReader& in, GetHinted& get) {
     get.items = read_items(in);
+}
+
+void read(FieldReader& in, Pledge& pledge) {
+    pledge.item = read_item(in);
+}
+
+void read(FieldReader& in, PledgeReply& reply) {
+    reply.pledged = in.boolean();
 }
 
 void read(FieldReader& in, LeaseReply& reply) {

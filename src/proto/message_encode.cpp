@@ -67,6 +67,10 @@ void pack(Packer& out, const Pong&) {
 void pack(Packer& out, const DescriptorReply&) {
     out.array(0);
 }
+void pack(Packer& out, const Room&) {
+    out.array(0);
+}
+
 void pack(Packer& out, const Goodbye&) {
     out.array(0);
 }
@@ -203,6 +207,15 @@ void pack(Packer& out, const Hint& hint) {
 void pack(Packer& out, const GetHinted& get) {
     out.array(1);
     pack_items(out, get.items);
+}
+
+void pack(Packer& out, const Pledge& pledge) {
+    out.array(1);
+    pack_item(out, pledge.item);
+}
+
+void pack(Packer& out, const PledgeReply& reply) {
+    out.array(1).boolean(reply.pledged);
 }
 
 void pack(Packer& out, const LeaseReply& reply) {

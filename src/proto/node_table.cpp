@@ -95,6 +95,21 @@ void NodeTable::on_full(const NodeId& node, TimePoint until) {
     found->second.full_until = std::max(found->second.full_until, until);
 }
 
+bool NodeTable::on_room(const NodeId& node, TimePoint now) {
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end()) return false;
+    Entry& entry = found->second;
+    if (entry.room_at && now - *entry.room_at < options_.room_news_pause) return false;
+    entry.full_until = TimePoint::min();
+    entry.room_at = now;
+    return true;
+}
+
+bool NodeTable::got_room_since(const NodeId& node, TimePoint time) const {
+    const Entry* entry = find(node);
+    return entry != nullptr && entry->room_at && *entry->room_at > time;
+}
+
 std::vector<NodeId> NodeTable::expire(TimePoint now) {
     while (!cut_off() && !missing_.empty() && missing_.begin()->first <= now) {
         const auto [gone_at, node] = *missing_.begin();

@@ -43,6 +43,7 @@ class NodeTable {
         Duration grace = std::chrono::minutes(5);
         Duration grace_known_max = std::chrono::minutes(5);  ///< of those only known, see on_known
         Duration youth = std::chrono::minutes(10);           ///< uptime below which a node is young
+        Duration room_news_pause = std::chrono::seconds(10);
         std::size_t nodes_max = 4096;  ///< the longest-gone are forgotten first
     };
     struct Entry {
@@ -51,6 +52,7 @@ class NodeTable {
         TimePoint since;                          ///< of the present state
         TimePoint gone_at;                        ///< when missing: the end of its grace period
         TimePoint full_until = TimePoint::min();  ///< not a candidate before
+        std::optional<TimePoint> room_at;         ///< when it last said that it has room again
     };
 
     explicit NodeTable(Options options);
@@ -69,6 +71,11 @@ class NodeTable {
     void on_goodbye(const NodeId& node, TimePoint now);
     /// It refused an invitation; not asked again before `until`.
     void on_full(const NodeId& node, TimePoint until);
+    /// It says that it has room again: it may be asked at once. False, and of no consequence, more
+    /// often than every `room_news_pause`. Rationale: each time, all that lacks copies may be
+    /// offered to it.
+    [[nodiscard]] bool on_room(const NodeId& node, TimePoint now);
+    [[nodiscard]] bool got_room_since(const NodeId& node, TimePoint time) const;
 
     /// Where this node lives itself, once it knows.
     void set_self_group(const core::AddressGroup& group) { self_group_ = group; }

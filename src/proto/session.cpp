@@ -134,6 +134,8 @@ PeerSession::Expected PeerSession::expected_reply(const Message& request) {
         expected.body_max = limits::frame_body_bytes_max;
     } else if (std::holds_alternative<GetHinted>(request)) {
         expected.type = type_of<HolderTable>();
+    } else if (std::holds_alternative<Pledge>(request)) {
+        expected.type = type_of<PledgeReply>();
     } else {
         expected.type = type_of<Pong>();
     }

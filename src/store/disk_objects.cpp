@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <set>
 
 namespace flow29::store {
 namespace {
@@ -204,19 +203,16 @@ Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
     return remove_extents(*doomed);
 }
 
-Result<ByteCount> DiskStore::drop_extents(const std::vector<ExtentHash>& extents) {
+Result<ByteCount> DiskStore::drop_extent(const ExtentHash& extent) {
     const std::lock_guard lock(mutex_);
-    std::vector<ExtentRow> doomed;
-    for (const ExtentHash& extent : std::set<ExtentHash>(extents.begin(), extents.end())) {
-        if (writing_.contains(extent)) continue;
-        auto row = extents_.find(extent);
-        if (!row) return fail(std::move(row.error()));
-        if (!*row) continue;
-        auto marked = extents_.is_marked(extent);
-        if (!marked) return fail(std::move(marked.error()));
-        if (!*marked) doomed.push_back(**row);
-    }
-    return remove_extents(doomed);
+    if (writing_.contains(extent)) return ByteCount(0);
+    auto row = extents_.find(extent);
+    if (!row) return fail(std::move(row.error()));
+    if (!*row) return ByteCount(0);
+    auto marked = extents_.is_marked(extent);
+    if (!marked) return fail(std::move(marked.error()));
+    if (*marked) return ByteCount(0);
+    return remove_extents({**row});
 }
 
 Result<ByteCount> DiskStore::remove_extents(const std::vector<ExtentRow>& doomed) {

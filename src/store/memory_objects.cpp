@@ -262,22 +262,18 @@ ByteCount MemoryStore::collect_extents(WallTime now) {
     return freed;
 }
 
-Result<ByteCount> MemoryStore::drop_extents(const std::vector<ExtentHash>& extents) {
+Result<ByteCount> MemoryStore::drop_extent(const ExtentHash& hash) {
     const std::lock_guard lock(mutex_);
-    ByteCount freed;
-    for (const ExtentHash& hash : extents) {
-        const auto found = extents_.find(hash);
-        if (found == extents_.end()) continue;
-        const auto members = members_.find(hash);
-        const bool marked = members != members_.end() &&
-                            std::ranges::any_of(members->second, [&](const Membership& member) {
-                                const auto& info = objects_.at(member.root).info;
-                                return info.published || info.pinned;
-                            });
-        if (marked) continue;
-        freed += remove(Extent(found->second)) + forget_item(proto::ItemId::of(hash));
-    }
-    return freed;
+    const auto found = extents_.find(hash);
+    if (found == extents_.end()) return ByteCount(0);
+    const auto members = members_.find(hash);
+    const bool marked = members != members_.end() &&
+                        std::ranges::any_of(members->second, [&](const Membership& member) {
+                            const auto& info = objects_.at(member.root).info;
+                            return info.published || info.pinned;
+                        });
+    if (marked) return ByteCount(0);
+    return remove(Extent(found->second)) + forget_item(proto::ItemId::of(hash));
 }
 
 ByteCount MemoryStore::collect_leases(WallTime now) {

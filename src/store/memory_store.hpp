@@ -60,7 +60,7 @@ class MemoryStore final : public Store {
     ByteCount used_by(const core::AddressGroup& asker, WallTime now) override;
     Result<void> release(const RootHash& root) override;
     Result<ByteCount> collect(WallTime now) override;
-    Result<ByteCount> drop_extents(const std::vector<ExtentHash>& extents) override;
+    Result<ByteCount> drop_extent(const ExtentHash& extent) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
     Result<void> remove_holders(const std::vector<KnownHolder>& holders) override;

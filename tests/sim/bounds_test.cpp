@@ -227,7 +227,7 @@ TEST_CASE("who pins an object goes on with its lease, until it unpins it") {
     while (swarm.store(pinner).object(result->root).value_or(store::ObjectInfo{}).extents_held !=
            descriptor.extents.size())
         ++pinner;
-    const auto pinned = finish(swarm, pinner, swarm.engine(pinner).pin(result->root, true));
+    const auto pinned = finish(swarm, pinner, swarm.engine(pinner).pins().set(result->root, true));
     REQUIRE(pinned.has_value());
     swarm.crash(0);
     swarm.world().run_for(3h);
@@ -237,7 +237,7 @@ TEST_CASE("who pins an object goes on with its lease, until it unpins it") {
         return lease.publisher == swarm.identity(pinner).public_key() &&
                lease.expires > swarm.world().wall_now() + 24h * 300;
     }));
-    const auto unpinned = finish(swarm, pinner, swarm.engine(pinner).pin(result->root, false));
+    const auto unpinned = finish(swarm, pinner, swarm.engine(pinner).pins().set(result->root, false));
     REQUIRE(unpinned.has_value());
     swarm.world().run_for(2min);
     CHECK(swarm.keepers(descriptor, std::nullopt).empty());

@@ -75,8 +75,8 @@ class ForwardingStore : public store::Store {
         return behind_->leases(root);
     }
     Result<ByteCount> collect(WallTime now) override { return behind_->collect(now); }
-    Result<ByteCount> drop_extents(const std::vector<ExtentHash>& extents) override {
-        return behind_->drop_extents(extents);
+    Result<ByteCount> drop_extent(const ExtentHash& extent) override {
+        return behind_->drop_extent(extent);
     }
     Result<void> add_holders(std::vector<store::KnownHolder> holders) override {
         return behind_->add_holders(std::move(holders));

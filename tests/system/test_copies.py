@@ -68,6 +68,20 @@ class Copies(harness.SystemTest):
         self.assertEqual(outcome.result["copies"]["min"], 0)
         self.assertEqual(outcome.result["root"], harness.file_root(path))
 
+    def test_a_source_that_was_changed_before_it_was_copied_has_no_copies(self):
+        publisher = self.lab.add_node()
+        path = self.lab.file("source", 1 << 20)
+        self.assert_exit(publisher.run("publish", path, "--by-reference", "--timeout", "5s"),
+                         harness.PARTLY)
+        path.write_bytes(path.read_bytes()[::-1])
+        swarm = [self.lab.add_node(bootstrap=[publisher]) for _ in range(5)]
+        # They take the descriptor, and nobody can have the rest any more.
+        harness.wait_until(lambda: sum(len(node.ask("ls")["objects"]) for node in swarm) >= 4,
+                           "copies of the descriptor", 120)
+        harness.wait_until(lambda: publisher.ask("ls")["objects"][0]["extents_held"] == 0,
+                           "the change to be noticed")
+        self.assertEqual(publisher.ask("ls")["objects"][0]["copies_min"], 0)
+
     def test_the_missing_copies_are_made_once_nodes_join(self):
         swarm = self.lab.add_swarm(3, options=["--grace", "2s"])
         path = self.lab.file("source", 3 << 20)

@@ -120,6 +120,33 @@ class Leases(harness.SystemTest):
         swarm[0].ask("unblock", holder.id)
         harness.wait_until(lambda: holder.id in connected(), "the node to be met again", 150)
 
+    def test_what_is_pinned_outlives_the_file_that_it_was_fetched_to(self):
+        swarm = self.lab.add_swarm(6)
+        path = self.lab.file("source", 3 << 20)
+        link = self.publish(swarm[0], path)["link"]
+        pinner = self.lab.add_node(name="pinner", bootstrap=swarm[:1], options=["--no-store"])
+        self.lab.wait_connected(pinner)
+        _, target = self.fetch(pinner, link, "fetched")
+        self.assertLess(pinner.status()["storage"]["used_bytes"], 1 << 20)
+        self.assertIs(pinner.ask("pin", link)["pinned"], True)
+        self.assertGreater(pinner.status()["storage"]["used_bytes"], 3 << 20)
+        target.unlink()
+        for node in swarm:
+            node.stop()
+        _, again = self.fetch(pinner, link, "fetched again")
+        self.assert_same(path, again)
+
+    def test_what_there_is_no_room_for_is_not_pinned(self):
+        swarm = self.lab.add_swarm(5)
+        link = self.publish(swarm[0], self.lab.file("source", 3 << 20))["link"]
+        small = self.lab.add_node(name="small", bootstrap=swarm[:1],
+                                  options=["--no-store", "--capacity", "2MiB"])
+        self.lab.wait_connected(small)
+        self.fetch(small, link, "fetched")
+        self.assert_error(small.run("pin", link), harness.NO_SPACE, "room")
+        [listed] = small.ask("ls")["objects"]
+        self.assertIs(listed["pinned"], False)
+
     def test_the_limit_of_repair_is_kept_over_a_restart(self):
         node = self.lab.add_node()
         self.assertEqual(node.ask("limit")["repair"], 16 << 20)

@@ -175,6 +175,33 @@ TEST_CASE("an item with nobody to ask is looked at again after the retry time") 
     CHECK(w.targets(2min) == std::vector{fake_node(1)});
 }
 
+TEST_CASE("who says that it has room again is asked at once, but not for every such word") {
+    World w(2, publisher());
+    w.add(1, 2);
+    w.add(2, 2);
+    const auto refuse_all = [&](Duration now) {
+        const auto asked = w.poll_all(now);
+        for (const auto& invitation : asked) {
+            w.table.on_full(invitation.target, at(now + 1min));
+            w.planner.on_answer(invitation.item, invitation.target, InviteAnswer::full, at(now));
+        }
+        return asked.size();
+    };
+    CHECK(refuse_all(0s) == 4);
+    CHECK(w.targets(20s).empty());
+    REQUIRE(w.table.on_room(fake_node(1), at(20s)));
+    w.planner.on_candidates_changed(at(20s));
+    CHECK(w.targets(20s) == std::vector{fake_node(1), fake_node(1)});
+    w.planner.on_answer(fake_item(1), fake_node(1), InviteAnswer::full, at(21s));
+    CHECK_FALSE(w.table.on_room(fake_node(1), at(29s)));
+    w.planner.on_candidates_changed(at(29s));
+    CHECK(w.targets(30s).empty());
+    CHECK(w.table.on_room(fake_node(1), at(31s)));
+    w.planner.on_candidates_changed(at(31s));
+    CHECK(w.targets(31s) == std::vector{fake_node(1)});
+    CHECK_FALSE(w.table.on_room(fake_node(9), at(31s)));  // unknown
+}
+
 TEST_CASE("adding an item again raises its target, never above the limit") {
     World w(30, publisher());
     w.add(1, 2);

@@ -91,6 +91,9 @@ inline std::vector<Message> sample_messages() {
     messages.push_back(Uninvite{root, {first}});
     messages.push_back(Hint{{first, second}});
     messages.push_back(GetHinted{{second}});
+    messages.push_back(Pledge{first});
+    messages.push_back(PledgeReply{true});
+    messages.push_back(Room{});
     return messages;
 }
 
