@@ -58,8 +58,8 @@ Engine::Engine(Services services, Settings settings)
             {[this] { return make_room(); },
              [this](RootHash root) { return withdraw(root, ProgressFn()); }}),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
-      server_(services, settings_, keeper_, caretaker_.sync(), trimmer_, hinter_,
-              table_, [this] { return local_record(); },
+      server_(services, settings_, keeper_, caretaker_.sync(), trimmer_, hinter_, table_,
+              [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },
                [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
       started_wall_(services.runtime.wall_now()) {

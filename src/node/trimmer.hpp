@@ -17,7 +17,8 @@ namespace flow29::node {
 /// Rules:
 /// 1. Only extents, and only those of which others keep as many copies as are wanted
 ///    (CopyPlanner::are_enough).
-/// 2. Each of these has just pledged to keep the extent (proto::PledgeBook), and then proved that it
+/// 2. Each of these has just pledged to keep the extent (proto::PledgeBook), and then proved that
+/// it
 ///    has a chunk drawn at random. Who cannot prove it is treated as in any other audit.
 /// 3. The extents with the most copies go first; those published or pinned here never.
 class Trimmer {
@@ -47,9 +48,9 @@ class Trimmer {
     Services services_;
     const Settings& settings_;  // owned by the engine
     Tasks& tasks_;              // owned by the engine
-    PeerBook& peers_;       // owned by the engine
-    Caretaker& caretaker_;  // owned by the engine
-    Announcer& announcer_;  // owned by the engine
+    PeerBook& peers_;           // owned by the engine
+    Caretaker& caretaker_;      // owned by the engine
+    Announcer& announcer_;      // owned by the engine
     net::Signal done_;
     proto::PledgeBook pledges_;
     bool trimming_ = false;

@@ -261,12 +261,11 @@ struct Room {
 };
 
 /// The position in this list is the type number on the wire, from 0: append only.
-using Message =
-    std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor, DescriptorReply,
-                 GetHolders, HolderTable, Have, HaveReply, Invite, InviteReply, Stored,
-                 UpdateHolders, GetClosest, ClosestReply, UpdateLease, LeaseReply, Goodbye,
-                 GetLeases, Leases, GetKept, KeptList, Uninvite, Hint, GetHinted,
-                 Pledge, PledgeReply, Room>;
+using Message = std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor,
+                             DescriptorReply, GetHolders, HolderTable, Have, HaveReply, Invite,
+                             InviteReply, Stored, UpdateHolders, GetClosest, ClosestReply,
+                             UpdateLease, LeaseReply, Goodbye, GetLeases, Leases, GetKept, KeptList,
+                             Uninvite, Hint, GetHinted, Pledge, PledgeReply, Room>;
 
 /// A message with its id and the raw octets that follow it.
 struct Envelope {

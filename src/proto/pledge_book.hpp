@@ -22,9 +22,9 @@ namespace flow29::proto {
 ///    want the same one does it, and they agree on which.
 /// 4. What was begun longer than half a lifetime ago is not committed to any more.
 ///
-/// So those whom a node relied on when it let go all have the item then, and keep it until they have
-/// heard of it. Pledges are forgotten in a restart, which costs no copy: who lets go afterwards needs
-/// pledges of its own.
+/// So those whom a node relied on when it let go all have the item then, and keep it until they
+/// have heard of it. Pledges are forgotten in a restart, which costs no copy: who lets go
+/// afterwards needs pledges of its own.
 class PledgeBook {
   public:
     /// False while the item is pledged, or another one has been begun.

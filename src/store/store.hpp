@@ -157,8 +157,9 @@ class Store {
     /// Removes everything collectable and returns the bytes freed. Objects go too once nothing
     /// keeps them and none of their extents is left.
     [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;
-    /// Removes this extent although a lease keeps it, and returns the bytes freed. What is not here,
-    /// is on its way, or is part of what is published or pinned here, is left as it is: 0 bytes.
+    /// Removes this extent although a lease keeps it, and returns the bytes freed. What is not
+    /// here, is on its way, or is part of what is published or pinned here, is left as it is: 0
+    /// bytes.
     [[nodiscard]] virtual Result<ByteCount> drop_extent(const ExtentHash& extent) = 0;
 
     // Who holds what: the holder table of items this node keeps or published.

@@ -237,7 +237,8 @@ TEST_CASE("who pins an object goes on with its lease, until it unpins it") {
         return lease.publisher == swarm.identity(pinner).public_key() &&
                lease.expires > swarm.world().wall_now() + 24h * 300;
     }));
-    const auto unpinned = finish(swarm, pinner, swarm.engine(pinner).pins().set(result->root, false));
+    const auto unpinned =
+        finish(swarm, pinner, swarm.engine(pinner).pins().set(result->root, false));
     REQUIRE(unpinned.has_value());
     swarm.world().run_for(2min);
     CHECK(swarm.keepers(descriptor, std::nullopt).empty());
