@@ -191,6 +191,42 @@ TEST_CASE("copies beyond those wanted stay until there is no room, then they go 
     s.swarm.world().watch({});
 }
 
+TEST_CASE("in a swarm that is full everywhere no copy is one too many for long") {
+    for (const std::uint64_t seed : {80, 89}) {
+        CAPTURE(seed);
+        Swarm swarm(
+            {.seed = seed, .capacity = ByteCount(8 * mib + mib / 2), .audit_period = no_audits});
+        const auto publisher = swarm.add({.storing = false, .capacity = ByteCount(256 * mib)});
+        swarm.world().run_for(1s);
+        swarm.grow_to(6, 500ms);
+        swarm.world().run_for(30s);
+        std::vector<Object> objects;
+        const auto publish_more = [&](int count) {
+            for (int i = 0; i < count; ++i)
+                objects.push_back(publish(swarm, {.publisher = publisher,
+                                                  .bytes = mib - 4096,
+                                                  .seed = 100 * seed + objects.size()}));
+        };
+        const auto most = [&] {
+            std::size_t copies_max = 0;
+            for (const auto& object : objects)
+                copies_max = std::max(copies_max, copies(swarm, object, object.items()[1]));
+            return copies_max;
+        };
+        publish_more(7);
+        for (std::size_t node = 1; node <= 5; ++node) {
+            swarm.crash(node);
+            swarm.world().run_for(10min);
+            swarm.restart(node);
+            swarm.world().run_for(2min);
+        }
+        REQUIRE(most() == 5);
+        publish_more(3);  // with four copies each, all that there is room for
+        swarm.world().run_for(30min);
+        CHECK(most() == 4);
+    }
+}
+
 TEST_CASE("when an object is withdrawn its room is taken at once by what lacked copies") {
     for (const std::uint64_t seed : {76, 77, 78, 79}) {
         CAPTURE(seed);
