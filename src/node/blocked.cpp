@@ -32,13 +32,10 @@ Result<void> write(store::Store& store, std::string_view setting, const std::set
 }
 
 template <class Id>
-Result<void> change(std::set<Id>& ids, const Id& id, bool blocked) {
-    if (blocked && ids.size() >= limits::blocked_max && !ids.contains(id))
+Result<void> add(std::set<Id>& ids, const Id& id) {
+    if (ids.size() >= limits::blocked_max && !ids.contains(id))
         return fail(Errc::refused, "too many are blocked already");
-    if (blocked)
-        ids.insert(id);
-    else
-        ids.erase(id);
+    ids.insert(id);
     return {};
 }
 }  // namespace
@@ -61,16 +58,34 @@ Result<Blocked::Target> Blocked::parse(const std::string& name, bool is_node, st
     return Target{node, link->root};
 }
 
-Result<void> Blocked::set(const Target& target, bool blocked) {
+Result<Blocked::Target> Blocked::find(const std::string& name) const {
+    const auto link = Link::parse(name);
+    if (!link) return fail(link.error());
+    Target target;
+    if (const auto node = id_from_hex<NodeId>(name); node && nodes_.contains(*node))
+        target.node = node;
+    if (roots_->contains(link->root)) target.root = link->root;
+    if (!target.node && !target.root) return fail(Errc::not_found, "that is not blocked");
+    return target;
+}
+
+Result<void> Blocked::add(const Target& target) {
     auto nodes = nodes_;
     auto roots = *roots_;
     if (target.node)
-        if (auto changed = change(nodes, *target.node, blocked); !changed) return changed;
+        if (auto added = node::add(nodes, *target.node); !added) return added;
     if (target.root)
-        if (auto changed = change(roots, *target.root, blocked); !changed) return changed;
+        if (auto added = node::add(roots, *target.root); !added) return added;
     nodes_ = std::move(nodes);
     roots_ = std::make_shared<const std::set<RootHash>>(std::move(roots));
     return {};
+}
+
+void Blocked::remove(const Target& target) {
+    auto roots = *roots_;
+    if (target.node) nodes_.erase(*target.node);
+    if (target.root) roots.erase(*target.root);
+    roots_ = std::make_shared<const std::set<RootHash>>(std::move(roots));
 }
 
 Result<void> Blocked::save(store::Store& store) const {

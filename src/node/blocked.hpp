@@ -27,8 +27,11 @@ class Blocked {
     /// them, and either when neither is: nothing else has that name. On a worker. Errc::usage.
     [[nodiscard]] static Result<Target> parse(const std::string& name, bool is_node,
                                               store::Store& store);
-    /// Adds to the list, or takes off it. Errc::refused when it is full.
-    [[nodiscard]] Result<void> set(const Target& target, bool blocked);
+    /// What on the list a name stands for. Errc::usage; not_found when nothing is.
+    [[nodiscard]] Result<Target> find(const std::string& name) const;
+    /// Errc::refused when the list is full.
+    [[nodiscard]] Result<void> add(const Target& target);
+    void remove(const Target& target);
     /// On a worker. Errors: the store's.
     [[nodiscard]] Result<void> save(store::Store& store) const;
 

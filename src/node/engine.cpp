@@ -30,7 +30,6 @@ proto::NodeTable::Options table_options(const Services& services, const Settings
 Engine::Engine(Services services, Settings settings)
     : services_(services),
       settings_(std::move(settings)),
-      blocked_(Blocked::load(services.store)),
       tasks_(services.runtime),
       table_(table_options(services, settings_)),
       peers_(services, tasks_, table_, [this](const NodeId& node) { on_node_changed(node); }),
@@ -54,6 +53,7 @@ Engine::Engine(Services services, Settings settings)
       leases_(services, tasks_, peers_, caretaker_, announcer_,
               {[this] { return placements_.publishing(); }, [this] { keeper_.tell_of_room(); }}),
       trimmer_(services, settings_, tasks_, peers_, caretaker_, announcer_),
+      blocker_(services, settings_, table_, peers_, caretaker_, announcer_, leases_),
       pins_(services, settings_, leases_,
             {[this] { return make_room(); },
              [this](RootHash root) { return withdraw(root, ProgressFn()); }}),
@@ -63,9 +63,7 @@ Engine::Engine(Services services, Settings settings)
               {[this](const ExtentHash& extent) { on_damaged(extent); },
                [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
       started_wall_(services.runtime.wall_now()) {
-    settings_.blocked_roots = blocked_.roots();
-    for (const auto& node : blocked_.list().nodes)
-        peers_.block(node);
+    blocker_.load();
     keeper_.set_repair_limit(settings_.repair_limit.value_or(load_repair_limit(services.store)));
 }
 
@@ -301,55 +299,6 @@ asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn p
     if (own != leases.end()) co_await leases_.take_in(*own);
     co_await leases_.collect();
     co_return result;
-}
-
-asio::awaitable<Result<Blocklist>> Engine::block(std::string name, bool blocked) {
-    auto& store = services_.store;
-    const auto node = id_from_hex<NodeId>(name);
-    const bool is_node = node && (table_.find(*node) != nullptr || peers_.find(*node) != nullptr);
-    auto parse = [&store, name, is_node] { return Blocked::parse(name, is_node, store); };
-    auto found = co_await net::offload(services_.runtime, std::move(parse));
-    if (!found) co_return fail(found.error());
-    auto what = *found;
-    if (what.node == services_.identity.id()) {
-        if (!what.root) co_return fail(Errc::usage, "that is this very node");
-        what.node.reset();
-    }
-    if (blocking_) co_return fail(Errc::refused, "another change of the list is under way");
-    auto changed = blocked_;
-    if (auto set = changed.set(what, blocked); !set) co_return fail(set.error());
-    blocking_ = true;
-    auto save = [&store, changed] { return changed.save(store); };
-    const auto saved = co_await net::offload(services_.runtime, std::move(save));
-    blocking_ = false;
-    if (!saved) co_return fail(saved.error());
-    blocked_ = std::move(changed);
-    settings_.blocked_roots = blocked_.roots();
-    if (what.node && blocked) peers_.block(*what.node);
-    if (what.node && !blocked) peers_.unblock(*what.node);
-    if (what.root && blocked) co_await let_go(*what.root);
-    co_return blocked_.list();
-}
-
-/// Frees what is here of a blocked object, and says so to those who count on it.
-asio::awaitable<void> Engine::let_go(RootHash root) {
-    auto& store = services_.store;
-    auto release = [&store, root] { return store.release(root); };
-    const auto released = co_await net::offload(services_.runtime, std::move(release));
-    if (!released) {
-        log::warn("engine", "a blocked object was not released: {}", released.error().message());
-        co_return;
-    }
-    auto gone = co_await caretaker_.refresh(root);
-    announcer_.remove(gone);
-    co_await leases_.collect();
-    while (!gone.empty()) {
-        const auto count = std::min<std::size_t>(gone.size(), limits::items_per_message_max);
-        proto::Stored lost{root, {}, {gone.end() - static_cast<std::ptrdiff_t>(count), gone.end()}};
-        gone.resize(gone.size() - count);
-        for (const auto& peer : peers_.open())
-            peer->notify(lost);
-    }
 }
 
 asio::awaitable<Result<RateLimits>> Engine::limit(RateLimitsChange change) {

@@ -4,7 +4,7 @@
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
 #include "node/auditor.hpp"
-#include "node/blocked.hpp"
+#include "node/blocker.hpp"
 #include "node/caretaker.hpp"
 #include "node/fetcher.hpp"
 #include "node/finder.hpp"
@@ -40,9 +40,8 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] Pins& pins() { return pins_; }
+    [[nodiscard]] Blocker& blocker() { return blocker_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
-    [[nodiscard]] asio::awaitable<Result<Blocklist>> block(std::string name, bool blocked);
-    [[nodiscard]] Blocklist blocklist() const { return blocked_.list(); }
     [[nodiscard]] asio::awaitable<Result<RateLimits>> limit(RateLimitsChange change);
     [[nodiscard]] const Keeper& keeper() const { return keeper_; }
     [[nodiscard]] Tasks& tasks() { return tasks_; }
@@ -64,7 +63,6 @@ class Engine : public net::PeerHandler {
 
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
-    [[nodiscard]] asio::awaitable<void> let_go(RootHash root);
     void set_storing(bool storing);
     [[nodiscard]] asio::awaitable<bool> make_room();
     void on_node_changed(const NodeId& node);
@@ -77,8 +75,6 @@ class Engine : public net::PeerHandler {
 
     Services services_;
     Settings settings_;
-    Blocked blocked_;
-    bool blocking_ = false;  // a changed list is being saved
     Tasks tasks_;
     proto::NodeTable table_;
     PeerBook peers_;
@@ -94,6 +90,7 @@ class Engine : public net::PeerHandler {
     Placements placements_;
     LeaseWatch leases_;
     Trimmer trimmer_;
+    Blocker blocker_;
     Pins pins_;
     Reporter reporter_;
     Server server_;

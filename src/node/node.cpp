@@ -301,16 +301,17 @@ void Node::leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> do
 
 void Node::block(std::string name, bool blocked, DoneFn<Blocklist> done) {
     auto* state = state_.get();
-    state->post<Blocklist>(std::move(done), [state, name = std::move(name),
-                                             blocked](DoneFn<Blocklist> finish) {
-        return State::deliver<Blocklist>(state->engine->block(name, blocked), std::move(finish));
-    });
+    state->post<Blocklist>(std::move(done),
+                           [state, name = std::move(name), blocked](DoneFn<Blocklist> finish) {
+                               return State::deliver<Blocklist>(
+                                   state->engine->blocker().set(name, blocked), std::move(finish));
+                           });
 }
 
 void Node::blocklist(DoneFn<Blocklist> done) {
     auto* state = state_.get();
     asio::post(state->runtime->context(),
-               [state, done = std::move(done)] { done(state->engine->blocklist()); });
+               [state, done = std::move(done)] { done(state->engine->blocker().list()); });
 }
 
 void Node::limit(RateLimitsChange change, DoneFn<RateLimits> done) {

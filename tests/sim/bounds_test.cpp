@@ -331,7 +331,7 @@ TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not 
     const auto blocker = swarm.keepers(descriptor, 0).front();
     const auto hex = to_hex(result->root);
 
-    const auto list = finish(swarm, blocker, swarm.engine(blocker).block(hex, true));
+    const auto list = finish(swarm, blocker, swarm.engine(blocker).blocker().set(hex, true));
     REQUIRE(list.has_value());
     CHECK(list->roots == std::vector{result->root});
     CHECK(swarm.store(blocker).usage().extents == 0);
@@ -350,7 +350,7 @@ TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not 
     swarm.restart(blocker);
     swarm.world().run_for(2min);
     CHECK(swarm.store(blocker).usage().extents == 0);
-    const auto ended = finish(swarm, blocker, swarm.engine(blocker).block(hex, false));
+    const auto ended = finish(swarm, blocker, swarm.engine(blocker).blocker().set(hex, false));
     REQUIRE(ended.has_value());
     CHECK(ended->roots.empty());
     const auto fetched = swarm.fetch(blocker, result->root);
@@ -362,7 +362,7 @@ TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not 
     const auto other = swarm.keepers(descriptor, 0).back();
     const auto alive = swarm.engine(holder).table().alive();
     const auto nodes =
-        finish(swarm, holder, swarm.engine(holder).block(to_hex(swarm.id(other)), true));
+        finish(swarm, holder, swarm.engine(holder).blocker().set(to_hex(swarm.id(other)), true));
     REQUIRE(nodes.has_value());
     CHECK(nodes->nodes == std::vector{swarm.id(other)});
     CHECK(nodes->roots.empty());
@@ -370,7 +370,7 @@ TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not 
     CHECK_FALSE(swarm.engine(holder).table().counts(swarm.id(other)));
     CHECK(swarm.engine(holder).table().alive() == alive - 1);
     const auto again =
-        finish(swarm, holder, swarm.engine(holder).block(to_hex(swarm.id(other)), false));
+        finish(swarm, holder, swarm.engine(holder).blocker().set(to_hex(swarm.id(other)), false));
     REQUIRE(again.has_value());
     swarm.world().run_for(3min);
     CHECK(swarm.engine(holder).table().is_alive(swarm.id(other)));

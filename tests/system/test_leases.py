@@ -101,6 +101,13 @@ class Leases(harness.SystemTest):
         self.lab.wait_connected(blocker)
         self.assertEqual(blocker.ask("block")["roots"], [root])
         self.assertEqual(blocker.ask("unblock", root)["roots"], [])
+        self.assert_error(blocker.run("unblock", root), harness.NOT_FOUND, "not blocked")
+        # A name of which nothing is known may be a node's or an object's.
+        unknown = "29" * 32
+        both = {"event": "done", "nodes": [unknown], "roots": [unknown]}
+        self.assertEqual(blocker.ask("block", unknown), both)
+        self.assertEqual(blocker.ask("unblock", unknown)["nodes"], [])
+        self.assertEqual(blocker.ask("block")["roots"], [])
         _, target = self.fetch(blocker, link, "fetched")
         self.assert_same(path, target)
 
