@@ -184,7 +184,8 @@ void Grammar::add_publish() {
     app.add_flag("--by-reference", publish_.by_reference,
                  "keep the file where it is instead of copying it");
     add_parsed(app, "--expires", publish_.expires, parse_duration,
-               "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)", "TIME");
+               "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
+               "TIME");
     app.add_option("--name", publish_.name, "the name in the link (the file's)");
     add_timeout(app, publish_.timeout);
 }
