@@ -3,6 +3,7 @@
 
 #include "core/assert.hpp"
 #include "core/layout.hpp"
+#include "core/multi_hash.hpp"
 
 #include <nettle/sha2.h>
 
@@ -35,6 +36,12 @@ class Context {
 
 ByteView as_octets(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+template <class Hash>
+std::span<std::uint8_t> as_octets(std::span<Hash> hashes) {
+    static_assert(sizeof(Hash) == Hash::size);
+    return {reinterpret_cast<std::uint8_t*>(hashes.data()), hashes.size_bytes()};
 }
 
 }  // namespace
@@ -97,8 +104,10 @@ RootHash root_hash(ObjectKind kind, ByteCount length, const TreeHash& tree) {
 
 void leaf_hashes(ByteView data, std::span<ChunkHash> out) {
     FLOW29_ASSERT(out.size() >= chunks_in(ByteCount(data.size())).value);
+    const std::size_t together = hash_parts(leaf_prefix, data, limits::chunk_bytes, as_octets(out));
+    data = data.subspan(together * limits::chunk_bytes);
     Context context;
-    auto slot = out.begin();
+    auto slot = out.begin() + static_cast<std::ptrdiff_t>(together);
     for (; !data.empty(); ++slot) {
         const ByteView chunk = data.first(std::min<std::size_t>(data.size(), limits::chunk_bytes));
         context.update(leaf_prefix);
@@ -106,6 +115,16 @@ void leaf_hashes(ByteView data, std::span<ChunkHash> out) {
         context.digest(slot->bytes);
         data = data.subspan(chunk.size());
     }
+}
+
+void node_hashes(std::span<const TreeHash> nodes, std::span<TreeHash> out) {
+    const std::size_t pairs = nodes.size() / 2;
+    FLOW29_ASSERT(out.size() >= pairs);
+    if (pairs == 0) return;
+    const ByteView octets{nodes.front().bytes.data(), pairs * 2 * TreeHash::size};
+    std::size_t done = hash_parts(node_prefix, octets, 2 * TreeHash::size, as_octets(out));
+    for (; done < pairs; ++done)
+        out[done] = node_hash(nodes[2 * done], nodes[2 * done + 1]);
 }
 
 DhtKey dht_key(std::string_view domain, ByteView id) {

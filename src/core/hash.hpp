@@ -41,8 +41,12 @@ class Sha256 {
 [[nodiscard]] RootHash root_hash(ObjectKind kind, ByteCount length, const TreeHash& tree);
 
 /// The leaf hashes of consecutive chunks of `data`, the last one possibly short, into `out`.
-/// `out` has room for ceil(data.size() / 512) hashes. About 1.1 GB/s on a core with SHA-NI.
+/// `out` has room for ceil(data.size() / 512) hashes. Many at a time are hashed side by side where
+/// the processor can: see docs/decisions/0010.
 void leaf_hashes(ByteView data, std::span<ChunkHash> out);
+/// out[i] = node_hash(nodes[2i], nodes[2i + 1]) for every whole pair of `nodes`. `out` has room for
+/// as many, and may be where `nodes` begins.
+void node_hashes(std::span<const TreeHash> nodes, std::span<TreeHash> out);
 
 /// HMAC-free key derivation for places in the DHT: first 20 bytes of SHA-256(domain ‖ id).
 [[nodiscard]] DhtKey dht_key(std::string_view domain, ByteView id);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <limits>
 #include <string>
 
 namespace flow29::core {
@@ -87,26 +88,47 @@ bool size_fits(ByteView data, ChunkCount chunks, ChunkRange range) {
 
 }  // namespace
 
+std::size_t fold_levels(std::span<TreeHash> nodes, unsigned levels) {
+    std::size_t count = nodes.size();
+    for (unsigned level = 0; level < levels && count > 1; ++level) {
+        node_hashes(nodes.first(count), nodes);
+        // One without a sibling rises as it is.
+        if (count % 2 != 0) nodes[count / 2] = nodes[count - 1];
+        count = (count + 1) / 2;
+    }
+    return count;
+}
+
 TreeHash fold(std::span<const TreeHash> nodes) {
-    TreeBuilder builder;
-    for (const TreeHash& node : nodes)
-        builder.push(node);
-    return builder.top();
+    if (nodes.empty()) return empty_tree_hash();
+    if (nodes.size() == 1) return nodes.front();
+    std::vector<TreeHash> above((nodes.size() + 1) / 2);
+    node_hashes(nodes, above);
+    if (nodes.size() % 2 != 0) above.back() = nodes.back();
+    fold_levels(above, std::numeric_limits<unsigned>::max());
+    return above.front();
 }
 
 TreeHash tree_hash(ByteView data) {
-    constexpr std::size_t batch_bytes = 64 * limits::chunk_bytes;
-    std::array<ChunkHash, 64> leaves;
+    constexpr unsigned batch_level = 8;
+    std::array<ChunkHash, 1 << batch_level> leaves;
     TreeBuilder builder;
     while (!data.empty()) {
-        const ByteView batch = data.first(std::min(data.size(), batch_bytes));
+        const ByteView batch =
+            data.first(std::min<std::size_t>(data.size(), leaves.size() * limits::chunk_bytes));
         leaf_hashes(batch, leaves);
         const std::uint64_t count = chunks_in(ByteCount(batch.size())).value;
-        for (std::uint64_t i = 0; i < count; ++i)
-            builder.push(leaves[i]);
+        fold_levels(std::span(leaves).first(count), batch_level);
+        builder.push(leaves.front());
         data = data.subspan(batch.size());
     }
     return builder.top();
+}
+
+std::vector<TreeHash> group_tops(std::span<const ChunkHash> leaves, unsigned group_level) {
+    std::vector<TreeHash> nodes(leaves.begin(), leaves.end());
+    nodes.resize(fold_levels(nodes, group_level));
+    return nodes;
 }
 
 void TreeBuilder::push(const TreeHash& node) {
@@ -129,15 +151,24 @@ TreeHash TreeBuilder::top() const {
 
 GroupTree GroupTree::build(ByteView data, unsigned group_level) {
     FLOW29_ASSERT(group_level <= limits::extent_level_max);
-    const std::size_t group_bytes = limits::chunk_bytes << group_level;
     const ChunkCount chunks = chunks_in(ByteCount(data.size()));
+    // A batch is groups, or a part of one: both are subtrees, and so rise together.
+    constexpr unsigned batch_level = 9;
+    const unsigned together = std::min(group_level, batch_level);
     std::vector<TreeHash> groups;
-    groups.reserve(data.size() / group_bytes + 1);
+    groups.reserve((chunks.value >> together) + 1);
+    std::array<ChunkHash, 1 << batch_level> leaves;
     while (!data.empty()) {
-        const ByteView group = data.first(std::min(data.size(), group_bytes));
-        groups.push_back(tree_hash(group));
-        data = data.subspan(group.size());
+        const ByteView batch =
+            data.first(std::min<std::size_t>(data.size(), leaves.size() * limits::chunk_bytes));
+        leaf_hashes(batch, leaves);
+        const std::uint64_t batch_chunks = chunks_in(ByteCount(batch.size())).value;
+        const auto count = fold_levels(std::span(leaves).first(batch_chunks), together);
+        groups.insert(groups.end(), leaves.begin(),
+                      leaves.begin() + static_cast<std::ptrdiff_t>(count));
+        data = data.subspan(batch.size());
     }
+    groups.resize(fold_levels(groups, group_level - together));
     return {std::move(groups), chunks, group_level};
 }
 
@@ -149,11 +180,9 @@ GroupTree::GroupTree(std::vector<TreeHash> group_hashes, ChunkCount chunks, unsi
     layers_.push_back(std::move(group_hashes));
     while (layers_.back().size() > 1) {
         const std::vector<TreeHash>& below = layers_.back();
-        std::vector<TreeHash> layer;
-        layer.reserve((below.size() + 1) / 2);
-        for (std::size_t i = 0; i + 1 < below.size(); i += 2)
-            layer.push_back(node_hash(below[i], below[i + 1]));
-        if (below.size() % 2 != 0) layer.push_back(below.back());
+        std::vector<TreeHash> layer((below.size() + 1) / 2);
+        node_hashes(below, layer);
+        if (below.size() % 2 != 0) layer.back() = below.back();
         layers_.push_back(std::move(layer));
     }
 }

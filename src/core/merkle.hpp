@@ -13,6 +13,14 @@ namespace flow29::core {
 /// with a ragged last one: both give the hash of the same whole tree. No nodes: empty_tree_hash().
 [[nodiscard]] TreeHash fold(std::span<const TreeHash> nodes);
 
+/// The nodes `levels` levels above `nodes`, in their place from the first on: how many there are.
+/// Level by level, one without a sibling rising as it is, which gives the shape of RFC 6962.
+std::size_t fold_levels(std::span<TreeHash> nodes, unsigned levels);
+
+/// The tops of groups of 2^group_level leaves, the last one possibly ragged.
+[[nodiscard]] std::vector<TreeHash> group_tops(std::span<const ChunkHash> leaves,
+                                               unsigned group_level);
+
 /// The tree hash of `data` cut into 512-byte chunks: leaf_hashes, then fold.
 [[nodiscard]] TreeHash tree_hash(ByteView data);
 

@@ -12,11 +12,7 @@ constexpr std::uint64_t group_chunks = 1ULL << limits::hash_group_level;
 Result<void> ExtentAssembler::store(const Piece& piece, ByteView,
                                     const std::vector<ChunkHash>& leaves) {
     FLOW29_ASSERT(piece.chunks.first.value % group_chunks == 0);
-    std::vector<TreeHash> groups;
-    for (std::size_t first = 0; first < leaves.size(); first += group_chunks) {
-        const auto count = std::min<std::size_t>(group_chunks, leaves.size() - first);
-        groups.push_back(core::fold(std::span(leaves).subspan(first, count)));
-    }
+    auto groups = core::group_tops(leaves, limits::hash_group_level);
     const std::lock_guard lock(mutex_);
     hashed_[{piece.extent.value, piece.chunks.first.value}] = std::move(groups);
     return {};

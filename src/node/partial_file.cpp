@@ -122,10 +122,7 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
     }
     if (!options_.share || piece.chunks.first.value % group_chunks != 0) return {};
 
-    std::vector<TreeHash> groups;
-    for (std::size_t at = 0; at < leaves.size(); at += group_chunks)
-        groups.push_back(core::fold(std::span(leaves).subspan(
-            at, std::min<std::size_t>(group_chunks, leaves.size() - at))));
+    const auto groups = core::group_tops(leaves, limits::hash_group_level);
     const auto checksums = store::block_checksums(data);
     const auto blocks = store::checksum_blocks(descriptor_.layout().extent_length(piece.extent));
     const auto at = static_cast<std::ptrdiff_t>(piece.chunks.first.value / group_chunks);

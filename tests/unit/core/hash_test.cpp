@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/hash.hpp"
+#include <flow29/limits.hpp>
 #include "aborts.hpp"
+#include "core/merkle.hpp"
 #include "support.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <thread>
 
 using namespace flow29;
 using namespace flow29::core;
@@ -92,6 +95,39 @@ TEST_CASE("leaf_hashes hashes every chunk, the short last one too") {
         }
         CHECK(hashes[count].is_zero());
     }
+}
+
+TEST_CASE("hashes made side by side are those made one after the other") {
+    for (const std::size_t chunks : {1U, 2U, 15U, 16U, 17U, 31U, 63U, 64U, 65U, 127U, 128U, 200U}) {
+        CAPTURE(chunks);
+        const Bytes data = content(0, chunks * limits::chunk_bytes);
+        std::vector<ChunkHash> leaves(chunks);
+        leaf_hashes(data, leaves);
+        for (std::size_t i = 0; i < chunks; ++i)
+            CHECK(leaves[i].bytes == sha256({zero, ByteView(data).subspan(i * limits::chunk_bytes,
+                                                                          limits::chunk_bytes)}));
+        std::vector<TreeHash> nodes(chunks / 2);
+        node_hashes(leaves, nodes);
+        for (std::size_t i = 0; i < nodes.size(); ++i)
+            CHECK(nodes[i] == node_hash(leaves[2 * i], leaves[2 * i + 1]));
+        auto in_place = leaves;
+        node_hashes(in_place, in_place);
+        in_place.resize(chunks / 2);
+        CHECK(in_place == nodes);
+    }
+}
+
+TEST_CASE("several threads hash at the same time") {
+    const Bytes data = content(0, 1 << 20);
+    const auto expected = tree_hash(data);
+    std::vector<TreeHash> tops(8);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& top : tops)
+            threads.emplace_back([&data, &top] { top = tree_hash(data); });
+    }
+    for (const auto& top : tops)
+        CHECK(top == expected);
 }
 
 TEST_CASE("leaf_hashes does not write past its output") {

@@ -114,15 +114,17 @@ TEST_CASE("a builder's top is right after every push") {
 
 TEST_CASE("tree_hash of data is the fold of its leaves") {
     for (const std::size_t size : std::initializer_list<std::size_t>{
-             0, 1, 511, 512, 513, 1023, 1024, 1025, 32767, 32768, 32769, 65536, 65537, 100'000}) {
+             0, 1, 511, 512, 513, 1023, 1024, 1025, 32767, 32768, 32769, 65536, 65537, 100'000,
+             256 * 512, 257 * 512 + 1, 600 * 512}) {
         const Bytes data = content(3, 3 + size);
         CHECK(tree_hash(data) == naive_tree(leaves_of(data)));
     }
 }
 
 TEST_CASE("a group tree has the same top at every group level") {
-    for (const std::size_t size : std::initializer_list<std::size_t>{
-             0, 1, 512, 513, 5 * 512, 32 * 512, 32 * 512 + 1, 77 * 512 - 3}) {
+    for (const std::size_t size :
+         std::initializer_list<std::size_t>{0, 1, 512, 513, 5 * 512, 32 * 512, 32 * 512 + 1,
+                                            77 * 512 - 3, 512 * 512, 1100 * 512 + 1}) {
         const Bytes data = content(0, size);
         for (const unsigned level : {0U, 1U, 2U, 5U, 17U}) {
             const GroupTree tree = GroupTree::build(data, level);
