@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 constexpr std::uint64_t group_chunks = 1ULL << limits::hash_group_level;
+constexpr std::uint64_t direct_bytes_min = 64ULL << 20;  // smaller ones are soon read again
 
 Result<void> sync_directory(const fs::path& file) {
     auto directory = file.parent_path();
@@ -42,6 +43,7 @@ PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor
       partial_(options_.path.string() + ".flow29-part") {}
 
 PartialFile::~PartialFile() {
+    if (direct_fd_ >= 0) ::close(direct_fd_);
     if (fd_ >= 0) ::close(fd_);
 }
 
@@ -78,6 +80,8 @@ Result<void> PartialFile::open() {
     verified_.erase(std::min(end, options_.range.last.value), ~std::uint64_t{0});
     verified_.erase(0, options_.range.first.value);
     recover(ByteCount(end));
+    if (options_.range.count().value >= direct_bytes_min)
+        direct_fd_ = ::open(partial_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
     return check_room();
 }
 
@@ -102,23 +106,41 @@ void PartialFile::recover(ByteCount end) {
     }
 }
 
+Result<void> PartialFile::write(ByteView data, std::uint64_t offset) {
+    const auto address = reinterpret_cast<std::uintptr_t>(data.data());
+    const auto rest = data.size() % core::Buffer::page_bytes;
+    const bool on_borders = (address | offset) % core::Buffer::page_bytes == 0;
+    if (direct_fd_ >= 0 && on_borders && data.size() > rest) {
+        const auto whole = data.first(data.size() - rest);
+        const auto wrote =
+            ::pwrite(direct_fd_, whole.data(), whole.size(), static_cast<off_t>(offset));
+        // Where that does not work, or not all of it, the other way does or says what is wrong.
+        if (wrote > 0) {
+            data = data.subspan(static_cast<std::size_t>(wrote));
+            offset += static_cast<std::uint64_t>(wrote);
+        }
+    }
+    if (data.empty()) return {};
+    // The kernel lets one thread at a time write to a file, and others spin for their turn.
+    const std::lock_guard turn(write_mutex_);
+    while (!data.empty()) {
+        const auto wrote = ::pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return fail_errno(errno, "writing " + partial_.string());
+        data = data.subspan(static_cast<std::size_t>(wrote));
+        offset += static_cast<std::uint64_t>(wrote);
+    }
+    return {};
+}
+
 Result<void> PartialFile::store(const Piece& piece, ByteView data,
                                 const std::vector<ChunkHash>& leaves) {
     // Pieces are whole chunks; of the first and last, only what the range asks for is written.
     const auto first = std::max(piece.bytes.first, options_.range.first).value;
     const auto last = std::min(piece.bytes.last, options_.range.last).value;
     if (first < last) {
-        const auto* from = data.data() + (first - piece.bytes.first.value);
-        std::uint64_t done = first;
-        // The kernel lets one thread at a time write to a file, and others spin for their turn.
-        const std::lock_guard turn(write_mutex_);
-        while (done < last) {
-            const auto wrote = ::pwrite(fd_, from + (done - first), last - done,
-                                        static_cast<off_t>(done - options_.range.first.value));
-            if (wrote < 0 && errno == EINTR) continue;
-            if (wrote < 0) return fail_errno(errno, "writing " + partial_.string());
-            done += static_cast<std::uint64_t>(wrote);
-        }
+        const auto wanted = data.subspan(first - piece.bytes.first.value, last - first);
+        if (auto wrote = write(wanted, first - options_.range.first.value); !wrote) return wrote;
     }
     if (!options_.share || piece.chunks.first.value % group_chunks != 0) return {};
 

@@ -63,6 +63,7 @@ class PartialFile : public PieceSink {
     };
 
     [[nodiscard]] Result<void> check_room() const;
+    [[nodiscard]] Result<void> write(ByteView data, std::uint64_t offset);
     /// Takes up extents that are whole in the file though no note says so: a killed process leaves
     /// what it wrote since its last note, and hashing that is cheaper than fetching it again.
     void recover(ByteCount end);
@@ -72,6 +73,7 @@ class PartialFile : public PieceSink {
     Options options_;
     std::filesystem::path partial_;
     int fd_ = -1;
+    int direct_fd_ = -1;  // past the page cache; none where the file system cannot
     core::RangeSet verified_;
     std::uint64_t unnoted_ = 0;
     std::mutex write_mutex_;
