@@ -89,7 +89,8 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
         auto file = File::open(path, O_WRONLY | O_CREAT | O_EXCL);
         if (!file) return fail(std::move(file.error()));
         Temporary& made = temporaries.files.emplace_back(path, std::move(*file), extent);
-        if (auto written = made.file.write_all(extent->data.view()); !written) return written;
+        if (auto written = made.file.write_past_cache(extent->data.view()); !written)
+            return written;
         made.file.start_writeback();
     }
 

@@ -7,6 +7,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/buffer.hpp"
+
 #include <array>
 #include <cerrno>
 #include <string>
@@ -69,6 +71,21 @@ Result<void> File::write_all(ByteView data) {
         data = data.subspan(static_cast<std::size_t>(written));
     }
     return {};
+}
+
+Result<void> File::write_past_cache(ByteView data) {
+    const auto address = reinterpret_cast<std::uintptr_t>(data.data());
+    const auto whole = data.first(data.size() - data.size() % core::Buffer::page_bytes);
+    const int flags = ::fcntl(descriptor_, F_GETFL);
+    const bool possible = address % core::Buffer::page_bytes == 0 && !whole.empty() && flags >= 0 &&
+                          ::fcntl(descriptor_, F_SETFL, flags | O_DIRECT) == 0;
+    if (possible) {
+        const ssize_t written = ::write(descriptor_, whole.data(), whole.size());
+        // What that did not write, the usual way does, or says why not.
+        if (written > 0) data = data.subspan(static_cast<std::size_t>(written));
+        if (::fcntl(descriptor_, F_SETFL, flags) != 0) return fail_errno(errno, path_.string());
+    }
+    return write_all(data);
 }
 
 void File::start_writeback() {
