@@ -394,8 +394,16 @@ void Caretaker::on_holder_table(const proto::HolderTable& table) {
                     log::warn("caretaker", "record not kept: {}", kept.error().message());
         },
         [] {});
-    for (const auto& [node, items] : to_ask)
+    const auto now = services_.runtime.now();
+    for (const auto& [node, items] : to_ask) {
+        // One that went away before it could be asked is waited for, as long as for any other: its
+        // copy may be all right, and whether it is shows when it comes back.
+        const auto* known = table_.find(node);
+        if (known != nullptr && known->state != proto::NodeTable::State::gone)
+            for (const auto& item : items)
+                planner_.on_copy(item, node, now);
         confirm_later(node, items);
+    }
 }
 
 void Caretaker::expire_nodes() {

@@ -52,6 +52,24 @@ TEST_CASE("a reboot within the grace period moves no byte, whoever reboots") {
     CHECK(holdings(swarm, object) == before);
 }
 
+TEST_CASE("who goes away in the moment in which something was published is waited for as well") {
+    for (const std::uint64_t seed : {61, 62, 63, 64}) {
+        CAPTURE(seed);
+        Swarm swarm({.seed = seed, .grace = 5min, .audit_period = no_audits});
+        swarm.grow_to(10, 500ms);
+        swarm.world().run_for(30s);
+        const auto object = publish(swarm, {.bytes = 8 * mib});
+        const auto holder = a_holder(swarm, object, object.items()[1]);
+        const auto data = swarm.network().data_bytes();
+        swarm.crash(holder);
+        swarm.world().run_for(3min);
+        swarm.restart(holder);
+        swarm.world().run_for(5min);
+        CHECK(swarm.network().data_bytes() == data);
+        CHECK(copies(swarm, object) == 4);
+    }
+}
+
 TEST_CASE("a node that keeps much of many restarts, and nobody takes anything for lost") {
     Swarm swarm({.seed = 40, .grace = 5min, .audit_period = no_audits});
     swarm.grow_to(5, 500ms);
