@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "node/terms.hpp"
 
 namespace flow29::node {
@@ -18,8 +20,19 @@ std::vector<ExtentHash> outside(store::Store& store, const core::Descriptor& des
     return extents;
 }
 
+/// Room for all of them, before the first one is taken in. On a worker.
+Result<std::unique_ptr<store::Reservation>> reserve(store::Store& store,
+                                                    const std::vector<ExtentHash>& extents) {
+    std::vector<proto::Invite::Item> items;
+    for (const auto& extent : extents)
+        if (const auto length = store.extent_length(extent))
+            items.push_back({proto::ItemId::of(extent), *length});
+    return store.reserve_for(items);
+}
+
 /// Makes some of them the store's own, and takes them from the list. On a worker.
-Result<void> take_in_some(store::Store& store, std::vector<ExtentHash>& extents) {
+Result<void> take_in_some(store::Store& store, std::vector<ExtentHash>& extents,
+                          store::Reservation* room) {
     std::vector<store::NewExtent> batch;
     std::uint64_t bytes = 0;
     for (auto next = extents.rbegin(); next != extents.rend() && bytes < batch_bytes; ++next) {
@@ -36,7 +49,7 @@ Result<void> take_in_some(store::Store& store, std::vector<ExtentHash>& extents)
                          {tree.group_hashes().begin(), tree.group_hashes().end()}});
     }
     const auto count = batch.size();
-    if (auto put = store.put_extents(std::move(batch)); !put) return put;
+    if (auto put = store.put_extents(std::move(batch), room); !put) return put;
     extents.resize(extents.size() - count);
     return {};
 }
@@ -48,20 +61,24 @@ asio::awaitable<Result<void>> Pins::take_in(RootHash root) {
     auto look = [&store, root]() -> Result<std::vector<ExtentHash>> {
         const auto object = store.object(root);
         if (!object) return fail(object.error());
-        if (object->published) return std::vector<ExtentHash>();
         return outside(store, object->descriptor);
     };
     auto extents = co_await net::offload(services_.runtime, std::move(look));
     if (!extents) co_return fail(extents.error());
+    if (extents->empty()) co_return Result<void>();
+    auto ask = [&store, &extents] { return reserve(store, *extents); };
+    auto ask_again = ask;
+    auto room = co_await net::offload(services_.runtime, std::move(ask));
+    if (!room && room.error().code == Errc::no_space) {
+        const bool made = co_await events_.make_room();
+        if (made) room = co_await net::offload(services_.runtime, std::move(ask_again));
+    }
+    if (!room) co_return fail(room.error());
     while (!extents->empty()) {
-        auto take = [&store, &extents] { return take_in_some(store, *extents); };
-        auto take_again = take;
-        auto taken = co_await net::offload(services_.runtime, std::move(take));
-        if (!taken && taken.error().code == Errc::no_space) {
-            const bool made = co_await events_.make_room();
-            if (!made) co_return taken;
-            taken = co_await net::offload(services_.runtime, std::move(take_again));
-        }
+        auto take = [&store, &extents, &room] {
+            return take_in_some(store, *extents, room->get());
+        };
+        const auto taken = co_await net::offload(services_.runtime, std::move(take));
         if (!taken) co_return taken;
     }
     co_return Result<void>();
@@ -82,6 +99,13 @@ asio::awaitable<Result<bool>> Pins::set(RootHash root, bool pinned) {
         const auto object = store.object(root);
         if (!object) {
             outcome.done = fail(object.error());
+            return outcome;
+        }
+        const auto wanted = object->descriptor.extents.size();
+        if (pinned && object->extents_held < wanted) {
+            outcome.done = fail(Errc::not_found,
+                                fmt::format("only {} of its {} parts are here; fetch it first",
+                                            object->extents_held, wanted));
             return outcome;
         }
         outcome.was_pinned = object->pinned;

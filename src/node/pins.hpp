@@ -21,10 +21,11 @@ class Pins {
     Pins(Services services, const Settings& settings, LeaseWatch& leases, Events events)
         : services_(services), settings_(settings), leases_(leases), events_(std::move(events)) {}
 
-    /// What is here of a pinned object becomes the store's own, unless it is published here: a
-    /// fetched file that it lies in may be changed or deleted afterwards. The state as it is now.
-    /// Errors: not_found, refused (blocked), no_space (it stays as it was), corrupt_store (the file
-    /// is not what was fetched any more).
+    /// A pinned object becomes the store's own: a file that it lies in, fetched or published by
+    /// reference, may be changed or deleted afterwards. One that is no longer pinned, and that
+    /// nothing else keeps, is freed when room is wanted. The state as it is now.
+    /// Errors: not_found (not all of it is here), refused (blocked), no_space (it stays as it was),
+    /// corrupt_store (the file is not what it was).
     [[nodiscard]] asio::awaitable<Result<bool>> set(RootHash root, bool pinned);
 
   private:

@@ -210,6 +210,8 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
             co_await announcer_.wait_announced(services_.runtime.now() +
                                                Duration(announce_timeout));
         result.copies = copies();
+        // Then whoever wants it needs this node, which is no holder that anybody else would name.
+        if (!settings_.storing && result.copies.min == 0) announcer_.add(root_, descriptor_, own);
         if (tasks_.stopping() || request.stop.stop_requested())
             co_return fail(Errc::interrupted,
                            fmt::format("stopped with {} of {} copies; what is held stays held",

@@ -68,6 +68,19 @@ class Copies(harness.SystemTest):
         self.assertEqual(outcome.result["copies"]["min"], 0)
         self.assertEqual(outcome.result["root"], harness.file_root(path))
 
+    def test_what_nobody_else_has_comes_from_its_publisher_though_that_stores_nothing(self):
+        small = self.lab.add_node(options=["--capacity", "1MiB"])
+        publisher = self.lab.add_node(bootstrap=[small], options=["--no-store"])
+        self.lab.wait_connected(publisher)
+        path = self.lab.file("source", 3 << 20)
+        outcome = publisher.run("publish", path, "--timeout", "5s")
+        self.assert_exit(outcome, harness.PARTLY)
+        self.assertEqual(outcome.result["copies"]["min"], 0)
+        reader = self.lab.add_node(name="reader", bootstrap=[small], options=["--no-store"])
+        self.lab.wait_connected(reader)
+        _, target = self.fetch(reader, outcome.result["link"], "fetched", "--timeout", "60s")
+        self.assert_same(path, target)
+
     def test_a_source_that_was_changed_before_it_was_copied_has_no_copies(self):
         publisher = self.lab.add_node()
         path = self.lab.file("source", 1 << 20)

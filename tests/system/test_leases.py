@@ -153,6 +153,21 @@ class Leases(harness.SystemTest):
         self.assert_error(small.run("pin", link), harness.NO_SPACE, "room")
         [listed] = small.ask("ls")["objects"]
         self.assertIs(listed["pinned"], False)
+        self.assertLess(small.status()["storage"]["used_bytes"], 1 << 20)
+
+    def test_what_is_not_all_here_is_not_pinned(self):
+        swarm = self.lab.add_swarm(5)
+        link = self.publish(swarm[0], self.lab.file("source", 3 << 20))["link"]
+        reader = self.lab.add_node(name="reader", bootstrap=swarm[:1], options=["--no-store"])
+        self.lab.wait_connected(reader)
+        _, target = self.fetch(reader, link, "fetched")
+        with open(target, "r+b") as file:
+            file.write(b"changed")
+        self.assertIn(reader.run("pin", link).exit, (harness.OTHER, harness.UNVERIFIED))
+        self.assert_error(reader.run("pin", link), harness.NOT_FOUND, "2 of its 3 parts")
+        self.fetch(reader, link, "again")
+        self.assertIs(reader.ask("pin", link)["pinned"], True)
+        self.assertGreater(reader.status()["storage"]["used_bytes"], 3 << 20)
 
     def test_the_limit_of_repair_is_kept_over_a_restart(self):
         node = self.lab.add_node()
