@@ -86,14 +86,18 @@ bool size_fits(ByteView data, ChunkCount chunks, ChunkRange range) {
     return range.last.value == chunks.value || data.size() % limits::chunk_bytes == 0;
 }
 
+/// One level up; one without a sibling rises as it is. `out` may be where `nodes` begins.
+void rise(std::span<const TreeHash> nodes, std::span<TreeHash> out) {
+    node_hashes(nodes, out);
+    if (nodes.size() % 2 != 0) out[nodes.size() / 2] = nodes.back();
+}
+
 }  // namespace
 
 std::size_t fold_levels(std::span<TreeHash> nodes, unsigned levels) {
     std::size_t count = nodes.size();
     for (unsigned level = 0; level < levels && count > 1; ++level) {
-        node_hashes(nodes.first(count), nodes);
-        // One without a sibling rises as it is.
-        if (count % 2 != 0) nodes[count / 2] = nodes[count - 1];
+        rise(nodes.first(count), nodes);
         count = (count + 1) / 2;
     }
     return count;
@@ -103,8 +107,7 @@ TreeHash fold(std::span<const TreeHash> nodes) {
     if (nodes.empty()) return empty_tree_hash();
     if (nodes.size() == 1) return nodes.front();
     std::vector<TreeHash> above((nodes.size() + 1) / 2);
-    node_hashes(nodes, above);
-    if (nodes.size() % 2 != 0) above.back() = nodes.back();
+    rise(nodes, above);
     fold_levels(above, std::numeric_limits<unsigned>::max());
     return above.front();
 }
@@ -181,8 +184,7 @@ GroupTree::GroupTree(std::vector<TreeHash> group_hashes, ChunkCount chunks, unsi
     while (layers_.back().size() > 1) {
         const std::vector<TreeHash>& below = layers_.back();
         std::vector<TreeHash> layer((below.size() + 1) / 2);
-        node_hashes(below, layer);
-        if (below.size() % 2 != 0) layer.back() = below.back();
+        rise(below, layer);
         layers_.push_back(std::move(layer));
     }
 }

@@ -30,7 +30,7 @@ class Manager {
         if (manager_ == nullptr) return;
         IMB_ARCH arch = IMB_ARCH_NONE;
         init_mb_mgr_auto(manager_.get(), &arch);
-        // It would work without SHA extensions and wide registers as well, but not faster.
+        // Processors that it has no fast code for are left to the caller.
         if (arch < IMB_ARCH_SSE || imb_get_errno(manager_.get()) != 0) manager_.reset();
     }
     [[nodiscard]] bool usable() const { return manager_ != nullptr; }

@@ -42,7 +42,7 @@ Result<void> take_in_some(store::Store& store, std::vector<ExtentHash>& extents,
         if (!slice) return fail(slice.error());
         const auto tree = core::GroupTree::build(slice->data.view(), limits::hash_group_level);
         if (tree.top() != *next)
-            return fail(Errc::corrupt_store, "the file is not what was fetched any more");
+            return fail(Errc::corrupt_store, "the file that it lies in has changed");
         bytes += length->value;
         batch.push_back({*next,
                          std::move(slice->data),

@@ -21,6 +21,15 @@ void watch_capacities(Swarm& swarm) {
     });
 }
 
+/// A publisher that stores nothing, whom the others meet, so that there are `nodes` in all.
+std::size_t add_publisher_and_holders(Swarm& swarm, std::size_t nodes) {
+    const auto publisher = swarm.add({.storing = false, .capacity = ByteCount(256 * mib)});
+    swarm.world().run_for(1s);
+    swarm.grow_to(nodes, 500ms);
+    swarm.world().run_for(30s);
+    return publisher;
+}
+
 std::uint64_t room_left(Swarm& swarm, std::size_t node) {
     const auto usage = swarm.store(node).usage();
     return usage.capacity.value - usage.used.value;
@@ -30,10 +39,7 @@ std::uint64_t room_left(Swarm& swarm, std::size_t node) {
 
 TEST_CASE("nobody ever stores more than its capacity, and a publisher says what did not fit") {
     Swarm swarm({.seed = 71, .capacity = ByteCount(3 * mib), .audit_period = no_audits});
-    const auto publisher = swarm.add({.storing = false, .capacity = ByteCount(256 * mib)});
-    swarm.world().run_for(1s);
-    swarm.grow_to(11, 500ms);
-    swarm.world().run_for(30s);
+    const auto publisher = add_publisher_and_holders(swarm, 11);
     watch_capacities(swarm);
 
     // Ten nodes of 3 MiB take about 70 objects of 100 kB four times over.
@@ -88,10 +94,7 @@ TEST_CASE("when the best nodes are full the next ones hold, at once") {
 
 TEST_CASE("an object larger than all the room there is says how many copies each part has") {
     Swarm swarm({.seed = 73, .capacity = ByteCount(4 * mib), .audit_period = no_audits});
-    const auto publisher = swarm.add({.storing = false, .capacity = ByteCount(256 * mib)});
-    swarm.world().run_for(1s);
-    swarm.grow_to(7, 500ms);
-    swarm.world().run_for(30s);
+    const auto publisher = add_publisher_and_holders(swarm, 7);
     watch_capacities(swarm);
     const auto object = publish(swarm, {.publisher = publisher, .bytes = 40 * mib});
     CHECK(object.result.copies.min == 0);
@@ -124,10 +127,7 @@ struct SwarmWithSurplus {
     explicit SwarmWithSurplus(std::uint64_t seed)
         : swarm(
               {.seed = seed, .capacity = ByteCount(3 * mib + mib / 2), .audit_period = no_audits}),
-          publisher(swarm.add({.storing = false, .capacity = ByteCount(256 * mib)})) {
-        swarm.world().run_for(1s);
-        swarm.grow_to(9, 500ms);
-        swarm.world().run_for(30s);
+          publisher(add_publisher_and_holders(swarm, 9)) {
         for (std::uint64_t i = 0; i < 4; ++i)
             add(i);
         const auto first = a_holder(swarm, objects[0], extent_of(objects[0]));
@@ -196,10 +196,7 @@ TEST_CASE("in a swarm that is full everywhere no copy is one too many for long")
         CAPTURE(seed);
         Swarm swarm(
             {.seed = seed, .capacity = ByteCount(8 * mib + mib / 2), .audit_period = no_audits});
-        const auto publisher = swarm.add({.storing = false, .capacity = ByteCount(256 * mib)});
-        swarm.world().run_for(1s);
-        swarm.grow_to(6, 500ms);
-        swarm.world().run_for(30s);
+        const auto publisher = add_publisher_and_holders(swarm, 6);
         std::vector<Object> objects;
         const auto publish_more = [&](int count) {
             for (int i = 0; i < count; ++i)
@@ -232,10 +229,7 @@ TEST_CASE("when an object is withdrawn its room is taken at once by what lacked 
         CAPTURE(seed);
         Swarm swarm(
             {.seed = seed, .capacity = ByteCount(3 * mib + mib / 2), .audit_period = no_audits});
-        const auto publisher = swarm.add({.storing = false, .capacity = ByteCount(256 * mib)});
-        swarm.world().run_for(1s);
-        swarm.grow_to(7, 500ms);
-        swarm.world().run_for(30s);
+        const auto publisher = add_publisher_and_holders(swarm, 7);
         std::vector<Object> objects;
         for (std::uint64_t i = 0; i < 5; ++i)
             objects.push_back(publish(
