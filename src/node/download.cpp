@@ -77,8 +77,29 @@ void Download::add_holder(const net::PeerPtr& peer, bool holds_all) {
     moved_.notify_all();
 }
 
+void Download::add_holder_of(const net::PeerPtr& peer, const std::vector<ExtentIndex>& extents) {
+    if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
+    if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
+    for (const auto extent : extents)
+        planner_.set_holds(peer->id(), extent);
+    moved_.notify_all();
+}
+
+void Download::on_taken(ExtentIndex extent) {
+    planner_.on_taken(extent);
+    moved_.notify_all();
+}
+
+void Download::drop(ExtentIndex extent) {
+    planner_.drop(extent);
+    moved_.notify_all();
+}
+
 void Download::on_stored(const NodeId& node, const std::vector<proto::ItemId>& items) {
-    if (ended_ || !present_.contains(node)) return;
+    const auto peer = peers_.find(node);
+    if (ended_ || !peer) return;
+    if (present_.insert(node).second) planner_.add_peer(node, services_.runtime.now());
+    last_progress_ = services_.runtime.now();
     const std::set<proto::ItemId> stored(items.begin(), items.end());
     for (std::uint64_t i = 0; i < layout_.extents(); ++i)
         if (stored.contains(proto::ItemId::of(descriptor_.extents[i])))
@@ -267,6 +288,7 @@ asio::awaitable<Result<void>> Download::run() {
         drop_closed_peers();
         auto* const budget = options_.budget;
         while (budget == nullptr || !budget->is_limited() || budget->ready_at() <= now) {
+            if (options_.begin_max) planner_.set_begin_max(options_.begin_max());
             auto request = planner_.poll_request(now);
             if (!request) break;
             if (budget != nullptr) (void)budget->take(request->bytes.count(), now);

@@ -49,6 +49,8 @@ class Download : public std::enable_shared_from_this<Download> {
         std::stop_token stop;
         /// Null, or what every request takes its bytes from; it outlives the download.
         core::TokenBucket* budget = nullptr;
+        /// How much may be begun and not taken, see proto::DownloadPlanner; empty: any amount.
+        std::function<ByteCount()> begin_max;
         /// Asked now and then for more holders while an extent has none; may be empty. It calls
         /// add_holder itself.
         std::function<asio::awaitable<void>(std::vector<ExtentIndex> starved)> find_more;
@@ -61,10 +63,17 @@ class Download : public std::enable_shared_from_this<Download> {
 
     /// A connected node to pull from; it is asked what it holds unless `holds_all`.
     void add_holder(const net::PeerPtr& peer, bool holds_all);
-    /// A node said that it now holds this.
+    /// A connected node that is known to hold these, whatever else it holds.
+    void add_holder_of(const net::PeerPtr& peer, const std::vector<ExtentIndex>& extents);
+    /// A node said that it now holds this. If it is connected it serves as well.
     void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
     /// In order only: the consumer has taken everything before this offset.
     void on_consumed(ByteCount offset);
+    /// An extent was taken from the sink, or is wanted no longer, see proto::DownloadPlanner.
+    void on_taken(ExtentIndex extent);
+    void drop(ExtentIndex extent);
+    /// Has a look whether there is more to do now: what `begin_max` says went up.
+    void wake() { moved_.notify_all(); }
 
     /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the
     /// idle timeout), interrupted, or what the sink says.
@@ -78,6 +87,8 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] std::optional<TimePoint> first_bytes_at() const { return first_bytes_at_; }
     /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
+    /// When something last came, or a node last said that it has more.
+    [[nodiscard]] TimePoint last_progress() const { return last_progress_; }
 
   private:
     struct Verdict {

@@ -41,13 +41,23 @@ void ExtentAssembler::deliver(const Piece& piece, core::Buffer& data) {
         std::memcpy(partial.data.data() + at, data.data(), data.size());
     }
     if (partial.delivered < length.value) return;
-    whole_.push_back({descriptor_.extents[piece.extent.value], std::move(partial.data),
-                      std::move(partial.group_hashes)});
+    whole_.push_back({piece.extent,
+                      {descriptor_.extents[piece.extent.value], std::move(partial.data),
+                       std::move(partial.group_hashes)}});
     partial_.erase(piece.extent.value);
+    on_whole_();
 }
 
-std::vector<store::NewExtent> ExtentAssembler::take_whole() {
-    return std::exchange(whole_, {});
+std::vector<ExtentAssembler::Whole> ExtentAssembler::take_whole(ByteCount bytes_max) {
+    std::vector<Whole> taken;
+    std::uint64_t bytes = 0;
+    while (!whole_.empty()) {
+        bytes += whole_.front().extent.data.size();
+        if (!taken.empty() && bytes > bytes_max.value) break;
+        taken.push_back(std::move(whole_.front()));
+        whole_.pop_front();
+    }
+    return taken;
 }
 
 }  // namespace flow29::node

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -14,14 +16,21 @@ namespace flow29::node {
 /// so that nothing is hashed twice.
 class ExtentAssembler : public PieceSink {
   public:
-    explicit ExtentAssembler(const core::Descriptor& descriptor) : descriptor_(descriptor) {}
+    /// `on_whole` is called on the executor whenever another extent is whole.
+    ExtentAssembler(const core::Descriptor& descriptor, std::function<void()> on_whole)
+        : descriptor_(descriptor), on_whole_(std::move(on_whole)) {}
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
                                      const std::vector<ChunkHash>& leaves) override;
     void deliver(const Piece& piece, core::Buffer& data) override;
 
-    /// The extents that are whole now; they leave the assembler.
-    [[nodiscard]] std::vector<store::NewExtent> take_whole();
+    struct Whole {
+        ExtentIndex index;
+        store::NewExtent extent;
+    };
+    /// The extents that are whole now, of at most so many bytes but at least one; they leave the
+    /// assembler.
+    [[nodiscard]] std::vector<Whole> take_whole(ByteCount bytes_max);
 
   private:
     struct Partial {
@@ -35,7 +44,8 @@ class ExtentAssembler : public PieceSink {
     std::mutex mutex_;
     std::map<PieceKey, std::vector<TreeHash>> hashed_;  // guarded by mutex_
     std::map<std::uint64_t, Partial> partial_;
-    std::vector<store::NewExtent> whole_;
+    std::deque<Whole> whole_;
+    std::function<void()> on_whole_;
 };
 
 }  // namespace flow29::node

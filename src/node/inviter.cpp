@@ -21,11 +21,10 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
                        const LeaseOf& lease_of, std::weak_ptr<void> guard, Answered answered) {
     const auto now = services_.runtime.now();
     const auto wall_now = services_.runtime.wall_now();
-    std::map<std::pair<NodeId, RootHash>, std::vector<proto::Invite::Item>> batches;
+    std::map<std::pair<NodeId, RootHash>, std::vector<proto::CopyPlanner::Invitation>> batches;
     std::map<RootHash, std::set<NodeId>> sources;
     while (auto invitation = planner.poll_invite(now, wall_now)) {
-        batches[{invitation->target, invitation->root}].push_back(
-            {invitation->item, invitation->length});
+        batches[{invitation->target, invitation->root}].push_back(*invitation);
         auto& named = sources[invitation->root];
         if (named.size() >= sources_max) continue;
         // Those who hold it, and those who will: they trade.
@@ -33,22 +32,25 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
         for (const auto& holder : planner.holders(invitation->item))
             named.insert(holder);
     }
-    for (auto& [target_and_root, items] : batches) {
+    for (const auto& [target_and_root, invitations] : batches) {
         const auto& [target, root] = target_and_root;
         const auto peer = peers_.find(target);
         const auto lease = lease_of(root);
         if (!peer || !lease) {
-            for (const auto& item : items)
-                planner.on_invite_failed(item.item, target, now);
+            for (const auto& invitation : invitations)
+                planner.on_invite_failed(invitation.item, target, now);
             continue;
         }
-        for (std::size_t first = 0; first < items.size(); first += items_per_invite) {
-            const auto last = std::min(items.size(), first + items_per_invite);
+        for (std::size_t first = 0; first < invitations.size(); first += items_per_invite) {
+            const auto last = std::min(invitations.size(), first + items_per_invite);
             proto::Invite invite;
             invite.lease = *lease;
             invite.repair = purpose_ == Purpose::repair;
-            invite.items.assign(items.begin() + static_cast<std::ptrdiff_t>(first),
-                                items.begin() + static_cast<std::ptrdiff_t>(last));
+            for (std::size_t i = first; i < last; ++i) {
+                invite.items.push_back({invitations[i].item, invitations[i].length});
+                // What is repaired has holders beside this one, and anybody may pull from all.
+                if (!invite.repair) invite.leads.push_back(invitations[i].leads);
+            }
             invite.sources.push_back(own_record);
             // No holder, but it has it, and has to hear of the copy.
             const auto publisher = core::node_id_of(lease->publisher);

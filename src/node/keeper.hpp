@@ -2,12 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <set>
 #include <unordered_map>
-#include <unordered_set>
+#include <vector>
 
 #include "core/token_bucket.hpp"
-#include "node/download.hpp"
+#include "node/intake.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/quotas.hpp"
@@ -16,15 +17,8 @@
 
 namespace flow29::node {
 
-/// Items that became durable here.
-struct Kept {
-    RootHash root;
-    std::vector<proto::ItemId> items;
-    bool invited = false;  ///< by another node, under a lease that is not this node's
-};
-
-/// Accepts invitations: checks room and lease, pulls from all sources, verifies, syncs, and tells
-/// everyone concerned. The one way in which bytes of others come to this node.
+/// Accepts invitations, if room, lease and quotas allow, and has an Intake carry out each. The one
+/// way in which bytes of others come to this node.
 class Keeper {
   public:
     struct Events {
@@ -34,16 +28,7 @@ class Keeper {
     };
 
     Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-           Neighbourhood& neighbourhood, Events events)
-        : services_(services),
-          settings_(settings),
-          tasks_(tasks),
-          peers_(peers),
-          neighbourhood_(neighbourhood),
-          events_(std::move(events)),
-          memory_free_(services.runtime),
-          repair_budget_(ByteCount(0), ByteCount(0)),
-          quotas_(services, settings) {}
+           Neighbourhood& neighbourhood, Events events);
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
@@ -76,20 +61,6 @@ class Keeper {
         std::unique_ptr<store::Reservation> reserved;
         std::size_t items = 0;
     };
-    struct Job {
-        RootHash root;
-        proto::Lease lease;
-        std::vector<proto::ItemId> items;
-        std::vector<proto::NodeRecord> sources;
-        net::PeerPtr inviter;              // null when nobody asked
-        std::vector<proto::ItemId> group;  // being pulled
-        std::unordered_set<proto::ItemId> unwanted;
-        std::stop_source stop;  // of the group that is being pulled
-        std::unique_ptr<store::Reservation> room;
-        std::uint64_t bytes = 0;
-        std::optional<Quotas::Asker> asker;
-        bool is_repair = false;
-    };
     struct Known {
         bool superseded = false;
         bool leased = false;  // by this publisher: what is here is in its share
@@ -104,21 +75,16 @@ class Keeper {
     [[nodiscard]] Known look(const proto::Invite& invite, const Quotas::Asker& asker,
                              WallTime wall_now) const;
     [[nodiscard]] bool may_take_repair(std::uint64_t bytes) const;
-    void begin(const Job& job);
-    void end(const Job& job);
-    [[nodiscard]] asio::awaitable<void> pull(std::shared_ptr<Job> job);
-    [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor(
-        std::shared_ptr<Job> job);
-    [[nodiscard]] asio::awaitable<Result<void>> pull_group(
-        std::shared_ptr<Job> job, std::shared_ptr<const core::Descriptor> descriptor,
-        std::vector<ExtentIndex> extents);
-    [[nodiscard]] asio::awaitable<void> add_sources(std::shared_ptr<Job> job,
-                                                    std::shared_ptr<Download> download);
-    /// Reports of this job go to the peer as well: it invited for the same, and would invite
-    /// somebody else if it never heard that the copy is made.
-    void tell_too(Job& job, const net::PeerPtr& peer);
-    void report(const Job& job, std::vector<proto::ItemId> stored,
-                std::vector<proto::ItemId> failed);
+    [[nodiscard]] std::shared_ptr<Intake> make_intake(Intake::Order order);
+    /// The lease keeps what is here already, too.
+    [[nodiscard]] asio::awaitable<Result<void>> keep_held(proto::Lease lease, Quotas::Asker asker,
+                                                          std::vector<proto::ItemId> held);
+    void count_in(const Intake& intake, std::uint64_t bytes);
+    void count_out(const Intake& intake, std::uint64_t bytes);
+    [[nodiscard]] asio::awaitable<void> carry_out(std::shared_ptr<Intake> intake);
+    void on_settled(const Intake& intake, const std::vector<proto::ItemId>& items,
+                    std::uint64_t bytes);
+    [[nodiscard]] ByteCount memory_for(const Intake& intake) const;
 
     Services services_;
     const Settings& settings_;      // owned by the engine
@@ -126,11 +92,9 @@ class Keeper {
     PeerBook& peers_;               // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
     Events events_;
-    net::Signal memory_free_;
-    std::unordered_map<proto::ItemId, std::shared_ptr<Job>> coming_;
-    std::vector<std::shared_ptr<Job>> jobs_;            // in order of their start
-    std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
-    std::uint64_t memory_used_ = 0;
+    Intake::Events intake_events_;
+    std::unordered_map<proto::ItemId, std::shared_ptr<Intake>> coming_;
+    std::vector<std::shared_ptr<Intake>> intakes_;  // in order of their start
     std::uint64_t bytes_coming_ = 0;
     core::TokenBucket repair_budget_;
     std::uint64_t repair_coming_ = 0;

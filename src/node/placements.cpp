@@ -142,6 +142,11 @@ void Placements::on_stored(const NodeId& node, const proto::Stored& stored) {
         placer->on_stored(node, stored);
 }
 
+void Placements::on_sign_of_life(const NodeId& node) {
+    for (const auto& placer : placers_)
+        placer->on_sign_of_life(node);
+}
+
 void Placements::on_node_changed(const NodeId& node) {
     for (const auto& placer : placers_)
         placer->on_node_changed(node);

@@ -55,6 +55,7 @@ class Placements {
     [[nodiscard]] std::size_t publishing() const { return publishing_; }
 
     void on_stored(const NodeId& node, const proto::Stored& stored);
+    void on_sign_of_life(const NodeId& node);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 

@@ -11,6 +11,9 @@ namespace {
 constexpr Duration join_timeout = 10s;
 constexpr Duration stuck_patience = 3s;  // for candidates that are only being discovered
 constexpr Duration tick = 250ms;
+constexpr Duration invite_period = 100ms;  // so that who has room for a little is asked for more
+constexpr Duration sign_period = 5s;
+constexpr ByteCount bytes_in_flight_max{4ULL << 30};  // each target takes what it can
 constexpr std::size_t explorations_max = 16;
 
 proto::CopyPlanner::Options planner_options(const Services& services) {
@@ -18,6 +21,7 @@ proto::CopyPlanner::Options planner_options(const Services& services) {
     options.self = services.identity.id();
     options.self_is_copy = false;
     options.always_act = true;
+    options.bytes_in_flight_max = bytes_in_flight_max;
     return options;
 }
 }  // namespace
@@ -88,10 +92,14 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
     };
     auto last_progress = services_.runtime.now();
     auto last_counts = planner_.counts();
+    auto next_invite = last_progress;
     while (planner_.counts().under_target > 0 && !tasks_.stopping() && !stop.stop_requested()) {
-        inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
-        inviter_.call_off(planner_);
         const auto now = services_.runtime.now();
+        if (now >= next_invite) {
+            inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+            next_invite = now + Duration(invite_period);
+        }
+        inviter_.call_off(planner_);
         const auto counts = planner_.counts();
         report(counts);
         if (counts.sum_copies != last_counts.sum_copies ||
@@ -102,7 +110,7 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
         if (now > last_progress + idle_timeout) break;
         auto wake = now + Duration(tick);
         if (const auto next = planner_.next_deadline())
-            wake = std::clamp(*next, now + Duration(5ms), wake);
+            wake = std::clamp(*next, std::max(next_invite, now + Duration(5ms)), wake);
         co_await changed_.wait_until(wake);
     }
 }
@@ -113,7 +121,16 @@ void Placer::on_stored(const NodeId& node, const proto::Stored& stored) {
         if (planner_.has_item(item)) planner_.on_copy(item, node, now);
     for (const auto& item : stored.failed)
         if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
+    on_sign_of_life(node);
     changed_.notify_all();
+}
+
+void Placer::on_sign_of_life(const NodeId& node) {
+    const auto now = services_.runtime.now();
+    auto& last = signs_[node];
+    if (last != TimePoint{} && now < last + Duration(sign_period)) return;
+    last = now;
+    planner_.on_sign_of_life(node, now);
 }
 
 void Placer::on_node_changed(const NodeId& node) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <map>
 #include <stop_token>
 
 #include "node/inviter.hpp"
@@ -32,6 +33,8 @@ class Placer : public std::enable_shared_from_this<Placer> {
 
     /// A node says that it holds (or could not get) items.
     void on_stored(const NodeId& node, const proto::Stored& stored);
+    /// It pulls from here.
+    void on_sign_of_life(const NodeId& node);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 
@@ -54,6 +57,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards callbacks of the inviter
     proto::CopyPlanner planner_;
     std::vector<proto::ItemId> items_;
+    std::map<NodeId, TimePoint> signs_;  // of life, the last one passed on
     std::size_t exploring_ = 0;
     bool explored_ = false;
 };

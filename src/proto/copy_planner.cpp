@@ -111,7 +111,9 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
             latest_ = std::max(latest_, now);
             Item* entry = find(item);
             if (entry == nullptr || entry->holders.contains(node)) return;
-            add_pending(item, *entry, node, now);
+            const auto known = entry->pending.find(node);
+            const bool leads = known != entry->pending.end() && known->second.leads;
+            add_pending(item, *entry, node, {now + options_.patience, leads});
             refresh(item, *entry);
             return;
         }
@@ -134,6 +136,20 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
 void CopyPlanner::on_invite_failed(const ItemId& item, const NodeId& node, TimePoint now) {
     latest_ = std::max(latest_, now);
     refuse(item, node, now + options_.retry);
+}
+
+void CopyPlanner::on_sign_of_life(const NodeId& node, TimePoint now) {
+    latest_ = std::max(latest_, now);
+    const auto found = by_node_.find(node);
+    if (found == by_node_.end()) return;
+    for (const ItemId& item : found->second.items) {
+        auto& pending = items_.at(item).pending;
+        const auto invited = pending.find(node);
+        if (invited == pending.end()) continue;
+        expiries_.erase({invited->second.until, item, node});
+        invited->second.until = now + options_.patience;
+        expiries_.insert({invited->second.until, item, node});
+    }
 }
 
 void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
@@ -226,9 +242,21 @@ bool CopyPlanner::fits(const Item& entry) const {
 
 CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,
                                             TimePoint now) {
-    add_pending(item, entry, node, now);
+    const bool leads = lacks_lead(entry);
+    add_pending(item, entry, node, {now + options_.patience, leads});
     refresh(item, entry);
-    return {.item = item, .root = entry.root, .length = entry.length, .target = node};
+    return {.item = item,
+            .root = entry.root,
+            .length = entry.length,
+            .target = node,
+            .leads = leads};
+}
+
+/// Rule 11.
+bool CopyPlanner::lacks_lead(const Item& entry) const {
+    const bool is_held = std::ranges::any_of(entry.holders, &HolderList::Entry::second);
+    return !is_held &&
+           std::ranges::none_of(entry.pending, [](const auto& p) { return p.second.leads; });
 }
 
 void CopyPlanner::note_new_items(TimePoint now) {
@@ -321,12 +349,12 @@ TimePoint CopyPlanner::look_again_at(const Item& entry, TimePoint now) const {
 }
 
 /// Begins, or prolongs, the wait for `node`. The caller refreshes.
-void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now) {
+void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& node,
+                              Pending pending) {
     end_pending(item, entry, node);
     entry.refusals.erase(node);
-    const TimePoint until = now + options_.patience;
-    entry.pending.emplace(node, until);
-    expiries_.insert({until, item, node});
+    entry.pending.emplace(node, pending);
+    expiries_.insert({pending.until, item, node});
     by_node_[node].items.insert(item);
     bytes_in_flight_ += entry.length;
 }
@@ -335,7 +363,7 @@ void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& nod
 bool CopyPlanner::end_pending(const ItemId& item, Item& entry, const NodeId& node) {
     const auto found = entry.pending.find(node);
     if (found == entry.pending.end()) return false;
-    expiries_.erase({found->second, item, node});
+    expiries_.erase({found->second.until, item, node});
     entry.pending.erase(found);
     bytes_in_flight_ -= entry.length;
     forget_if_unrelated(item, entry, node);
@@ -431,9 +459,11 @@ void CopyPlanner::check_invariants() const {
         if (wants_more(entry)) ++queued;
         FLOW29_ASSERT(!entry.holders.contains(options_.self));
         FLOW29_ASSERT(entry.target <= limits::copies_max);
-        for (const auto& [node, until] : entry.pending) {
+        FLOW29_ASSERT(std::ranges::count_if(entry.pending,
+                                            [](const auto& p) { return p.second.leads; }) <= 1);
+        for (const auto& [node, invited] : entry.pending) {
             FLOW29_ASSERT(!entry.holders.contains(node));
-            FLOW29_ASSERT(expiries_.contains({until, item, node}));
+            FLOW29_ASSERT(expiries_.contains({invited.until, item, node}));
             FLOW29_ASSERT(by_node_.at(node).items.contains(item));
             bytes += entry.length;
         }

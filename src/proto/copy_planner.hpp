@@ -38,9 +38,9 @@ namespace flow29::proto {
 ///    Rationale: the ranking keeps the copies apart that it places itself; who holds the others may
 ///    have been chosen from other candidates.
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
-/// life
-///    (being sent, `accepted`, `coming`) is given up, as if refused, and another candidate is
-///    asked; a late success still counts. `busy` is a refusal for an eighth of `retry`.
+///    life (being sent, `accepted`, `coming`, or whatever on_sign_of_life tells of its node) is
+///    given up, as if refused, and another candidate is asked; a late success still counts. `busy`
+///    is a refusal for an eighth of `retry`.
 /// 5. At most `bytes_in_flight_max` are on their way by our invitation at a time, one item at
 /// least.
 ///    Nothing overtakes an item that waits for this.
@@ -55,6 +55,9 @@ namespace flow29::proto {
 ///    whatever became of the spare ones.
 ///    Rationale: where holders come and go, a loss is soon followed by the next. A first loss may
 ///    be the only one for months, and costs no more than what was lost.
+/// 11. Of those invited to hold an item of which there is no live copy, one is to lead: to pull it
+///    from this node, where the others pull from it. Another leads when the first is given up.
+///    Rationale: who publishes over a slow line sends everything once, not four times.
 ///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
 /// O(items it held).
@@ -77,6 +80,7 @@ class CopyPlanner {
         RootHash root;
         ByteCount length;
         NodeId target;
+        bool leads = false;  ///< rule 11
     };
     /// An invitation that is no longer wanted.
     struct Withdrawn {
@@ -116,6 +120,9 @@ class CopyPlanner {
     void on_answer(const ItemId& item, const NodeId& node, InviteAnswer answer, TimePoint now);
     /// The invited node failed to get it, or the connection broke before an answer.
     void on_invite_failed(const ItemId& item, const NodeId& node, TimePoint now);
+    /// `node` does something for what it was invited to: all its invitations are young again.
+    /// O(items it holds or was invited to).
+    void on_sign_of_life(const NodeId& node, TimePoint now);
     /// A node appeared, went missing, or is gone, as `table` says already: its items are looked at
     /// again.
     void on_node_changed(const NodeId& node, TimePoint now);
@@ -166,6 +173,11 @@ class CopyPlanner {
         TimePoint at;
         TimePoint until;
     };
+    struct Pending {
+        TimePoint until;  // given up at
+        bool leads = false;
+        auto operator<=>(const Pending&) const = default;
+    };
     struct Item {
         RootHash root;
         ByteCount length;
@@ -173,8 +185,8 @@ class CopyPlanner {
         unsigned target = 0;
         std::uint64_t order = 0;
         bool bystander = false;
-        HolderList holders;                   // never self; did it count, when last counted?
-        std::map<NodeId, TimePoint> pending;  // invited → given up at
+        HolderList holders;                 // never self; did it count, when last counted?
+        std::map<NodeId, Pending> pending;  // invited
         std::unordered_map<NodeId, Refusal> refusals;
         unsigned copies = 0;  // as counted last
         std::optional<TimePoint> settled_at;
@@ -207,7 +219,8 @@ class CopyPlanner {
     void call_off_surplus(const ItemId& item, Item& entry);
     void set_copies(const ItemId& item, Item& entry, unsigned copies);
     [[nodiscard]] TimePoint look_again_at(const Item& entry, TimePoint now) const;
-    void add_pending(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
+    [[nodiscard]] bool lacks_lead(const Item& entry) const;
+    void add_pending(const ItemId& item, Item& entry, const NodeId& node, Pending pending);
     bool end_pending(const ItemId& item, Item& entry, const NodeId& node);
     void refuse(const ItemId& item, const NodeId& node, TimePoint until);
     void forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node);

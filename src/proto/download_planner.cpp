@@ -103,6 +103,28 @@ void DownloadPlanner::on_consumed(ByteCount offset) {
     ++state_->epoch;
 }
 
+void DownloadPlanner::set_begin_max(ByteCount begin_max) {
+    if (state_->begin_max == begin_max) return;
+    state_->begin_max = begin_max;
+    ++state_->epoch;
+}
+
+void DownloadPlanner::on_taken(ExtentIndex extent) {
+    if (!state_->begun.contains(extent)) return;
+    state_->begun.erase(extent);
+    state_->begun_bytes -= state_->pieces.layout().extent_length(extent);
+    ++state_->epoch;
+}
+
+ByteCount DownloadPlanner::begun() const {
+    return state_->begun_bytes;
+}
+
+void DownloadPlanner::drop(ExtentIndex extent) {
+    state_->dropped.insert(extent);
+    state_->pieces.drop_unasked(extent);
+}
+
 std::optional<TimePoint> DownloadPlanner::next_deadline(TimePoint now) const {
     if (done()) return std::nullopt;
     State::Rescue all;

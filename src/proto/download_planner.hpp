@@ -46,7 +46,10 @@ namespace flow29::proto {
 /// its
 ///    pieces given back and is used again after a pause that doubles, until it delivers. One that
 ///    lacks an extent is not asked for that extent, whatever is said about it later.
-/// 7. Nothing is asked twice because somebody left: what was verified stays. A piece that comes
+/// 7. Of an extent of which nothing was asked yet, something is asked only while the extents begun
+///    and not taken (on_taken) have room for it under `begin_max`.
+///    Rationale: what is put together in memory has to fit there.
+/// 8. Nothing is asked twice because somebody left: what was verified stays. A piece that comes
 ///    although its asking was given back counts.
 ///
 /// O(log pieces + extents / 64 + peers) a decision; a peer for which there was nothing is not
@@ -114,10 +117,19 @@ class DownloadPlanner {
     /// In order only: the consumer has taken everything before `offset`; the window moves.
     void on_consumed(ByteCount offset);
 
+    /// Rule 7; at first there is no such bound.
+    void set_begin_max(ByteCount begin_max);
+    /// A whole extent is no longer in the caller's memory.
+    void on_taken(ExtentIndex extent);
+    /// Lengths of the extents begun and not taken.
+    [[nodiscard]] ByteCount begun() const;
+    /// An extent is wanted no longer; of what was asked, the answers still count.
+    void drop(ExtentIndex extent);
+
     /// When poll_request may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline(TimePoint now) const;
     [[nodiscard]] bool done() const;
-    /// Bytes wanted (what was in `have` is not), and of these the verified ones.
+    /// Bytes wanted (what was in `have`, or dropped, is not), and of these the verified ones.
     [[nodiscard]] ByteCount wanted() const;
     [[nodiscard]] ByteCount verified() const;
     /// Extents with unverified pieces that no usable peer is said to hold: find more holders for

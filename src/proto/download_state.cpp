@@ -60,7 +60,10 @@ ChunkRange chunks_of(PieceId id) {
 
 DownloadPlanner::State::State(core::Layout layout, ByteRange want, const core::RangeSet& have,
                               const Options& o)
-    : options(o), pieces(layout, want, have, piece_bytes_for(layout, want, o)) {
+    : options(o),
+      pieces(layout, want, have, piece_bytes_for(layout, want, o)),
+      begun(layout.extents()),
+      dropped(layout.extents()) {
     FLOW29_ASSERT(options.pieces_min >= 1 && options.pieces_min <= options.pieces_max);
     consumed = want.first;
     if (options.in_order || layout.length().value == 0) return;
@@ -101,10 +104,20 @@ double DownloadPlanner::State::typical_rate() const {
 
 std::optional<ChunkRange> DownloadPlanner::State::first_unasked(const DownloadPeer& peer) const {
     if (options.in_order) return first_in_window(peer);
+    const auto first = first_of(peer.holds());
+    if (!first) return first;
+    const ExtentIndex extent = pieces.extent_of(*first);
+    const ByteCount length = pieces.layout().extent_length(extent);
+    // Rule 7.
+    if (begun.contains(extent) || begun_bytes + length <= begin_max) return first;
+    return first_of(peer.holds().common(begun));
+}
+
+std::optional<ChunkRange> DownloadPlanner::State::first_of(const ExtentSet& held) const {
     const ChunkRange want = pieces.want();
-    const auto ahead = pieces.first_unasked(peer.holds(), {start_chunk, want.last});
+    const auto ahead = pieces.first_unasked(held, {start_chunk, want.last});
     if (ahead) return ahead;
-    return pieces.first_unasked(peer.holds(), {pieces.cell_start(want.first), start_chunk});
+    return pieces.first_unasked(held, {pieces.cell_start(want.first), start_chunk});
 }
 
 std::optional<ChunkRange> DownloadPlanner::State::first_in_window(const DownloadPeer& peer) const {
@@ -263,6 +276,10 @@ DownloadPlanner::Request DownloadPlanner::State::ask(const Choice& choice, TimeP
     peer.ask(choice.piece, bytes.count(), now);
 
     const ExtentIndex extent = pieces.extent_of(chunks);
+    if (!begun.contains(extent)) {
+        begun.insert(extent);
+        begun_bytes += pieces.layout().extent_length(extent);
+    }
     const std::uint64_t base = pieces.layout().extent_chunks(extent).first.value;
     const ChunkRange in_extent{ChunkIndex(chunks.first.value - base),
                                ChunkIndex(chunks.last.value - base)};
@@ -281,7 +298,10 @@ void DownloadPlanner::State::release(std::size_t peer, PieceId piece) {
     std::erase(found->second.peers, peer);
     if (!found->second.peers.empty()) return;
     if (!found->second.done) {
-        pieces.give_back(found->second.chunks);
+        if (dropped.contains(pieces.extent_of(found->second.chunks)))
+            pieces.drop_asked(found->second.chunks);
+        else
+            pieces.give_back(found->second.chunks);
         ++epoch;
     }
     in_flight.erase(found);

@@ -43,6 +43,7 @@ struct DownloadPlanner::State {
     [[nodiscard]] std::vector<std::size_t> who_may_be_asked(TimePoint now) const;
     [[nodiscard]] double typical_rate() const;
     [[nodiscard]] std::optional<ChunkRange> first_unasked(const DownloadPeer& peer) const;
+    [[nodiscard]] std::optional<ChunkRange> first_of(const ExtentSet& held) const;
     [[nodiscard]] std::optional<ChunkRange> first_in_window(const DownloadPeer& peer) const;
     [[nodiscard]] bool can_rescue(PieceId piece) const;
     [[nodiscard]] std::optional<Choice> best_helper(PieceId piece,
@@ -66,6 +67,10 @@ struct DownloadPlanner::State {
     ByteCount duplicated;
     ByteCount consumed;
     ChunkIndex start_chunk;
+    ByteCount begin_max{~std::uint64_t{0}};
+    ExtentSet begun;  // and not taken
+    ByteCount begun_bytes;
+    ExtentSet dropped;
     std::uint64_t epoch = 1;  // goes up when there may be something for a peer that got nothing
 };
 

@@ -28,6 +28,14 @@ class ExtentSet {
         for (std::size_t i = 0; i < words_.size(); ++i)
             words_[i] |= other.words_[i];
     }
+    /// The members of both, which are of the same object.
+    [[nodiscard]] ExtentSet common(const ExtentSet& other) const {
+        FLOW29_ASSERT(other.extents_ == extents_);
+        ExtentSet both(extents_);
+        for (std::size_t i = 0; i < words_.size(); ++i)
+            both.words_[i] = words_[i] & other.words_[i];
+        return both;
+    }
     /// Adds every extent that is not in `except`, which is of the same object.
     void insert_all(const ExtentSet& except) {
         FLOW29_ASSERT(except.extents_ == extents_);

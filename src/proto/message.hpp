@@ -136,6 +136,10 @@ struct Invite {
     std::vector<Item> items;
     std::vector<NodeRecord> sources;
     bool repair = false;  ///< nobody waits for it, so that the receiver may take its time
+    /// Of each item, whether the receiver is to pull it from the sender. Another was invited for
+    /// the rest, to be pulled from there, and from the sender only when nothing comes of that.
+    /// Empty: all.
+    std::vector<bool> leads = {};
     bool operator==(const Invite&) const = default;
 };
 enum class InviteAnswer : std::uint8_t {

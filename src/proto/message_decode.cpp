@@ -198,6 +198,7 @@ void read(FieldReader& in, Invite& invite) {
     in.require(list);
     invite.sources = read_records(in);
     invite.repair = in.boolean();
+    if (in.ok() && in.remaining() > 0) invite.leads = read_bits(in, invite.items.size());
 }
 
 void read(FieldReader& in, InviteReply& reply) {

@@ -115,8 +115,8 @@ void pack(Packer& out, const Have& have) {
 }
 
 /// A bit for each item of which that is said.
-template <class Predicate>
-Bytes bits_of(const std::vector<Holding>& items, Predicate said) {
+template <class Items, class Predicate>
+Bytes bits_of(const Items& items, Predicate said) {
     Bytes bits((items.size() + 7) / 8);
     for (std::size_t i = 0; i < items.size(); ++i) {
         if (said(items[i])) bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 1U << i % 8);
@@ -132,7 +132,7 @@ void pack(Packer& out, const HaveReply& reply) {
 }
 
 void pack(Packer& out, const Invite& invite) {
-    out.array(4).bin(invite.lease.encode()).array(invite.items.size());
+    out.array(invite.leads.empty() ? 4 : 5).bin(invite.lease.encode()).array(invite.items.size());
     for (const Invite::Item& item : invite.items) {
         out.array(2);
         pack_item(out, item.item);
@@ -140,6 +140,7 @@ void pack(Packer& out, const Invite& invite) {
     }
     pack_records(out, invite.sources);
     out.boolean(invite.repair);
+    if (!invite.leads.empty()) out.bin(bits_of(invite.leads, [](bool leads) { return leads; }));
 }
 
 void pack(Packer& out, const InviteReply& reply) {

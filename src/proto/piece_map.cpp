@@ -90,6 +90,24 @@ void PieceMap::give_back(ChunkRange piece) {
     open_.insert(extent_of(piece));
 }
 
+void PieceMap::drop_unasked(ExtentIndex extent) {
+    const ChunkRange chunks = layout_.extent_chunks(extent);
+    const ChunkIndex last = std::min(chunks.last, want_.last);
+    for (ChunkIndex at = std::max(chunks.first, want_.first); at < last;) {
+        const auto run = not_unasked_.first_gap(at.value, last.value);
+        if (!run) break;
+        needed_ -= bytes_of({ChunkIndex(run->first), ChunkIndex(run->last)}).count();
+        not_unasked_.insert(run->first, run->last);
+        at = ChunkIndex(run->last);
+    }
+    open_.erase(extent);
+}
+
+void PieceMap::drop_asked(ChunkRange piece) {
+    FLOW29_ASSERT(!is_unasked(piece));
+    needed_ -= bytes_of(piece).count();
+}
+
 ExtentIndex PieceMap::extent_of(ChunkRange piece) const {
     return layout_.extent_of(piece.first);
 }

@@ -53,6 +53,9 @@ class PieceMap {
     /// From unasked to asked, and back.
     void take(ChunkRange piece);
     void give_back(ChunkRange piece);
+    /// No longer needed: what of an extent is unasked, or a piece that was asked.
+    void drop_unasked(ExtentIndex extent);
+    void drop_asked(ChunkRange piece);
 
     [[nodiscard]] ExtentIndex extent_of(ChunkRange piece) const;
     [[nodiscard]] ByteRange bytes_of(ChunkRange piece) const;
