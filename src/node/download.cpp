@@ -113,27 +113,40 @@ void Download::on_consumed(ByteCount offset) {
     moved_.notify_all();
 }
 
+asio::awaitable<bool> Download::ask_which(std::shared_ptr<Download> self, net::PeerPtr peer,
+                                          std::vector<ExtentIndex> extents) {
+    proto::Have have;
+    for (const auto extent : extents)
+        have.items.push_back(proto::ItemId::of(self->descriptor_.extents[extent.value]));
+    proto::Message ask = std::move(have);
+    auto reply = co_await peer->request(std::move(ask), holdings_timeout);
+    if (!reply || self->ended_) co_return false;
+    const auto* held = std::get_if<proto::HaveReply>(&reply->message);
+    if (held == nullptr || held->items.size() != extents.size()) co_return true;
+    for (std::size_t i = 0; i < extents.size(); ++i)
+        if (held->items[i] >= proto::Holding::cached && !self->options_.local.contains(extents[i]))
+            self->planner_.set_holds(peer->id(), extents[i]);
+    self->moved_.notify_all();
+    co_return true;
+}
+
 asio::awaitable<void> Download::ask_holdings(std::shared_ptr<Download> self, net::PeerPtr peer) {
     const auto extents = self->layout_.extents();
     for (std::uint64_t first = 0; first < extents; first += limits::items_per_message_max) {
         const auto last = std::min<std::uint64_t>(extents, first + limits::items_per_message_max);
-        proto::Have have;
+        std::vector<ExtentIndex> asked;
         for (auto i = first; i < last; ++i)
-            have.items.push_back(proto::ItemId::of(self->descriptor_.extents[i]));
-        proto::Message ask = std::move(have);
-        auto reply = co_await peer->request(std::move(ask), holdings_timeout);
-        if (!reply || self->ended_) {
-            self->asked_.erase(peer->id());
-            co_return;
-        }
-        const auto* held = std::get_if<proto::HaveReply>(&reply->message);
-        if (held == nullptr || held->items.size() != last - first) co_return;
-        for (auto i = first; i < last; ++i)
-            if (held->items[i - first] >= proto::Holding::cached &&
-                !self->options_.local.contains(ExtentIndex(i)))
-                self->planner_.set_holds(peer->id(), ExtentIndex(i));
-        self->moved_.notify_all();
+            asked.push_back(ExtentIndex(i));
+        const bool answered = co_await ask_which(self, peer, std::move(asked));
+        if (answered) continue;
+        self->asked_.erase(peer->id());
+        co_return;
     }
+}
+
+asio::awaitable<void> Download::ask_again(std::shared_ptr<Download> self, net::PeerPtr peer,
+                                          std::vector<ExtentIndex> starved) {
+    (void)co_await ask_which(self, peer, std::move(starved));
 }
 
 Download::Verdict Download::verify_and_store(const Piece& piece, ByteView data,
@@ -255,6 +268,11 @@ void Download::look_for_more() {
     if (starved.empty()) return;
     next_search_ = now + search_period;
     searching_ = true;
+    // What they have told of may have been lost with a connection.
+    const auto self = services_.identity.id();
+    for (const auto& node : present_)
+        if (const auto peer = peers_.find(node); peer && asked_.contains(node) && node != self)
+            tasks_.start(ask_again(shared_from_this(), peer, starved));
     tasks_.start(find_more(shared_from_this(), std::move(starved)));
 }
 

@@ -100,6 +100,11 @@ class Download : public std::enable_shared_from_this<Download> {
                                                     proto::DownloadPlanner::Request request);
     [[nodiscard]] asio::awaitable<void> ask_holdings(std::shared_ptr<Download> self,
                                                      net::PeerPtr peer);
+    /// False when it did not answer.
+    [[nodiscard]] asio::awaitable<bool> ask_which(std::shared_ptr<Download> self, net::PeerPtr peer,
+                                                  std::vector<ExtentIndex> extents);
+    [[nodiscard]] asio::awaitable<void> ask_again(std::shared_ptr<Download> self, net::PeerPtr peer,
+                                                  std::vector<ExtentIndex> starved);
     [[nodiscard]] asio::awaitable<void> find_more(std::shared_ptr<Download> self,
                                                   std::vector<ExtentIndex> starved);
     [[nodiscard]] Verdict verify_and_store(const Piece& piece, ByteView data,
