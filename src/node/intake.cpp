@@ -18,7 +18,7 @@ constexpr ByteCount batch_bytes_max{16ULL << 20};  // synced together
 constexpr std::uint64_t budget_parts_per_second = 8;  // so small are pieces and bursts
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
-constexpr Duration takeover_saves_min = 250ms;
+constexpr Duration takeover_saves_min = 1s;
 constexpr Duration fallback_after = 6s;
 
 /// Which bytes of the object are in none of these extents.

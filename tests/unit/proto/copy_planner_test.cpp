@@ -32,6 +32,63 @@ TEST_CASE("a publisher invites the best candidates at once, and its own copy doe
     CHECK_FALSE(w.planner.next_deadline());
 }
 
+TEST_CASE("of those invited for an item without a live copy, one leads") {
+    World w(10, publisher());
+    w.add(1);
+    const auto invitations = w.poll_all(0s);
+    REQUIRE(invitations.size() == 4);
+    for (std::size_t i = 0; i < 4; ++i)
+        CHECK(invitations[i].leads == (i == 0));
+    // Accepting changes nothing of that.
+    for (const auto& invitation : invitations)
+        w.planner.on_answer(fake_item(1), invitation.target, InviteAnswer::accepted, at(1s));
+    w.planner.check_invariants();
+    // One that only follows is replaced by one that follows.
+    w.planner.on_invite_failed(fake_item(1), invitations[2].target, at(2s));
+    const auto follower = w.poll_all(2s);
+    REQUIRE(follower.size() == 1);
+    CHECK_FALSE(follower[0].leads);
+    // The one that leads is replaced by one that leads.
+    w.planner.on_invite_failed(fake_item(1), invitations[0].target, at(3s));
+    const auto leader = w.poll_all(3s);
+    REQUIRE(leader.size() == 1);
+    CHECK(leader[0].leads);
+    // Once there is a copy, nobody needs to.
+    w.planner.on_copy(fake_item(1), leader[0].target, at(4s));
+    w.planner.on_invite_failed(fake_item(1), invitations[1].target, at(5s));
+    const auto after = w.poll_all(5s);
+    REQUIRE(after.size() == 1);
+    CHECK_FALSE(after[0].leads);
+}
+
+TEST_CASE("a holder that invites for what it holds itself lets one lead as well") {
+    World w(10, holder());
+    w.add(1);
+    const auto invitations = w.poll_all(0s);
+    REQUIRE(invitations.size() == 3);
+    CHECK(invitations[0].leads);
+    CHECK_FALSE(invitations[1].leads);
+}
+
+TEST_CASE("a sign of life keeps all invitations of its node young, and nobody else's") {
+    World w(10, publisher());
+    w.add(1);
+    w.add(2);
+    const auto invitations = w.poll_all(0s);
+    REQUIRE(invitations.size() == 8);
+    const NodeId lively = invitations[0].target;
+    w.planner.on_sign_of_life(lively, at(50s));
+    w.planner.on_sign_of_life(fake_node(77), at(50s));  // never heard of
+    w.planner.check_invariants();
+    CHECK(w.planner.next_deadline() == at(60s));
+    (void)w.poll_all(60s);
+    // At 60 s everybody else was given up, and others were invited in their place.
+    for (const auto& item : {fake_item(1), fake_item(2)})
+        w.planner.on_answer(item, lively, InviteAnswer::full, at(61s));
+    w.planner.check_invariants();
+    CHECK(w.planner.counts().in_flight >= 6);
+}
+
 TEST_CASE("a holder's own copy counts") {
     World w(10, holder());
     w.add(1);

@@ -74,6 +74,60 @@ TEST_CASE("what is in `have` is neither asked for nor counted") {
     CHECK(d.planner.done());
 }
 
+TEST_CASE("an extent is begun only while those begun and not taken have room for it") {
+    Download d(64);
+    d.planner.set_begin_max(ByteCount(4 * mib));  // two extents
+    d.add(1);
+    d.add(2);
+    d.add(3);
+    const auto requests = d.poll_all(0s);
+    CHECK(mebibytes_of(requests) == std::vector<std::uint64_t>{0, 1, 2, 3});
+    CHECK(d.planner.begun() == ByteCount(4 * mib));
+    for (const Request& request : requests)
+        CHECK(d.planner.on_piece(request.piece, request.peer, at(1s)));
+    CHECK(d.poll_all(1s).empty());
+    d.planner.on_taken(ExtentIndex(0));
+    CHECK(d.planner.begun() == ByteCount(2 * mib));
+    CHECK(mebibytes_of(d.poll_all(1s)) == std::vector<std::uint64_t>{4, 5});
+    d.planner.set_begin_max(ByteCount(8 * mib));
+    CHECK(mebibytes_of(d.poll_all(1s)) == std::vector<std::uint64_t>{6, 7, 8, 9});
+}
+
+TEST_CASE("what was begun goes on without room for more") {
+    Download d(64);
+    d.planner.set_begin_max(ByteCount(2 * mib));
+    const NodeId peer = d.add(1);
+    const auto requests = d.poll_all(0s);
+    REQUIRE(requests.size() == 2);
+    d.planner.on_failure(requests[1].piece, peer, Blame::ours, at(0s));
+    d.planner.set_begin_max(ByteCount(0));
+    CHECK(mebibytes_of(d.poll_all(0s)) == std::vector<std::uint64_t>{1});
+}
+
+TEST_CASE("an extent that is dropped is not asked for, and what was asked of it still counts") {
+    Download d(64);
+    const NodeId peer = d.add(1);
+    const auto requests = d.poll_all(0s);  // the first extent
+    REQUIRE(requests.size() == 2);
+    d.planner.drop(ExtentIndex(0));
+    d.planner.drop(ExtentIndex(1));
+    d.planner.check_invariants();
+    CHECK(d.planner.wanted() == ByteCount(62 * mib));
+    CHECK(d.planner.on_piece(requests[0].piece, peer, at(1s)));
+    d.planner.on_failure(requests[1].piece, peer, Blame::ours, at(1s));
+    d.planner.check_invariants();
+    CHECK(d.planner.wanted() == ByteCount(61 * mib));
+    while (!d.planner.done()) {
+        const auto next = d.poll_all(2s);
+        REQUIRE_FALSE(next.empty());
+        for (const Request& request : next) {
+            CHECK(request.extent.value >= 2);
+            CHECK(d.planner.on_piece(request.piece, peer, at(2s)));
+        }
+    }
+    CHECK(d.planner.verified() == ByteCount(61 * mib));
+}
+
 TEST_CASE("planner asks a peer only for extents it is said to hold") {
     Download d(64);
     const NodeId peer = d.add(1, false);

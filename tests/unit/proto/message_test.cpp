@@ -163,6 +163,22 @@ TEST_CASE("an invitation names lengths that can be") {
     CHECK(accepted(invite));
 }
 
+TEST_CASE("an invitation says of each item whether to lead, or of none") {
+    Invite invite;
+    invite.lease = sample_lease();
+    const Invite::Item item{ItemId::of(sample_id<ExtentHash>(1)), ByteCount(512)};
+    for (const std::size_t items : {1U, 8U, 9U}) {
+        invite.items.assign(items, item);
+        invite.leads.clear();
+        CHECK(accepted(invite));
+        invite.leads.assign(items, true);
+        invite.leads.front() = false;
+        CHECK(accepted(invite));
+        invite.leads.resize(items + 8);
+        CHECK(refused(1, invite));
+    }
+}
+
 TEST_CASE("a holder table refers to its own nodes only") {
     HolderTable table{sample_id<RootHash>(1), {sample_record()}, {}};
     table.entries.push_back({ItemId::of(sample_id<ExtentHash>(1)), {0}});

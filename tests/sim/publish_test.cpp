@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sim/object.hpp"
+
+using namespace flow29;
+using namespace flow29::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t mib = 1 << 20;
+
+std::uint64_t data_from(const Swarm& swarm, const NodeId& node) {
+    return swarm.network().sent(node, "range_reply").bytes;
+}
+
+}  // namespace
+
+TEST_CASE("the publisher sends everything once, and the holders get the rest from each other") {
+    for (const std::size_t nodes : {5, 12}) {
+        for (const std::uint64_t seed : {91, 92, 93}) {
+            CAPTURE(nodes);
+            CAPTURE(seed);
+            Swarm swarm({.seed = seed, .audit_period = no_audits});
+            swarm.grow_to(nodes, 500ms);
+            swarm.world().run_for(30s);
+            const auto object = publish(swarm, {.bytes = 16 * mib, .seed = seed});
+            CHECK(copies(swarm, object) == 4);
+            CHECK(data_from(swarm, swarm.id(0)) <= 16 * mib * 11 / 10);
+            CHECK(swarm.network().data_bytes() >= 4 * 16 * mib);
+        }
+    }
+}
+
+TEST_CASE("a holder that leads and goes away in the middle costs no copy") {
+    for (const std::uint64_t seed : {94, 95, 96}) {
+        CAPTURE(seed);
+        Swarm swarm({.seed = seed, .audit_period = no_audits});
+        swarm.grow_to(10, 500ms);
+        swarm.world().run_for(30s);
+        // Whoever is the first to have pulled 1 MiB goes, with all that others wait for.
+        std::optional<std::size_t> gone;
+        std::map<std::size_t, std::uint64_t> before;
+        swarm.world().watch([&] {
+            for (std::size_t node = 1; !gone && node < swarm.size(); ++node) {
+                std::uint64_t held = swarm.store(node).usage().used.value;
+                if (held < mib) continue;
+                gone = node;
+                swarm.world().at(swarm.world().now() + 1ms, [&swarm, node] { swarm.crash(node); });
+            }
+        });
+        const auto object = publish(swarm, {.bytes = 16 * mib, .seed = seed});
+        swarm.world().watch({});
+        REQUIRE(gone);
+        CHECK_FALSE(swarm.up(*gone));
+        // What it said it had counts until it has been away for the grace period.
+        CHECK(copies(swarm, object) >= 3);
+        swarm.world().run_for(5min);
+        CHECK(copies(swarm, object) == 4);
+        CHECK(data_from(swarm, swarm.id(0)) < 2 * 16 * mib);
+    }
+}
+
+TEST_CASE("two publishers of one file at the same moment both have their copies") {
+    Swarm swarm({.seed = 97, .audit_period = no_audits});
+    swarm.grow_to(10, 500ms);
+    swarm.world().run_for(30s);
+    const auto first = publish(swarm, {.bytes = 4 * mib});
+    const auto data = swarm.network().data_bytes();
+    const auto second = publish(swarm, {.publisher = 1, .bytes = 4 * mib});
+    CHECK(first.root == second.root);
+    CHECK(copies(swarm, first) >= 4);
+    CHECK(copies(swarm, second) >= 4);
+    // Only what the second publisher held itself, and so may not rely on, is made once more.
+    CHECK(swarm.network().data_bytes() - data <= 4 * mib * 11 / 10);
+}
