@@ -13,7 +13,7 @@ namespace flow29::node {
 namespace log = core::log;
 
 namespace {
-constexpr ByteCount memory_bytes_max{48ULL << 20};
+constexpr ByteCount memory_bytes_max{40ULL << 20};
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
