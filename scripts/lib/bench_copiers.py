@@ -130,8 +130,10 @@ def rsync_over_ssh(path, folder):
             server.begin()
             end = bench_measure.measured(["rsync", "-a", "--whole-file", "-e", ssh,
                                           f"127.0.0.1:{path}", str(place / "got")])
-            # The server has waited for its children only when they are gone.
-            time.sleep(0.2)
+            # What its children used is the server's only when it has waited for them.
+            children = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children")
+            lab.wait_until(lambda: not children.read_text().strip(), "sshd's children to end", 10,
+                           0.02)
             return bench_measure.Sample(end.cpu + server.cpu(), end.wall,
                                         max(end.peak, server.peak()))
     finally:

@@ -2,9 +2,17 @@
 """Swarms of ours for scripts/bench: holders that have a file, and readers that come for it."""
 
 import os
+import time
 
 import bench_measure
 import lab
+
+GIVE_UP_SECONDS = 600
+
+
+def part_of(target):
+    """The file that a fetch into `target` writes while it is under way."""
+    return target.with_name(target.name + ".flow29-part")
 
 
 def kept_limits(the_lab):
@@ -20,17 +28,20 @@ def can_limit(the_lab):
 
 
 class Swarm:
-    """`count` holders of `path` in a lab of their own; the publisher has gone. A context manager."""
+    """`count` holders of `path` in a lab of their own; the publisher has gone. A context manager.
 
-    def __init__(self, path, count, holder_options=()):
+    On a `net` (namespaces.Net) each node is a member, numbered as it comes, and not on loopback.
+    """
+
+    def __init__(self, path, count, holder_options=(), net=None):
         self.path = path
+        self.net = net
         self.lab = lab.Lab("flow29-bench-", parent=path.parent)
         try:
             common = [*kept_limits(self.lab), *holder_options]
             self.holders = []
             for place in range(count):
-                self.holders.append(self.lab.add_node(
-                    name=f"holder{place}", bootstrap=self.holders[:1], options=common))
+                self.holders.append(self._add(f"holder{place}", common))
             if count > 1:
                 for node in self.holders:
                     self.lab.wait_connected(node)
@@ -44,17 +55,27 @@ class Swarm:
         self.root = self.published["root"]
         self.size = path.stat().st_size
 
+    def _add(self, name, options):
+        place = {}
+        if self.net:
+            member = len(self.lab.nodes) + 1
+            place = {"address": self.net.add_member(member), "prefix": self.net.inside(member)}
+        return self.lab.add_node(name=name, bootstrap=self.holders[:1], options=options, **place)
+
     def add_reader(self, name):
         """A node that holds nothing for others, connected."""
-        node = self.lab.add_node(name=name, bootstrap=self.holders[:1], options=["--no-store"])
+        node = self._add(name, ["--no-store"])
         self.lab.wait_connected(node)
         return node
+
+    def member(self, node):
+        """The node's number on the net."""
+        return self.lab.nodes.index(node) + 1
 
     def restart(self, node, *options):
         """The same node again, at the same place, with these options as well."""
         node.stop()
-        port = str(node.port)
-        node.options = ["--port", port, *node.options[2:], *options]
+        node.options = ["--port", str(node.port), *node.options[2:], *options]
         node.start()
 
     def fetch(self, reader, name="fetched"):
@@ -67,6 +88,22 @@ class Swarm:
                                                 "--no-share"))
         self.check(target)
         return sample
+
+    def timed_fetch(self, reader, at=0.0, event=None):
+        """Wall seconds of a fetch during which `event` is called, once so much of it is there."""
+        target = self.lab.path / "timed"
+        os.sync()
+        began = time.monotonic()
+        process = self.lab.start("fetch", self.root, "-o", target, "--no-share", data=reader.data)
+        if event:
+            bench_measure.await_bytes(part_of(target), self.size * at, process)
+            event()
+        out, err = process.communicate(timeout=GIVE_UP_SECONDS)
+        wall = time.monotonic() - began
+        if process.returncode != 0:
+            raise lab.LabError(f"fetch: exit {process.returncode}: {out[-300:]!r} {err[-300:]!r}")
+        self.check(target)
+        return wall
 
     def check(self, target):
         if not lab.same_bytes(self.path, target):
