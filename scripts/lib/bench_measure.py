@@ -189,12 +189,16 @@ class Bounds:
         if value is None:
             self.table.row(name, "–", limit, "–")
             return
-        holds = value <= bound
+        self.table.row(name, *self.judge(name, f"{value:.{digits}f}{unit}", limit, value <= bound))
+
+    @staticmethod
+    def judge(name, measured, bound, holds):
+        """Counts it; the last three cells of its row."""
         if holds:
             Bounds.kept += 1
         else:
-            Bounds.broken.append(f"{name}: {value:.{digits}f}{unit}, bound {limit}")
-        self.table.row(name, f"{value:.{digits}f}{unit}", limit, "yes" if holds else "**no**")
+            Bounds.broken.append(f"{name}: {measured}, bound {bound}")
+        return measured, bound, "yes" if holds else "**no**"
 
     def told(self, name, text):
         """A figure that nothing was promised about, or why there is none."""

@@ -46,15 +46,10 @@ def _rows(table, name, what, rows):
         table.row(name, "–", _per_second(least[2]), "–", "–", "–", "–", "–")
         return
     exponent = math.log(most[1] / least[1]) / math.log(most[0] / least[0])
-    holds = exponent <= EXPONENT_MAX
-    if holds:
-        bench_measure.Bounds.kept += 1
-    else:
-        bench_measure.Bounds.broken.append(
-            f"{name}: grows as n^{exponent:.2f} in {what}, bound n^{EXPONENT_MAX:g}")
     table.row(name, f"{least[0]:,} {what}", _per_second(least[2]), f"{most[0]:,} {what}",
-              _per_second(most[2]), f"n^{exponent:.2f}", f"≤ n^{EXPONENT_MAX:g}",
-              "yes" if holds else "**no**")
+              _per_second(most[2]),
+              *bench_measure.Bounds.judge(f"{name}, by {what}", f"n^{exponent:.2f}",
+                                          f"≤ n^{EXPONENT_MAX:g}", exponent <= EXPONENT_MAX))
 
 
 def run(bench):
