@@ -105,6 +105,8 @@ def main():
                      "place")
         print(f"{options.size} MiB of noise on loopback, medians of {options.runs} runs\n{about}",
               flush=True)
+        if options.size != 1024:
+            print("The bounds are those of 1024 MiB: what is done once weighs otherwise here.")
         bench = Bench(folder, options)
         failed = [name for name in options.only if not run(name, bench)]
     kept, broken = bench_measure.Bounds.kept, bench_measure.Bounds.broken

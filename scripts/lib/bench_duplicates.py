@@ -6,6 +6,7 @@ import time
 
 import bench_measure
 import bench_swarm
+import lab
 
 HOLDERS = 4
 RATE = 1_000_000  # bytes a second, of the slow reader
@@ -27,7 +28,7 @@ def _slow_reader(swarm, reader):
     pids = (reader.pid, process.pid)
 
     def resident():
-        return sum(bench_measure.lab.proc_status(pid, "VmRSS") for pid in pids)
+        return sum(lab.proc_status(pid, "VmRSS") for pid in pids)
     settled, taken = None, 0
     began = time.monotonic()
     try:

@@ -6,7 +6,6 @@ import statistics
 import time
 import urllib.parse
 
-
 import bench_measure
 import lab
 

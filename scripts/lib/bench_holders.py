@@ -140,8 +140,8 @@ def run(bench):
         scenarios["one killed, one slow, over a line"] = lambda stage: stage.killed(LINE)
     four = _measure(path, HOLDERS, scenarios, bench.runs, has_net)
 
-    where = "network namespaces" if has_net else "loopback"
-    table = bench_measure.Table(f"{bench.size_mib} MiB to one reader, in {where}", "wall s")
+    where = "in network namespaces" if has_net else "on loopback"
+    table = bench_measure.Table(f"{bench.size_mib} MiB to one reader, {where}", "wall s")
     for name, wall in [("one holder", one["well"]),
                        *((f"{HOLDERS} holders, {name}", wall) for name, wall in four.items())]:
         table.row(name, "–" if wall is None else f"{wall:.2f}")
@@ -155,6 +155,10 @@ def run(bench):
     rates = "/".join(f"{rate / 1e6:.0f}" for rate in UNEQUAL)
     bounds.at_most(f"holders of {rates} MB/s: time beside bytes / sum of rates",
                    _ratio(four.get("unequal"), best), 1.15, "×")
+    if not may_slow:
+        bounds.told("with slow holders", "not measured: needs root and tc, or --up-limit")
+    if not has_net:
+        bounds.told("with a reader's slow line", "not measured: needs root and tc")
     print()
     _others(bench, path)
 

@@ -3,6 +3,7 @@
 
 import bench_measure
 import bench_swarm
+import lab
 
 LARGE_MIB = 10240
 CHUNK = 512
@@ -24,7 +25,7 @@ def _read(swarm, reader, first, count):
     with open(swarm.path, "rb") as source:
         source.seek(first)
         if source.read(count) != target.read_bytes():
-            raise bench_measure.lab.LabError("what came is not what was asked for")
+            raise lab.LabError("what came is not what was asked for")
     target.unlink()
     return tuple(new - old for new, old in zip(after, before))
 

@@ -98,8 +98,8 @@ def _publish_again(path):
         the_lab.wait_connected(publisher)
         process = the_lab.start("publish", path, "--copies", HOLDERS, "--by-reference",
                                 data=publisher.data)
-        lab.wait_until(lambda: _stored(holders) > HOLDERS * size // 2 or
-                       process.poll() is not None, "half of the copies", 600, 0.1)
+        lab.wait_until(lambda: bench_measure.traffic(publisher)[0] > size // 2 or
+                       process.poll() is not None, "half of it to be sent", 600, 0.05)
         publisher.kill()
         process.communicate(timeout=60)
         before = _await_rest(holders)
@@ -126,7 +126,7 @@ def run(bench):
                    sent / size * 100, 2, "%")
     bounds.at_most(f"{KILLS} kills while fetching: written, and fetched again, of the file",
                    written / size * 100, 2, "%")
-    bounds.told("a publisher killed half-way: lacking at its four holders",
+    bounds.told("a publisher killed when half of it was sent: lacking at its four holders",
                 f"{lacked / 1e6:.0f} MB")
     name = "published again: copies"
     bounds.table.row(name, *bounds.judge(name, f"{least} after {seconds:.0f} s", f"≥ {HOLDERS}",

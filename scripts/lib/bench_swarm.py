@@ -72,11 +72,17 @@ class Swarm:
         """The node's number on the net."""
         return self.lab.nodes.index(node) + 1
 
-    def restart(self, node, *options):
-        """The same node again, at the same place, with these options as well."""
+    @staticmethod
+    def restart(node, option, value):
+        """The same node again, at the same place, with this option as given."""
         node.stop()
-        node.options = ["--port", str(node.port), *node.options[2:], *options]
+        rest = node.options[2:]
+        if option in rest:
+            place = rest.index(option)
+            del rest[place:place + 2]
+        node.options = ["--port", str(node.port), *rest, option, value]
         node.start()
+        lab.Lab.wait_connected(node)
 
     def fetch(self, reader, name="fetched"):
         """What fetching costs the reader, and all holders that still run; checked against the

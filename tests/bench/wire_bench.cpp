@@ -30,7 +30,8 @@ void decode(benchmark::State& state, const Message& message, std::int64_t items)
 }
 
 Message get_range() {
-    return GetRange{sample_id<ExtentHash>(2), ByteCount(1 << 20), {ChunkIndex(0), ChunkIndex(2048)}};
+    return GetRange{
+        sample_id<ExtentHash>(2), ByteCount(1 << 20), {ChunkIndex(0), ChunkIndex(2048)}};
 }
 
 /// With so many hashes.
@@ -49,7 +50,8 @@ Message holder_table(std::int64_t extents) {
 
 /// So many records, each with a signature to be checked.
 Message closest_reply(std::int64_t records) {
-    return ClosestReply{std::vector<NodeRecord>(static_cast<std::size_t>(records), sample_record())};
+    return ClosestReply{
+        std::vector<NodeRecord>(static_cast<std::size_t>(records), sample_record())};
 }
 
 BENCHMARK_CAPTURE(encode, get_range, get_range(), 1)->Name("GetRange, encode");
