@@ -178,6 +178,7 @@ struct Status {
     bool announce_behind = false;
     ByteCount up, down, dht_up, dht_down;
     std::uint64_t dht_packets_up = 0, dht_packets_down = 0;
+    std::uint64_t dht_puts = 0, dht_lookups = 0;  ///< since the start, failed ones included
 };
 
 struct ObjectEntry {

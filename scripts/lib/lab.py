@@ -52,7 +52,8 @@ def wait_until(condition, what, seconds=60.0, interval=0.1):
         time.sleep(interval)
 
 
-def _die_with_parent():
+def die_with_parent():
+    """A preexec_fn: the child is killed when the thread that started it ends, however that comes."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -132,7 +133,7 @@ class NodeProcess:
                 self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env={**self.lab.environment, **self.environment},
                 start_new_session=self.lab.outlives,
-                preexec_fn=None if self.lab.outlives else _die_with_parent)
+                preexec_fn=None if self.lab.outlives else die_with_parent)
 
     def start(self):
         self.launch()
@@ -203,19 +204,26 @@ class NodeProcess:
 
     def proc_status(self, field):
         """A field of /proc/<pid>/status in bytes, such as VmHWM."""
-        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) * 1024
-        return 0
+        return proc_status(self.pid, field)
 
     def cpu_seconds(self):
         """User and system time so far, of all its threads."""
         return cpu_seconds(self.pid)
 
 
-def cpu_seconds(pid):
+def cpu_seconds(pid, with_children=False):
+    """User and system time of a process so far; of the children it waited for as well, if asked."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    ticks = sum(map(int, fields[11:15 if with_children else 13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def proc_status(pid, field):
+    """A field of /proc/<pid>/status in bytes, such as VmHWM."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 class Lab:
@@ -297,7 +305,7 @@ class Lab:
             done = subprocess.run(
                 command, input=stdin if stdin is not None else b"", capture_output=True,
                 timeout=seconds, cwd=cwd or self.path, check=False,
-                env={**self.environment, **(environment or {})}, preexec_fn=_die_with_parent)
+                env={**self.environment, **(environment or {})}, preexec_fn=die_with_parent)
         except subprocess.TimeoutExpired as hung:
             raise LabError(f"`flow29 {' '.join(map(str, args))}` did not end within {seconds} s; "
                            f"stdout: {(hung.stdout or b'')[-1500:]!r}; "
@@ -317,7 +325,7 @@ class Lab:
         return subprocess.Popen(
             [str(self.binary), *options, *map(str, args)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.path,
-            env={**self.environment, **(environment or {})}, preexec_fn=_die_with_parent)
+            env={**self.environment, **(environment or {})}, preexec_fn=die_with_parent)
 
     def file(self, name, size, seed=29):
         """A file of `size` bytes that do not repeat, the same ones for the same seed."""

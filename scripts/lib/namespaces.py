@@ -61,10 +61,24 @@ class Net:
 
     def slow(self, member, slow):
         """Holds what the member sends to 8 Mbit/s. CalledProcessError without tc and its tbf."""
-        action = ["replace", "dev", "eth0", "root", "tbf", "rate", "8mbit", "burst", "64kb",
-                  "latency", "400ms"] if slow else ["del", "dev", "eth0", "root"]
-        subprocess.run([*self.inside(member), "tc", "qdisc", *action], check=True,
-                       capture_output=True, stdin=subprocess.DEVNULL)
+        self.limit_sent(member, 1_000_000 if slow else None)
+
+    def limit_sent(self, member, rate):
+        """Holds what the member sends to `rate` bytes a second; None: no longer."""
+        self._limit(self.inside(member), "eth0", rate)
+
+    def limit_received(self, member, rate):
+        """The same for what is sent to the member."""
+        self._limit(["ip", "netns", "exec", self.name("hub")], f"p{member}", rate)
+
+    @staticmethod
+    def _limit(inside, device, rate):
+        """The bucket has what comes in 20 ms, so that the kernel's clock is not what limits."""
+        action = ["del", "dev", device, "root"] if rate is None else \
+            ["replace", "dev", device, "root", "tbf", "rate", f"{rate * 8}bit", "burst",
+             str(max(rate // 50, 64 << 10)), "latency", "400ms"]
+        subprocess.run([*inside, "tc", "qdisc", *action], check=True, capture_output=True,
+                       stdin=subprocess.DEVNULL)
 
     def can_slow(self, member):
         try:

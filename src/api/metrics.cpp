@@ -42,6 +42,10 @@ void write_traffic(Writer& out, const Status& status) {
     out.family(packets, "counter", "Datagrams of the DHT since the start.");
     out.sample(packets, "{direction=\"up\"}", status.dht_packets_up);
     out.sample(packets, "{direction=\"down\"}", status.dht_packets_down);
+    constexpr std::string_view operations = "dht_operations_total";
+    out.family(operations, "counter", "Puts and look-ups begun in the DHT since the start.");
+    out.sample(operations, "{kind=\"put\"}", status.dht_puts);
+    out.sample(operations, "{kind=\"lookup\"}", status.dht_lookups);
 }
 
 void write_objects(Writer& out, const std::vector<ObjectEntry>& objects) {

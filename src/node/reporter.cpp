@@ -67,6 +67,8 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
     status.dht_down = ByteCount(index.bytes_down);
     status.dht_packets_up = index.packets_up;
     status.dht_packets_down = index.packets_down;
+    status.dht_puts = index.puts;
+    status.dht_lookups = index.lookups;
     co_return status;
 }
 

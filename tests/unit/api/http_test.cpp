@@ -283,6 +283,7 @@ TEST_CASE("metrics are Prometheus text") {
     for (const char* const part :
          {"\nflow29_peers 0\n", "# TYPE flow29_traffic_bytes_total counter\n",
           "flow29_traffic_bytes_total{plane=\"dht\",direction=\"up\"} ",
+          "\nflow29_dht_operations_total{kind=\"put\"} ",
           "\nflow29_storage_capacity_bytes 67108864\n", "\nflow29_under_target_extents ",
           "\nflow29_published_objects{copies=\"", "\nflow29_dht_connected 0\n"})
         CHECK_MESSAGE(reply.body.find(part) != std::string::npos, part);
