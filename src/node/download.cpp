@@ -77,6 +77,13 @@ void Download::add_holder(const net::PeerPtr& peer, bool holds_all) {
     moved_.notify_all();
 }
 
+void Download::guess_holder(const net::PeerPtr& peer, ExtentIndex extent) {
+    if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
+    if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
+    planner_.guess_holds(peer->id(), extent);
+    moved_.notify_all();
+}
+
 void Download::on_stored(const NodeId& node, const std::vector<proto::ItemId>& items) {
     if (ended_ || !present_.contains(node)) return;
     const std::set<proto::ItemId> stored(items.begin(), items.end());

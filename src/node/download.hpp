@@ -61,6 +61,8 @@ class Download : public std::enable_shared_from_this<Download> {
 
     /// A connected node to pull from; it is asked what it holds unless `holds_all`.
     void add_holder(const net::PeerPtr& peer, bool holds_all);
+    /// A connected node that probably holds this extent: it is asked without having said so.
+    void guess_holder(const net::PeerPtr& peer, ExtentIndex extent);
     /// A node said that it now holds this.
     void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
     /// In order only: the consumer has taken everything before this offset.
