@@ -160,6 +160,23 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content,
     return result;
 }
 
+Result<Duration> Swarm::first_byte(std::size_t number, const RootHash& root) {
+    const auto began = world_.now();
+    const auto first = std::make_shared<std::optional<TimePoint>>();
+    StreamRequest request;
+    request.link.root = root;
+    SinkFn sink = [first, &world = world_](ByteView, std::function<void(bool)> next) {
+        if (!*first) *first = world.now();
+        next(true);
+    };
+    auto& fetcher = engine(number).fetcher();
+    const auto outcome =
+        finish(number, fetcher.stream(std::move(request), {}, std::move(sink), {}));
+    if (!outcome) return fail(outcome.error());
+    FLOW29_ASSERT(first->has_value());
+    return **first - began;
+}
+
 Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
     const auto bytes = std::make_shared<Bytes>();
     StreamRequest request;

@@ -120,6 +120,8 @@ class Swarm {
                                                    std::optional<std::size_t> besides);
     /// Streams an object to its end and runs until it is there.
     [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
+    /// Likewise, and how long it took until the reader had the first byte.
+    [[nodiscard]] Result<Duration> first_byte(std::size_t node, const RootHash& root);
 
     /// From now on the node lacks what it stores of every `one_in`th extent; `claims`: and says
     /// that it has it. Those it has lost.
