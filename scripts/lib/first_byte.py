@@ -100,8 +100,7 @@ class FirstByte:
             self.lab.wait_connected(node)
         return node
 
-    def measure(self, way, number, eager):
-        node = self.newcomer(eager)
+    def measure(self, way, number, node):
         root = self.roots[number % len(self.roots)]
         try:
             if way == "fetch":
@@ -112,12 +111,17 @@ class FirstByte:
         finally:
             node.stop()
 
-    def run(self, fetches, eager):
-        """Milliseconds by way."""
+    def run(self, fetches, eager, idle_seconds):
+        """Milliseconds by way. A node of its own for each, idle for that long if at all."""
         times = {way: [] for way in WAYS}
+        idle = []
+        if idle_seconds:
+            idle = [self.newcomer(False) for _ in range(fetches * len(WAYS))]
+            time.sleep(idle_seconds)
         for number in range(fetches):
             for way in WAYS:
-                times[way].append(self.measure(way, number, eager))
+                node = idle.pop() if idle else self.newcomer(eager)
+                times[way].append(self.measure(way, number, node))
         return times
 
     def close(self):
@@ -134,6 +138,8 @@ def main():
     parser.add_argument("--rtt", type=float, default=40, help="milliseconds")
     parser.add_argument("--at", choices=("loopback", "distance", "both"), default="both")
     parser.add_argument("--eager", action="store_true", help="fetch at once, while it still joins")
+    parser.add_argument("--idle", type=float, default=0,
+                        help="minutes for which each node does nothing before it fetches")
     parser.add_argument("--get", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.get:
@@ -150,10 +156,12 @@ def main():
             swarm = FirstByte(the_lab, options.nodes, rtt, min(options.fetches, 8), print)
             try:
                 swarm.start()
-                times = swarm.run(options.fetches, options.eager)
+                times = swarm.run(options.fetches, options.eager, 60 * options.idle)
             finally:
                 swarm.close()
         where = f"{rtt:g} ms round trips" if rtt else "loopback"
+        if options.idle:
+            where += f", idle for {options.idle:g} min"
         most = ROUND_TRIPS_MAX * rtt if rtt else LOOPBACK_MS_MAX
         for way, milliseconds in times.items():
             median = statistics.median(milliseconds)

@@ -321,6 +321,7 @@ void SimIndex::go_down() {
 void SimIndex::announce(const proto::ProviderRecord& record, std::function<void(bool)> done) {
     auto& world = network_.world();
     ++network_.puts;
+    ++puts_;
     world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
         if (up_) network_.providers[record.key][record.node()] = record;
         done(up_);
@@ -330,6 +331,7 @@ void SimIndex::announce(const proto::ProviderRecord& record, std::function<void(
 void SimIndex::announce(const proto::NodeRecord& record, std::function<void(bool)> done) {
     auto& world = network_.world();
     ++network_.puts;
+    ++puts_;
     world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
         if (up_) network_.node_records[record.node()] = record;
         done(up_);
@@ -391,6 +393,7 @@ void SimIndex::status(std::function<void(dht::IndexStatus)> done) {
     dht::IndexStatus status;
     status.connected = up_;
     status.good_nodes = network_.positions.size();
+    status.puts = puts_;
     done(status);
 }
 

@@ -222,6 +222,7 @@ class SimIndex final : public dht::Index {
     core::Endpoint endpoint_;
     bool storing_;
     bool up_ = false;
+    std::uint64_t puts_ = 0;
 };
 
 }  // namespace flow29::sim

@@ -248,6 +248,17 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
     return finish(number, engine(number).placements().leave(std::move(request), {}));
 }
 
+Status Swarm::status(std::size_t number) {
+    return finish(number, engine(number).reporter().status(engine(number).local_record()));
+}
+
+std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {
+    auto hash = to_hex(item.extent());
+    auto located = finish(number, engine(number).survey().locate(std::move(hash), std::nullopt,
+                                                                 survey_timeout, {}));
+    return located ? std::move(located->holders) : std::vector<Holder>();
+}
+
 Result<Health> Swarm::health(std::size_t number, const RootHash& root) {
     Link link;
     link.root = root;

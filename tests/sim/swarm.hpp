@@ -137,6 +137,12 @@ class Swarm {
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
 
+    /// What `node` says of itself.
+    [[nodiscard]] Status status(std::size_t node);
+
+    /// Whom `node` finds for an item by its bare hash.
+    [[nodiscard]] std::vector<Holder> locate(std::size_t node, const proto::ItemId& item);
+
     /// What `node` finds out about an object.
     [[nodiscard]] Result<Health> health(std::size_t node, const RootHash& root);
 
