@@ -85,7 +85,7 @@ void AnnounceScheduler::on_put(const ItemId& item, bool ok, TimePoint now) {
     TimePoint due = now + options_.retry;
     if (ok) {
         due = now + scaled(options_.period, entry.spread ? jittered() : jittered_rest());
-        entry.spread = true;
+        entry.spread = !entry.again_by;
     }
     if (entry.again_by) due = std::min(due, std::max(now, *entry.again_by));
     entry.again_by.reset();
@@ -175,6 +175,7 @@ void AnnounceScheduler::respread(TimePoint now) {
     due_.clear();
     for (auto& [item, entry] : items_) {
         const TimePoint by = now + scaled(options_.respread, uniform());
+        entry.spread = false;
         if (in_flight_.contains(item))
             entry.again_by = by;
         else
