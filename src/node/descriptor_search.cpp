@@ -5,6 +5,8 @@
 
 #include <asio/post.hpp>
 
+#include "core/placement.hpp"
+
 namespace flow29::node {
 
 using namespace std::chrono_literals;
@@ -120,8 +122,42 @@ void DescriptorSearch::offer_connected() {
     for (const auto& node : table_.nearest_ids(key_, limits::candidates_max))
         if (const auto peer = peers_.find(node)) offer(peer, Rank::near);
     // Whoever is connected for another reason (a publisher that stores nothing) may have it too.
-    for (const auto& peer : peers_.open())
+    const auto open = peers_.open();
+    for (const auto& peer : open)
         offer(peer, Rank::connected);
+    if (asked_closest_ || options_.thorough || open.size() >= limits::candidates_max) return;
+    const auto stores = [](const auto& peer) { return peer->record().storing; };
+    const auto well_known = std::ranges::find_if(open, stores);
+    if (well_known == open.end()) return;
+    asked_closest_ = true;
+    tasks_.start(ask_closest(shared_from_this(), *well_known));
+}
+
+asio::awaitable<void> DescriptorSearch::ask_closest(std::shared_ptr<DescriptorSearch> self,
+                                                    net::PeerPtr peer) {
+    proto::Message question = proto::GetClosest{self->key_};
+    const auto reply = co_await peer->request(std::move(question), request_timeout);
+    const auto* closest = reply ? std::get_if<proto::ClosestReply>(&reply->message) : nullptr;
+    if (closest == nullptr) co_return;
+    self->want_placed(closest->nodes);
+    self->pump();
+    self->moved_.notify_all();
+}
+
+/// Dials those of them first at which placement would have put it.
+void DescriptorSearch::want_placed(const std::vector<proto::NodeRecord>& near) {
+    std::map<NodeId, core::Endpoint> addresses;
+    std::vector<core::Candidate> candidates;
+    for (const auto& record : near) {
+        const auto node = record.node();
+        if (!record.storing || record.addresses.empty() || node == services_.identity.id() ||
+            !addresses.emplace(node, record.addresses.front()).second)
+            continue;
+        candidates.push_back({node, record.addresses.front().group(), record.capacity_class, false});
+    }
+    for (const auto& candidate : core::rank_candidates(key_, std::move(candidates)))
+        if (!peers_.find(candidate.id))
+            want_dial({core::dht_position(candidate.id), addresses.at(candidate.id)}, Rank::placed);
 }
 
 void DescriptorSearch::pump() {

@@ -28,6 +28,8 @@ using StageFn = std::function<void(Stage stage, std::size_t holders)>;
 /// 1. At once: the addresses that the link names are dialled, connected nodes are asked, those
 ///    first that placement would have chosen, and the key is looked up. A provider is dialled when
 ///    its record arrives, not when the look-up ends.
+///    Who has few connections asks one of them for the nodes near the key as well: it has just
+///    joined, and the other one has the neighbourhood at hand that the look-up still has to find.
 ///    Rationale: each of these takes round trips, and any of them may be the one that answers.
 /// 2. At most `asks_at_once` asks and `dials_at_once` dials are under way; one that takes longer
 ///    than `patience` does not count any more, so that who is silent holds up nobody.
@@ -66,6 +68,8 @@ class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
     using Since = std::map<std::uint64_t, TimePoint>;  // what is under way, by number
 
     [[nodiscard]] static asio::awaitable<void> look_up(std::shared_ptr<DescriptorSearch> self);
+    [[nodiscard]] static asio::awaitable<void> ask_closest(std::shared_ptr<DescriptorSearch> self,
+                                                           net::PeerPtr peer);
     [[nodiscard]] static asio::awaitable<void> dial(std::shared_ptr<DescriptorSearch> self,
                                                     dht::Contact contact, std::uint64_t number);
     [[nodiscard]] static asio::awaitable<void> ask(std::shared_ptr<DescriptorSearch> self,
@@ -75,6 +79,7 @@ class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
     void offer(const net::PeerPtr& peer, Rank rank);
     void offer_connected();
     void want_dial(const dht::Contact& contact, Rank rank);
+    void want_placed(const std::vector<proto::NodeRecord>& near);
     void pump();
     [[nodiscard]] bool is_enough() const { return holders_.size() >= options_.enough; }
     [[nodiscard]] bool is_exhausted() const;
@@ -96,6 +101,7 @@ class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
     Since asking_, dialling_;
     std::uint64_t last_number_ = 0;
     bool looking_up_ = false;
+    bool asked_closest_ = false;
     bool over_ = false;
     std::optional<core::Descriptor> descriptor_;
     std::vector<net::PeerPtr> holders_;

@@ -98,18 +98,18 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
-    guess_holders(*download, found);
+    const auto beginning = guess_holders(*download, found);
     for (const auto& peer : found.holders)
         download->add_holder(peer, false);
     if (found.local.size() == found.descriptor.extents.size()) return download;
     tasks_.start(add_holders(download, found.holders));
     // Those who answer only now have a table as well, and not always the same one.
     if (found.search)
-        found.search->on_holder([this, weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
+        found.search->on_holder([this, beginning,
+                                 weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
             const auto running = weak.lock();
             if (!running) return;
-            const auto lacking = running->planner().starved(1);
-            if (!lacking.empty()) running->guess_holder(peer, lacking[0]);
+            if (beginning && !running->first_bytes_at()) running->guess_holder(peer, *beginning);
             tasks_.start(add_holders(running, {peer}));
         });
     return download;
@@ -117,14 +117,15 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
 
 /// Has the beginning asked for before anybody said who holds it: who lacks it says so in the round
 /// trip that asking who holds it would take.
-void Fetcher::guess_holders(Download& download, const FoundObject& found) {
+std::optional<ExtentIndex> Fetcher::guess_holders(Download& download, const FoundObject& found) {
     const auto first = download.planner().starved(1);
-    if (first.empty()) return;
+    if (first.empty()) return std::nullopt;
     const auto item = proto::ItemId::of(found.descriptor.extents[first[0].value]);
     for (const auto& peer : finder_.likely_holders(item, guesses_max))
         download.guess_holder(peer, first[0]);
     for (const auto& peer : found.holders)
         download.guess_holder(peer, first[0]);
+    return first[0];
 }
 
 asio::awaitable<void> Fetcher::add_holders(std::shared_ptr<Download> download,

@@ -59,6 +59,7 @@ class DownloadPeer {
     void guess_holds(ExtentIndex extent);
     void set_lacks(ExtentIndex extent);
     [[nodiscard]] const ExtentSet& holds() const { return holds_; }
+    [[nodiscard]] bool is_guess(ExtentIndex extent) const { return guessed_.contains(extent); }
 
     void ask(PieceId piece, ByteCount bytes, TimePoint now);
     /// Ends an asking; false when there is none.

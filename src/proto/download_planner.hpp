@@ -38,6 +38,8 @@ namespace flow29::proto {
 ///    for a piece) may be asked of a second peer as well; the first answer wins. With `in_order`
 ///    that comes before what is unasked, otherwise after it. The silent peer gets nothing new.
 ///    Rationale: a frozen holder keeps its TCP connection open for ever.
+///    With `in_order` the piece at the reading position is asked of a second peer at once while the
+///    first one is only guessed to hold it: a reader waits for that one.
 /// 5. End-game: when nothing is unasked (in the window) that a peer in working order holds, a peer
 ///    with nothing in flight takes over a piece that it would finish in less than half the time its
 ///    present peer still needs, and `takeover_saves_min` sooner; never more than two askings of one

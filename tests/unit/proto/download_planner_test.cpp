@@ -131,6 +131,28 @@ TEST_CASE("a guess is asked like what was said, and forgotten when it was wrong"
     d.planner.check_invariants();
 }
 
+TEST_CASE("in order, the first piece is asked of two that are guessed to hold it, of one that says so") {
+    Download d(64, {.in_order = true});
+    for (const std::uint32_t number : {1, 2, 3}) {
+        d.planner.add_peer(fake_node(number), at(0s));
+        d.planner.guess_holds(fake_node(number), ExtentIndex(0));
+    }
+    const auto requests = d.poll_all(0s);
+    const auto askings_of_first = std::ranges::count_if(
+        requests, [](const Request& request) { return request.bytes.first == ByteCount(0); });
+    CHECK(askings_of_first == 2);
+    std::set<std::pair<NodeId, PieceId>> distinct;
+    for (const Request& request : requests)
+        CHECK(distinct.emplace(request.peer, request.piece).second);
+
+    Download sure(64, {.in_order = true});
+    sure.add(1);
+    sure.add(2);
+    std::set<PieceId> pieces;
+    for (const Request& request : sure.poll_all(0s))
+        CHECK(pieces.insert(request.piece).second);
+}
+
 TEST_CASE(
     "a new peer starts with the least and may have twice as much with each piece it delivers") {
     Download d(256);
