@@ -40,7 +40,7 @@ class TlsTransport final : public Transport {
     [[nodiscard]] asio::awaitable<Result<PeerPtr>> connect(core::Endpoint endpoint,
                                                            std::optional<NodeId> expected,
                                                            std::optional<DhtKey> position,
-                                                   OpeningPtr opening = nullptr) override;
+                                                           OpeningPtr opening = nullptr) override;
     void stop() override;
 
   private:

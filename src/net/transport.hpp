@@ -117,12 +117,11 @@ class Transport {
     virtual void start(PeerHandler& handler) = 0;
     /// Dials, proves who is there and exchanges hellos. `expected` pins the NodeId, `position` its
     /// first 20 bytes. Errors: peer_unreachable, timed_out, verification_failed (somebody else
-    /// is there: blame the address, not the NodeId), refused (it is this very node). `opening`: null,
-    /// or what to ask at once.
-    [[nodiscard]] virtual asio::awaitable<Result<PeerPtr>> connect(core::Endpoint endpoint,
-                                                                   std::optional<NodeId> expected,
-                                                                   std::optional<DhtKey> position,
-                                                                   OpeningPtr opening = nullptr) = 0;
+    /// is there: blame the address, not the NodeId), refused (it is this very node). `opening`:
+    /// null, or what to ask at once.
+    [[nodiscard]] virtual asio::awaitable<Result<PeerPtr>> connect(
+        core::Endpoint endpoint, std::optional<NodeId> expected, std::optional<DhtKey> position,
+        OpeningPtr opening = nullptr) = 0;
     /// Stops accepting and ends every connection.
     virtual void stop() = 0;
 };

@@ -153,7 +153,8 @@ void DescriptorSearch::want_placed(const std::vector<proto::NodeRecord>& near) {
         if (!record.storing || record.addresses.empty() || node == services_.identity.id() ||
             !addresses.emplace(node, record.addresses.front()).second)
             continue;
-        candidates.push_back({node, record.addresses.front().group(), record.capacity_class, false});
+        candidates.push_back(
+            {node, record.addresses.front().group(), record.capacity_class, false});
     }
     for (const auto& candidate : core::rank_candidates(key_, std::move(candidates)))
         if (!peers_.find(candidate.id))

@@ -105,13 +105,14 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     tasks_.start(add_holders(download, found.holders));
     // Those who answer only now have a table as well, and not always the same one.
     if (found.search)
-        found.search->on_holder([this, beginning,
-                                 weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
-            const auto running = weak.lock();
-            if (!running) return;
-            if (beginning && !running->first_bytes_at()) running->guess_holder(peer, *beginning);
-            tasks_.start(add_holders(running, {peer}));
-        });
+        found.search->on_holder(
+            [this, beginning, weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
+                const auto running = weak.lock();
+                if (!running) return;
+                if (beginning && !running->first_bytes_at())
+                    running->guess_holder(peer, *beginning);
+                tasks_.start(add_holders(running, {peer}));
+            });
     return download;
 }
 

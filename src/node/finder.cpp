@@ -54,7 +54,8 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     FoundObject found;
     std::size_t asked = 0;
     Duration pause = retry_pause_min;
-    DescriptorSearch::Options options{.root = root, .at = std::move(at), .stop = stop, .stage = stage};
+    DescriptorSearch::Options options{
+        .root = root, .at = std::move(at), .stop = stop, .stage = stage};
     options.enough = aim == Aim::first ? 1 : holders_enough;
     options.thorough = aim == Aim::all;
     bool by_hint = false;

@@ -140,7 +140,8 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
 
     const auto attempt = std::make_shared<Attempt>(services_.runtime);
     attempts_.emplace(endpoint, attempt);
-    auto outcome = co_await services_.transport.connect(endpoint, expected, position, std::move(opening));
+    auto outcome =
+        co_await services_.transport.connect(endpoint, expected, position, std::move(opening));
     attempts_.erase(endpoint);
     if (!outcome) {
         log::debug("peers", "{}: {}", endpoint.to_string(), outcome.error().message());

@@ -6,7 +6,8 @@ using namespace flow29;
 using namespace flow29::sim;
 using namespace std::chrono_literals;
 
-TEST_CASE("publishing as many extents as 1 GiB has takes at most 300 puts, and all can be located") {
+TEST_CASE(
+    "publishing as many extents as 1 GiB has takes at most 300 puts, and all can be located") {
     for (const std::uint64_t seed : {1, 2, 3}) {
         CAPTURE(seed);
         Swarm swarm({.seed = seed, .audit_period = no_audits});

@@ -27,8 +27,8 @@ struct Far {
         swarm.grow_to(32, 500ms);
         swarm.world().run_for(1min);
         for (std::size_t i = 0; i < 6; ++i)
-            objects.push_back(publish(
-                swarm, {.publisher = i, .bytes = (i << 20) + 700'000, .seed = seed + i}));
+            objects.push_back(
+                publish(swarm, {.publisher = i, .bytes = (i << 20) + 700'000, .seed = seed + i}));
         swarm.world().run_for(1min);
     }
 

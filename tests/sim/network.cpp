@@ -161,9 +161,9 @@ asio::awaitable<void> SimPeer::await_opening(std::shared_ptr<SimPeer> /*kept ali
                    message_overhead + proto::encode_head(0, request).size());
     auto reply = co_await receiver->owner_.handler().on_request(receiver, std::move(request));
     if (reply)
-        network_.count(receiver->owner_.id(), proto::message_name(reply->message),
-                       message_overhead + proto::encode_head(0, reply->message).size() +
-                           reply->body.size());
+        network_.count(
+            receiver->owner_.id(), proto::message_name(reply->message),
+            message_overhead + proto::encode_head(0, reply->message).size() + reply->body.size());
     if (!open_) reply = fail(Errc::peer_unreachable, "the connection ended");
     opening->answer(std::move(reply));
 }
@@ -350,11 +350,10 @@ dht::Lookup SimIndex::look(const DhtKey& key) const {
         if (position != core::dht_position(id_) && network_.reaches(endpoint_, endpoint))
             lookup.nearest.push_back({position, endpoint});
     const auto count = std::min(nearest_count, lookup.nearest.size());
-    std::partial_sort(lookup.nearest.begin(),
-                      lookup.nearest.begin() + static_cast<std::ptrdiff_t>(count),
-                      lookup.nearest.end(), [&key](const auto& a, const auto& b) {
-                          return core::nearer(key, a.position, b.position);
-                      });
+    std::partial_sort(
+        lookup.nearest.begin(), lookup.nearest.begin() + static_cast<std::ptrdiff_t>(count),
+        lookup.nearest.end(),
+        [&key](const auto& a, const auto& b) { return core::nearer(key, a.position, b.position); });
     lookup.nearest.resize(count);
     return lookup;
 }

@@ -93,7 +93,8 @@ TEST_CASE("of a large object about as many extents have a record as is said, of 
         std::size_t records = 0;
         for (std::uint32_t extent = 0; extent < extents; ++extent)
             for (unsigned copy = 0; copy < limits::copies_default; ++copy)
-                if (has_extent_record(fake_item(extent), fake_node((extent + 7 * copy) % 32), extents))
+                if (has_extent_record(fake_item(extent), fake_node((extent + 7 * copy) % 32),
+                                      extents))
                     ++records;
         return records;
     };
@@ -142,7 +143,8 @@ struct SlowDht {
     }
 };
 
-TEST_CASE("a hundred thousand records keep their period, evenly, or the node says that it is behind") {
+TEST_CASE(
+    "a hundred thousand records keep their period, evenly, or the node says that it is behind") {
     constexpr std::uint32_t items = 100'000;
     AnnounceScheduler scheduler({}, 4);
     for (std::uint32_t i = 0; i < items; ++i)
@@ -154,7 +156,8 @@ TEST_CASE("a hundred thousand records keep their period, evenly, or the node say
     CHECK_FALSE(scheduler.forecast(at(48h)).behind);
     const double per_minute = scheduler.forecast(at(48h)).due_per_hour / 60;
     const auto burst = dht.most_in_a_minute(at(12h));
-    MESSAGE("puts a minute: ", per_minute, " on average, ", burst, " at most from the 12th hour on");
+    MESSAGE("puts a minute: ", per_minute, " on average, ", burst,
+            " at most from the 12th hour on");
     CHECK(static_cast<double>(burst) < 2 * per_minute);
 
     // 32 in flight for 20 s each are 1.6 a second; 2.3 are due.

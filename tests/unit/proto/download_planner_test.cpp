@@ -131,7 +131,8 @@ TEST_CASE("a guess is asked like what was said, and forgotten when it was wrong"
     d.planner.check_invariants();
 }
 
-TEST_CASE("in order, the first piece is asked of two that are guessed to hold it, of one that says so") {
+TEST_CASE(
+    "in order, the first piece is asked of two that are guessed to hold it, of one that says so") {
     Download d(64, {.in_order = true});
     for (const std::uint32_t number : {1, 2, 3}) {
         d.planner.add_peer(fake_node(number), at(0s));
