@@ -62,6 +62,11 @@ inline constexpr auto record_lifetime_max = 24h;
 inline constexpr auto record_clock_tolerance = 10min;
 inline constexpr unsigned records_per_key_max = 64;
 inline constexpr unsigned records_per_group_max = 2;  ///< signers per /24 or /48 at one key
+/// About so many records are put for an object's extents, by all holders together; single chunks
+/// all have theirs.
+inline constexpr unsigned extent_records_per_object = 128;
+/// A node puts the record of itself as often; it is good for four times as long.
+inline constexpr auto own_record_period = 6h;
 inline constexpr unsigned dht_client_operations_max = 3'000;
 inline constexpr auto dht_client_age_max = 10min;
 

@@ -3,7 +3,9 @@
 
 import atexit
 import os
+import pathlib
 import subprocess
+import sys
 
 
 def _ip(*arguments):
@@ -97,6 +99,60 @@ class Net:
         while self.made:
             subprocess.run(["ip", "netns", "del", self.made.pop()], check=False,
                            capture_output=True)
+
+
+class Distance:
+    """One namespace in which the addresses 10.29.k.1 are `one_way_ms` away from each other."""
+
+    QUEUE = 29
+
+    def __init__(self, one_way_ms):
+        self.one_way_ms = one_way_ms
+        self.name = f"f29-{os.getpid()}-far-{id(self) & 0xffff:04x}"
+        self.delay = None
+        atexit.register(self.remove)
+
+    def create(self, members):
+        """CalledProcessError or OSError where that cannot be had: see can_delay."""
+        _ip("netns", "add", self.name)
+        _ip("-n", self.name, "link", "set", "lo", "up")
+        for member in members:
+            _ip("-n", self.name, "addr", "add", f"10.29.{member}.1/32", "dev", "lo")
+        # The queue first: what nobody takes from it is dropped.
+        script = pathlib.Path(__file__).parent / "delay.py"
+        self.delay = subprocess.Popen(
+            [*self.inside(), sys.executable, "-B", str(script), "--queue", str(self.QUEUE), "--ms",
+             str(self.one_way_ms)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if self.delay.stdout.readline() != b"ready\n":
+            raise OSError("packets cannot be queued here")
+        subprocess.run([*self.inside(), "iptables", "-t", "mangle", "-A", "OUTPUT", "-d", "10.29.0.0/16",
+                        "-j", "NFQUEUE", "--queue-num", str(self.QUEUE)], check=True,
+                       capture_output=True, stdin=subprocess.DEVNULL)
+
+    def inside(self):
+        """The start of a command that is to run there."""
+        return ["ip", "netns", "exec", self.name]
+
+    def remove(self):
+        atexit.unregister(self.remove)
+        if self.delay:
+            self.delay.kill()
+            self.delay.wait()
+        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
+
+
+def can_delay():
+    """Whether packets can be held back here."""
+    if os.geteuid() != 0:
+        return False
+    probe = Distance(1)
+    try:
+        probe.create([1])
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    finally:
+        probe.remove()
+    return True
 
 
 def possible():

@@ -55,8 +55,13 @@ class Index {
     /// Publishes this node's own record at core::node_key.
     virtual void announce(const proto::NodeRecord& record, std::function<void(bool)> done) = 0;
 
-    /// Provider records at `key` and the nodes nearest to it. `done` is called once, always.
-    virtual void find(const DhtKey& key, std::function<void(Lookup)> done) = 0;
+    /// Some of a look-up's providers, verified.
+    using SeenFn = std::function<void(std::vector<proto::ProviderRecord>)>;
+
+    /// Provider records at `key` and the nodes nearest to it. `done` is called once, always;
+    /// `seen`, if given, any number of times before: providers as they come, some of them more than
+    /// once. Rationale: the first is there after a round trip or two, the end takes many.
+    virtual void find(const DhtKey& key, std::function<void(Lookup)> done, SeenFn seen = {}) = 0;
     /// The newest record that a node has published about itself.
     virtual void find_node(const NodeId& node,
                            std::function<void(std::optional<proto::NodeRecord>)> done) = 0;

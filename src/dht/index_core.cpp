@@ -148,7 +148,7 @@ void IndexCore::run(OperationId id, Operation& operation) {
         clients_.current().put(operation.key, *operation.value, operation.expires - wall_now(),
                                std::move(done));
     else
-        clients_.current().get(operation.key, std::move(done));
+        clients_.current().get(operation.key, std::move(done), operation.seen);
 }
 
 void IndexCore::complete(OperationId id, RunnerOutcome outcome) {

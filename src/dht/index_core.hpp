@@ -37,6 +37,7 @@ class IndexCore {
         std::optional<RawValue> value{};
         WallTime expires{};
         std::function<void(RunnerOutcome)> done{};
+        OpenDhtRunner::Seen seen{};  ///< of a get; may be null
         TimePoint wait_until{};
         TimePoint deadline{};
         std::uint64_t client = 0;  // generation; 0 while it waits

@@ -127,8 +127,13 @@ void OpenDhtIndex::announce(const proto::NodeRecord& record, std::function<void(
         std::move(done));
 }
 
-void OpenDhtIndex::find(const DhtKey& key, std::function<void(Lookup)> done) {
+void OpenDhtIndex::find(const DhtKey& key, std::function<void(Lookup)> done, SeenFn seen) {
     IndexCore::Operation operation{.key = key};
+    if (seen)
+        operation.seen = [key, seen](const std::vector<RawValue>& values) {
+            if (auto providers = read_providers(key, values); !providers.empty())
+                seen(std::move(providers));
+        };
     operation.done = [key, done](RunnerOutcome outcome) {
         Lookup lookup;
         lookup.providers = read_providers(key, outcome.values);

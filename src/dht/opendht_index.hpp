@@ -49,7 +49,7 @@ class OpenDhtIndex final : public Index {
 
     void announce(const proto::ProviderRecord& record, std::function<void(bool)> done) override;
     void announce(const proto::NodeRecord& record, std::function<void(bool)> done) override;
-    void find(const DhtKey& key, std::function<void(Lookup)> done) override;
+    void find(const DhtKey& key, std::function<void(Lookup)> done, SeenFn seen = {}) override;
     void find_node(const NodeId& node,
                    std::function<void(std::optional<proto::NodeRecord>)> done) override;
     void bootstrap(const std::vector<core::Endpoint>& endpoints) override;

@@ -305,16 +305,20 @@ void OpenDhtRunner::put(const DhtKey& key, const RawValue& value,
     state_->kick(2);
 }
 
-void OpenDhtRunner::get(const DhtKey& key, Done done) {
+void OpenDhtRunner::get(const DhtKey& key, Done done, Seen seen) {
     auto outcome = std::make_shared<RunnerOutcome>();
-    ::dht::GetCallback collect =
-        [outcome](const std::vector<std::shared_ptr<::dht::Value>>& values) {
-            for (const auto& value : values)
-                if (outcome->values.size() < values_per_get_max)
-                    outcome->values.push_back(
-                        {static_cast<RecordType>(value->type), value->id, value->data});
-            return true;
-        };
+    ::dht::GetCallback collect = [outcome, seen = std::move(seen), &io = state_->io](
+                                     const std::vector<std::shared_ptr<::dht::Value>>& values) {
+        const auto before = static_cast<std::ptrdiff_t>(outcome->values.size());
+        for (const auto& value : values)
+            if (outcome->values.size() < values_per_get_max)
+                outcome->values.push_back(
+                    {static_cast<RecordType>(value->type), value->id, value->data});
+        std::vector<RawValue> fresh(outcome->values.begin() + before, outcome->values.end());
+        if (seen && !fresh.empty())
+            asio::post(io, [seen, fresh = std::move(fresh)] { seen(fresh); });
+        return true;
+    };
     state_->runner.get(to_hash(key), std::move(collect),
                        state_->completion(key, outcome, std::move(done)));
     state_->kick(2);

@@ -38,6 +38,8 @@ class OpenDhtRunner {
         RecordRules* rules = nullptr;  ///< what to store; owned by the index; none for a client
     };
     using Done = std::function<void(RunnerOutcome)>;
+    /// Values that just came, none of them verified.
+    using Seen = std::function<void(std::vector<RawValue>)>;
     /// Both are posted.
     struct Events {
         std::function<void()> on_status;  ///< connected() may have changed
@@ -55,7 +57,8 @@ class OpenDhtRunner {
     /// limits::record_lifetime_max).
     void put(const DhtKey& key, const RawValue& value, std::chrono::milliseconds lifetime,
              Done done);
-    void get(const DhtKey& key, Done done);
+    /// `seen`, if given, is posted with what comes before the end.
+    void get(const DhtKey& key, Done done, Seen seen = {});
     /// Asks whoever is at `endpoint` to answer; then it is a neighbour.
     void ping(const core::Endpoint& endpoint);
     /// Makes nodes known without asking them.

@@ -53,9 +53,11 @@ PeerTraffic TlsPeer::traffic() const {
     return {writer_.octets_written(), reader_.octets_read(), session_.rtt().smoothed()};
 }
 
-asio::awaitable<Result<void>> TlsPeer::greet(std::shared_ptr<TlsPeer> self, proto::Hello hello) {
+asio::awaitable<Result<void>> TlsPeer::greet(std::shared_ptr<TlsPeer> self, proto::Hello hello,
+                                             OpeningPtr opening) {
     spawn(self->runtime_, write_loop(self));
     self->send(0, std::move(hello), {});
+    if (opening) self->ask_opening(std::move(opening));
     auto frame = co_await self->reader_.next();
     if (!frame) co_return fail(std::move(frame.error()));
     auto event = self->session_.on_head(std::move(frame->head), frame->body, self->runtime_.now(),
@@ -67,6 +69,16 @@ asio::awaitable<Result<void>> TlsPeer::greet(std::shared_ptr<TlsPeer> self, prot
     self->observed_ = ready.hello.observed;
     self->clock_skew_ = ready.clock_skew;
     co_return Result<void>{};
+}
+
+void TlsPeer::ask_opening(OpeningPtr opening) {
+    const auto number =
+        session_.open_request(opening->request(), opening->idle_timeout(), runtime_.now());
+    if (!number) return;
+    pending_.emplace(*number,
+                     [opening](Result<Reply> reply) { opening->answer(std::move(reply)); });
+    opening->set_sent();
+    send(*number, opening->request(), {});
 }
 
 void TlsPeer::start() {

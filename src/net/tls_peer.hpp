@@ -39,9 +39,10 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
     TlsPeer(Runtime& runtime, Options options);
     ~TlsPeer() override;
 
-    /// Exchanges hellos. Once only, before anything else.
+    /// Exchanges hellos. Once only, before anything else. `opening`, if any, goes out behind ours.
     [[nodiscard]] static asio::awaitable<Result<void>> greet(std::shared_ptr<TlsPeer> self,
-                                                             proto::Hello hello);
+                                                             proto::Hello hello,
+                                                             OpeningPtr opening);
     /// Begins to read; from now on the handler hears of what the peer wants.
     void start();
     /// Where the peer says it sees us.
@@ -77,6 +78,7 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
     void begin_waiting_requests();
     void complete(std::uint64_t request, Result<Reply> result);
     void abandon();
+    void ask_opening(OpeningPtr opening);
     void arm_timer();
     void on_timer(TimePoint due);
     void poll_session();

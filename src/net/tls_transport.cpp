@@ -67,7 +67,8 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
 
     [[nodiscard]] static asio::awaitable<Result<PeerPtr>> connect(std::shared_ptr<State> self,
                                                                   core::Endpoint endpoint,
-                                                                  TlsStream::Options options);
+                                                                  TlsStream::Options options,
+                                                                  OpeningPtr opening);
 
   private:
     struct DialSlot {
@@ -87,7 +88,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
                                                        core::Endpoint remote);
     [[nodiscard]] static asio::awaitable<Result<std::shared_ptr<TlsPeer>>> establish(
         std::shared_ptr<State> self, std::shared_ptr<TlsStream> stream, core::Endpoint remote,
-        bool dialled);
+        bool dialled, OpeningPtr opening);
     [[nodiscard]] static asio::awaitable<Result<tcp::socket>> dial(std::shared_ptr<State> self,
                                                                    core::Endpoint endpoint);
     void on_accepted(tcp::socket socket);
@@ -182,7 +183,7 @@ asio::awaitable<void> TlsTransport::State::welcome(std::shared_ptr<State> self,
                                                    core::Endpoint remote) {
     const std::uint64_t number = ++self->last_welcome_;
     self->welcomes_.emplace(number, stream);
-    auto peer = co_await establish(self, std::move(stream), remote, false);
+    auto peer = co_await establish(self, std::move(stream), remote, false, nullptr);
     self->welcomes_.erase(number);
     if (!peer)
         core::log::debug("net", "a connection from {} came to nothing: {}", remote.to_string(),
@@ -191,7 +192,7 @@ asio::awaitable<void> TlsTransport::State::welcome(std::shared_ptr<State> self,
 
 asio::awaitable<Result<std::shared_ptr<TlsPeer>>> TlsTransport::State::establish(
     std::shared_ptr<State> self, std::shared_ptr<TlsStream> stream, core::Endpoint remote,
-    bool dialled) {
+    bool dialled, OpeningPtr opening) {
     const TimePoint until = self->runtime_.now() + limits::handshake_timeout;
     const Deadline deadline(self->runtime_, until, [weak = std::weak_ptr(stream)] {
         if (const auto late = weak.lock()) late->close();
@@ -213,7 +214,7 @@ asio::awaitable<Result<std::shared_ptr<TlsPeer>>> TlsTransport::State::establish
     options.dialled = dialled;
     auto peer = std::make_shared<TlsPeer>(self->runtime_, std::move(options));
     proto::Hello hello = self->hello_to(remote);
-    auto greeted = co_await TlsPeer::greet(peer, std::move(hello));
+    auto greeted = co_await TlsPeer::greet(peer, std::move(hello), std::move(opening));
     Result<void> admitted = greeted;
     if (deadline.passed()) admitted = late();
     if (admitted) admitted = self->admit(peer);
@@ -277,7 +278,8 @@ asio::awaitable<Result<tcp::socket>> TlsTransport::State::dial(std::shared_ptr<S
 
 asio::awaitable<Result<PeerPtr>> TlsTransport::State::connect(std::shared_ptr<State> self,
                                                               core::Endpoint endpoint,
-                                                              TlsStream::Options options) {
+                                                              TlsStream::Options options,
+                                                              OpeningPtr opening) {
     if (self->handler_ == nullptr) co_return fail(Errc::refused, "the transport is not started");
     if (endpoint.is_unspecified())
         co_return fail(Errc::peer_unreachable, endpoint.to_string() + " cannot be dialled");
@@ -295,7 +297,7 @@ asio::awaitable<Result<PeerPtr>> TlsTransport::State::connect(std::shared_ptr<St
     auto socket = co_await dial(self, endpoint);
     if (!socket) co_return fail(std::move(socket.error()));
     auto stream = std::make_shared<TlsStream>(std::move(*socket), self->credentials_, options);
-    auto peer = co_await establish(self, std::move(stream), endpoint, true);
+    auto peer = co_await establish(self, std::move(stream), endpoint, true, std::move(opening));
     if (!peer) co_return fail(std::move(peer.error()));
     co_return PeerPtr(std::move(*peer));
 }
@@ -331,11 +333,12 @@ void TlsTransport::start(PeerHandler& handler) {
 
 asio::awaitable<Result<PeerPtr>> TlsTransport::connect(core::Endpoint endpoint,
                                                        std::optional<NodeId> expected,
-                                                       std::optional<DhtKey> position) {
+                                                       std::optional<DhtKey> position,
+                                                       OpeningPtr opening) {
     TlsStream::Options options;
     options.expected = expected;
     options.position = position;
-    auto peer = co_await State::connect(state_, endpoint, options);
+    auto peer = co_await State::connect(state_, endpoint, options, std::move(opening));
     co_return peer;
 }
 

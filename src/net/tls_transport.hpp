@@ -39,7 +39,8 @@ class TlsTransport final : public Transport {
     void start(PeerHandler& handler) override;
     [[nodiscard]] asio::awaitable<Result<PeerPtr>> connect(core::Endpoint endpoint,
                                                            std::optional<NodeId> expected,
-                                                           std::optional<DhtKey> position) override;
+                                                           std::optional<DhtKey> position,
+                                                           OpeningPtr opening = nullptr) override;
     void stop() override;
 
   private:

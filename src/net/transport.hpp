@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <asio/awaitable.hpp>
 
 #include <flow29/error.hpp>
 #include "core/endpoint.hpp"
 #include "core/time.hpp"
+#include "net/runtime.hpp"
 #include "proto/message.hpp"
 
 namespace flow29::net {
@@ -55,6 +57,39 @@ class Peer {
 };
 using PeerPtr = std::shared_ptr<Peer>;
 
+/// A request that goes out right behind our hello on a connection that is being made, without
+/// waiting for the peer's: one round trip less. The peer answers it after its hello.
+class Opening {
+  public:
+    Opening(Runtime& runtime, proto::Message request, Duration idle_timeout)
+        : request_(std::move(request)), idle_timeout_(idle_timeout), answered_(runtime) {}
+
+    [[nodiscard]] const proto::Message& request() const { return request_; }
+    [[nodiscard]] Duration idle_timeout() const { return idle_timeout_; }
+    /// For the transport: it went out, and is going to be answered.
+    void set_sent() { sent_ = true; }
+    void answer(Result<Reply> reply) {
+        reply_.emplace(std::move(reply));
+        answered_.notify_all();
+    }
+    /// False when the connection was there already, or never came about: ask again.
+    [[nodiscard]] bool sent() const { return sent_; }
+    /// As Peer::request; once. Requires `sent`.
+    [[nodiscard]] asio::awaitable<Result<Reply>> reply() {
+        while (!reply_)
+            co_await answered_.wait();
+        co_return std::move(*reply_);
+    }
+
+  private:
+    proto::Message request_;
+    Duration idle_timeout_;
+    Signal answered_;
+    std::optional<Result<Reply>> reply_;
+    bool sent_ = false;
+};
+using OpeningPtr = std::shared_ptr<Opening>;
+
 /// What the node does with its connections.
 class PeerHandler {
   public:
@@ -82,10 +117,11 @@ class Transport {
     virtual void start(PeerHandler& handler) = 0;
     /// Dials, proves who is there and exchanges hellos. `expected` pins the NodeId, `position` its
     /// first 20 bytes. Errors: peer_unreachable, timed_out, verification_failed (somebody else
-    /// is there: blame the address, not the NodeId), refused (it is this very node).
+    /// is there: blame the address, not the NodeId), refused (it is this very node). `opening`:
+    /// null, or what to ask at once.
     [[nodiscard]] virtual asio::awaitable<Result<PeerPtr>> connect(
-        core::Endpoint endpoint, std::optional<NodeId> expected,
-        std::optional<DhtKey> position) = 0;
+        core::Endpoint endpoint, std::optional<NodeId> expected, std::optional<DhtKey> position,
+        OpeningPtr opening = nullptr) = 0;
     /// Stops accepting and ends every connection.
     virtual void stop() = 0;
 };

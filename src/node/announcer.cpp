@@ -26,8 +26,12 @@ void Announcer::add(const RootHash& root, const core::Descriptor& descriptor,
     summaries_[own] = {descriptor.kind, descriptor.length, descriptor.tree(), descriptor.level};
     scheduler_.add(own, true, now);
     const bool chunks = descriptor.level == 0;
-    for (const auto& item : items)
-        if (item != own) scheduler_.add(item, chunks, now);
+    const auto self = services_.identity.id();
+    for (const auto& item : items) {
+        if (item == own) continue;
+        if (chunks || proto::has_extent_record(item, self, descriptor.extents.size()))
+            scheduler_.add(item, chunks, now);
+    }
     // The record of a single chunk says how long it is, so that it can be asked for and proved.
     for (std::uint64_t i = 0; chunks && i < descriptor.extents.size(); ++i) {
         const auto& chunk = descriptor.extents[i];

@@ -77,6 +77,7 @@ void Download::add_holder(const net::PeerPtr& peer, bool holds_all) {
     moved_.notify_all();
 }
 
+<<<<<<< HEAD
 void Download::add_holder_of(const net::PeerPtr& peer, const std::vector<ExtentIndex>& extents) {
     if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
     if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
@@ -92,6 +93,12 @@ void Download::on_taken(ExtentIndex extent) {
 
 void Download::drop(ExtentIndex extent) {
     planner_.drop(extent);
+=======
+void Download::guess_holder(const net::PeerPtr& peer, ExtentIndex extent) {
+    if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
+    if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
+    planner_.guess_holds(peer->id(), extent);
+>>>>>>> h-latency
     moved_.notify_all();
 }
 

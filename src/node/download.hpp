@@ -63,9 +63,15 @@ class Download : public std::enable_shared_from_this<Download> {
 
     /// A connected node to pull from; it is asked what it holds unless `holds_all`.
     void add_holder(const net::PeerPtr& peer, bool holds_all);
+<<<<<<< HEAD
     /// A connected node that is known to hold these, whatever else it holds.
     void add_holder_of(const net::PeerPtr& peer, const std::vector<ExtentIndex>& extents);
     /// A node said that it now holds this. If it is connected it serves as well.
+=======
+    /// A connected node that probably holds this extent: it is asked without having said so.
+    void guess_holder(const net::PeerPtr& peer, ExtentIndex extent);
+    /// A node said that it now holds this.
+>>>>>>> h-latency
     void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
     /// In order only: the consumer has taken everything before this offset.
     void on_consumed(ByteCount offset);

@@ -15,7 +15,6 @@ namespace log = core::log;
 namespace {
 constexpr auto node_record_lifetime = std::chrono::hours(24);
 constexpr auto node_record_refresh = std::chrono::hours(12);
-constexpr Duration self_announce_period = 6h;
 constexpr Duration self_announce_retry = 5s;
 
 proto::NodeTable::Options table_options(const Services& services, const Settings& settings) {
@@ -282,7 +281,7 @@ asio::awaitable<void> Engine::announce_self() {
                     services_.index.announce(record, std::move(done));
                 };
             const bool taken = co_await net::await_callback<bool>(std::move(start));
-            if (taken) pause = self_announce_period;
+            if (taken) pause = limits::own_record_period;
         }
         const bool go_on = co_await tasks_.sleep_for(pause);
         if (!go_on) co_return;

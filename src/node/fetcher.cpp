@@ -13,6 +13,7 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration note_period = 100ms;
+constexpr std::size_t guesses_max = 4;  // as many as there are copies as a rule
 
 std::chrono::milliseconds to_ms(Duration duration) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
@@ -76,7 +77,7 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
     };
     auto at = endpoints_of(link);
     auto found = co_await finder_.find_object(root, std::move(at), timeout, std::move(stop),
-                                              std::move(stage));
+                                              std::move(stage), Finder::Aim::first);
     if (!found) co_return fail(found.error());
     if (!link.path.empty() && found->descriptor.kind == ObjectKind::file)
         co_return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
@@ -97,20 +98,45 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
+    const auto beginning = guess_holders(*download, found);
     for (const auto& peer : found.holders)
         download->add_holder(peer, false);
-    if (found.local.size() < found.descriptor.extents.size())
-        tasks_.start(add_holders(download, found.holders));
+    if (found.local.size() == found.descriptor.extents.size()) return download;
+    tasks_.start(add_holders(download, found.holders));
+    // Those who answer only now have a table as well, and not always the same one.
+    if (found.search)
+        found.search->on_holder(
+            [this, beginning, weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
+                const auto running = weak.lock();
+                if (!running) return;
+                if (beginning && !running->first_bytes_at())
+                    running->guess_holder(peer, *beginning);
+                tasks_.start(add_holders(running, {peer}));
+            });
     return download;
+}
+
+/// Has the beginning asked for before anybody said who holds it: who lacks it says so in the round
+/// trip that asking who holds it would take.
+std::optional<ExtentIndex> Fetcher::guess_holders(Download& download, const FoundObject& found) {
+    const auto first = download.planner().starved(1);
+    if (first.empty()) return std::nullopt;
+    const auto item = proto::ItemId::of(found.descriptor.extents[first[0].value]);
+    for (const auto& peer : finder_.likely_holders(item, guesses_max))
+        download.guess_holder(peer, first[0]);
+    for (const auto& peer : found.holders)
+        download.guess_holder(peer, first[0]);
+    return first[0];
 }
 
 asio::awaitable<void> Fetcher::add_holders(std::shared_ptr<Download> download,
                                            std::vector<net::PeerPtr> known) {
     const auto root = download->descriptor().root();
     const auto extents = download->descriptor().extents.size();
-    auto holders = co_await finder_.holders_of(root, extents, std::move(known));
-    for (const auto& peer : holders)
-        download->add_holder(peer, false);
+    Finder::HolderFn tell = [weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
+        if (const auto running = weak.lock()) running->add_holder(peer, false);
+    };
+    co_await finder_.reach_holders(root, extents, std::move(known), std::move(tell));
 }
 
 asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,

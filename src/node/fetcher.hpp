@@ -40,6 +40,8 @@ class Fetcher {
                                                           const core::RangeSet& have,
                                                           PieceSink& sink,
                                                           Download::Options options);
+    /// The extent that the guesses are about.
+    std::optional<ExtentIndex> guess_holders(Download& download, const FoundObject& found);
     [[nodiscard]] asio::awaitable<void> note_progress(std::shared_ptr<PartialFile> file,
                                                       std::shared_ptr<bool> ended);
     [[nodiscard]] asio::awaitable<void> share(std::shared_ptr<PartialFile> file, RootHash root,

@@ -16,7 +16,7 @@ constexpr Duration request_timeout = 8s;
 constexpr Duration join_timeout = 15s;
 constexpr Duration retry_pause_min = 500ms;
 constexpr Duration retry_pause_max = 5s;
-constexpr std::size_t descriptor_sources_max = 16;
+constexpr std::size_t holders_enough = 2;  // of whom an answer is counted
 constexpr std::size_t table_sources = 3;
 constexpr std::size_t table_nodes_max = 64;
 constexpr std::size_t hinted_asks = 8;  // nearest nodes: those that holders tell
@@ -27,57 +27,10 @@ void add_unique(std::vector<net::PeerPtr>& peers, const net::PeerPtr& peer) {
 }
 }  // namespace
 
-asio::awaitable<std::vector<net::PeerPtr>> Finder::candidates_for(RootHash root,
-                                                                  std::vector<core::Endpoint> at,
-                                                                  StageFn stage) {
-    stage(Stage::looking_up, 0);
-    std::vector<net::PeerPtr> candidates;
-    if (!at.empty()) {
-        std::vector<dht::Contact> hinted;
-        for (const auto& endpoint : at)
-            hinted.push_back({DhtKey{}, endpoint});
-        auto dialled = co_await neighbourhood_.dial_all(std::move(hinted));
-        for (const auto& peer : dialled)
-            add_unique(candidates, peer);
-    }
-    const auto key = core::root_key(root);
-    auto lookup = co_await neighbourhood_.explore(key);
-    std::vector<dht::Contact> providers;
-    for (const auto& record : lookup.providers) {
-        if (record.summary && !record.summary->matches(root)) continue;
-        if (record.node() == services_.identity.id()) continue;
-        providers.push_back({core::dht_position(record.node()), record.address});
-    }
-    stage(Stage::connecting, providers.size());
-    auto dialled = co_await neighbourhood_.dial_all(std::move(providers));
-    for (const auto& peer : dialled)
-        add_unique(candidates, peer);
-    // Placement: the confirmed nodes nearest to the key should hold it.
-    for (const auto& near : table_.nearest(key, limits::candidates_max))
-        if (auto peer = peers_.find(near.node())) add_unique(candidates, peer);
-    // Whoever is connected for another reason (a publisher that stores nothing) may have it too.
-    for (const auto& peer : peers_.open())
-        add_unique(candidates, peer);
-    co_return candidates;
-}
-
-asio::awaitable<std::optional<core::Descriptor>> Finder::ask_descriptor(net::PeerPtr peer,
-                                                                        RootHash root) {
-    proto::Message ask = proto::GetDescriptor{root};
-    auto reply = co_await peer->request(std::move(ask), request_timeout);
-    if (!reply) co_return std::nullopt;
-    auto descriptor = core::Descriptor::decode(reply->body.view(), root);
-    if (!descriptor) {
-        peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
-        co_return std::nullopt;
-    }
-    co_return std::move(*descriptor);
-}
-
 asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
                                                          std::vector<core::Endpoint> at,
                                                          Duration timeout, std::stop_token stop,
-                                                         StageFn stage) {
+                                                         StageFn stage, Aim aim) {
     auto& store = services_.store;
     auto look_in_store = [&store, root] { return store.descriptor(root); };
     auto local = co_await net::offload(services_.runtime, std::move(look_in_store));
@@ -85,7 +38,7 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     const auto deadline = services_.runtime.now() + timeout;
     stage(Stage::joining, 0);
     const auto join_deadline = std::min(deadline, services_.runtime.now() + Duration(join_timeout));
-    if (!at.empty()) {
+    if (!at.empty() && !neighbourhood_.joined()) {
         std::vector<dht::Contact> hinted;
         for (const auto& endpoint : at)
             hinted.push_back({DhtKey{}, endpoint});
@@ -101,31 +54,22 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     FoundObject found;
     std::size_t asked = 0;
     Duration pause = retry_pause_min;
+    DescriptorSearch::Options options{
+        .root = root, .at = std::move(at), .stop = stop, .stage = stage};
+    options.enough = aim == Aim::first ? 1 : holders_enough;
+    options.thorough = aim == Aim::all;
     bool by_hint = false;
     for (;;) {
-        auto candidates = co_await candidates_for(root, at, stage);
-        if (by_hint) {
-            const auto named = co_await hinted(proto::ItemId::of(root));
-            for (const auto& peer : named)
-                add_unique(candidates, peer);
+        if (by_hint) options.named = co_await hinted(proto::ItemId::of(root));
+        found.search = std::make_shared<DescriptorSearch>(services_, tasks_, peers_, neighbourhood_,
+                                                          table_, options);
+        co_await found.search->run();
+        asked = std::max(asked, found.search->asked());
+        if (found.search->descriptor()) {
+            found.descriptor = *found.search->descriptor();
+            found.holders = found.search->holders();
+            co_return found;
         }
-        asked = std::max(asked, candidates.size());
-        stage(Stage::tree, candidates.size());
-        // In small batches: usually the first one answers, and nobody is asked for nothing.
-        for (std::size_t i = 0; i < candidates.size(); i += 4) {
-            Gather<std::pair<net::PeerPtr, std::optional<core::Descriptor>>> gather(
-                services_.runtime, tasks_);
-            for (std::size_t j = i; j < std::min(i + 4, candidates.size()); ++j)
-                gather.start(ask_with_peer(candidates[j], root));
-            auto answers = co_await gather.all();
-            for (auto& [peer, descriptor] : answers) {
-                if (!descriptor) continue;
-                found.descriptor = std::move(*descriptor);
-                add_unique(found.holders, peer);
-            }
-            if (found.holders.size() >= 2 || i > descriptor_sources_max) break;
-        }
-        if (!found.holders.empty()) co_return found;
         if (local) {
             found.descriptor = std::move(*local);
             co_return found;
@@ -133,6 +77,7 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
         if (stop.stop_requested() || tasks_.stopping())
             co_return fail(Errc::interrupted, "stopped");
         // Those near the key do not have it: they may know who does.
+        options.thorough = true;
         if (!std::exchange(by_hint, true)) continue;
         if (services_.runtime.now() + pause >= deadline) break;
         co_await tasks_.sleep_for(pause);
@@ -141,12 +86,6 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     co_return fail(Errc::not_found,
                    fmt::format("nobody reachable has it (looked up in the DHT, asked {} node{})",
                                asked, asked == 1 ? "" : "s"));
-}
-
-asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>> Finder::ask_with_peer(
-    net::PeerPtr peer, RootHash root) {
-    auto descriptor = co_await ask_descriptor(peer, root);
-    co_return std::pair(std::move(peer), std::move(descriptor));
 }
 
 void Finder::Table::merge(Table other) {
@@ -194,18 +133,54 @@ asio::awaitable<Finder::Table> Finder::holder_table(RootHash root, std::size_t e
     co_return merged;
 }
 
-asio::awaitable<std::vector<net::PeerPtr>> Finder::holders_of(
-    RootHash root, std::size_t extents, std::vector<net::PeerPtr> descriptor_holders) {
-    auto sources = descriptor_holders;
-    if (sources.size() > table_sources) sources.resize(table_sources);
-    auto table = co_await holder_table(root, extents, std::move(sources));
-    std::vector<proto::NodeRecord> records;
-    for (auto& [node, record] : table.nodes)
-        if (records.size() < table_nodes_max) records.push_back(std::move(record));
-    auto holders = co_await neighbourhood_.reach_all(std::move(records));
+struct Finder::Reaching {
+    HolderFn tell;
+    std::set<NodeId> named{};
+};
+
+asio::awaitable<bool> Finder::reach_holder(proto::NodeRecord record,
+                                           std::shared_ptr<Reaching> reaching) {
+    const auto peer = co_await peers_.reach(std::move(record));
+    if (peer) reaching->tell(*peer);
+    co_return peer.has_value();
+}
+
+asio::awaitable<bool> Finder::reach_named_by(net::PeerPtr source, RootHash root,
+                                             std::size_t extents,
+                                             std::shared_ptr<Reaching> reaching) {
+    auto table = co_await ask_table(source, root, extents);
+    Gather<bool> gather(services_.runtime, tasks_);
+    for (auto& [node, record] : table.nodes) {
+        if (node == services_.identity.id() || reaching->named.size() >= table_nodes_max) continue;
+        if (reaching->named.insert(node).second)
+            gather.start(reach_holder(std::move(record), reaching));
+    }
+    const auto reached = co_await gather.all();
+    co_return !reached.empty();
+}
+
+asio::awaitable<void> Finder::reach_holders(RootHash root, std::size_t extents,
+                                            std::vector<net::PeerPtr> descriptor_holders,
+                                            HolderFn tell) {
     for (const auto& peer : descriptor_holders)
-        add_unique(holders, peer);
-    co_return holders;
+        tell(peer);
+    const auto reaching = std::make_shared<Reaching>(Reaching{std::move(tell)});
+    if (descriptor_holders.size() > table_sources) descriptor_holders.resize(table_sources);
+    Gather<bool> gather(services_.runtime, tasks_);
+    for (const auto& peer : descriptor_holders)
+        gather.start(reach_named_by(peer, root, extents, reaching));
+    co_await gather.all();
+}
+
+std::vector<net::PeerPtr> Finder::likely_holders(const proto::ItemId& item,
+                                                 std::size_t count_max) const {
+    std::vector<net::PeerPtr> likely;
+    const auto now = services_.runtime.now();
+    for (const auto& candidate : table_.candidates(item.key(), now, services_.runtime.wall_now())) {
+        if (likely.size() >= count_max) break;
+        if (auto peer = peers_.find(candidate.id)) likely.push_back(std::move(peer));
+    }
+    return likely;
 }
 
 asio::awaitable<std::vector<proto::NodeRecord>> Finder::ask_hinted(net::PeerPtr peer,

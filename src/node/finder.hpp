@@ -3,25 +3,26 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <vector>
 
 #include <flow29/node.hpp>
 #include "core/descriptor.hpp"
+#include "node/descriptor_search.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/services.hpp"
 
 namespace flow29::node {
 
-/// Told what a search is doing, for progress lines.
-using StageFn = std::function<void(Stage stage, std::size_t holders)>;
-
 /// An object's descriptor and connected nodes that have it, or parts of the object.
 struct FoundObject {
     core::Descriptor descriptor;
     std::vector<net::PeerPtr> holders;
     std::set<ExtentIndex> local;  ///< extents that this node has itself
+    /// What found it, still hearing answers; null if nobody had to be asked.
+    std::shared_ptr<DescriptorSearch> search;
 };
 
 /// Finds who holds what, all three ways at once: provider records at the key, the confirmed nodes
@@ -36,17 +37,26 @@ class Finder {
           neighbourhood_(neighbourhood),
           table_(table) {}
 
+    /// What a search is for: the first byte soon, or everybody who has it.
+    enum class Aim : std::uint8_t { first, all };
+
     /// The object's descriptor, from the store or from the swarm, and whoever serves it. Keeps
     /// trying until `deadline`. Errors: not_found (naming what was tried), no_network, interrupted.
     [[nodiscard]] asio::awaitable<Result<FoundObject>> find_object(RootHash root,
                                                                    std::vector<core::Endpoint> at,
                                                                    Duration timeout,
                                                                    std::stop_token stop,
-                                                                   StageFn stage);
+                                                                   StageFn stage, Aim aim);
 
-    /// Nodes connected now that may hold some of the object: those its holder tables name.
-    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> holders_of(
-        RootHash root, std::size_t extents, std::vector<net::PeerPtr> descriptor_holders);
+    /// Connects to those that the holder tables of these nodes name, and tells of each at once.
+    using HolderFn = std::function<void(const net::PeerPtr&)>;
+    [[nodiscard]] asio::awaitable<void> reach_holders(RootHash root, std::size_t extents,
+                                                      std::vector<net::PeerPtr> descriptor_holders,
+                                                      HolderFn tell);
+
+    /// Connected nodes at which placement would have put the item, best first.
+    [[nodiscard]] std::vector<net::PeerPtr> likely_holders(const proto::ItemId& item,
+                                                           std::size_t count_max) const;
 
     /// Connected nodes that may hold this item: providers by record, and the nearest.
     struct Located {
@@ -73,12 +83,13 @@ class Finder {
                                                       std::vector<net::PeerPtr> sources);
 
   private:
-    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> candidates_for(
-        RootHash root, std::vector<core::Endpoint> at, StageFn stage);
-    [[nodiscard]] asio::awaitable<std::optional<core::Descriptor>> ask_descriptor(net::PeerPtr peer,
-                                                                                  RootHash root);
-    [[nodiscard]] asio::awaitable<std::pair<net::PeerPtr, std::optional<core::Descriptor>>>
-    ask_with_peer(net::PeerPtr peer, RootHash root);
+    struct Reaching;  // what the dials of one reach_holders share
+
+    [[nodiscard]] asio::awaitable<bool> reach_named_by(net::PeerPtr source, RootHash root,
+                                                       std::size_t extents,
+                                                       std::shared_ptr<Reaching> reaching);
+    [[nodiscard]] asio::awaitable<bool> reach_holder(proto::NodeRecord record,
+                                                     std::shared_ptr<Reaching> reaching);
     /// Connected nodes that told those nearest to its key that they keep the item.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> hinted(proto::ItemId item);
     [[nodiscard]] asio::awaitable<std::vector<proto::NodeRecord>> ask_hinted(net::PeerPtr peer,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "node/neighbourhood.hpp"
 
+#include <set>
+
 #include "core/log.hpp"
 #include "node/gather.hpp"
 
@@ -52,37 +54,46 @@ asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(
     co_return peers;
 }
 
-asio::awaitable<std::size_t> Neighbourhood::widen(DhtKey key) {
-    std::vector<proto::NodeRecord> strangers;
-    for (const auto& near : table_.nearest(key, widen_asks)) {
-        const auto peer = peers_.find(near.node());
-        if (!peer) continue;
-        proto::Message ask = proto::GetClosest{key};
-        auto reply = co_await peer->request(std::move(ask), request_timeout);
-        if (!reply) continue;
-        auto* closest = std::get_if<proto::ClosestReply>(&reply->message);
-        if (closest == nullptr) continue;
-        for (auto& record : closest->nodes) {
-            const auto node = record.node();
-            if (record.storing && !table_.is_alive(node) && node != services_.identity.id())
-                strangers.push_back(std::move(record));
-        }
-    }
-    const auto known_before = table_.alive();
-    co_await reach_all(std::move(strangers));
-    co_return table_.alive() - std::min(known_before, table_.alive());
+asio::awaitable<std::vector<proto::NodeRecord>> Neighbourhood::ask_closest(net::PeerPtr peer,
+                                                                           DhtKey key) {
+    proto::Message ask = proto::GetClosest{key};
+    auto reply = co_await peer->request(std::move(ask), request_timeout);
+    auto* closest = reply ? std::get_if<proto::ClosestReply>(&reply->message) : nullptr;
+    if (closest == nullptr) co_return std::vector<proto::NodeRecord>();
+    co_return std::move(closest->nodes);
 }
 
-asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key) {
+asio::awaitable<void> Neighbourhood::widen(DhtKey key) {
+    Gather<std::vector<proto::NodeRecord>> gather(services_.runtime, tasks_);
+    for (const auto& node : table_.nearest_ids(key, widen_asks))
+        if (const auto peer = peers_.find(node)) gather.start(ask_closest(peer, key));
+    auto answers = co_await gather.all();
+    std::vector<proto::NodeRecord> strangers;
+    std::set<NodeId> listed{services_.identity.id()};
+    for (auto& answer : answers)
+        for (auto& record : answer) {
+            const auto node = record.node();
+            if (record.storing && !table_.is_alive(node) && listed.insert(node).second)
+                strangers.push_back(std::move(record));
+        }
+    co_await reach_all(std::move(strangers));
+}
+
+asio::awaitable<dht::Lookup> Neighbourhood::look_up(DhtKey key, dht::Index::SeenFn seen) {
+    std::function<void(std::function<void(dht::Lookup)>)> start =
+        [this, key, seen = std::move(seen)](std::function<void(dht::Lookup)> done) {
+            services_.index.find(key, std::move(done), seen);
+        };
+    auto lookup = co_await net::await_callback<dht::Lookup>(std::move(start));
+    co_return lookup;
+}
+
+asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key, dht::Index::SeenFn seen) {
     while (in_flight_ >= lanes)
         co_await lane_free_.wait();
     ++in_flight_;
     const auto known_before = table_.alive();
-    std::function<void(std::function<void(dht::Lookup)>)> start =
-        [this, key](std::function<void(dht::Lookup)> done) {
-            services_.index.find(key, std::move(done));
-        };
-    auto lookup = co_await net::await_callback<dht::Lookup>(std::move(start));
+    auto lookup = co_await look_up(key, std::move(seen));
 
     std::vector<dht::Contact> strangers;
     const auto own_position = core::dht_position(services_.identity.id());

@@ -26,8 +26,11 @@ class Neighbourhood {
           lane_free_(services.runtime) {}
 
     /// Looks the key up and confirms the nodes nearest to it. Returns the look-up, providers
-    /// included. Many at once are served `lanes` at a time.
-    [[nodiscard]] asio::awaitable<dht::Lookup> explore(DhtKey key);
+    /// included; `seen` as with the index. Many at once are served `lanes` at a time.
+    [[nodiscard]] asio::awaitable<dht::Lookup> explore(DhtKey key, dht::Index::SeenFn seen = {});
+
+    /// Looks the key up and no more, at once.
+    [[nodiscard]] asio::awaitable<dht::Lookup> look_up(DhtKey key, dht::Index::SeenFn seen);
 
     /// As explore, but free while the last explorations found nobody new: in a swarm whose every
     /// node is known, looking up each of a thousand keys would only cost packets.
@@ -48,7 +51,9 @@ class Neighbourhood {
         std::vector<proto::NodeRecord> records);
 
   private:
-    [[nodiscard]] asio::awaitable<std::size_t> widen(DhtKey key);
+    [[nodiscard]] asio::awaitable<void> widen(DhtKey key);
+    [[nodiscard]] asio::awaitable<std::vector<proto::NodeRecord>> ask_closest(net::PeerPtr peer,
+                                                                              DhtKey key);
     [[nodiscard]] asio::awaitable<void> dial_bootstrap();
 
     static constexpr unsigned saturated_after = 8;  ///< explorations in a row without a new node

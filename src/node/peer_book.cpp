@@ -116,7 +116,8 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(proto::NodeRecord record) 
 
 asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
                                                      std::optional<NodeId> expected,
-                                                     std::optional<DhtKey> position) {
+                                                     std::optional<DhtKey> position,
+                                                     net::OpeningPtr opening) {
     if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
     if (auto peer = find_at(endpoint, expected, position)) co_return peer;
     const auto now = services_.runtime.now();
@@ -139,7 +140,8 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
 
     const auto attempt = std::make_shared<Attempt>(services_.runtime);
     attempts_.emplace(endpoint, attempt);
-    auto outcome = co_await services_.transport.connect(endpoint, expected, position);
+    auto outcome =
+        co_await services_.transport.connect(endpoint, expected, position, std::move(opening));
     attempts_.erase(endpoint);
     if (!outcome) {
         log::debug("peers", "{}: {}", endpoint.to_string(), outcome.error().message());

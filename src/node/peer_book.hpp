@@ -38,10 +38,12 @@ class PeerBook {
     /// An open connection to the node of this record, dialling its addresses in turn if need be.
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> reach(proto::NodeRecord record);
     /// Likewise for an address, whoever lives there; `position` pins the start of the NodeId.
-    /// Attempts to one address run once, and a failed address rests for a while.
+    /// Attempts to one address run once, and a failed address rests for a while. `opening` is asked
+    /// if a connection is made for this call; else it stays unsent.
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial(core::Endpoint endpoint,
                                                              std::optional<NodeId> expected,
-                                                             std::optional<DhtKey> position);
+                                                             std::optional<DhtKey> position,
+                                                             net::OpeningPtr opening = nullptr);
 
     /// It lied: its connections are closed and it is not talked to again in this run.
     void ban(const NodeId& node, std::string_view why);

@@ -9,6 +9,8 @@ namespace flow29::node {
 
 namespace {
 constexpr std::size_t clock_skews_max = 31;
+constexpr double own_records_per_hour =
+    1 / std::chrono::duration<double, std::ratio<3600>>(limits::own_record_period).count();
 }  // namespace
 
 void Reporter::note_clock_skew(std::chrono::milliseconds skew) {
@@ -59,6 +61,8 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
     const auto forecast = announcer_.forecast();
     status.announced_records = forecast.records;
     status.announce_due_per_hour = forecast.due_per_hour;
+    if (settings_.storing) status.announce_due_per_hour += own_records_per_hour;
+    status.announce_puts = index.puts;
     status.announce_behind = forecast.behind;
     const auto traffic = peers_.traffic();
     status.up = ByteCount(traffic.bytes_up);

@@ -54,7 +54,7 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     auto stage = stage_reporter(progress);
     const auto root = link.root;
     auto found = co_await finder_.find_object(root, std::move(at), timeout, std::stop_token(),
-                                              std::move(stage));
+                                              std::move(stage), Finder::Aim::all);
     if (!found) co_return fail(found.error());
     Census census;
     census.descriptor = std::move(found->descriptor);
@@ -296,8 +296,9 @@ asio::awaitable<Result<proto::ItemId>> Survey::extent_with_chunk(ChunkHash chunk
         const auto root = in.root;
         auto stage = stage_reporter(progress);
         std::vector<core::Endpoint> at;
-        auto object = co_await finder_.find_object(root, std::move(at), request_timeout,
-                                                   std::stop_token(), std::move(stage));
+        auto object =
+            co_await finder_.find_object(root, std::move(at), request_timeout, std::stop_token(),
+                                         std::move(stage), Finder::Aim::all);
         if (!object) co_return fail(object.error());
         const auto extent = object->descriptor.layout().extent_of(ByteCount(*search->found_at));
         co_return proto::ItemId::of(object->descriptor.extents[extent.value]);

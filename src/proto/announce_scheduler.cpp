@@ -5,7 +5,9 @@
 #include <cmath>
 #include <iterator>
 
+#include <flow29/limits.hpp>
 #include "core/assert.hpp"
+#include "core/hash.hpp"
 
 namespace flow29::proto {
 namespace {
@@ -17,6 +19,16 @@ Duration scaled(Duration duration, double factor) {
 }
 
 }  // namespace
+
+bool has_extent_record(const ItemId& extent, const NodeId& holder, std::uint64_t extents) {
+    const auto records = extents * limits::copies_default;
+    if (records <= limits::extent_records_per_object) return true;
+    const auto digest = core::sha256({ByteView(extent.hash), holder.view()});
+    std::uint64_t drawn = 0;
+    for (std::size_t i = 0; i < sizeof drawn; ++i)
+        drawn = drawn << 8 | digest[i];
+    return drawn % records < limits::extent_records_per_object;
+}
 
 AnnounceScheduler::AnnounceScheduler(Options options, std::uint64_t seed)
     : options_(options), random_(seed) {
@@ -70,8 +82,11 @@ void AnnounceScheduler::on_put(const ItemId& item, bool ok, TimePoint now) {
     if (found == items_.end()) return;  // removed meanwhile
 
     Item& entry = found->second;
-    const double stretch = 1 + options_.jitter * (2 * uniform() - 1);
-    TimePoint due = now + (ok ? scaled(options_.period, stretch) : options_.retry);
+    TimePoint due = now + options_.retry;
+    if (ok) {
+        due = now + scaled(options_.period, entry.spread ? jittered() : jittered_rest());
+        entry.spread = !entry.again_by;
+    }
     if (entry.again_by) due = std::min(due, std::max(now, *entry.again_by));
     entry.again_by.reset();
     schedule(item, entry, due);
@@ -106,6 +121,20 @@ double AnnounceScheduler::per_hour(std::size_t records) const {
 /// In [0, 1), the same with every standard library.
 double AnnounceScheduler::uniform() {
     return std::ldexp(static_cast<double>(random_() >> 11), -53);
+}
+
+/// From one renewal to the next, in periods.
+double AnnounceScheduler::jittered() {
+    return 1 + options_.jitter * (2 * uniform() - 1);
+}
+
+/// From a moment that has nothing to do with the renewals to the next of them. That moment falls
+/// into an interval with a probability in proportion to its length, and anywhere in it.
+double AnnounceScheduler::jittered_rest() {
+    const double least = 1 - options_.jitter;
+    const double most = 1 + options_.jitter;
+    const double length = std::sqrt(std::lerp(least * least, most * most, uniform()));
+    return length * uniform();
 }
 
 /// For one optional item more.
@@ -146,6 +175,7 @@ void AnnounceScheduler::respread(TimePoint now) {
     due_.clear();
     for (auto& [item, entry] : items_) {
         const TimePoint by = now + scaled(options_.respread, uniform());
+        entry.spread = false;
         if (in_flight_.contains(item))
             entry.again_by = by;
         else

@@ -15,11 +15,21 @@
 
 namespace flow29::proto {
 
+/// Whether a holder has a record for an extent of an object that has so many: of few extents each,
+/// of more a share that makes about limits::extent_records_per_object in all. Drawn by the hash of
+/// extent and holder, hence the same each time and spread over both.
+/// Rationale: every holder of any extent has a record at the root's key and a table of the others,
+/// and placement says where an extent lies. Its own record is one way more, worth a little.
+[[nodiscard]] bool has_extent_record(const ItemId& extent, const NodeId& holder,
+                                     std::uint64_t extents);
+
 /// Decides when each provider record is put into the DHT again.
 ///
 /// Rules:
-/// 1. A new item is due at once; afterwards every `period`, with ± `jitter` of it, so that what was
-///    published together does not come due together.
+/// 1. A new item is due at once; afterwards every `period`, with ± `jitter` of it, as if that had
+///    gone on since long before: the first time, only what is left of an interval.
+///    Rationale: what was published together, or held by a node that has just started, else comes
+///    due together for weeks. So each hour brings what the forecast says, the first one too.
 /// 2. At most `per_second` puts a second and `in_flight_max` at a time, oldest due first.
 /// 3. When the estimate of the network's size doubles, everything is due again, spread over
 ///    `respread`. Rationale: 30 % of keys become unfindable when 16 nodes grow to 128. The first
@@ -74,12 +84,15 @@ class AnnounceScheduler {
         std::optional<TimePoint> again_by;  ///< rule 3 came while a put was in flight
         std::uint64_t order = 0;
         bool always = false;
-        bool kept = false;  ///< has a record, or is to have one
+        bool kept = false;    ///< has a record, or is to have one
+        bool spread = false;  ///< has its place in the period: rule 1
     };
     using ByOrder = std::map<std::uint64_t, ItemId>;
 
     [[nodiscard]] double per_hour(std::size_t records) const;
     [[nodiscard]] double uniform();
+    [[nodiscard]] double jittered();
+    [[nodiscard]] double jittered_rest();
     [[nodiscard]] bool has_room() const;
     void keep(const ItemId& item, Item& entry, TimePoint now);
     void drop(const ItemId& item, Item& entry);

@@ -41,18 +41,28 @@ void DownloadPeer::pause(Duration pause_min, TimePoint now) {
 }
 
 void DownloadPeer::set_holds(ExtentIndex extent) {
+    guessed_.erase(extent);
     if (lacks_.contains(extent) || holds_.contains(extent)) return;
     holds_.insert(extent);
     nothing_in_epoch = 0;
 }
 
 void DownloadPeer::set_holds_all() {
+    guessed_.clear();
     holds_.insert_all(lacks_);
     nothing_in_epoch = 0;
 }
 
+void DownloadPeer::guess_holds(ExtentIndex extent) {
+    if (lacks_.contains(extent) || holds_.contains(extent)) return;
+    guessed_.insert(extent);
+    holds_.insert(extent);
+    nothing_in_epoch = 0;
+}
+
 void DownloadPeer::set_lacks(ExtentIndex extent) {
-    lacks_.insert(extent);
+    // Of a wrong guess several pieces may have been asked for: the first answer ended it.
+    if (holds_.contains(extent) && guessed_.erase(extent) == 0) lacks_.insert(extent);
     holds_.erase(extent);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <vector>
 
 #include <flow29/ids.hpp>
@@ -55,8 +56,10 @@ class DownloadPeer {
 
     void set_holds(ExtentIndex extent);
     void set_holds_all();
+    void guess_holds(ExtentIndex extent);
     void set_lacks(ExtentIndex extent);
     [[nodiscard]] const ExtentSet& holds() const { return holds_; }
+    [[nodiscard]] bool is_guess(ExtentIndex extent) const { return guessed_.contains(extent); }
 
     void ask(PieceId piece, ByteCount bytes, TimePoint now);
     /// Ends an asking; false when there is none.
@@ -90,6 +93,7 @@ class DownloadPeer {
     NodeId id_;
     ExtentSet holds_;
     ExtentSet lacks_;
+    std::set<ExtentIndex> guessed_;  // among holds_
     bool added_ = false;
     bool ever_added_ = false;
     bool banned_ = false;

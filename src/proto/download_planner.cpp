@@ -34,6 +34,11 @@ void DownloadPlanner::set_holds_all(const NodeId& peer) {
     if (DownloadPeer* known = state_->find_or_enter(peer)) known->set_holds_all();
 }
 
+void DownloadPlanner::guess_holds(const NodeId& peer, ExtentIndex extent) {
+    if (extent.value >= state_->pieces.layout().extents()) return;
+    if (DownloadPeer* known = state_->find_or_enter(peer)) known->guess_holds(extent);
+}
+
 std::optional<DownloadPlanner::Request> DownloadPlanner::poll_request(TimePoint now) {
     if (done()) return std::nullopt;
     std::optional<State::Choice> choice;

@@ -22,8 +22,9 @@ namespace flow29::proto {
 /// holders share it. The partition (proto::PieceMap) never changes during a download.
 ///
 /// Rules:
-/// 1. A piece is asked of a peer only if the peer is said to hold its extent and has not answered
-///    that it lacks it.
+/// 1. A piece is asked of a peer only if the peer is said, or guessed, to hold its extent and has
+///    not answered that it lacks it. A guess that turns out wrong is forgotten: what is said later
+///    counts.
 /// 2. A peer has in flight what it delivers in `horizon` (rate × horizon, at least `pieces_min`, at
 ///    most `pieces_max`): fast holders get more, slow ones less, and a queue never hides a stall.
 ///    A new peer starts with `pieces_min`, and the most it may get doubles with each piece it
@@ -37,6 +38,8 @@ namespace flow29::proto {
 ///    for a piece) may be asked of a second peer as well; the first answer wins. With `in_order`
 ///    that comes before what is unasked, otherwise after it. The silent peer gets nothing new.
 ///    Rationale: a frozen holder keeps its TCP connection open for ever.
+///    With `in_order` the piece at the reading position is asked of a second peer at once while the
+///    first one is only guessed to hold it: a reader waits for that one.
 /// 5. End-game: when nothing is unasked (in the window) that a peer in working order holds, a peer
 ///    with nothing in flight takes over a piece that it would finish in less than half the time its
 ///    present peer still needs, and `takeover_saves_min` sooner; never more than two askings of one
@@ -106,6 +109,8 @@ class DownloadPlanner {
     /// that the object does not have.
     void set_holds(const NodeId& peer, ExtentIndex extent);
     void set_holds_all(const NodeId& peer);
+    /// Nobody said so, but it probably holds the extent.
+    void guess_holds(const NodeId& peer, ExtentIndex extent);
 
     /// The next request to send now, if any; it counts as sent.
     [[nodiscard]] std::optional<Request> poll_request(TimePoint now);

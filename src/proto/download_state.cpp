@@ -145,8 +145,9 @@ std::optional<DownloadPlanner::State::Choice> DownloadPlanner::State::best_helpe
     const ByteCount bytes = pieces.bytes_of(chunks).count();
     std::optional<Choice> best;
     double best_s = std::numeric_limits<double>::infinity();
+    const auto& asked = in_flight.at(piece).peers;
     for (const std::size_t p : helpers) {
-        if (!peers[p].holds().contains(extent)) continue;
+        if (!peers[p].holds().contains(extent) || std::ranges::count(asked, p) != 0) continue;
         const double finish_s = peers[p].finish_s(bytes, rate_guess);
         if (finish_s >= best_s) continue;
         best = {piece, p};
@@ -179,6 +180,19 @@ std::optional<DownloadPlanner::State::Choice> DownloadPlanner::State::choose_new
     return std::nullopt;
 }
 
+/// The piece that the reader waits for, if it was asked of this peer alone and on a guess.
+std::optional<PieceId> DownloadPlanner::State::awaited_guess(const DownloadPeer& peer) const {
+    if (!options.in_order) return std::nullopt;
+    for (const DownloadPeer::Asked& asked : peer.asked()) {
+        const ChunkRange chunks = chunks_of(asked.piece);
+        const ByteRange bytes = pieces.bytes_of(chunks);
+        const bool is_next = bytes.first <= consumed && consumed < bytes.last;
+        if (is_next && peer.is_guess(pieces.extent_of(chunks)) && can_rescue(asked.piece))
+            return asked.piece;
+    }
+    return std::nullopt;
+}
+
 /// Rule 4.
 DownloadPlanner::State::Rescue DownloadPlanner::State::find_hedge(TimePoint now) const {
     Rescue result;
@@ -192,6 +206,8 @@ DownloadPlanner::State::Rescue DownloadPlanner::State::find_hedge(TimePoint now)
         if (stalled_at <= now) {
             for (const DownloadPeer::Asked& asked : peer.asked())
                 if (rescuable(asked)) stalled.push_back(asked.piece);
+        } else if (const auto awaited = awaited_guess(peer)) {
+            stalled.push_back(*awaited);
         } else if (!result.later || stalled_at < *result.later) {
             if (std::ranges::any_of(peer.asked(), rescuable)) result.later = stalled_at;
         }

@@ -49,6 +49,7 @@ struct DownloadPlanner::State {
     [[nodiscard]] std::optional<Choice> best_helper(PieceId piece,
                                                     const std::vector<std::size_t>& helpers) const;
     [[nodiscard]] std::optional<Choice> choose_new(TimePoint now);
+    [[nodiscard]] std::optional<PieceId> awaited_guess(const DownloadPeer& peer) const;
     [[nodiscard]] Rescue find_hedge(TimePoint now) const;
     [[nodiscard]] std::vector<std::size_t> idle_helpers(TimePoint now) const;
     [[nodiscard]] bool is_work_left(TimePoint now);

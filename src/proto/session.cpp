@@ -158,7 +158,6 @@ bool PeerSession::fits(const Expected& expected, const Message& reply, ByteCount
 Result<std::uint64_t> PeerSession::open_request(const Message& message, Duration idle_timeout,
                                                 TimePoint now) {
     FLOW29_ASSERT(is_request(message));
-    FLOW29_ASSERT(ready_);
     if (requests_in_flight() >= limits::requests_in_flight_per_peer_max)
         return fail(Errc::peer_busy, "too many requests to this peer are open");
     const std::uint64_t number = next_request_++;
@@ -203,7 +202,6 @@ TimePoint PeerSession::next_deadline() const {
 
 void PeerSession::check_invariants() const {
     FLOW29_ASSERT(requests_in_flight() <= limits::requests_in_flight_per_peer_max);
-    FLOW29_ASSERT(ready_ || open_.empty());
     FLOW29_ASSERT(ready_ || !ping_);
     FLOW29_ASSERT(open_.empty() || open_.rbegin()->first < next_request_);
     FLOW29_ASSERT(late_.empty() || *late_.rbegin() < next_request_);

@@ -97,7 +97,8 @@ class PeerSession {
     void on_received(TimePoint now) { received_at_ = now; }
 
     /// Opens a request and gives its number. Errors: peer_busy when too many are open.
-    /// Requires is_request(message), and ready().
+    /// Requires is_request(message), and that our hello went out: the answer counts after the
+    /// peer's.
     [[nodiscard]] Result<std::uint64_t> open_request(const Message& message, Duration idle_timeout,
                                                      TimePoint now);
     /// The number of a ping to send now.

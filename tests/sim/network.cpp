@@ -23,6 +23,7 @@ void add(Sent& sum, const Sent& more) {
 
 Duration Network::delay(const core::Endpoint& from, const core::Endpoint& to,
                         std::size_t bytes) const {
+    if (distance_) return distance_->round_trip / 2 + std::chrono::microseconds(bytes * 2 / 25);
     const auto pair = std::hash<core::Endpoint>{}(from) ^ std::hash<core::Endpoint>{}(to);
     const auto fixed = 5 + pair % 41;
     return std::chrono::milliseconds(fixed) + std::chrono::microseconds(bytes * 2 / 25);
@@ -146,6 +147,27 @@ asio::awaitable<Result<net::Reply>> SimPeer::request(proto::Message request,
     co_return std::move(*pending->reply);
 }
 
+void SimPeer::ask_opening(const net::OpeningPtr& opening,
+                          const std::shared_ptr<SimPeer>& receiver) {
+    opening->set_sent();
+    net::spawn(owner_.runtime(), await_opening(shared_from_this(), opening, receiver));
+}
+
+asio::awaitable<void> SimPeer::await_opening(std::shared_ptr<SimPeer> /*kept alive*/,
+                                             net::OpeningPtr opening,
+                                             std::shared_ptr<SimPeer> receiver) {
+    proto::Message request = opening->request();
+    network_.count(owner_.id(), proto::message_name(request),
+                   message_overhead + proto::encode_head(0, request).size());
+    auto reply = co_await receiver->owner_.handler().on_request(receiver, std::move(request));
+    if (reply)
+        network_.count(
+            receiver->owner_.id(), proto::message_name(reply->message),
+            message_overhead + proto::encode_head(0, reply->message).size() + reply->body.size());
+    if (!open_) reply = fail(Errc::peer_unreachable, "the connection ended");
+    opening->answer(std::move(reply));
+}
+
 void SimPeer::arrive_request(proto::Message request, std::uint64_t number) {
     net::spawn(owner_.runtime(), serve(shared_from_this(), std::move(request), number));
 }
@@ -235,7 +257,8 @@ void SimTransport::start(net::PeerHandler& handler) {
 
 asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpoint,
                                                             std::optional<NodeId> expected,
-                                                            std::optional<DhtKey> position) {
+                                                            std::optional<DhtKey> position,
+                                                            net::OpeningPtr opening) {
     // TCP, TLS and the hellos: three round trips.
     auto takes = network_.delay(endpoint_, endpoint, 0) * 6;
     if (!network_.reaches(endpoint_, endpoint)) takes = limits::connect_timeout;
@@ -262,6 +285,8 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
     network_.world().trace("connect", id_.view(), target.id_.view());
     target.handler_->on_peer(theirs);
     handler_->on_peer(mine);
+    // It went out with the hello, so the answer follows the other hello at once.
+    if (opening) mine->ask_opening(opening, theirs);
     co_return net::PeerPtr(mine);
 }
 
@@ -296,6 +321,7 @@ void SimIndex::go_down() {
 void SimIndex::announce(const proto::ProviderRecord& record, std::function<void(bool)> done) {
     auto& world = network_.world();
     ++network_.puts;
+    ++puts_;
     world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
         if (up_) network_.providers[record.key][record.node()] = record;
         done(up_);
@@ -305,36 +331,43 @@ void SimIndex::announce(const proto::ProviderRecord& record, std::function<void(
 void SimIndex::announce(const proto::NodeRecord& record, std::function<void(bool)> done) {
     auto& world = network_.world();
     ++network_.puts;
+    ++puts_;
     world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
         if (up_) network_.node_records[record.node()] = record;
         done(up_);
     });
 }
 
-void SimIndex::find(const DhtKey& key, std::function<void(dht::Lookup)> done) {
+dht::Lookup SimIndex::look(const DhtKey& key) const {
+    dht::Lookup lookup;
+    lookup.connected = up_;
+    if (!up_) return lookup;
+    for (const auto& [node, record] : network_.providers[key])
+        if (record.expires > network_.world().wall_now() &&
+            network_.reaches(endpoint_, record.address))
+            lookup.providers.push_back(record);
+    for (const auto& [position, endpoint] : network_.positions)
+        if (position != core::dht_position(id_) && network_.reaches(endpoint_, endpoint))
+            lookup.nearest.push_back({position, endpoint});
+    const auto count = std::min(nearest_count, lookup.nearest.size());
+    std::partial_sort(
+        lookup.nearest.begin(), lookup.nearest.begin() + static_cast<std::ptrdiff_t>(count),
+        lookup.nearest.end(),
+        [&key](const auto& a, const auto& b) { return core::nearer(key, a.position, b.position); });
+    lookup.nearest.resize(count);
+    return lookup;
+}
+
+void SimIndex::find(const DhtKey& key, std::function<void(dht::Lookup)> done, SeenFn seen) {
     auto& world = network_.world();
     ++network_.lookups;
-    world.at(world.now() + lookup_time, [this, key, done = std::move(done)] {
-        dht::Lookup lookup;
-        lookup.connected = up_;
-        if (up_) {
-            for (const auto& [node, record] : network_.providers[key])
-                if (record.expires > network_.world().wall_now() &&
-                    network_.reaches(endpoint_, record.address))
-                    lookup.providers.push_back(record);
-            for (const auto& [position, endpoint] : network_.positions)
-                if (position != core::dht_position(id_) && network_.reaches(endpoint_, endpoint))
-                    lookup.nearest.push_back({position, endpoint});
-            const auto count = std::min(nearest_count, lookup.nearest.size());
-            std::partial_sort(lookup.nearest.begin(),
-                              lookup.nearest.begin() + static_cast<std::ptrdiff_t>(count),
-                              lookup.nearest.end(), [&key](const auto& a, const auto& b) {
-                                  return core::nearer(key, a.position, b.position);
-                              });
-            lookup.nearest.resize(count);
-        }
-        done(std::move(lookup));
-    });
+    auto takes = lookup_time;
+    if (const auto& distance = network_.distance()) {
+        takes = distance->round_trip * distance->all_hops;
+        const auto first = distance->round_trip * distance->first_hops;
+        if (seen) world.at(world.now() + first, [this, key, seen] { seen(look(key).providers); });
+    }
+    world.at(world.now() + takes, [this, key, done = std::move(done)] { done(look(key)); });
 }
 
 void SimIndex::find_node(const NodeId& node,
@@ -359,6 +392,7 @@ void SimIndex::status(std::function<void(dht::IndexStatus)> done) {
     dht::IndexStatus status;
     status.connected = up_;
     status.good_nodes = network_.positions.size();
+    status.puts = puts_;
     done(status);
 }
 

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,6 +30,17 @@ class Network {
     explicit Network(World& world) : world_(world) {}
 
     [[nodiscard]] World& world() { return world_; }
+    /// From now on everybody is this far from everybody else, and a look-up in the index costs what
+    /// it costs OpenDHT among a few dozen nodes: `first_hops` round trips until the first records
+    /// are there, `all_hops` until its end.
+    struct Distance {
+        Duration round_trip;
+        unsigned first_hops = 2;
+        unsigned all_hops = 6;
+    };
+    void set_distance(Distance distance) { distance_ = distance; }
+    [[nodiscard]] const std::optional<Distance>& distance() const { return distance_; }
+
     /// One-way delay of a message of this size: 5 to 45 ms fixed for the pair, plus 1 ms per 12.5
     /// kB.
     [[nodiscard]] Duration delay(const core::Endpoint& from, const core::Endpoint& to,
@@ -76,6 +88,7 @@ class Network {
     };
 
     World& world_;  // owned by the test
+    std::optional<Distance> distance_;
     std::vector<Cut> cuts_;
     std::vector<Held> held_;
     std::map<NodeId, SentByName> sent_;
@@ -107,8 +120,13 @@ class SimPeer final : public net::Peer, public std::enable_shared_from_this<SimP
                                                               Duration idle_timeout) override;
     void notify(proto::Message message) override;
     void close(Error reason) override;
+    /// Asks what went out with the hello that has just arrived at the other end, `receiver`.
+    void ask_opening(const net::OpeningPtr& opening, const std::shared_ptr<SimPeer>& receiver);
 
   private:
+    [[nodiscard]] asio::awaitable<void> await_opening(std::shared_ptr<SimPeer> self,
+                                                      net::OpeningPtr opening,
+                                                      std::shared_ptr<SimPeer> receiver);
     struct Pending {
         explicit Pending(net::Runtime& runtime) : ended(runtime) {}
         net::Signal ended;
@@ -145,8 +163,8 @@ class SimTransport final : public net::Transport {
 
     void start(net::PeerHandler& handler) override;
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> connect(
-        core::Endpoint endpoint, std::optional<NodeId> expected,
-        std::optional<DhtKey> position) override;
+        core::Endpoint endpoint, std::optional<NodeId> expected, std::optional<DhtKey> position,
+        net::OpeningPtr opening = nullptr) override;
     void stop() override;
 
     /// The machine is gone: nothing leaves it any more, and the others notice.
@@ -188,7 +206,7 @@ class SimIndex final : public dht::Index {
 
     void announce(const proto::ProviderRecord& record, std::function<void(bool)> done) override;
     void announce(const proto::NodeRecord& record, std::function<void(bool)> done) override;
-    void find(const DhtKey& key, std::function<void(dht::Lookup)> done) override;
+    void find(const DhtKey& key, std::function<void(dht::Lookup)> done, SeenFn seen) override;
     void find_node(const NodeId& node,
                    std::function<void(std::optional<proto::NodeRecord>)> done) override;
     void bootstrap(const std::vector<core::Endpoint>&) override {}
@@ -197,11 +215,14 @@ class SimIndex final : public dht::Index {
     void stop() override { go_down(); }
 
   private:
+    [[nodiscard]] dht::Lookup look(const DhtKey& key) const;
+
     Network& network_;  // owned by the test
     NodeId id_;
     core::Endpoint endpoint_;
     bool storing_;
     bool up_ = false;
+    std::uint64_t puts_ = 0;
 };
 
 }  // namespace flow29::sim

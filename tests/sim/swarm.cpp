@@ -160,6 +160,23 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content,
     return result;
 }
 
+Result<Duration> Swarm::first_byte(std::size_t number, const RootHash& root) {
+    const auto began = world_.now();
+    const auto first = std::make_shared<std::optional<TimePoint>>();
+    StreamRequest request;
+    request.link.root = root;
+    SinkFn sink = [first, &world = world_](ByteView, std::function<void(bool)> next) {
+        if (!*first) *first = world.now();
+        next(true);
+    };
+    auto& fetcher = engine(number).fetcher();
+    const auto outcome =
+        finish(number, fetcher.stream(std::move(request), {}, std::move(sink), {}));
+    if (!outcome) return fail(outcome.error());
+    FLOW29_ASSERT(first->has_value());
+    return **first - began;
+}
+
 Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
     const auto bytes = std::make_shared<Bytes>();
     StreamRequest request;
@@ -229,6 +246,17 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
     LeaveRequest request;
     request.force = force;
     return finish(number, engine(number).placements().leave(std::move(request), {}));
+}
+
+Status Swarm::status(std::size_t number) {
+    return finish(number, engine(number).reporter().status(engine(number).local_record()));
+}
+
+std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {
+    auto hash = to_hex(item.extent());
+    auto located = finish(
+        number, engine(number).survey().locate(std::move(hash), std::nullopt, survey_timeout, {}));
+    return located ? std::move(located->holders) : std::vector<Holder>();
 }
 
 Result<Health> Swarm::health(std::size_t number, const RootHash& root) {

@@ -120,6 +120,8 @@ class Swarm {
                                                    std::optional<std::size_t> besides);
     /// Streams an object to its end and runs until it is there.
     [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
+    /// Likewise, and how long it took until the reader had the first byte.
+    [[nodiscard]] Result<Duration> first_byte(std::size_t node, const RootHash& root);
 
     /// From now on the node lacks what it stores of every `one_in`th extent; `claims`: and says
     /// that it has it. Those it has lost.
@@ -134,6 +136,12 @@ class Swarm {
 
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);
+
+    /// What `node` says of itself.
+    [[nodiscard]] Status status(std::size_t node);
+
+    /// Whom `node` finds for an item by its bare hash.
+    [[nodiscard]] std::vector<Holder> locate(std::size_t node, const proto::ItemId& item);
 
     /// What `node` finds out about an object.
     [[nodiscard]] Result<Health> health(std::size_t node, const RootHash& root);

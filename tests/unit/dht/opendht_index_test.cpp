@@ -3,6 +3,8 @@
 
 #include "swarm.hpp"
 
+#include <mutex>
+
 using namespace flow29;
 using namespace flow29::dht;
 using namespace flow29::dht::test;
@@ -22,6 +24,37 @@ TEST_CASE("what one node announces every node finds, the announcer included") {
         CHECK(std::ranges::count(lookup.providers, first) == 1);
         CHECK(std::ranges::count(lookup.providers, second) == 1);
     }
+}
+
+TEST_CASE("providers are told of as they come, before the look-up has ended") {
+    Swarm swarm(8);
+    const DhtKey key = key_of("streamed");
+    const auto record = swarm[3].record(key);
+    CHECK(swarm[3].announce(record));
+    struct Told {
+        std::mutex mutex;
+        std::vector<proto::ProviderRecord> seen;
+        std::optional<std::size_t> seen_at_end;
+    };
+    const auto told = std::make_shared<Told>();
+    Answer<Lookup> answer;
+    swarm[6].index->find(
+        key,
+        [told, done = answer.callback()](Lookup lookup) {
+            {
+                const std::lock_guard lock(told->mutex);
+                told->seen_at_end = told->seen.size();
+            }
+            done(std::move(lookup));
+        },
+        [told](const std::vector<proto::ProviderRecord>& records) {
+            const std::lock_guard lock(told->mutex);
+            told->seen.insert(told->seen.end(), records.begin(), records.end());
+        });
+    CHECK(answer.get().providers == std::vector{record});
+    const std::lock_guard lock(told->mutex);
+    CHECK(told->seen_at_end.value_or(0) > 0);
+    CHECK(std::ranges::count(told->seen, record) > 0);
 }
 
 TEST_CASE("the nearest list holds the other nodes, nearest first, at their true addresses") {

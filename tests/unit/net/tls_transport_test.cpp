@@ -60,6 +60,42 @@ asio::awaitable<void> meet(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
     CHECK(refused.error().code == Errc::peer_unreachable);
 }
 
+asio::awaitable<void> ask_with_hello(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
+    proto::Message question = whole_range(70'000);
+    const auto opening = std::make_shared<Opening>(runtime, std::move(question), 20s);
+    CHECK_FALSE(opening->sent());
+    auto peer = co_await a.transport->connect(b.endpoint(), b.id(), std::nullopt, opening);
+    REQUIRE(peer);
+    CHECK(opening->sent());
+    auto answer = co_await opening->reply();
+    REQUIRE(answer);
+    REQUIRE(answer->body.size() == 70'000);
+    CHECK(answer->body.view()[69'999] == EchoNode::pattern(69'999));
+    CHECK(b.requests == 1);
+    // What the other end lacks, it says; the connection stays.
+    proto::Message lacking = proto::GetDescriptor{};
+    const auto second = std::make_shared<Opening>(runtime, std::move(lacking), 20s);
+    auto again = co_await a.transport->connect(b.endpoint(), b.id(), std::nullopt, second);
+    REQUIRE(again);
+    auto refused = co_await second->reply();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::peer_lacks);
+    CHECK((*again)->open());
+    // Where somebody else lives nothing is asked.
+    proto::Message unasked = whole_range(1);
+    const auto third = std::make_shared<Opening>(runtime, std::move(unasked), 20s);
+    auto wrong = co_await a.transport->connect(b.endpoint(), a.id(), std::nullopt, third);
+    CHECK_FALSE(wrong);
+    CHECK_FALSE(third->sent());
+}
+
+TEST_CASE("a first request goes out with the hello and is answered") {
+    Stage stage;
+    EchoNode a(stage.runtime, "127.0.0.1:0");
+    EchoNode b(stage.runtime, "127.0.0.1:0");
+    stage.run(ask_with_hello(stage.runtime, a, b));
+}
+
 TEST_CASE("two nodes meet, prove themselves, and ask each other") {
     Stage stage;
     EchoNode a(stage.runtime, "127.0.0.1:0");

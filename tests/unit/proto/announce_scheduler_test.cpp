@@ -3,11 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
+#include <flow29/limits.hpp>
 #include "fake_nodes.hpp"
 
 namespace flow29::proto {
@@ -15,6 +18,13 @@ namespace {
 
 using namespace std::chrono_literals;
 using Options = AnnounceScheduler::Options;
+
+/// A period that keeps renewals out of what is looked at.
+constexpr auto hardly_ever = std::chrono::hours(100'000);
+
+double hours(Duration duration) {
+    return std::chrono::duration<double, std::ratio<3600>>(duration).count();
+}
 
 /// Puts everything due until `end`, each put taking no time. When what was put.
 std::vector<std::pair<TimePoint, ItemId>> run(AnnounceScheduler& scheduler, TimePoint now,
@@ -45,14 +55,15 @@ TEST_CASE("a new item is due at once and only once") {
     CHECK_FALSE(scheduler.next_deadline());
 }
 
-TEST_CASE("an item is put again every period, with jitter") {
+TEST_CASE("an item is put again within a period, then every period, with jitter") {
     AnnounceScheduler scheduler({}, 2);
     scheduler.add(fake_item(1), true, at(0s));
     const auto puts = run(scheduler, at(0s), at(12h * 200));
     REQUIRE(puts.size() > 100);
+    CHECK(puts[1].first <= at(720min * 120 / 100 + 1s));
     Duration least = 1000h;
     Duration most = 0h;
-    for (std::size_t i = 1; i < puts.size(); ++i) {
+    for (std::size_t i = 2; i < puts.size(); ++i) {
         least = std::min(least, puts[i].first - puts[i - 1].first);
         most = std::max(most, puts[i].first - puts[i - 1].first);
     }
@@ -62,17 +73,119 @@ TEST_CASE("an item is put again every period, with jitter") {
     CHECK(most > 720min * 115 / 100);
 }
 
-TEST_CASE("items added together do not come due together for ever") {
+TEST_CASE("what was added together comes due as the forecast says, each hour from the first on") {
     AnnounceScheduler scheduler({}, 3);
-    for (std::uint32_t i = 0; i < 100; ++i)
+    constexpr std::uint32_t items = 6000;
+    for (std::uint32_t i = 0; i < items; ++i)
         scheduler.add(fake_item(i), true, at(0s));
-    const auto puts = run(scheduler, at(0s), at(19h));
-    REQUIRE(puts.size() == 200);
-    CHECK(puts[199].first - puts[100].first > 3h);
+    const auto puts = run(scheduler, at(0s), at(72h));
+    const double forecast = scheduler.forecast(at(72h)).due_per_hour;
+    CHECK(forecast == doctest::Approx(items / 12.0));
+    std::vector<double> in_hour(72);
+    for (std::size_t i = items; i < puts.size(); ++i)  // the first ones were due at once
+        in_hour[static_cast<std::size_t>((puts[i].first - at(0s)) / Duration(1h))] += 1;
+    for (const double count : in_hour)
+        CHECK(count == doctest::Approx(forecast).epsilon(0.2));
+}
+
+TEST_CASE("of a large object about as many extents have a record as is said, of a small one all") {
+    const auto records_of = [](std::uint32_t extents) {
+        std::size_t records = 0;
+        for (std::uint32_t extent = 0; extent < extents; ++extent)
+            for (unsigned copy = 0; copy < limits::copies_default; ++copy)
+                if (has_extent_record(fake_item(extent), fake_node((extent + 7 * copy) % 32),
+                                      extents))
+                    ++records;
+        return records;
+    };
+    CHECK(records_of(1) == 4);
+    CHECK(records_of(32) == 128);
+    for (const std::uint32_t extents : {33U, 256U, 4096U}) {
+        CHECK(records_of(extents) > 90);
+        CHECK(records_of(extents) < 170);
+    }
+    CHECK(has_extent_record(fake_item(5), fake_node(1), 256) ==
+          has_extent_record(fake_item(5), fake_node(1), 256));
+}
+
+/// A DHT whose puts take `put_takes` each: runs until `end`, and the most puts begun in a minute.
+struct SlowDht {
+    AnnounceScheduler& scheduler;
+    Duration put_takes;
+    std::deque<std::pair<TimePoint, ItemId>> in_flight{};
+    std::unordered_map<ItemId, TimePoint> last{};
+    Duration longest{};  // between two puts of one item
+    std::map<std::int64_t, std::size_t> by_minute{};
+
+    void run(TimePoint now, TimePoint end) {
+        while (now < end) {
+            while (!in_flight.empty() && in_flight.front().first <= now) {
+                scheduler.on_put(in_flight.front().second, true, now);
+                in_flight.pop_front();
+            }
+            while (const auto item = scheduler.poll(now)) {
+                const auto [known, is_first] = last.try_emplace(*item, now);
+                if (!is_first) longest = std::max(longest, now - known->second);
+                known->second = now;
+                ++by_minute[(now - at(0s)) / Duration(1min)];
+                in_flight.emplace_back(now + put_takes, *item);
+            }
+            auto next = scheduler.next_deadline().value_or(end);
+            if (!in_flight.empty()) next = std::min(next, in_flight.front().first);
+            now = std::max(next, now + Duration(1ms));
+        }
+    }
+    [[nodiscard]] std::size_t most_in_a_minute(TimePoint from) const {
+        std::size_t most = 0;
+        for (const auto& [minute, count] : by_minute)
+            if (minute >= (from - at(0s)) / Duration(1min)) most = std::max(most, count);
+        return most;
+    }
+};
+
+TEST_CASE(
+    "a hundred thousand records keep their period, evenly, or the node says that it is behind") {
+    constexpr std::uint32_t items = 100'000;
+    AnnounceScheduler scheduler({}, 4);
+    for (std::uint32_t i = 0; i < items; ++i)
+        scheduler.add(fake_item(i), true, at(0s));
+    SlowDht dht{scheduler, 500ms};
+    dht.run(at(0s), at(48h));
+    CHECK(dht.last.size() == items);
+    CHECK(dht.longest <= Duration(720min * 120 / 100) + 1min);
+    CHECK_FALSE(scheduler.forecast(at(48h)).behind);
+    const double per_minute = scheduler.forecast(at(48h)).due_per_hour / 60;
+    const auto burst = dht.most_in_a_minute(at(12h));
+    MESSAGE("puts a minute: ", per_minute, " on average, ", burst,
+            " at most from the 12th hour on");
+    CHECK(static_cast<double>(burst) < 2 * per_minute);
+
+    // 32 in flight for 20 s each are 1.6 a second; 2.3 are due.
+    dht.put_takes = 20s;
+    dht.run(at(48h), at(60h));
+    CHECK(scheduler.forecast(at(60h)).behind);
+    dht.put_takes = 500ms;
+    dht.run(at(60h), at(62h));
+    CHECK_FALSE(scheduler.forecast(at(62h)).behind);
+}
+
+TEST_CASE("of a hundred thousand extents as many have a record as the budget pays for") {
+    constexpr std::uint32_t items = 100'000;
+    AnnounceScheduler scheduler({}, 5);
+    for (std::uint32_t i = 0; i < items; ++i)
+        scheduler.add(fake_item(i), false, at(0s));
+    SlowDht dht{scheduler, 500ms};
+    dht.run(at(0s), at(36h));
+    const auto forecast = scheduler.forecast(at(36h));
+    CHECK(forecast.records == 24'000);
+    CHECK(forecast.due_per_hour <= Options{}.puts_per_hour_max);
+    CHECK_FALSE(forecast.behind);
+    CHECK(dht.longest <= Duration(720min * 120 / 100) + 1min);
 }
 
 TEST_CASE("no second holds more than the allowed number of puts") {
     Options options;
+    options.period = hardly_ever;
     options.per_second = 7;
     AnnounceScheduler scheduler(options, 4);
     for (std::uint32_t i = 0; i < 100; ++i)
@@ -117,7 +230,7 @@ TEST_CASE("a removed item whose put is in flight still takes its place there") {
     scheduler.on_put(fake_item(1), true, at(3s));  // of nothing
     CHECK(scheduler.poll(at(3s)) == fake_item(2));
     scheduler.on_put(fake_item(2), true, at(3s));
-    CHECK(*scheduler.next_deadline() > at(9h));
+    CHECK(*scheduler.next_deadline() > at(3s));
     scheduler.remove(fake_item(1));
     scheduler.remove(fake_item(2));
     scheduler.remove(fake_item(3));
@@ -127,7 +240,7 @@ TEST_CASE("a removed item whose put is in flight still takes its place there") {
 }
 
 TEST_CASE("everything is due again, spread out, when the network doubles") {
-    AnnounceScheduler scheduler({}, 7);
+    AnnounceScheduler scheduler({.period = hardly_ever}, 7);
     for (std::uint32_t i = 0; i < 200; ++i)
         scheduler.add(fake_item(i), true, at(0s));
     scheduler.on_network_size(16, at(0s));  // the first estimate is no doubling
@@ -171,13 +284,13 @@ TEST_CASE("a put in flight while the network doubles is repeated") {
 
 TEST_CASE("optional items have a record only while the forecast allows") {
     Options options;
-    options.period = 1h;
-    options.puts_per_hour_max = 10;
+    options.period = hardly_ever;
+    options.puts_per_hour_max = 10 / hours(hardly_ever);
     AnnounceScheduler scheduler(options, 10);
     for (std::uint32_t i = 0; i < 15; ++i)
         scheduler.add(fake_item(i), false, at(0s));
     CHECK(scheduler.forecast(at(0s)).records == 10);
-    CHECK(scheduler.forecast(at(0s)).due_per_hour == doctest::Approx(10));
+    CHECK(scheduler.forecast(at(0s)).due_per_hour * hours(hardly_ever) == doctest::Approx(10));
     CHECK(run(scheduler, at(0s), at(10min)).size() == 10);
 
     SUBCASE("they give way to those that must, the last added first") {
@@ -185,7 +298,7 @@ TEST_CASE("optional items have a record only while the forecast allows") {
             scheduler.add(fake_item(i), true, at(10min));
         CHECK(scheduler.forecast(at(10min)).records == 10);
         std::set<ItemId> seen;
-        for (const auto& [time, item] : run(scheduler, at(10min), at(2h)))
+        for (const auto& [time, item] : run(scheduler, at(10min), at(2 * hardly_ever)))
             seen.insert(item);
         CHECK(seen.size() == 10);
         CHECK(seen.contains(fake_item(5)));

@@ -160,6 +160,54 @@ TEST_CASE("planner does not ask a peer for an extent it lacks, whatever is said 
     CHECK(requests[0].peer == other);
 }
 
+TEST_CASE("a guess is asked like what was said, and forgotten when it was wrong") {
+    Download d(64);
+    d.planner.add_peer(fake_node(1), at(0s));
+    d.planner.guess_holds(fake_node(1), ExtentIndex(0));
+    auto requests = d.poll_all(0s);
+    REQUIRE(requests.size() == 2);
+    for (const Request& request : requests) {
+        CHECK(request.extent == ExtentIndex(0));
+        d.planner.on_failure(request.piece, request.peer, Blame::lacks, at(1s));
+    }
+    CHECK(d.poll_all(1s).empty());
+    CHECK(d.planner.starved(1) == std::vector{ExtentIndex(0)});
+    // It has it now, and says so.
+    d.planner.set_holds(fake_node(1), ExtentIndex(0));
+    requests = d.poll_all(2s);
+    CHECK(requests.size() == 2);
+    // What was said, and turns out wrong, is not believed again.
+    for (const Request& request : requests)
+        d.planner.on_failure(request.piece, request.peer, Blame::lacks, at(3s));
+    d.planner.set_holds(fake_node(1), ExtentIndex(0));
+    d.planner.guess_holds(fake_node(1), ExtentIndex(0));
+    CHECK(d.poll_all(3s).empty());
+    d.planner.check_invariants();
+}
+
+TEST_CASE(
+    "in order, the first piece is asked of two that are guessed to hold it, of one that says so") {
+    Download d(64, {.in_order = true});
+    for (const std::uint32_t number : {1, 2, 3}) {
+        d.planner.add_peer(fake_node(number), at(0s));
+        d.planner.guess_holds(fake_node(number), ExtentIndex(0));
+    }
+    const auto requests = d.poll_all(0s);
+    const auto askings_of_first = std::ranges::count_if(
+        requests, [](const Request& request) { return request.bytes.first == ByteCount(0); });
+    CHECK(askings_of_first == 2);
+    std::set<std::pair<NodeId, PieceId>> distinct;
+    for (const Request& request : requests)
+        CHECK(distinct.emplace(request.peer, request.piece).second);
+
+    Download sure(64, {.in_order = true});
+    sure.add(1);
+    sure.add(2);
+    std::set<PieceId> pieces;
+    for (const Request& request : sure.poll_all(0s))
+        CHECK(pieces.insert(request.piece).second);
+}
+
 TEST_CASE(
     "a new peer starts with the least and may have twice as much with each piece it delivers") {
     Download d(256);

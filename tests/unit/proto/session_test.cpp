@@ -77,6 +77,20 @@ TEST_CASE("nothing counts before hello, and hello comes once") {
     CHECK(violates(receive(session, 0, sample_hello())));
 }
 
+TEST_CASE("a request may go out behind our hello, and its reply counts after the peer's") {
+    PeerSession session = fresh_session();
+    const auto number = open_range(session);
+    CHECK(receive(session, 0, sample_hello()).index() ==
+          PeerSession::Event(PeerSession::Ready{}).index());
+    const auto event = receive(session, number, RangeReply{}, 1000);
+    REQUIRE(std::holds_alternative<PeerSession::Answered>(event));
+    CHECK(std::get<PeerSession::Answered>(event).request == number);
+
+    PeerSession hasty = fresh_session();
+    const auto early = open_range(hasty);
+    CHECK(violates(receive(hasty, early, RangeReply{}, 1000)));
+}
+
 TEST_CASE("a hello must carry a current record of the key that TLS proved") {
     Hello hello = sample_hello();
     const auto other = core::Identity::generate();
