@@ -172,7 +172,8 @@ struct Status {
     std::uint64_t objects = 0, extents = 0;
     std::uint64_t under_target = 0, repairs_in_flight = 0;
     ByteCount repaired;
-    ByteCount repair_limit;  ///< bytes per second; 0: none
+    ByteCount repair_limit;          ///< bytes per second; 0: none
+    ByteCount up_limit, down_limit;  ///< likewise
     std::uint64_t announced_records = 0;
     double announce_due_per_hour = 0;
     bool announce_behind = false;
@@ -208,10 +209,14 @@ struct Blocklist {
 
 /// In bytes per second; 0: none.
 struct RateLimits {
+    ByteCount up;      ///< everything sent: over connections, as TLS records, and in datagrams
+    ByteCount down;    ///< everything received, likewise
     ByteCount repair;  ///< taking in copies that others than their publisher ask for
 };
 /// What is not named stays.
 struct RateLimitsChange {
+    std::optional<ByteCount> up;
+    std::optional<ByteCount> down;
     std::optional<ByteCount> repair;
 };
 
@@ -275,7 +280,8 @@ class Node {
     /// fetched or published here. Durable. Gives the new list.
     void block(std::string name, bool blocked, DoneFn<Blocklist> done);
     void blocklist(DoneFn<Blocklist> done);
-    /// Changes limits at once and durably; gives those in force.
+    /// Changes limits at once and durably; gives those in force. Errors: usage, below
+    /// limits::line_rate_min.
     void limit(RateLimitsChange change, DoneFn<RateLimits> done);
 
     void status(DoneFn<Status> done);

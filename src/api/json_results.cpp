@@ -122,7 +122,9 @@ Json to_json(const Status& result) {
               {"dht_up_bytes", result.dht_up.value},
               {"dht_down_bytes", result.dht_down.value},
               {"dht_up_packets", result.dht_packets_up},
-              {"dht_down_packets", result.dht_packets_down}}}};
+              {"dht_down_packets", result.dht_packets_down},
+              {"up_limit", rate_json(result.up_limit)},
+              {"down_limit", rate_json(result.down_limit)}}}};
 }
 
 Json to_json(const std::vector<PeerInfo>& peers) {
@@ -180,7 +182,9 @@ Json to_json(const Blocklist& result) {
 }
 
 Json to_json(const RateLimits& result) {
-    return {{"repair", rate_json(result.repair)}};
+    return {{"up", rate_json(result.up)},
+            {"down", rate_json(result.down)},
+            {"repair", rate_json(result.repair)}};
 }
 
 Json to_json(const Departure& result) {

@@ -239,7 +239,13 @@ void set_block(Call& call, bool blocked) {
 
 void limit(Call& call) {
     RateLimitsChange change;
-    if (call.params.has("repair")) change.repair = ByteCount(call.params.number_or("repair", 0));
+    const auto rate = [&call](const char* name) -> std::optional<ByteCount> {
+        if (!call.params.has(name)) return std::nullopt;
+        return ByteCount(call.params.number_or(name, 0));
+    };
+    change.up = rate("up");
+    change.down = rate("down");
+    change.repair = rate("repair");
     if (!call.params_are_good()) return;
     call.node.limit(change, done_to<RateLimits>(call.emit));
 }

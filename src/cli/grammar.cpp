@@ -159,6 +159,12 @@ void Grammar::add_node() {
                "bytes a second for taking in copies that are made again, or off (as `flow29 "
                "limit` set it last; else 16MiB)",
                "SIZE");
+    add_parsed(app, "--up-limit", node_.up_limit, parse_line_rate,
+               "bytes a second for everything that is sent, the DHT included, or off (as `flow29 "
+               "limit` set it last; else off)",
+               "SIZE");
+    add_parsed(app, "--down-limit", node_.down_limit, parse_line_rate,
+               "likewise for everything that is received", "SIZE");
     app.add_option("--web", node_.web, "where to serve the page, or off (127.0.0.1:2930)")
         ->type_name("ADDR:PORT");
     app.add_option("--gateway", node_.gateway,
@@ -292,7 +298,12 @@ void Grammar::add_block() {
 
 void Grammar::add_limit() {
     CLI::App& app = add("limit", "show or set how much of the network the node may use",
-                        "flow29 limit --repair 5MiB", [this] { return Command(limit_); });
+                        "flow29 limit --up 2MiB --down 10MiB --repair 5MiB",
+                        [this] { return Command(limit_); });
+    add_parsed(app, "--up", limit_.up, parse_line_rate,
+               "bytes a second for everything that is sent, the DHT included, or off", "SIZE");
+    add_parsed(app, "--down", limit_.down, parse_line_rate,
+               "likewise for everything that is received", "SIZE");
     add_parsed(app, "--repair", limit_.repair, parse_rate,
                "bytes a second for taking in copies that are made again, or off", "SIZE");
 }

@@ -37,6 +37,8 @@ struct NodeOptions {
     std::optional<unsigned> quota_publisher;  ///< percent
     std::optional<unsigned> quota_group;      ///< likewise
     std::optional<ByteCount> repair_limit;    ///< bytes per second; 0: none
+    std::optional<ByteCount> up_limit;        ///< likewise
+    std::optional<ByteCount> down_limit;      ///< likewise
     std::optional<std::string> web;           ///< ADDRESS:PORT or "off"
     std::optional<std::string> gateway;       ///< likewise
     bool no_store = false;
@@ -107,8 +109,11 @@ struct BlockOptions {
     bool blocked = true;
 };
 
+/// In bytes per second; 0: none.
 struct LimitOptions {
-    std::optional<ByteCount> repair;  ///< bytes per second; 0: none
+    std::optional<ByteCount> up;
+    std::optional<ByteCount> down;
+    std::optional<ByteCount> repair;
 };
 
 struct VersionOptions {};

@@ -88,6 +88,12 @@ std::string joined(const Json& strings) {
     return out;
 }
 
+/// " (at most 2.0 MiB/s)", or nothing without a limit.
+std::string at_most(std::uint64_t rate) {
+    if (rate == 0) return {};
+    return fmt::format(" (at most {})", format_rate(static_cast<double>(rate)));
+}
+
 }  // namespace
 
 PublishedText render_published(std::string_view line, bool in_process) {
@@ -213,9 +219,11 @@ std::string render_status(std::string_view line) {
                        real_at(json, {"announce", "due_per_hour"}),
                        flag_at(json, {"announce", "behind"}) ? ", behind" : "");
     out += fmt::format(
-        "traffic    {} up, {} down; index {} up, {} down\n", size_at(json, {"traffic", "up_bytes"}),
-        size_at(json, {"traffic", "down_bytes"}), size_at(json, {"traffic", "dht_up_bytes"}),
-        size_at(json, {"traffic", "dht_down_bytes"}));
+        "traffic    {} up{}, {} down{}; index {} up, {} down\n",
+        size_at(json, {"traffic", "up_bytes"}), at_most(number_at(json, {"traffic", "up_limit"})),
+        size_at(json, {"traffic", "down_bytes"}),
+        at_most(number_at(json, {"traffic", "down_limit"})),
+        size_at(json, {"traffic", "dht_up_bytes"}), size_at(json, {"traffic", "dht_down_bytes"}));
     const double skew = real_at(json, {"clock_skew_ms"});
     if (skew != 0) out += fmt::format("clock      {:+.0f} ms from the others\n", skew);
     return out;
@@ -286,9 +294,13 @@ std::string render_blocklist(std::string_view line) {
 
 std::string render_limits(std::string_view line) {
     const Json json = parse(line);
-    const auto repair = number_at(json, {"repair"});
-    return fmt::format("repair  {}\n",
-                       repair == 0 ? "no limit" : format_rate(static_cast<double>(repair)));
+    std::string out;
+    for (const char* const name : {"up", "down", "repair"}) {
+        const auto rate = number_at(json, {name});
+        out += fmt::format("{:<7} {}\n", name,
+                           rate == 0 ? "no limit" : format_rate(static_cast<double>(rate)));
+    }
+    return out;
 }
 
 std::string render_withdrawal(std::string_view line) {

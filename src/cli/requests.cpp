@@ -102,6 +102,8 @@ std::string block_params(const BlockOptions& options) {
 
 std::string limit_params(const LimitOptions& options) {
     Json json = Json::object();
+    if (options.up) json["up"] = options.up->value;
+    if (options.down) json["down"] = options.down->value;
     if (options.repair) json["repair"] = options.repair->value;
     return text(json);
 }

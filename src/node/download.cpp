@@ -20,7 +20,9 @@ constexpr Duration tick = 1s;
 
 /// A piece never crosses an extent, so where extents are single chunks a rate takes many more of
 /// them.
-Planner::Options planner_options(Planner::Options options, unsigned level) {
+Planner::Options planner_options(const Download::Options& download, unsigned level) {
+    auto options = download.planner;
+    if (download.budget != nullptr) options = download.budget->shape(options, download.is_repair);
     if (level >= limits::hash_group_level) return options;
     options.pieces_min = 32;
     options.pieces_max = 128;
@@ -51,7 +53,7 @@ Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descr
       peers_(peers),
       descriptor_(std::move(descriptor)),
       layout_(descriptor_.layout()),
-      planner_(layout_, want, have, planner_options(options.planner, descriptor_.level)),
+      planner_(layout_, want, have, planner_options(options, descriptor_.level)),
       sink_(sink),
       options_(std::move(options)),
       moved_(services.runtime),
@@ -135,9 +137,9 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
         self->on_request_failed(request, Error{Errc::peer_unreachable, "the connection ended"});
         co_return;
     }
-    proto::Message ask =
-        proto::GetRange{self->descriptor_.extents[request.extent.value],
-                        self->layout_.extent_length(request.extent), request.chunks};
+    proto::Message ask = proto::GetRange{self->descriptor_.extents[request.extent.value],
+                                         self->layout_.extent_length(request.extent),
+                                         request.chunks, self->options_.is_repair};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
     if (self->ended_) co_return;
     if (!reply) {
@@ -247,6 +249,9 @@ void Download::report(bool force) {
 asio::awaitable<Result<void>> Download::run() {
     const auto self = shared_from_this();
     last_progress_ = services_.runtime.now();
+    auto* const limits = options_.budget;
+    auto* const budget = limits != nullptr && options_.is_repair ? &limits->repair() : nullptr;
+    if (limits != nullptr && !options_.is_repair) limits->begin_foreground(last_progress_);
     Result<void> outcome;
     while (!planner_.done()) {
         const auto now = services_.runtime.now();
@@ -265,7 +270,6 @@ asio::awaitable<Result<void>> Download::run() {
             break;
         }
         drop_closed_peers();
-        auto* const budget = options_.budget;
         while (budget == nullptr || !budget->is_limited() || budget->ready_at() <= now) {
             auto request = planner_.poll_request(now);
             if (!request) break;
@@ -287,6 +291,7 @@ asio::awaitable<Result<void>> Download::run() {
         co_await moved_.wait_until(deadline);
     }
     ended_ = true;
+    if (limits != nullptr && !options_.is_repair) limits->end_foreground(services_.runtime.now());
     // Jobs on a worker still use the sink, which the caller is about to destroy.
     while (storing_ > 0)
         co_await moved_.wait_until(services_.runtime.now() + tick);

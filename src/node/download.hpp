@@ -10,11 +10,11 @@
 #include "core/descriptor.hpp"
 #include "core/merkle.hpp"
 #include "core/range_set.hpp"
-#include "core/token_bucket.hpp"
 #include "node/peer_book.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
 #include "proto/download_planner.hpp"
+#include "proto/pull_budget.hpp"
 
 namespace flow29::node {
 
@@ -47,8 +47,10 @@ class Download : public std::enable_shared_from_this<Download> {
         std::set<ExtentIndex> local;
         Duration idle_timeout = std::chrono::seconds(60);
         std::stop_token stop;
-        /// Null, or what every request takes its bytes from; it outlives the download.
-        core::TokenBucket* budget = nullptr;
+        /// Null, or what bounds it; it outlives the download.
+        proto::PullBudget* budget = nullptr;
+        /// Nobody waits for it, here or at those who are asked.
+        bool is_repair = false;
         /// Asked now and then for more holders while an extent has none; may be empty. It calls
         /// add_holder itself.
         std::function<asio::awaitable<void>(std::vector<ExtentIndex> starved)> find_more;

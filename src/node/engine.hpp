@@ -43,6 +43,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Blocker& blocker() { return blocker_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<RateLimits>> limit(RateLimitsChange change);
+    [[nodiscard]] const RateLimits& limits() const { return limits_; }
     [[nodiscard]] const Keeper& keeper() const { return keeper_; }
     [[nodiscard]] Tasks& tasks() { return tasks_; }
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
@@ -64,6 +65,7 @@ class Engine : public net::PeerHandler {
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
     void set_storing(bool storing);
+    void apply(const RateLimitsChange& change);
     [[nodiscard]] asio::awaitable<bool> make_room();
     void on_node_changed(const NodeId& node);
     void on_room(const NodeId& node);
@@ -75,12 +77,14 @@ class Engine : public net::PeerHandler {
 
     Services services_;
     Settings settings_;
+    RateLimits limits_;
     Tasks tasks_;
     proto::NodeTable table_;
     PeerBook peers_;
     Neighbourhood neighbourhood_;
     Finder finder_;
     Announcer announcer_;
+    proto::PullBudget pull_budget_;
     Keeper keeper_;
     Caretaker caretaker_;
     Hinter hinter_;

@@ -94,6 +94,7 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
         return find_more(*handle, std::move(starved));
     };
     options.local = found.local;
+    options.budget = &budget_;
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;

@@ -14,14 +14,16 @@ namespace flow29::node {
 class Fetcher {
   public:
     Fetcher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-            Finder& finder, Neighbourhood& neighbourhood, Announcer& announcer)
+            Finder& finder, Neighbourhood& neighbourhood, Announcer& announcer,
+            proto::PullBudget& budget)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
           peers_(peers),
           finder_(finder),
           neighbourhood_(neighbourhood),
-          announcer_(announcer) {}
+          announcer_(announcer),
+          budget_(budget) {}
 
     [[nodiscard]] asio::awaitable<Result<FetchResult>> fetch(FetchRequest request,
                                                              ProgressFn progress);
@@ -53,6 +55,7 @@ class Fetcher {
     Finder& finder_;                // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
     Announcer& announcer_;          // owned by the engine
+    proto::PullBudget& budget_;     // owned by the engine
 };
 
 }  // namespace flow29::node

@@ -21,7 +21,6 @@ constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
-constexpr std::uint64_t budget_parts_per_second = 8;  // so small are pieces and bursts
 constexpr std::uint64_t repair_queue_s = 30;
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
@@ -39,12 +38,6 @@ core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex
 }
 }  // namespace
 
-void Keeper::set_repair_limit(ByteCount bytes_per_second) {
-    repair_budget_.set_rate(bytes_per_second,
-                            ByteCount(bytes_per_second.value / budget_parts_per_second),
-                            services_.runtime.now());
-}
-
 ByteCount Keeper::pulled() const {
     auto sum = pulled_;
     for (const auto& download : downloads_)
@@ -55,7 +48,7 @@ ByteCount Keeper::pulled() const {
 /// Under a limit no more is accepted than comes before the inviter loses patience, one item at
 /// least.
 bool Keeper::may_take_repair(std::uint64_t bytes) const {
-    const auto rate = repair_budget_.rate().value;
+    const auto rate = budget_.repair_rate_max().value;
     return rate == 0 || repair_coming_ == 0 || repair_coming_ + bytes <= rate * repair_queue_s;
 }
 
@@ -314,13 +307,8 @@ asio::awaitable<Result<void>> Keeper::pull_group(std::shared_ptr<Job> job,
     options.stop = job->stop.get_token();
     // Nobody waits for a copy so much that bytes may be pulled twice to have it a moment sooner.
     options.planner.takeover_saves_min = takeover_saves_min;
-    if (job->is_repair) {
-        options.budget = &repair_budget_;
-        if (repair_budget_.is_limited())
-            options.planner.piece_bytes_max =
-                ByteCount(std::clamp(repair_budget_.rate().value / budget_parts_per_second,
-                                     limits::checksum_block_bytes, limits::range_bytes_max));
-    }
+    options.budget = &budget_;
+    options.is_repair = job->is_repair;
     options.planner.start_at = layout.extent_bytes(extents.front()).first.value;
     const ByteRange everything{ByteCount(0), layout.length()};
     const auto download =
@@ -429,7 +417,7 @@ asio::awaitable<void> Keeper::pull(std::shared_ptr<Job> job) {
             if (group.empty()) break;
             // What trickles in under a budget must not keep others waiting; there is little of it,
             // see may_take_repair.
-            const bool trickles = job->is_repair && repair_budget_.is_limited();
+            const bool trickles = job->is_repair && budget_.repair().is_limited();
             const auto memory = trickles ? 0 : bytes;
             while (memory > 0 && memory_used_ > 0 && memory_used_ + memory > memory_bytes_max)
                 co_await memory_free_.wait();

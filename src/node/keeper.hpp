@@ -34,15 +34,15 @@ class Keeper {
     };
 
     Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-           Neighbourhood& neighbourhood, Events events)
+           Neighbourhood& neighbourhood, proto::PullBudget& budget, Events events)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
           peers_(peers),
           neighbourhood_(neighbourhood),
+          budget_(budget),
           events_(std::move(events)),
           memory_free_(services.runtime),
-          repair_budget_(ByteCount(0), ByteCount(0)),
           quotas_(services, settings) {}
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
@@ -57,10 +57,6 @@ class Keeper {
 
     /// Something was freed: whoever was turned away for want of room hears of it, once.
     void tell_of_room();
-
-    /// Bytes per second for copies that replace others; 0: no limit.
-    void set_repair_limit(ByteCount bytes_per_second);
-    [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
 
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
@@ -125,6 +121,7 @@ class Keeper {
     Tasks& tasks_;                  // owned by the engine
     PeerBook& peers_;               // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
+    proto::PullBudget& budget_;     // owned by the engine
     Events events_;
     net::Signal memory_free_;
     std::unordered_map<proto::ItemId, std::shared_ptr<Job>> coming_;
@@ -132,7 +129,6 @@ class Keeper {
     std::vector<std::shared_ptr<Download>> downloads_;  // in order of their start
     std::uint64_t memory_used_ = 0;
     std::uint64_t bytes_coming_ = 0;
-    core::TokenBucket repair_budget_;
     std::uint64_t repair_coming_ = 0;
     Quotas quotas_;
     std::set<NodeId> turned_away_;  // since the last time that there was room

@@ -95,7 +95,7 @@ TEST_CASE("status groups its numbers as documented") {
     CHECK(json["repair"]["limit"].is_null());
     status.repair_limit = ByteCount(5);
     CHECK(to_json(status)["repair"]["limit"] == 5);
-    CHECK(to_json(RateLimits{}).dump() == R"({"repair":null})");
+    CHECK(to_json(RateLimits{}).dump() == R"({"down":null,"repair":null,"up":null})");
     CHECK(to_json(Blocklist{{}, std::vector<RootHash>(1)}).dump() ==
           R"({"nodes":[],"roots":[")" + std::string(64, '0') + R"("]})");
     std::vector<ObjectEntry> objects(1);
