@@ -141,6 +141,36 @@ Json to_json(const std::vector<PeerInfo>& peers) {
     return {{"peers", std::move(list)}};
 }
 
+Json to_json(const std::vector<TransferInfo>& transfers) {
+    Json list = Json::array();
+    for (const TransferInfo& transfer : transfers) {
+        Json holders = Json::array();
+        for (const TransferHolder& holder : transfer.holders)
+            holders.push_back({{"node", to_hex(holder.node)},
+                               {"rate", whole(holder.rate)},
+                               {"bytes", holder.bytes.value}});
+        Json json = {{"id", transfer.id},
+                     {"kind", kind_name(transfer.kind)},
+                     {"root", transfer.root ? Json(to_hex(*transfer.root)) : Json()},
+                     {"name", transfer.name},
+                     {"path", transfer.path},
+                     {"stage", stage_name(transfer.stage)},
+                     {"paused", transfer.paused},
+                     {"done_bytes", transfer.done.value},
+                     {"total_bytes", transfer.total.value},
+                     {"rate", whole(transfer.rate)},
+                     {"eta_ms", transfer.eta ? Json(transfer.eta->count()) : Json()},
+                     {"holders", std::move(holders)},
+                     {"reason", reason_name(transfer.reason)},
+                     {"why", transfer.why}};
+        if (transfer.slowest) json["reason_holder"] = to_hex(*transfer.slowest);
+        if (transfer.copies_target != 0)
+            json["copies"] = {{"min", transfer.copies_min}, {"target", transfer.copies_target}};
+        list.push_back(std::move(json));
+    }
+    return {{"transfers", std::move(list)}};
+}
+
 Json to_json(const std::vector<ObjectEntry>& objects) {
     Json list = Json::array();
     for (const ObjectEntry& object : objects) {

@@ -258,6 +258,16 @@ void peers(Call& call) {
     if (call.params_are_good()) call.node.peers(done_to<std::vector<PeerInfo>>(call.emit));
 }
 
+void transfers(Call& call) {
+    if (call.params_are_good()) call.node.transfers(done_to<std::vector<TransferInfo>>(call.emit));
+}
+
+void control_transfer(Call& call, TransferAction action) {
+    const auto id = call.params.number("id");
+    if (!call.params_are_good()) return;
+    call.node.control_transfer(id, action, done_to<std::vector<TransferInfo>>(call.emit));
+}
+
 void objects(Call& call) {
     if (call.params_are_good()) call.node.objects(done_to<std::vector<ObjectEntry>>(call.emit));
 }
@@ -283,6 +293,10 @@ constexpr std::array routes{
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},
+    Route{"transfers", transfers},
+    Route{"transfers/pause", [](Call& call) { control_transfer(call, TransferAction::pause); }},
+    Route{"transfers/resume", [](Call& call) { control_transfer(call, TransferAction::resume); }},
+    Route{"transfers/cancel", [](Call& call) { control_transfer(call, TransferAction::cancel); }},
 };
 
 }  // namespace

@@ -99,6 +99,7 @@ Grammar::Grammar()
     add_hash_and_locate();
     add_health();
     add_listings();
+    add_transfers();
     add_object_actions();
     add_leave();
     add_block();
@@ -256,6 +257,28 @@ void Grammar::add_listings() {
     add_listing("status", "show how this node is", Listing::status);
     add_listing("peers", "list the nodes this one is connected to", Listing::peers);
     add_listing("ls", "list the objects kept here", Listing::objects);
+}
+
+void Grammar::add_transfers() {
+    CLI::App& app =
+        add("transfers",
+            "list what is being fetched, streamed and published here, and why it is no "
+            "faster; or pause, resume or cancel one",
+            "flow29 transfers --watch\n  flow29 transfers pause 3", [this] {
+                if (!transfer_action_) return Command(ListOptions{Listing::transfers, list_.watch});
+                return Command(TransferOptions{*transfer_action_, transfer_id_.value_or(0)});
+            });
+    auto* const action =
+        add_word<std::optional<TransferAction>>(app, "ACTION", transfer_action_,
+                                                {{"pause", TransferAction::pause},
+                                                 {"resume", TransferAction::resume},
+                                                 {"cancel", TransferAction::cancel}},
+                                                "what to do with one");
+    auto* const id = add_number(app, "ID", transfer_id_, {1, 1ULL << 53}, "as listed");
+    auto* const watch = app.add_flag("--watch", list_.watch, "ask again and again");
+    action->needs(id);
+    id->needs(action);
+    watch->excludes(action);
 }
 
 void Grammar::add_object_actions() {

@@ -87,7 +87,7 @@ struct HealthOptions {
     bool repair = false;
 };
 
-enum class Listing { status, peers, objects };
+enum class Listing { status, peers, objects, transfers };
 struct ListOptions {
     Listing what = Listing::status;
     bool watch = false;
@@ -97,6 +97,11 @@ enum class ObjectAction { pin, unpin, withdraw };
 struct ObjectOptions {
     ObjectAction action = ObjectAction::pin;
     std::string link;
+};
+
+struct TransferOptions {
+    TransferAction action = TransferAction::pause;
+    std::uint64_t id = 0;
 };
 
 struct LeaveOptions {
@@ -123,9 +128,10 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
-                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
-                             LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
+using Command =
+    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
+                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
+                 LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

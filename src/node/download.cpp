@@ -246,12 +246,23 @@ void Download::report(bool force) {
     options_.progress(*this);
 }
 
+/// So that repair steps back meanwhile.
+void Download::set_waited_for(bool waited_for) {
+    auto* const budget = options_.budget;
+    if (budget == nullptr || options_.is_repair || waited_for == waited_for_) return;
+    waited_for_ = waited_for;
+    const auto now = services_.runtime.now();
+    if (waited_for)
+        budget->begin_foreground(now);
+    else
+        budget->end_foreground(now);
+}
+
 asio::awaitable<Result<void>> Download::run() {
     const auto self = shared_from_this();
     last_progress_ = services_.runtime.now();
-    auto* const limits = options_.budget;
-    auto* const budget = limits != nullptr && options_.is_repair ? &limits->repair() : nullptr;
-    if (limits != nullptr && !options_.is_repair) limits->begin_foreground(last_progress_);
+    auto* const budget =
+        options_.budget != nullptr && options_.is_repair ? &options_.budget->repair() : nullptr;
     Result<void> outcome;
     while (!planner_.done()) {
         const auto now = services_.runtime.now();
@@ -270,14 +281,18 @@ asio::awaitable<Result<void>> Download::run() {
             break;
         }
         drop_closed_peers();
-        while (budget == nullptr || !budget->is_limited() || budget->ready_at() <= now) {
+        const bool paused = options_.is_paused && options_.is_paused();
+        set_waited_for(!paused);
+        if (paused) last_progress_ = now;
+        while (!paused) {
+            if (budget != nullptr && budget->is_limited() && budget->ready_at() > now) break;
             auto request = planner_.poll_request(now);
             if (!request) break;
             if (budget != nullptr) (void)budget->take(request->bytes.count(), now);
             tasks_.start(fetch_piece(self, std::move(*request)));
         }
         const bool is_saving = budget != nullptr && budget->ready_at() > now;
-        look_for_more();
+        if (!paused) look_for_more();
         // A reader that takes its time is not a stall of the swarm.
         if (options_.planner.in_order && planner_.in_flight() == 0 && planner_.usable_peers() > 0 &&
             planner_.starved(1).empty())
@@ -291,7 +306,7 @@ asio::awaitable<Result<void>> Download::run() {
         co_await moved_.wait_until(deadline);
     }
     ended_ = true;
-    if (limits != nullptr && !options_.is_repair) limits->end_foreground(services_.runtime.now());
+    set_waited_for(false);
     // Jobs on a worker still use the sink, which the caller is about to destroy.
     while (storing_ > 0)
         co_await moved_.wait_until(services_.runtime.now() + tick);

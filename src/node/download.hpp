@@ -51,6 +51,8 @@ class Download : public std::enable_shared_from_this<Download> {
         proto::PullBudget* budget = nullptr;
         /// Nobody waits for it, here or at those who are asked.
         bool is_repair = false;
+        /// May be empty. While it says so nothing more is asked for, and no idle timeout counts.
+        std::function<bool()> is_paused;
         /// Asked now and then for more holders while an extent has none; may be empty. It calls
         /// add_holder itself.
         std::function<asio::awaitable<void>(std::vector<ExtentIndex> starved)> find_more;
@@ -67,6 +69,8 @@ class Download : public std::enable_shared_from_this<Download> {
     void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
     /// In order only: the consumer has taken everything before this offset.
     void on_consumed(ByteCount offset);
+    /// It was stopped, paused or resumed: do not wait to notice.
+    void wake() { moved_.notify_all(); }
 
     /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the
     /// idle timeout), interrupted, or what the sink says.
@@ -78,6 +82,8 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] std::size_t served_by() const { return served_by_.size(); }
     /// When the first verified bytes came; nothing before.
     [[nodiscard]] std::optional<TimePoint> first_bytes_at() const { return first_bytes_at_; }
+    /// Pieces that came and are being checked and written.
+    [[nodiscard]] std::size_t storing() const { return storing_; }
     /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
 
@@ -99,6 +105,7 @@ class Download : public std::enable_shared_from_this<Download> {
     void give_up_local();
     void drop_closed_peers();
     void look_for_more();
+    void set_waited_for(bool waited_for);
     void report(bool force);
 
     Services services_;
@@ -122,6 +129,7 @@ class Download : public std::enable_shared_from_this<Download> {
     std::optional<Error> fatal_;
     std::size_t storing_ = 0;  // pieces on a worker now: the sink must outlive them
     bool searching_ = false;
+    bool waited_for_ = false;
     bool ended_ = false;
 };
 

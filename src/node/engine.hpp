@@ -20,6 +20,7 @@
 #include "node/services.hpp"
 #include "node/survey.hpp"
 #include "node/tasks.hpp"
+#include "node/transfers.hpp"
 #include "node/trimmer.hpp"
 
 namespace flow29::node {
@@ -37,6 +38,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] asio::awaitable<void> stop();
 
     [[nodiscard]] Placements& placements() { return placements_; }
+    [[nodiscard]] Transfers& transfers() { return transfers_; }
     [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] Pins& pins() { return pins_; }
@@ -89,6 +91,7 @@ class Engine : public net::PeerHandler {
     Caretaker caretaker_;
     Hinter hinter_;
     Auditor auditor_;
+    Transfers transfers_;
     Fetcher fetcher_;
     Survey survey_;
     Placements placements_;

@@ -7,6 +7,7 @@
 #include "node/finder.hpp"
 #include "node/partial_file.hpp"
 #include "node/services.hpp"
+#include "node/transfers.hpp"
 
 namespace flow29::node {
 
@@ -15,7 +16,7 @@ class Fetcher {
   public:
     Fetcher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
             Finder& finder, Neighbourhood& neighbourhood, Announcer& announcer,
-            proto::PullBudget& budget)
+            proto::PullBudget& budget, Transfers& transfers)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
@@ -23,7 +24,8 @@ class Fetcher {
           finder_(finder),
           neighbourhood_(neighbourhood),
           announcer_(announcer),
-          budget_(budget) {}
+          budget_(budget),
+          transfers_(transfers) {}
 
     [[nodiscard]] asio::awaitable<Result<FetchResult>> fetch(FetchRequest request,
                                                              ProgressFn progress);
@@ -56,6 +58,7 @@ class Fetcher {
     Neighbourhood& neighbourhood_;  // owned by the engine
     Announcer& announcer_;          // owned by the engine
     proto::PullBudget& budget_;     // owned by the engine
+    Transfers& transfers_;          // owned by the engine
 };
 
 }  // namespace flow29::node

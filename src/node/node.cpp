@@ -325,6 +325,20 @@ void Node::limit(RateLimitsChange change, DoneFn<RateLimits> done) {
     });
 }
 
+void Node::transfers(DoneFn<std::vector<TransferInfo>> done) {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(),
+               [state, done = std::move(done)] { done(state->engine->transfers().list()); });
+}
+
+void Node::control_transfer(std::uint64_t id, TransferAction action,
+                            DoneFn<std::vector<TransferInfo>> done) {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(), [state, id, action, done = std::move(done)] {
+        done(state->engine->transfers().control(id, action));
+    });
+}
+
 void Node::status(DoneFn<Status> done) {
     auto* state = state_.get();
     state->post<Status>(std::move(done), [state](DoneFn<Status> finish) {
