@@ -31,6 +31,9 @@ struct Config {
     unsigned quota_group = limits::quota_group_default;
     /// Bytes per second for repair, 0 being none; nothing: as it was set last, or 16 MiB.
     std::optional<ByteCount> repair_limit;
+    /// Likewise for everything that is sent and received, the DHT included; else no limit.
+    std::optional<ByteCount> up_limit;
+    std::optional<ByteCount> down_limit;
     std::uint32_t network = 29;  ///< swarms of different numbers do not mix
 };
 

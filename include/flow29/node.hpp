@@ -28,6 +28,7 @@ enum class Stage : std::uint8_t {
     data,        ///< moving chunks
     copies,      ///< waiting for others to hold it durably
     checking,    ///< asking holders what they hold
+    paused,      ///< until somebody resumes it
 };
 /// "looking up": for people. "looking_up": for scripts.
 [[nodiscard]] std::string_view stage_text(Stage stage) noexcept;
@@ -172,7 +173,8 @@ struct Status {
     std::uint64_t objects = 0, extents = 0;
     std::uint64_t under_target = 0, repairs_in_flight = 0;
     ByteCount repaired;
-    ByteCount repair_limit;  ///< bytes per second; 0: none
+    ByteCount repair_limit;          ///< bytes per second; 0: none
+    ByteCount up_limit, down_limit;  ///< likewise
     std::uint64_t announced_records = 0;
     double announce_due_per_hour = 0;  ///< that of the node itself included
     std::uint64_t announce_puts = 0;   ///< records put since the start, whatever became of them
@@ -181,6 +183,45 @@ struct Status {
     std::uint64_t dht_packets_up = 0, dht_packets_down = 0;
     std::uint64_t dht_puts = 0, dht_lookups = 0;  ///< since the start, failed ones included
 };
+
+enum class TransferKind : std::uint8_t { fetch, stream, publish };
+/// Why a transfer is no faster than it is.
+enum class TransferReason : std::uint8_t {
+    paused,
+    looking_up,
+    no_holders,         ///< nobody who can be asked has what is missing, or takes it
+    limited_by_us,      ///< by `limit`
+    limited_by_holder,  ///< those who serve or store it are no faster
+    reader,             ///< whoever reads the stream takes his time
+    disk,               ///< reading and hashing, or checking and writing
+};
+/// For scripts, like "no_holders".
+[[nodiscard]] std::string_view reason_name(TransferReason reason) noexcept;
+[[nodiscard]] std::string_view kind_name(TransferKind kind) noexcept;
+
+struct TransferHolder {
+    NodeId node;
+    double rate = 0;  ///< bytes per second now
+    ByteCount bytes;  ///< delivered so far
+};
+/// What a node does for one of its users now.
+struct TransferInfo {
+    std::uint64_t id = 0;  ///< unique while the node runs
+    TransferKind kind = TransferKind::fetch;
+    std::optional<RootHash> root;  ///< a publication has one once it is hashed
+    std::string name, path;
+    Stage stage = Stage::joining;
+    bool paused = false;
+    ByteCount done, total;  ///< of the stage
+    double rate = 0;        ///< bytes per second over the last seconds
+    std::optional<std::chrono::milliseconds> eta;
+    std::vector<TransferHolder> holders;  ///< of a fetch or stream
+    unsigned copies_min = 0, copies_target = 0;
+    TransferReason reason = TransferReason::looking_up;
+    std::optional<NodeId> slowest;  ///< whom limited_by_holder means, if one stands out
+    std::string why;                ///< the reason for people
+};
+enum class TransferAction : std::uint8_t { pause, resume, cancel };
 
 struct ObjectEntry {
     RootHash root;
@@ -210,10 +251,14 @@ struct Blocklist {
 
 /// In bytes per second; 0: none.
 struct RateLimits {
+    ByteCount up;      ///< everything sent: over connections, as TLS records, and in datagrams
+    ByteCount down;    ///< everything received, likewise
     ByteCount repair;  ///< taking in copies that others than their publisher ask for
 };
 /// What is not named stays.
 struct RateLimitsChange {
+    std::optional<ByteCount> up;
+    std::optional<ByteCount> down;
     std::optional<ByteCount> repair;
 };
 
@@ -277,9 +322,18 @@ class Node {
     /// fetched or published here. Durable. Gives the new list.
     void block(std::string name, bool blocked, DoneFn<Blocklist> done);
     void blocklist(DoneFn<Blocklist> done);
-    /// Changes limits at once and durably; gives those in force.
+    /// Changes limits at once and durably; gives those in force. Errors: usage, below
+    /// limits::line_rate_min.
     void limit(RateLimitsChange change, DoneFn<RateLimits> done);
 
+    /// What runs now: fetches, streams and publications.
+    void transfers(DoneFn<std::vector<TransferInfo>> done);
+    /// A paused fetch or stream asks for nothing more and keeps what it has; whoever waits goes on
+    /// waiting, and no idle timeout counts. A paused publication invites nobody more; what others
+    /// have accepted they still take. A cancelled one ends with Errc::interrupted; a fetch of the
+    /// same resumes it. Gives the new list. Errors: not_found.
+    void control_transfer(std::uint64_t id, TransferAction action,
+                          DoneFn<std::vector<TransferInfo>> done);
     void status(DoneFn<Status> done);
     void peers(DoneFn<std::vector<PeerInfo>> done);
     void objects(DoneFn<std::vector<ObjectEntry>> done);

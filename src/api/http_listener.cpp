@@ -148,7 +148,9 @@ struct HttpListener::State {
         // and not const there.
         const_cast<httplib::Request&>(request).ranges.clear();
         const HttpRequest taken = taken_from(request);
-        auto refusal = refuse_foreign(taken, at);
+        const bool may_post =
+            !options.post_prefix.empty() && taken.path.starts_with(options.post_prefix);
+        auto refusal = refuse_foreign(taken, at, may_post);
         put_into(response, refusal ? std::move(*refusal) : handler(taken, stop.get_token()));
     }
 };
@@ -156,7 +158,7 @@ struct HttpListener::State {
 HttpListener::HttpListener(HttpHandler handler, HttpListenerOptions options)
     : state_(std::make_unique<State>()) {
     state_->handler = std::move(handler);
-    state_->options = options;
+    state_->options = std::move(options);
     state_->configure();
 }
 

@@ -14,6 +14,7 @@ namespace flow29::api {
 struct HttpListenerOptions {
     std::size_t threads = 8;                 ///< requests answered at the same time
     std::chrono::seconds write_timeout{10};  ///< a client that takes nothing is dropped
+    std::string post_prefix{};  ///< below this path, POST is let through; none: nowhere
 };
 
 /// HTTP/1.1 on one address, one request a connection, on threads of its own. Requests that do not

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <condition_variable>
 #include <mutex>
 
@@ -34,9 +35,26 @@ constexpr std::string_view json_type = "application/json";
 struct Route {
     std::string_view method;
     std::string_view parameter;  ///< the one it takes and needs; none
+    bool posts = false;          ///< it changes something; the parameter is a number
 };
-constexpr std::array routes{Route{"status", ""},     Route{"peers", ""}, Route{"ls", ""},
-                            Route{"health", "link"}, Route{"block", ""}, Route{"limit", ""}};
+constexpr std::array routes{Route{"status", ""},
+                            Route{"peers", ""},
+                            Route{"ls", ""},
+                            Route{"health", "link"},
+                            Route{"block", ""},
+                            Route{"limit", ""},
+                            Route{"transfers", ""},
+                            Route{"transfers/pause", "id", true},
+                            Route{"transfers/resume", "id", true},
+                            Route{"transfers/cancel", "id", true}};
+
+/// A number where the router wants one; else the text, which the router refuses.
+Json number_in(const std::string& text) {
+    std::uint64_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [read, error] = std::from_chars(text.data(), end, number);
+    return error == std::errc() && read == end ? Json(number) : Json(text);
+}
 
 std::string random_word() {
     std::array<std::uint8_t, 32> octets{};
@@ -141,7 +159,7 @@ HttpServer::HttpServer(Node& node, Router& router, HttpServerOptions options)
       token_(random_word()),
       listener_([this](const HttpRequest& request,
                        const std::stop_token& stop) { return answer(request, stop); },
-                {.threads = threads}) {}
+                {.threads = threads, .post_prefix = "/api/v1/transfers/"}) {}
 
 Result<core::Endpoint> HttpServer::listen(const core::Endpoint& at) {
     // First the file: whoever finds the port open finds the token that it takes.
@@ -199,12 +217,18 @@ HttpResponse HttpServer::api(const HttpRequest& request, const std::stop_token& 
                      [&](const Route& candidate) { return candidate.method == method; });
     if (route == routes.end())
         return json_error(
-            404, {Errc::usage, "no such route; status, peers, ls, block, limit, health?link="});
+            404, {Errc::usage,
+                  "no such route; status, peers, ls, block, limit, transfers, health?link="});
+    if (route->posts != (request.method == "POST")) {
+        auto response = json_error(405, {Errc::usage, "what changes something is a POST"});
+        response.headers.emplace_back("Allow", route->posts ? "POST" : "GET, HEAD");
+        return response;
+    }
     Json params = Json::object();
     for (const auto& [name, value] : request.query) {
         if (name != route->parameter)
             return json_error(400, {Errc::usage, "unknown parameter \"" + name + "\""});
-        params[name] = value;
+        params[name] = route->posts ? number_in(value) : Json(value);
     }
 
     Request call;

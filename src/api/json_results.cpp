@@ -127,7 +127,9 @@ Json to_json(const Status& result) {
               {"dht_up_bytes", result.dht_up.value},
               {"dht_down_bytes", result.dht_down.value},
               {"dht_up_packets", result.dht_packets_up},
-              {"dht_down_packets", result.dht_packets_down}}}};
+              {"dht_down_packets", result.dht_packets_down},
+              {"up_limit", rate_json(result.up_limit)},
+              {"down_limit", rate_json(result.down_limit)}}}};
 }
 
 Json to_json(const std::vector<PeerInfo>& peers) {
@@ -142,6 +144,36 @@ Json to_json(const std::vector<PeerInfo>& peers) {
                         {"storing", peer.storing},
                         {"holds_extents", peer.holds_extents}});
     return {{"peers", std::move(list)}};
+}
+
+Json to_json(const std::vector<TransferInfo>& transfers) {
+    Json list = Json::array();
+    for (const TransferInfo& transfer : transfers) {
+        Json holders = Json::array();
+        for (const TransferHolder& holder : transfer.holders)
+            holders.push_back({{"node", to_hex(holder.node)},
+                               {"rate", whole(holder.rate)},
+                               {"bytes", holder.bytes.value}});
+        Json json = {{"id", transfer.id},
+                     {"kind", kind_name(transfer.kind)},
+                     {"root", transfer.root ? Json(to_hex(*transfer.root)) : Json()},
+                     {"name", transfer.name},
+                     {"path", transfer.path},
+                     {"stage", stage_name(transfer.stage)},
+                     {"paused", transfer.paused},
+                     {"done_bytes", transfer.done.value},
+                     {"total_bytes", transfer.total.value},
+                     {"rate", whole(transfer.rate)},
+                     {"eta_ms", transfer.eta ? Json(transfer.eta->count()) : Json()},
+                     {"holders", std::move(holders)},
+                     {"reason", reason_name(transfer.reason)},
+                     {"why", transfer.why}};
+        if (transfer.slowest) json["reason_holder"] = to_hex(*transfer.slowest);
+        if (transfer.copies_target != 0)
+            json["copies"] = {{"min", transfer.copies_min}, {"target", transfer.copies_target}};
+        list.push_back(std::move(json));
+    }
+    return {{"transfers", std::move(list)}};
 }
 
 Json to_json(const std::vector<ObjectEntry>& objects) {
@@ -185,7 +217,9 @@ Json to_json(const Blocklist& result) {
 }
 
 Json to_json(const RateLimits& result) {
-    return {{"repair", rate_json(result.repair)}};
+    return {{"up", rate_json(result.up)},
+            {"down", rate_json(result.down)},
+            {"repair", rate_json(result.repair)}};
 }
 
 Json to_json(const Departure& result) {

@@ -24,6 +24,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const std::vector<ObjectEntry>& objects);
 [[nodiscard]] Json to_json(const Withdrawal& result);
 [[nodiscard]] Json to_json(const Blocklist& result);
+[[nodiscard]] Json to_json(const std::vector<TransferInfo>& transfers);
 [[nodiscard]] Json to_json(const RateLimits& result);
 [[nodiscard]] Json to_json(const Departure& result);
 

@@ -61,6 +61,13 @@ bool Params::flag_or(const char* name, bool fallback) {
     return fallback;
 }
 
+std::uint64_t Params::number(const char* name) {
+    const auto* const field = find(name);
+    if (field != nullptr && field->is_number_unsigned()) return field->get<std::uint64_t>();
+    reject(name, "given, as a whole number");
+    return 0;
+}
+
 std::uint64_t Params::number_or(const char* name, std::uint64_t fallback) {
     const auto* const field = find(name);
     if (field == nullptr) return fallback;

@@ -31,6 +31,7 @@ class Params {
     [[nodiscard]] std::string string(const char* name);
     [[nodiscard]] std::string string_or(const char* name, std::string fallback);
     [[nodiscard]] bool flag_or(const char* name, bool fallback);
+    [[nodiscard]] std::uint64_t number(const char* name);
     [[nodiscard]] std::uint64_t number_or(const char* name, std::uint64_t fallback);
     [[nodiscard]] std::chrono::milliseconds duration_or(const char* name,
                                                         std::chrono::milliseconds fallback);

@@ -239,7 +239,13 @@ void set_block(Call& call, bool blocked) {
 
 void limit(Call& call) {
     RateLimitsChange change;
-    if (call.params.has("repair")) change.repair = ByteCount(call.params.number_or("repair", 0));
+    const auto rate = [&call](const char* name) -> std::optional<ByteCount> {
+        if (!call.params.has(name)) return std::nullopt;
+        return ByteCount(call.params.number_or(name, 0));
+    };
+    change.up = rate("up");
+    change.down = rate("down");
+    change.repair = rate("repair");
     if (!call.params_are_good()) return;
     call.node.limit(change, done_to<RateLimits>(call.emit));
 }
@@ -250,6 +256,16 @@ void status(Call& call) {
 
 void peers(Call& call) {
     if (call.params_are_good()) call.node.peers(done_to<std::vector<PeerInfo>>(call.emit));
+}
+
+void transfers(Call& call) {
+    if (call.params_are_good()) call.node.transfers(done_to<std::vector<TransferInfo>>(call.emit));
+}
+
+void control_transfer(Call& call, TransferAction action) {
+    const auto id = call.params.number("id");
+    if (!call.params_are_good()) return;
+    call.node.control_transfer(id, action, done_to<std::vector<TransferInfo>>(call.emit));
 }
 
 void objects(Call& call) {
@@ -277,6 +293,10 @@ constexpr std::array routes{
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},
+    Route{"transfers", transfers},
+    Route{"transfers/pause", [](Call& call) { control_transfer(call, TransferAction::pause); }},
+    Route{"transfers/resume", [](Call& call) { control_transfer(call, TransferAction::resume); }},
+    Route{"transfers/cancel", [](Call& call) { control_transfer(call, TransferAction::cancel); }},
 };
 
 }  // namespace

@@ -47,9 +47,10 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | rm, pin, unpin | link                                                                       |
 /// | block   | [name]; without it the list                                                       |
 /// | unblock | name                                                                              |
-/// | limit   | [repair: bytes per second, 0 for none]; without it those in force                  |
+/// | limit   | [up, down, repair: bytes per second, 0 for none]; without, those in force          |
 /// | leave   | [force, idle_timeout_ms]                                                          |
-/// | status, peers, ls | none                                                                    |
+/// | transfers/pause, transfers/resume, transfers/cancel | id                                   |
+/// | status, peers, ls, transfers | none                                                         |
 ///
 /// Ranges are half-open; a missing `end` is the object's end. Unknown params are refused, so that a
 /// misspelt one is not silently without effect.

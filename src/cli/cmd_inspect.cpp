@@ -58,6 +58,8 @@ Question question_for(const ListOptions& options) {
             return {"peers", {}, render_peers, options.watch};
         case Listing::objects:
             return {"ls", {}, render_objects, options.watch};
+        case Listing::transfers:
+            return {"transfers", {}, render_transfers, options.watch};
     }
     return {};
 }
@@ -70,6 +72,18 @@ const char* method_for(ObjectAction action) {
             return "unpin";
         case ObjectAction::withdraw:
             return "rm";
+    }
+    return "";
+}
+
+const char* method_for(TransferAction action) {
+    switch (action) {
+        case TransferAction::pause:
+            return "transfers/pause";
+        case TransferAction::resume:
+            return "transfers/resume";
+        case TransferAction::cancel:
+            return "transfers/cancel";
     }
     return "";
 }
@@ -130,6 +144,13 @@ int run_block(const BlockOptions& options, Context& context) {
     if (!backend) return context.output.fail(backend.error());
     return ask({options.blocked ? "block" : "unblock", block_params(options), render_blocklist},
                **backend, context);
+}
+
+int run_transfer(const TransferOptions& options, Context& context) {
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    return ask({method_for(options.action), transfer_params(options), render_transfers}, **backend,
+               context);
 }
 
 int run_limit(const LimitOptions& options, Context& context) {

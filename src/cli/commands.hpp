@@ -18,6 +18,7 @@ int run_health(const HealthOptions& options, Context& context);
 int run_list(const ListOptions& options, Context& context);
 int run_object(const ObjectOptions& options, Context& context);
 int run_block(const BlockOptions& options, Context& context);
+int run_transfer(const TransferOptions& options, Context& context);
 int run_limit(const LimitOptions& options, Context& context);
 int run_leave(const LeaveOptions& options, Context& context);
 

@@ -148,6 +148,14 @@ constexpr std::array keys{
         [](const Setting& s, FileSettings& file) {
             return put(read_parsed(s, parse_rate, "\"5MiB\""), file.node.repair_limit);
         }},
+    Key{"up-limit",
+        [](const Setting& s, FileSettings& file) {
+            return put(read_parsed(s, parse_line_rate, "\"2MiB\""), file.node.up_limit);
+        }},
+    Key{"down-limit",
+        [](const Setting& s, FileSettings& file) {
+            return put(read_parsed(s, parse_line_rate, "\"10MiB\""), file.node.down_limit);
+        }},
     Key{"web",
         [](const Setting& s, FileSettings& file) { return put(read_string(s), file.node.web); }},
     Key{"gateway", [](const Setting& s,

@@ -99,6 +99,7 @@ Grammar::Grammar()
     add_hash_and_locate();
     add_health();
     add_listings();
+    add_transfers();
     add_object_actions();
     add_leave();
     add_block();
@@ -159,6 +160,12 @@ void Grammar::add_node() {
                "bytes a second for taking in copies that are made again, or off (as `flow29 "
                "limit` set it last; else 16MiB)",
                "SIZE");
+    add_parsed(app, "--up-limit", node_.up_limit, parse_line_rate,
+               "bytes a second for everything that is sent, the DHT included, or off (as `flow29 "
+               "limit` set it last; else off)",
+               "SIZE");
+    add_parsed(app, "--down-limit", node_.down_limit, parse_line_rate,
+               "likewise for everything that is received", "SIZE");
     app.add_option("--web", node_.web, "where to serve the page, or off (127.0.0.1:2930)")
         ->type_name("ADDR:PORT");
     app.add_option("--gateway", node_.gateway,
@@ -252,6 +259,28 @@ void Grammar::add_listings() {
     add_listing("ls", "list the objects kept here", Listing::objects);
 }
 
+void Grammar::add_transfers() {
+    CLI::App& app =
+        add("transfers",
+            "list what is being fetched, streamed and published here, and why it is no "
+            "faster; or pause, resume or cancel one",
+            "flow29 transfers --watch\n  flow29 transfers pause 3", [this] {
+                if (!transfer_action_) return Command(ListOptions{Listing::transfers, list_.watch});
+                return Command(TransferOptions{*transfer_action_, transfer_id_.value_or(0)});
+            });
+    auto* const action =
+        add_word<std::optional<TransferAction>>(app, "ACTION", transfer_action_,
+                                                {{"pause", TransferAction::pause},
+                                                 {"resume", TransferAction::resume},
+                                                 {"cancel", TransferAction::cancel}},
+                                                "what to do with one");
+    auto* const id = add_number(app, "ID", transfer_id_, {1, 1ULL << 53}, "as listed");
+    auto* const watch = app.add_flag("--watch", list_.watch, "ask again and again");
+    action->needs(id);
+    id->needs(action);
+    watch->excludes(action);
+}
+
 void Grammar::add_object_actions() {
     const auto add_action = [this](const char* name, const char* description, ObjectAction action) {
         CLI::App& app =
@@ -292,7 +321,12 @@ void Grammar::add_block() {
 
 void Grammar::add_limit() {
     CLI::App& app = add("limit", "show or set how much of the network the node may use",
-                        "flow29 limit --repair 5MiB", [this] { return Command(limit_); });
+                        "flow29 limit --up 2MiB --down 10MiB --repair 5MiB",
+                        [this] { return Command(limit_); });
+    add_parsed(app, "--up", limit_.up, parse_line_rate,
+               "bytes a second for everything that is sent, the DHT included, or off", "SIZE");
+    add_parsed(app, "--down", limit_.down, parse_line_rate,
+               "likewise for everything that is received", "SIZE");
     add_parsed(app, "--repair", limit_.repair, parse_rate,
                "bytes a second for taking in copies that are made again, or off", "SIZE");
 }

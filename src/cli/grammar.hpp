@@ -41,6 +41,7 @@ class Grammar {
     void add_object_actions();
     void add_leave();
     void add_block();
+    void add_transfers();
     void add_limit();
     void add_version_and_completion();
 
@@ -61,6 +62,8 @@ class Grammar {
     ObjectOptions object_;
     LeaveOptions leave_;
     BlockOptions block_;
+    std::optional<TransferAction> transfer_action_;
+    std::optional<std::uint64_t> transfer_id_;
     LimitOptions limit_;
     CompletionOptions completion_;
     std::map<std::string, Chosen> commands_;

@@ -37,6 +37,8 @@ struct NodeOptions {
     std::optional<unsigned> quota_publisher;  ///< percent
     std::optional<unsigned> quota_group;      ///< likewise
     std::optional<ByteCount> repair_limit;    ///< bytes per second; 0: none
+    std::optional<ByteCount> up_limit;        ///< likewise
+    std::optional<ByteCount> down_limit;      ///< likewise
     std::optional<std::string> web;           ///< ADDRESS:PORT or "off"
     std::optional<std::string> gateway;       ///< likewise
     bool no_store = false;
@@ -85,7 +87,7 @@ struct HealthOptions {
     bool repair = false;
 };
 
-enum class Listing { status, peers, objects };
+enum class Listing { status, peers, objects, transfers };
 struct ListOptions {
     Listing what = Listing::status;
     bool watch = false;
@@ -95,6 +97,11 @@ enum class ObjectAction { pin, unpin, withdraw };
 struct ObjectOptions {
     ObjectAction action = ObjectAction::pin;
     std::string link;
+};
+
+struct TransferOptions {
+    TransferAction action = TransferAction::pause;
+    std::uint64_t id = 0;
 };
 
 struct LeaveOptions {
@@ -107,8 +114,11 @@ struct BlockOptions {
     bool blocked = true;
 };
 
+/// In bytes per second; 0: none.
 struct LimitOptions {
-    std::optional<ByteCount> repair;  ///< bytes per second; 0: none
+    std::optional<ByteCount> up;
+    std::optional<ByteCount> down;
+    std::optional<ByteCount> repair;
 };
 
 struct VersionOptions {};
@@ -118,9 +128,10 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
-                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
-                             LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
+using Command =
+    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
+                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
+                 LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <flow29/limits.hpp>
+
 namespace flow29::cli {
 namespace {
 
@@ -192,6 +194,15 @@ Result<ByteCount> parse_rate(std::string_view text) {
     if (!rate) return rate;
     if (rate->value == 0)
         return fail(Errc::usage, "a rate of 0 would stop it; off takes the limit away");
+    return rate;
+}
+
+Result<ByteCount> parse_line_rate(std::string_view text) {
+    auto rate = parse_rate(text);
+    if (rate && rate->value != 0 && rate->value < limits::line_rate_min)
+        return fail(Errc::usage,
+                    fmt::format("below {}/s a node cannot keep in touch with the others",
+                                format_size(ByteCount(limits::line_rate_min))));
     return rate;
 }
 

@@ -22,6 +22,8 @@ namespace flow29::cli {
 [[nodiscard]] Result<unsigned> parse_percent(std::string_view text);
 /// A size a second, "5MiB"; "off" is 0.
 [[nodiscard]] Result<ByteCount> parse_rate(std::string_view text);
+/// Likewise for a whole line: at least limits::line_rate_min.
+[[nodiscard]] Result<ByteCount> parse_line_rate(std::string_view text);
 
 /// "A-B", the first and the last byte, counted from 0 and both included as in HTTP; "A-" goes to
 /// the end, which is the largest 64-bit number here.

@@ -88,6 +88,12 @@ std::string joined(const Json& strings) {
     return out;
 }
 
+/// " (at most 2.0 MiB/s)", or nothing without a limit.
+std::string at_most(std::uint64_t rate) {
+    if (rate == 0) return {};
+    return fmt::format(" (at most {})", format_rate(static_cast<double>(rate)));
+}
+
 }  // namespace
 
 PublishedText render_published(std::string_view line, bool in_process) {
@@ -214,9 +220,11 @@ std::string render_status(std::string_view line) {
                        number_at(json, {"announce", "puts"}),
                        flag_at(json, {"announce", "behind"}) ? ", behind" : "");
     out += fmt::format(
-        "traffic    {} up, {} down; index {} up, {} down\n", size_at(json, {"traffic", "up_bytes"}),
-        size_at(json, {"traffic", "down_bytes"}), size_at(json, {"traffic", "dht_up_bytes"}),
-        size_at(json, {"traffic", "dht_down_bytes"}));
+        "traffic    {} up{}, {} down{}; index {} up, {} down\n",
+        size_at(json, {"traffic", "up_bytes"}), at_most(number_at(json, {"traffic", "up_limit"})),
+        size_at(json, {"traffic", "down_bytes"}),
+        at_most(number_at(json, {"traffic", "down_limit"})),
+        size_at(json, {"traffic", "dht_up_bytes"}), size_at(json, {"traffic", "dht_down_bytes"}));
     const double skew = real_at(json, {"clock_skew_ms"});
     if (skew != 0) out += fmt::format("clock      {:+.0f} ms from the others\n", skew);
     return out;
@@ -260,6 +268,43 @@ std::string render_objects(std::string_view line) {
     return table(rows);
 }
 
+/// Two lines a transfer, and one for each holder that delivers.
+std::string render_transfers(std::string_view line) {
+    const Json json = parse(line);
+    if (at(json, {"transfers"}).empty()) return "nothing is being transferred\n";
+    std::string out;
+    for (const Json& transfer : at(json, {"transfers"})) {
+        const auto total = number_at(transfer, {"total_bytes"});
+        const auto done = number_at(transfer, {"done_bytes"});
+        const auto root = id_from_hex<RootHash>(string_at(transfer, {"root"}));
+        auto name = string_at(transfer, {"path"});
+        if (name.empty()) name = string_at(transfer, {"name"});
+        if (name.empty() && root) name = to_base32(*root);
+        out += fmt::format("{}  {} {}\n", number_at(transfer, {"id"}),
+                           string_at(transfer, {"kind"}), printable(name));
+        std::string stage = string_at(transfer, {"stage"});
+        std::ranges::replace(stage, '_', ' ');
+        out += "   " + stage;
+        if (total != 0)
+            out += fmt::format(", {:.0f}% of {}",
+                               100 * static_cast<double>(done) / static_cast<double>(total),
+                               format_size(ByteCount(total)));
+        if (at(transfer, {"copies"}).is_object())
+            out += fmt::format(", {} of {} copies", number_at(transfer, {"copies", "min"}),
+                               number_at(transfer, {"copies", "target"}));
+        const double rate = real_at(transfer, {"rate"});
+        if (rate > 0) out += ", " + format_rate(rate);
+        if (at(transfer, {"eta_ms"}).is_number())
+            out += ", ETA " +
+                   format_duration(std::chrono::milliseconds(number_at(transfer, {"eta_ms"})));
+        out += "; " + string_at(transfer, {"why"}) + "\n";
+        for (const Json& holder : at(transfer, {"holders"}))
+            out += fmt::format("   {}  {}, {} so far\n", short_id(string_at(holder, {"node"})),
+                               format_rate(real_at(holder, {"rate"})), size_at(holder, {"bytes"}));
+    }
+    return out;
+}
+
 DepartureText render_departure(std::string_view line) {
     const Json json = parse(line);
     const bool left = flag_at(json, {"left"});
@@ -287,9 +332,13 @@ std::string render_blocklist(std::string_view line) {
 
 std::string render_limits(std::string_view line) {
     const Json json = parse(line);
-    const auto repair = number_at(json, {"repair"});
-    return fmt::format("repair  {}\n",
-                       repair == 0 ? "no limit" : format_rate(static_cast<double>(repair)));
+    std::string out;
+    for (const char* const name : {"up", "down", "repair"}) {
+        const auto rate = number_at(json, {name});
+        out += fmt::format("{:<7} {}\n", name,
+                           rate == 0 ? "no limit" : format_rate(static_cast<double>(rate)));
+    }
+    return out;
 }
 
 std::string render_withdrawal(std::string_view line) {

@@ -31,6 +31,7 @@ struct DepartureText {
 };
 [[nodiscard]] DepartureText render_departure(std::string_view line);
 [[nodiscard]] std::string render_blocklist(std::string_view line);
+[[nodiscard]] std::string render_transfers(std::string_view line);
 [[nodiscard]] std::string render_limits(std::string_view line);
 [[nodiscard]] std::string render_withdrawal(std::string_view line);
 

@@ -100,8 +100,15 @@ std::string block_params(const BlockOptions& options) {
     return text(json);
 }
 
+std::string transfer_params(const TransferOptions& options) {
+    const Json json = {{"id", options.id}};
+    return text(json);
+}
+
 std::string limit_params(const LimitOptions& options) {
     Json json = Json::object();
+    if (options.up) json["up"] = options.up->value;
+    if (options.down) json["down"] = options.down->value;
     if (options.repair) json["repair"] = options.repair->value;
     return text(json);
 }

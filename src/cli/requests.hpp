@@ -26,6 +26,7 @@ struct Source {
 [[nodiscard]] std::string health_params(const HealthOptions& options, const std::string& link);
 [[nodiscard]] std::string leave_params(const LeaveOptions& options);
 [[nodiscard]] std::string block_params(const BlockOptions& options);
+[[nodiscard]] std::string transfer_params(const TransferOptions& options);
 [[nodiscard]] std::string limit_params(const LimitOptions& options);
 [[nodiscard]] std::string link_params(const std::string& link);
 

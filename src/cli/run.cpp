@@ -53,6 +53,9 @@ int dispatch(const BlockOptions& options, Context& context) {
 int dispatch(const LimitOptions& options, Context& context) {
     return run_limit(options, context);
 }
+int dispatch(const TransferOptions& options, Context& context) {
+    return run_transfer(options, context);
+}
 int dispatch(const ObjectOptions& options, Context& context) {
     return run_object(options, context);
 }

@@ -84,6 +84,8 @@ Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& no
     config.quota_group =
         node.quota_group.value_or(file->node.quota_group.value_or(config.quota_group));
     config.repair_limit = node.repair_limit ? node.repair_limit : file->node.repair_limit;
+    config.up_limit = node.up_limit ? node.up_limit : file->node.up_limit;
+    config.down_limit = node.down_limit ? node.down_limit : file->node.down_limit;
     config.store = !node.no_store && !file->node.no_store;
     return config;
 }

@@ -19,15 +19,22 @@ TimePoint TokenBucket::take(ByteCount bytes, TimePoint now) {
     return when;
 }
 
+void TokenBucket::give_back(ByteCount bytes) {
+    if (is_limited()) paid_at_ -= time_for(bytes);
+}
+
+ByteCount TokenBucket::owed(TimePoint now) const {
+    if (!is_limited() || paid_at_ <= now) return ByteCount(0);
+    const double bytes =
+        std::chrono::duration<double>(paid_at_ - now).count() * static_cast<double>(rate_.value);
+    return ByteCount(static_cast<std::uint64_t>(bytes));
+}
+
 void TokenBucket::set_rate(ByteCount bytes_per_second, ByteCount burst, TimePoint now) {
-    const double owed_bytes = is_limited() && paid_at_ > now
-                                  ? std::chrono::duration<double>(paid_at_ - now).count() *
-                                        static_cast<double>(rate_.value)
-                                  : 0;
+    const ByteCount due = owed(now);
     rate_ = bytes_per_second;
     burst_ = burst;
-    paid_at_ = is_limited() ? now + time_for(ByteCount(static_cast<std::uint64_t>(owed_bytes)))
-                            : TimePoint::min();
+    paid_at_ = is_limited() ? now + time_for(due) : TimePoint::min();
 }
 
 }  // namespace flow29::core

@@ -17,6 +17,10 @@ class TokenBucket {
 
     /// When these bytes may go: now, or once those taken before are paid for.
     TimePoint take(ByteCount bytes, TimePoint now);
+    /// Undoes that part of an earlier taking which was not used after all.
+    void give_back(ByteCount bytes);
+    /// What was taken and is not paid for yet.
+    [[nodiscard]] ByteCount owed(TimePoint now) const;
     /// When the next bytes may go.
     [[nodiscard]] TimePoint ready_at() const { return paid_at_; }
     /// What was taken stays taken, and is paid for at the new rate.

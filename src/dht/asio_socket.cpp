@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include <asio/buffer.hpp>
@@ -39,6 +40,11 @@ core::Endpoint from_asio(const udp::endpoint& endpoint) {
         result.address = address.to_v6().to_bytes();
     result.port = endpoint.port();
     return result;
+}
+
+TimePoint monotonic_now() {
+    return TimePoint(
+        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 }  // namespace
@@ -86,6 +92,9 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
     void judge(std::span<std::uint8_t> datagram, const udp::endpoint& from) {
         ++counters.packets_down;
         counters.bytes_down += datagram.size();
+        // It is here already: others wait the longer for it.
+        if (options.line != nullptr)
+            options.line->down.charge(ByteCount(datagram.size()), monotonic_now());
         const auto facts = guard_datagram(datagram, options.network);
         if (!facts) {
             ++counters.datagrams_dropped;
@@ -134,6 +143,9 @@ int AsioSocket::send(ByteView datagram, const core::Endpoint& to) {
         if (!flag_as_client(datagram, state.flagged)) return EINVAL;
         datagram = state.flagged;
     }
+    if (state.options.line != nullptr &&
+        !state.options.line->up.charge_at_once(ByteCount(datagram.size()), monotonic_now()))
+        return 0;
     std::error_code ec;
     state.socket.send_to(asio::buffer(datagram.data(), datagram.size()), to_asio(to), 0, ec);
     if (ec == asio::error::would_block) return EAGAIN;

@@ -11,6 +11,7 @@
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
 #include "core/endpoint.hpp"
+#include "core/line.hpp"
 #include "dht/datagram_guard.hpp"
 
 namespace flow29::dht {
@@ -35,6 +36,8 @@ class AsioSocket {
         core::Endpoint bind;  ///< port 0: any free one
         std::uint32_t network = 0;
         bool client = false;  ///< add the client flag to everything sent
+        /// What datagrams are charged to, payload only; it outlives the socket. Null: to nothing.
+        core::Line* line = nullptr;
     };
     /// One datagram, valid during the call; the receiver may alter it.
     using Receive = std::function<void(std::span<std::uint8_t> datagram,
@@ -48,7 +51,8 @@ class AsioSocket {
 
     /// Calls `receive` for every accepted datagram and `drained` after each run of them.
     void start(Receive receive, std::function<void()> drained);
-    /// Sends at once. 0, or the errno value of what went wrong.
+    /// Sends at once; what the line has no credit for is lost, as on a full line. 0, or the errno
+    /// value of what went wrong.
     int send(ByteView datagram, const core::Endpoint& to);
     [[nodiscard]] core::Endpoint local_endpoint() const;
     /// Nothing is received or sent any more.

@@ -39,6 +39,7 @@ Result<std::unique_ptr<ClientPool::Client>> ClientPool::create(TimePoint now) {
     options.bind = options_.bind;
     options.network = options_.network;
     options.client = true;
+    options.line = options_.line;
     core::random_bytes(options.position.bytes);
     auto runner = OpenDhtRunner::start(io_, options, counters_, {.on_status = on_status_});
     if (!runner) return fail(runner.error());

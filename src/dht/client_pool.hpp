@@ -26,6 +26,7 @@ class ClientPool {
         std::uint32_t network = 0;
         unsigned operations_max = 0;
         Duration age_max{};
+        core::Line* line = nullptr;  ///< see AsioSocket
     };
     /// Introduces a new client to the network.
     using Introduce = std::function<void(OpenDhtRunner&)>;

@@ -61,7 +61,8 @@ IndexCore::IndexCore(asio::io_context& io, OpenDhtIndex::Options options)
           {.bind = {options_.bind.address, 0},
            .network = options_.network,
            .operations_max = options_.client_operations_max,
-           .age_max = options_.client_age_max},
+           .age_max = options_.client_age_max,
+           .line = options_.line},
           traffic_, [this](OpenDhtRunner& client) { introduce(client); }, [this] { on_status(); }) {
 }
 
@@ -73,6 +74,7 @@ Result<void> IndexCore::open() {
         server_options.position = core::dht_position(options_.id);
         server_options.network = options_.network;
         server_options.rules = &rules_;
+        server_options.line = options_.line;
         auto started = OpenDhtRunner::start(
             io_, server_options, traffic_,
             {.on_status = [this] { on_status(); },

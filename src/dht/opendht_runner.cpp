@@ -279,8 +279,12 @@ Result<std::unique_ptr<OpenDhtRunner>> OpenDhtRunner::start(asio::io_context& io
                                                             const Options& options,
                                                             TrafficCounters& counters,
                                                             Events events) {
-    auto socket = AsioSocket::open(
-        io, {.bind = options.bind, .network = options.network, .client = options.client}, counters);
+    auto socket = AsioSocket::open(io,
+                                   {.bind = options.bind,
+                                    .network = options.network,
+                                    .client = options.client,
+                                    .line = options.line},
+                                   counters);
     if (!socket) return fail(socket.error());
     auto state = std::make_shared<State>(io, options);
     state->events = std::move(events);

@@ -36,6 +36,7 @@ class OpenDhtRunner {
         std::uint32_t network = 0;
         bool client = false;           ///< nobody's neighbour; stores nothing for others
         RecordRules* rules = nullptr;  ///< what to store; owned by the index; none for a client
+        core::Line* line = nullptr;    ///< see AsioSocket
     };
     using Done = std::function<void(RunnerOutcome)>;
     /// Values that just came, none of them verified.

@@ -14,20 +14,47 @@ namespace {
 // So much is still in the core's cache when the kernel, or another connection's turn, looks at it:
 // a turn of 1 MiB costs a quarter more CPU.
 constexpr std::size_t writer_turn_bytes = 256 * 1024;
+// Frames up to here show that we live, or ask for something: they need not wait under a limit.
+constexpr std::size_t urgent_bytes_max = 1024;
+// What waits in the kernel has used the line already: under a limit it is a part of a second's
+// worth.
+constexpr std::uint64_t windows_per_second = 8;
+constexpr std::uint64_t window_min = 16 * 1024;
 
 }  // namespace
 
-FrameReader::FrameReader(TlsStream& stream, std::function<void()> on_arrival)
-    : stream_(stream), on_arrival_(std::move(on_arrival)), buffer_(TlsStream::record_bytes_max) {}
+FrameReader::FrameReader(TlsStream& stream, ThrottledFlow& flow, Signal& turn,
+                         std::function<void()> on_arrival)
+    : stream_(stream),
+      flow_(flow),
+      turn_(turn),
+      on_arrival_(std::move(on_arrival)),
+      buffer_(TlsStream::record_bytes_max) {}
+
+void FrameReader::bound_window() {
+    window_for_ = flow_.rate();
+    stream_.bound_window(window_for_.value == 0
+                             ? std::nullopt
+                             : std::optional(ByteCount(
+                                   std::max(window_for_.value / windows_per_second, window_min))));
+}
 
 asio::awaitable<Result<std::size_t>> FrameReader::read_some(std::span<std::uint8_t> out) {
     for (;;) {
+        if (flow_.rate() != window_for_) bound_window();
+        if (stream_.open() && !flow_.acquire(proto::FairShare::Class::foreground)) {
+            co_await turn_.wait();
+            on_arrival_();  // it was we who did not look
+            continue;
+        }
         const TlsStream::Progress progress = stream_.try_read(out);
         if (progress.status == TlsStream::Status::moved) {
+            flow_.spend(progress.octets);
             octets_read_ += progress.octets;
             octets_this_turn_ += progress.octets;
             co_return progress.octets;
         }
+        flow_.rest();
         if (progress.status == TlsStream::Status::ended) co_return fail(stream_.error());
         const bool ready = co_await stream_.wait(progress.status);
         if (!ready) co_return fail(Errc::peer_unreachable, "the connection is closed");
@@ -105,7 +132,7 @@ asio::awaitable<Result<void>> FrameReader::skip_body(ByteCount octets) {
     co_return Result<void>{};
 }
 
-void FrameWriter::push(ByteView head, core::Buffer body) {
+void FrameWriter::push(ByteView head, core::Buffer body, Class as) {
     FLOW29_ASSERT(!head.empty());
     FLOW29_ASSERT(head.size() <= limits::frame_head_bytes_max);
     FLOW29_ASSERT(body.size() <= limits::frame_body_bytes_max);
@@ -117,20 +144,41 @@ void FrameWriter::push(ByteView head, core::Buffer body) {
     frame.prefix.insert(frame.prefix.end(), raw.begin(), raw.end());
     frame.prefix.insert(frame.prefix.end(), head.begin(), head.end());
     frame.body = std::move(body);
-    waiting_ += frame.prefix.size() + frame.body.size();
-    auto& queue = frame.body.empty() ? urgent_ : bulk_;
+    frame.as = as;
+    waiting_ += frame.left();
+    auto& bulk = as == Class::foreground ? bulk_ : background_;
+    auto& queue = frame.body.empty() ? urgent_ : bulk;
     queue.push_back(std::move(frame));
 }
 
-bool FrameWriter::anything_left() const {
-    return waiting_ != 0;
+/// Under a limit, what follows may take a while.
+bool FrameWriter::more_follows() const {
+    return waiting_ != 0 && !flow_.is_limited();
+}
+
+std::deque<FrameWriter::Frame>& FrameWriter::next_queue() {
+    if (!urgent_.empty()) return urgent_;
+    return bulk_.empty() ? background_ : bulk_;
+}
+
+/// How long a record may be that is sent now; 0 when it must wait.
+std::size_t FrameWriter::room_for_record() {
+    if (!flow_.is_limited()) return record_.size();
+    if (current_ && current_->left() == 0) current_.reset();
+    if (!current_ && next_queue().empty()) return record_.size();
+    const Frame& next = current_ ? *current_ : next_queue().front();
+    const std::size_t left = next.left();
+    if (next.body.empty() && left <= urgent_bytes_max && flow_.acquire_at_once(left)) return left;
+    if (!flow_.acquire(next.as)) return 0;
+    const std::size_t room = std::min(record_.size(), flow_.octets_max());
+    flow_.spend(std::min(room, waiting_));
+    return room;
 }
 
 ByteView FrameWriter::next_piece() {
-    if (current_ && current_->sent == current_->prefix.size() + current_->body.size())
-        current_.reset();
+    if (current_ && current_->left() == 0) current_.reset();
     if (!current_) {
-        auto& queue = urgent_.empty() ? bulk_ : urgent_;
+        auto& queue = next_queue();
         if (queue.empty()) return {};
         current_ = std::move(queue.front());
         queue.pop_front();
@@ -145,14 +193,14 @@ void FrameWriter::take(std::size_t octets) {
     waiting_ -= octets;
 }
 
-ByteView FrameWriter::next_record() {
+ByteView FrameWriter::next_record(std::size_t room) {
     std::size_t used = 0;
-    while (used < record_.size()) {
+    while (used < room) {
         const ByteView piece = next_piece();
         if (piece.empty()) break;
-        const std::size_t part = std::min(piece.size(), record_.size() - used);
+        const std::size_t part = std::min(piece.size(), room - used);
         take(part);
-        if (part == record_.size()) return piece.first(part);
+        if (part == room) return piece.first(part);
         std::memcpy(record_.data() + used, piece.data(), part);
         used += part;
     }
@@ -164,11 +212,16 @@ FrameWriter::Turn FrameWriter::pump() {
     while (turn < writer_turn_bytes) {
         TlsStream::Progress progress;
         if (unfinished_) {
-            progress = stream_.resume_write(anything_left());
+            progress = stream_.resume_write(more_follows());
         } else {
-            const ByteView record = next_record();
-            if (record.empty()) return Turn::idle;
-            progress = stream_.try_write(record, anything_left());
+            const std::size_t room = room_for_record();
+            if (room == 0) return Turn::wants_turn;
+            const ByteView record = next_record(room);
+            if (record.empty()) {
+                flow_.rest();
+                return Turn::idle;
+            }
+            progress = stream_.try_write(record, more_follows());
         }
         if (progress.status == TlsStream::Status::ended) return Turn::ended;
         unfinished_ = progress.status != TlsStream::Status::moved;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/buffer.hpp"
+#include "net/throttle.hpp"
 #include "net/tls_stream.hpp"
 #include "proto/message.hpp"
 
@@ -21,8 +22,10 @@ class FrameReader {
         ByteCount body;  ///< octets that follow, to be read or skipped before the next frame
     };
 
-    /// `on_arrival` is called after each wait that octets ended. `stream` outlives the reader.
-    FrameReader(TlsStream& stream, std::function<void()> on_arrival);
+    /// `on_arrival` is called after each wait that octets ended. `stream` and `flow` outlive the
+    /// reader; `turn` is notified when the flow has a turn, and when the stream is closed.
+    FrameReader(TlsStream& stream, ThrottledFlow& flow, Signal& turn,
+                std::function<void()> on_arrival);
 
     [[nodiscard]] asio::awaitable<Result<Frame>> next();
     [[nodiscard]] asio::awaitable<Result<void>> read_body(std::span<std::uint8_t> out);
@@ -38,35 +41,47 @@ class FrameReader {
     [[nodiscard]] asio::awaitable<Result<void>> need(std::size_t octets);
     [[nodiscard]] asio::awaitable<Result<std::size_t>> read_some(std::span<std::uint8_t> out);
     void make_room(std::size_t octets);
+    void bound_window();
 
-    TlsStream& stream_;
+    TlsStream& stream_;  // owned by the connection, as are the next two
+    ThrottledFlow& flow_;
+    Signal& turn_;
     std::function<void()> on_arrival_;
     std::vector<std::uint8_t> buffer_;
     std::size_t begin_ = 0;  // buffer_[begin_, end_) is read but not used
     std::size_t end_ = 0;
     std::uint64_t octets_read_ = 0;
     std::size_t octets_this_turn_ = 0;
+    ByteCount window_for_;  // the rate that the window was bounded for
 };
 
-/// Sends frames, those without a body before those with one, but never inside one. Everything is
-/// packed into full TLS records; of a body only what shares a record with something else is copied.
+/// Sends frames, those without a body before those with one, and those in the background last, but
+/// never inside one. Everything is packed into full TLS records; of a body only what shares a
+/// record with something else is copied.
 ///
 ///     | lengths head body… | body | body | …body lengths head body… |     each | | a record
+///
+/// Under a limit, records are as small as a turn, and a short frame without a body, such as a ping,
+/// goes without waiting for one.
 class FrameWriter {
   public:
     enum class Turn {
         idle,         ///< nothing left to send
         wants_read,   ///< wait on the stream, then pump again
         wants_write,  ///< likewise
+        wants_turn,   ///< pump again when the flow has one, or when something urgent was pushed
         spent,        ///< more to send, but let others have a turn
         ended,
     };
 
-    /// `stream` outlives the writer.
-    explicit FrameWriter(TlsStream& stream) : stream_(stream) {}
+    using Class = proto::FairShare::Class;
 
-    /// Requires a head and a body within the frame limits.
-    void push(ByteView head, core::Buffer body);
+    /// `stream` and `flow` outlive the writer.
+    FrameWriter(TlsStream& stream, ThrottledFlow& flow) : stream_(stream), flow_(flow) {}
+
+    /// Requires a head and a body within the frame limits. Without a body it is urgent whatever its
+    /// class.
+    void push(ByteView head, core::Buffer body, Class as = Class::foreground);
     /// Sends what can be sent without waiting.
     [[nodiscard]] Turn pump();
 
@@ -79,16 +94,23 @@ class FrameWriter {
         Bytes prefix;  // lengths and head
         core::Buffer body;
         std::size_t sent = 0;  // of prefix, then body
+        Class as = Class::foreground;
+
+        [[nodiscard]] std::size_t left() const { return prefix.size() + body.size() - sent; }
     };
 
-    [[nodiscard]] bool anything_left() const;
+    [[nodiscard]] bool more_follows() const;
+    [[nodiscard]] std::deque<Frame>& next_queue();
+    [[nodiscard]] std::size_t room_for_record();
     [[nodiscard]] ByteView next_piece();
     void take(std::size_t octets);
-    [[nodiscard]] ByteView next_record();
+    [[nodiscard]] ByteView next_record(std::size_t room);
 
-    TlsStream& stream_;
+    TlsStream& stream_;  // owned by the connection, as is the next
+    ThrottledFlow& flow_;
     std::deque<Frame> urgent_;
     std::deque<Frame> bulk_;
+    std::deque<Frame> background_;
     std::optional<Frame> current_;
     std::array<std::uint8_t, TlsStream::record_bytes_max> record_{};
     bool unfinished_ = false;  // TLS holds a record that the socket did not take

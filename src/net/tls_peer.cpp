@@ -39,9 +39,12 @@ TlsPeer::TlsPeer(Runtime& runtime, Options options)
     : runtime_(runtime),
       owner_(std::move(options.owner)),
       stream_(std::move(options.stream)),
-      reader_(*stream_, [this] { session_.on_received(runtime_.now()); }),
-      writer_(*stream_),
+      input_turn_(runtime),
       output_ready_(runtime),
+      down_(owner_->down(), [this] { input_turn_.notify_all(); }),
+      up_(owner_->up(), [this] { wake_writer(); }),
+      reader_(*stream_, down_, input_turn_, [this] { session_.on_received(runtime_.now()); }),
+      writer_(*stream_, up_),
       session_({.peer_key = options.key, .now = runtime.now()}),
       id_(core::node_id_of(options.key)),
       remote_(options.remote),
@@ -159,9 +162,9 @@ asio::awaitable<void> TlsPeer::write_loop(std::shared_ptr<TlsPeer> self) {
         self->begin_waiting_requests();
         if (turn == FrameWriter::Turn::ended) {
             self->close(self->stream_->error());
-        } else if (turn == FrameWriter::Turn::idle) {
+        } else if (turn == FrameWriter::Turn::idle || turn == FrameWriter::Turn::wants_turn) {
             // What the line above began may have sent something meanwhile.
-            if (self->writer_.waiting().value != 0) continue;
+            if (turn == FrameWriter::Turn::idle && self->writer_.waiting().value != 0) continue;
             self->writer_idle_ = true;
             co_await self->output_ready_.wait();
             self->writer_idle_ = false;
@@ -184,8 +187,11 @@ asio::awaitable<void> TlsPeer::serve(std::shared_ptr<TlsPeer> self, std::uint64_
     PeerHandler* const handler = self->owner_->handler();
     if (handler == nullptr) co_return;
     PeerPtr peer = self;
+    const auto* const range = std::get_if<proto::GetRange>(&message);
+    const auto as = range != nullptr && range->background ? proto::FairShare::Class::background
+                                                          : proto::FairShare::Class::foreground;
     auto result = co_await handler->on_request(std::move(peer), std::move(message));
-    self->answer(request, std::move(result));
+    self->answer(request, std::move(result), as);
 }
 
 void TlsPeer::begin_waiting_requests() {
@@ -196,19 +202,20 @@ void TlsPeer::begin_waiting_requests() {
     }
 }
 
-void TlsPeer::answer(std::uint64_t request, Result<Reply> result) {
+void TlsPeer::answer(std::uint64_t request, Result<Reply> result, proto::FairShare::Class as) {
     inbox_.on_answered(request);
     if (!open_) return;
     if (result) {
         FLOW29_ASSERT(proto::is_reply(result->message));
-        send(request, result->message, std::move(result->body));
+        send(request, result->message, std::move(result->body), as);
     } else {
         send(request, proto::Failure{result.error().code, result.error().context}, {});
     }
     begin_waiting_requests();
 }
 
-void TlsPeer::send(std::uint64_t request, const proto::Message& message, core::Buffer body) {
+void TlsPeer::send(std::uint64_t request, const proto::Message& message, core::Buffer body,
+                   proto::FairShare::Class as) {
     if (!open_) return;
     Bytes head = proto::encode_head(request, message);
     if (head.size() > limits::frame_head_bytes_max) {
@@ -218,11 +225,15 @@ void TlsPeer::send(std::uint64_t request, const proto::Message& message, core::B
         head = proto::encode_head(request, proto::Failure{Errc::other, "the reply is too long"});
         body = {};
     }
-    writer_.push(head, std::move(body));
+    writer_.push(head, std::move(body), as);
     if (writer_.waiting() > output_bytes_max) {
         close({Errc::peer_unreachable, "the peer does not read what it is sent"});
         return;
     }
+    wake_writer();
+}
+
+void TlsPeer::wake_writer() {
     if (writer_idle_) output_ready_.notify_all();
     writer_idle_ = false;
 }
@@ -268,6 +279,7 @@ void TlsPeer::close(Error reason) {
     if (timer_) runtime_.cancel_timer(*timer_);
     timer_.reset();
     output_ready_.notify_all();
+    input_turn_.notify_all();
     auto pending = std::exchange(pending_, {});
     for (auto& [request, done] : pending)
         done(fail(Errc::peer_unreachable, reason.message()));
@@ -307,6 +319,8 @@ void TlsPeer::on_timer(TimePoint due) {
 
 void TlsPeer::poll_session() {
     const TimePoint now = runtime_.now();
+    // While we do not read, it is not the peer who is silent.
+    if (down_.waits()) session_.on_received(now);
     if (auto dead = session_.poll_dead(now)) return close(std::move(*dead));
     if (stalled_since_ && now >= *stalled_since_ + write_stall_max)
         return close({Errc::timed_out, "the peer takes nothing"});

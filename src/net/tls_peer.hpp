@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/runtime.hpp"
+#include "net/throttle.hpp"
 #include "net/tls_frames.hpp"
 #include "net/tls_stream.hpp"
 #include "net/transport.hpp"
@@ -20,6 +21,9 @@ class TlsPeerOwner {
     virtual ~TlsPeerOwner() = default;
     /// Nothing once the transport has ended.
     [[nodiscard]] virtual PeerHandler* handler() = 0;
+    /// What the connections' octets share.
+    [[nodiscard]] virtual Throttle& up() = 0;
+    [[nodiscard]] virtual Throttle& down() = 0;
     virtual void on_closed(const std::shared_ptr<class TlsPeer>& peer, const Error& reason) = 0;
 };
 
@@ -73,8 +77,10 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
                                                               ByteCount body);
     [[nodiscard]] Result<void> dispatch(proto::PeerSession::Event event);
 
-    void send(std::uint64_t request, const proto::Message& message, core::Buffer body);
-    void answer(std::uint64_t request, Result<Reply> result);
+    void send(std::uint64_t request, const proto::Message& message, core::Buffer body,
+              proto::FairShare::Class as = proto::FairShare::Class::foreground);
+    void wake_writer();
+    void answer(std::uint64_t request, Result<Reply> result, proto::FairShare::Class as);
     void begin_waiting_requests();
     void complete(std::uint64_t request, Result<Reply> result);
     void abandon();
@@ -87,9 +93,12 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
     Runtime& runtime_;  // outlives the transport
     std::shared_ptr<TlsPeerOwner> owner_;
     std::shared_ptr<TlsStream> stream_;
+    Signal input_turn_;
+    Signal output_ready_;
+    ThrottledFlow down_;
+    ThrottledFlow up_;
     FrameReader reader_;
     FrameWriter writer_;
-    Signal output_ready_;
     proto::PeerSession session_;
     proto::RequestInbox inbox_;
     std::map<std::uint64_t, Done> pending_;

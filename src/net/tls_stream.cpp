@@ -10,8 +10,11 @@
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -250,6 +253,15 @@ asio::awaitable<bool> TlsStream::wait(Status status) {
     constexpr auto token = asio::experimental::as_tuple(asio::use_awaitable);
     auto result = co_await socket_->async_wait(direction, token);
     co_return !std::get<0>(result) && open();
+}
+
+void TlsStream::bound_window(std::optional<ByteCount> octets) {
+    if (!open()) return;
+    constexpr std::uint64_t whatever = 1U << 30;
+    const int window = static_cast<int>(octets ? std::min(octets->value, whatever) : whatever);
+    // Best effort. Unlike the size of the buffer it can be changed at any time, and back.
+    static_cast<void>(
+        ::setsockopt(state_->socket, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof window));
 }
 
 void TlsStream::close() {

@@ -68,6 +68,8 @@ class TlsStream {
     /// packet, so something must follow at once.
     [[nodiscard]] Progress try_write(ByteView record, bool more);
     [[nodiscard]] Progress resume_write(bool more);
+    /// So much of what the peer sends waits in the kernel at most; nothing: as the kernel likes.
+    void bound_window(std::optional<ByteCount> octets);
     /// False when the stream was closed meanwhile. Requires a `wants_*` status.
     [[nodiscard]] asio::awaitable<bool> wait(Status status);
 

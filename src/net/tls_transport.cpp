@@ -50,8 +50,12 @@ class Deadline {
 /// What the coroutines share; it outlives the transport by as much as they need to notice.
 class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared_from_this<State> {
   public:
-    State(Runtime& runtime, std::shared_ptr<const TlsCredentials> credentials)
-        : runtime_(runtime), credentials_(std::move(credentials)), dial_ended_(runtime) {}
+    State(Runtime& runtime, std::shared_ptr<const TlsCredentials> credentials, core::Line* line)
+        : runtime_(runtime),
+          credentials_(std::move(credentials)),
+          up_(runtime, line != nullptr ? line->up : unlimited_.up),
+          down_(runtime, line != nullptr ? line->down : unlimited_.down),
+          dial_ended_(runtime) {}
 
     void listen(std::vector<tcp::acceptor> acceptors);
     void bind_source() { bind_source_ = true; }
@@ -63,6 +67,8 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     void forget_handler() { handler_ = nullptr; }
 
     [[nodiscard]] PeerHandler* handler() override { return handler_; }
+    [[nodiscard]] Throttle& up() override { return up_; }
+    [[nodiscard]] Throttle& down() override { return down_; }
     void on_closed(const std::shared_ptr<TlsPeer>& peer, const Error& reason) override;
 
     [[nodiscard]] static asio::awaitable<Result<PeerPtr>> connect(std::shared_ptr<State> self,
@@ -98,6 +104,9 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
 
     Runtime& runtime_;  // outlives this
     std::shared_ptr<const TlsCredentials> credentials_;
+    core::Line unlimited_;
+    Throttle up_;
+    Throttle down_;
     PeerHandler* handler_ = nullptr;  // outlives the transport, which ends by forgetting it
     std::vector<tcp::acceptor> acceptors_;
     std::vector<core::Endpoint> listening_;
@@ -316,7 +325,7 @@ Result<std::unique_ptr<TlsTransport>> TlsTransport::create(Runtime& runtime,
     if (!credentials) return fail(std::move(credentials.error()));
     auto acceptors = listen_on(runtime.executor(), std::move(options.listen));
     if (!acceptors) return fail(std::move(acceptors.error()));
-    auto state = std::make_shared<State>(runtime, std::move(*credentials));
+    auto state = std::make_shared<State>(runtime, std::move(*credentials), options.line);
     state->listen(std::move(*acceptors));
     if (options.bind_source) state->bind_source();
     // A constructor that only this class may call.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/line.hpp"
 #include "net/runtime.hpp"
 #include "net/transport.hpp"
 
@@ -25,6 +26,9 @@ class TlsTransport final : public Transport {
         std::vector<core::Endpoint> listen;
         /// Dial from the first listening address of the family, unless that is "any".
         bool bind_source = false;
+        /// What all connections share with whatever else uses it; it outlives the transport and its
+        /// peers. Null: no limits.
+        core::Line* line = nullptr;
     };
 
     /// Listens, but does not accept before `start`.

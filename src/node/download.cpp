@@ -20,7 +20,9 @@ constexpr Duration tick = 1s;
 
 /// A piece never crosses an extent, so where extents are single chunks a rate takes many more of
 /// them.
-Planner::Options planner_options(Planner::Options options, unsigned level) {
+Planner::Options planner_options(const Download::Options& download, unsigned level) {
+    auto options = download.planner;
+    if (download.budget != nullptr) options = download.budget->shape(options, download.is_repair);
     if (level >= limits::hash_group_level) return options;
     options.pieces_min = 32;
     options.pieces_max = 128;
@@ -51,7 +53,7 @@ Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descr
       peers_(peers),
       descriptor_(std::move(descriptor)),
       layout_(descriptor_.layout()),
-      planner_(layout_, want, have, planner_options(options.planner, descriptor_.level)),
+      planner_(layout_, want, have, planner_options(options, descriptor_.level)),
       sink_(sink),
       options_(std::move(options)),
       moved_(services.runtime),
@@ -77,7 +79,6 @@ void Download::add_holder(const net::PeerPtr& peer, bool holds_all) {
     moved_.notify_all();
 }
 
-<<<<<<< HEAD
 void Download::add_holder_of(const net::PeerPtr& peer, const std::vector<ExtentIndex>& extents) {
     if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
     if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
@@ -93,12 +94,13 @@ void Download::on_taken(ExtentIndex extent) {
 
 void Download::drop(ExtentIndex extent) {
     planner_.drop(extent);
-=======
+    moved_.notify_all();
+}
+
 void Download::guess_holder(const net::PeerPtr& peer, ExtentIndex extent) {
     if (ended_ || peer->id() == services_.identity.id() || !peer->open()) return;
     if (present_.insert(peer->id()).second) planner_.add_peer(peer->id(), services_.runtime.now());
     planner_.guess_holds(peer->id(), extent);
->>>>>>> h-latency
     moved_.notify_all();
 }
 
@@ -176,9 +178,9 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
         self->on_request_failed(request, Error{Errc::peer_unreachable, "the connection ended"});
         co_return;
     }
-    proto::Message ask =
-        proto::GetRange{self->descriptor_.extents[request.extent.value],
-                        self->layout_.extent_length(request.extent), request.chunks};
+    proto::Message ask = proto::GetRange{self->descriptor_.extents[request.extent.value],
+                                         self->layout_.extent_length(request.extent),
+                                         request.chunks, self->options_.is_repair};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
     if (self->ended_) co_return;
     if (!reply) {
@@ -290,9 +292,23 @@ void Download::report(bool force) {
     options_.progress(*this);
 }
 
+/// So that repair steps back meanwhile.
+void Download::set_waited_for(bool waited_for) {
+    auto* const budget = options_.budget;
+    if (budget == nullptr || options_.is_repair || waited_for == waited_for_) return;
+    waited_for_ = waited_for;
+    const auto now = services_.runtime.now();
+    if (waited_for)
+        budget->begin_foreground(now);
+    else
+        budget->end_foreground(now);
+}
+
 asio::awaitable<Result<void>> Download::run() {
     const auto self = shared_from_this();
     last_progress_ = services_.runtime.now();
+    auto* const budget =
+        options_.budget != nullptr && options_.is_repair ? &options_.budget->repair() : nullptr;
     Result<void> outcome;
     while (!planner_.done()) {
         const auto now = services_.runtime.now();
@@ -311,8 +327,11 @@ asio::awaitable<Result<void>> Download::run() {
             break;
         }
         drop_closed_peers();
-        auto* const budget = options_.budget;
-        while (budget == nullptr || !budget->is_limited() || budget->ready_at() <= now) {
+        const bool paused = options_.is_paused && options_.is_paused();
+        set_waited_for(!paused);
+        if (paused) last_progress_ = now;
+        while (!paused) {
+            if (budget != nullptr && budget->is_limited() && budget->ready_at() > now) break;
             if (options_.begin_max) planner_.set_begin_max(options_.begin_max());
             auto request = planner_.poll_request(now);
             if (!request) break;
@@ -320,7 +339,7 @@ asio::awaitable<Result<void>> Download::run() {
             tasks_.start(fetch_piece(self, std::move(*request)));
         }
         const bool is_saving = budget != nullptr && budget->ready_at() > now;
-        look_for_more();
+        if (!paused) look_for_more();
         // A reader that takes its time is not a stall of the swarm.
         if (options_.planner.in_order && planner_.in_flight() == 0 && planner_.usable_peers() > 0 &&
             planner_.starved(1).empty())
@@ -334,6 +353,7 @@ asio::awaitable<Result<void>> Download::run() {
         co_await moved_.wait_until(deadline);
     }
     ended_ = true;
+    set_waited_for(false);
     // Jobs on a worker still use the sink, which the caller is about to destroy.
     while (storing_ > 0)
         co_await moved_.wait_until(services_.runtime.now() + tick);

@@ -10,11 +10,11 @@
 #include "core/descriptor.hpp"
 #include "core/merkle.hpp"
 #include "core/range_set.hpp"
-#include "core/token_bucket.hpp"
 #include "node/peer_book.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
 #include "proto/download_planner.hpp"
+#include "proto/pull_budget.hpp"
 
 namespace flow29::node {
 
@@ -47,8 +47,12 @@ class Download : public std::enable_shared_from_this<Download> {
         std::set<ExtentIndex> local;
         Duration idle_timeout = std::chrono::seconds(60);
         std::stop_token stop;
-        /// Null, or what every request takes its bytes from; it outlives the download.
-        core::TokenBucket* budget = nullptr;
+        /// Null, or what bounds it; it outlives the download.
+        proto::PullBudget* budget = nullptr;
+        /// Nobody waits for it, here or at those who are asked.
+        bool is_repair = false;
+        /// May be empty. While it says so nothing more is asked for, and no idle timeout counts.
+        std::function<bool()> is_paused;
         /// How much may be begun and not taken, see proto::DownloadPlanner; empty: any amount.
         std::function<ByteCount()> begin_max;
         /// Asked now and then for more holders while an extent has none; may be empty. It calls
@@ -63,22 +67,18 @@ class Download : public std::enable_shared_from_this<Download> {
 
     /// A connected node to pull from; it is asked what it holds unless `holds_all`.
     void add_holder(const net::PeerPtr& peer, bool holds_all);
-<<<<<<< HEAD
     /// A connected node that is known to hold these, whatever else it holds.
     void add_holder_of(const net::PeerPtr& peer, const std::vector<ExtentIndex>& extents);
-    /// A node said that it now holds this. If it is connected it serves as well.
-=======
     /// A connected node that probably holds this extent: it is asked without having said so.
     void guess_holder(const net::PeerPtr& peer, ExtentIndex extent);
-    /// A node said that it now holds this.
->>>>>>> h-latency
+    /// A node said that it now holds this. If it is connected it serves as well.
     void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
     /// In order only: the consumer has taken everything before this offset.
     void on_consumed(ByteCount offset);
     /// An extent was taken from the sink, or is wanted no longer, see proto::DownloadPlanner.
     void on_taken(ExtentIndex extent);
     void drop(ExtentIndex extent);
-    /// Has a look whether there is more to do now: what `begin_max` says went up.
+    /// It was stopped, paused or resumed, or what `begin_max` says went up: do not wait to notice.
     void wake() { moved_.notify_all(); }
 
     /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the
@@ -91,6 +91,8 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] std::size_t served_by() const { return served_by_.size(); }
     /// When the first verified bytes came; nothing before.
     [[nodiscard]] std::optional<TimePoint> first_bytes_at() const { return first_bytes_at_; }
+    /// Pieces that came and are being checked and written.
+    [[nodiscard]] std::size_t storing() const { return storing_; }
     /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
     /// When something last came, or a node last said that it has more.
@@ -119,6 +121,7 @@ class Download : public std::enable_shared_from_this<Download> {
     void give_up_local();
     void drop_closed_peers();
     void look_for_more();
+    void set_waited_for(bool waited_for);
     void report(bool force);
 
     Services services_;
@@ -142,6 +145,7 @@ class Download : public std::enable_shared_from_this<Download> {
     std::optional<Error> fatal_;
     std::size_t storing_ = 0;  // pieces on a worker now: the sink must outlive them
     bool searching_ = false;
+    bool waited_for_ = false;
     bool ended_ = false;
 };
 

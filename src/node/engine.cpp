@@ -5,7 +5,7 @@
 
 #include "core/log.hpp"
 #include "node/local_peer.hpp"
-#include "node/repair_limit.hpp"
+#include "node/saved_limits.hpp"
 
 namespace flow29::node {
 
@@ -36,17 +36,19 @@ Engine::Engine(Services services, Settings settings)
                      settings_.neighbourhood_period),
       finder_(services, tasks_, peers_, neighbourhood_, table_),
       announcer_(services, tasks_, [this] { return own_address(); }),
-      keeper_(services, settings_, tasks_, peers_, neighbourhood_,
+      keeper_(services, settings_, tasks_, peers_, neighbourhood_, pull_budget_,
               {[this](const Kept& kept) { on_kept(kept); }, [this] { return make_room(); }}),
       caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
                  [this] { return local_record(); }),
       hinter_(services, tasks_, peers_, table_, caretaker_.planner(), caretaker_.sync().ledger()),
       auditor_(services, settings_, tasks_, peers_, table_, caretaker_),
-      fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_),
+      transfers_(services),
+      fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_,
+               pull_budget_, transfers_),
       survey_(services, tasks_, peers_, finder_, neighbourhood_, table_, fetcher_),
       placements_(
           services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_, caretaker_,
-          survey_, [this] { return local_record(); },
+          survey_, transfers_, [this] { return local_record(); },
           {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
            [this] { leases_.check_renewals(); }, [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_,
@@ -63,7 +65,8 @@ Engine::Engine(Services services, Settings settings)
                [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
       started_wall_(services.runtime.wall_now()) {
     blocker_.load();
-    keeper_.set_repair_limit(settings_.repair_limit.value_or(load_repair_limit(services.store)));
+    limits_ = load_limits(services.store);
+    apply(settings_.limits);
 }
 
 Engine::~Engine() = default;
@@ -302,15 +305,28 @@ asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn p
 }
 
 asio::awaitable<Result<RateLimits>> Engine::limit(RateLimitsChange change) {
-    if (change.repair) {
-        auto& store = services_.store;
-        const auto repair = *change.repair;
-        auto save = [&store, repair] { return save_repair_limit(store, repair); };
-        const auto saved = co_await net::offload(services_.runtime, std::move(save));
-        if (!saved) co_return fail(saved.error());
-        keeper_.set_repair_limit(repair);
-    }
-    co_return RateLimits{keeper_.repair_limit()};
+    for (const auto& line : {change.up, change.down})
+        if (line && line->value != 0 && line->value < limits::line_rate_min)
+            co_return fail(Errc::usage,
+                           fmt::format("below {} bytes a second a node cannot keep in touch",
+                                       limits::line_rate_min));
+    auto& store = services_.store;
+    auto save = [&store, change] { return save_limits(store, change); };
+    const auto saved = co_await net::offload(services_.runtime, std::move(save));
+    if (!saved) co_return fail(saved.error());
+    apply(change);
+    co_return limits_;
+}
+
+void Engine::apply(const RateLimitsChange& change) {
+    limits_.up = change.up.value_or(limits_.up);
+    limits_.down = change.down.value_or(limits_.down);
+    limits_.repair = change.repair.value_or(limits_.repair);
+    const auto now = services_.runtime.now();
+    pull_budget_.set_limits({.down = limits_.down, .repair = limits_.repair}, now);
+    if (services_.line == nullptr) return;
+    services_.line->up.set_rate(limits_.up, now);
+    services_.line->down.set_rate(limits_.down, now);
 }
 
 }  // namespace flow29::node

@@ -20,6 +20,7 @@
 #include "node/services.hpp"
 #include "node/survey.hpp"
 #include "node/tasks.hpp"
+#include "node/transfers.hpp"
 #include "node/trimmer.hpp"
 
 namespace flow29::node {
@@ -37,12 +38,14 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] asio::awaitable<void> stop();
 
     [[nodiscard]] Placements& placements() { return placements_; }
+    [[nodiscard]] Transfers& transfers() { return transfers_; }
     [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] Pins& pins() { return pins_; }
     [[nodiscard]] Blocker& blocker() { return blocker_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<RateLimits>> limit(RateLimitsChange change);
+    [[nodiscard]] const RateLimits& limits() const { return limits_; }
     [[nodiscard]] const Keeper& keeper() const { return keeper_; }
     [[nodiscard]] Tasks& tasks() { return tasks_; }
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
@@ -64,6 +67,7 @@ class Engine : public net::PeerHandler {
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
     void set_storing(bool storing);
+    void apply(const RateLimitsChange& change);
     [[nodiscard]] asio::awaitable<bool> make_room();
     void on_node_changed(const NodeId& node);
     void on_room(const NodeId& node);
@@ -75,16 +79,19 @@ class Engine : public net::PeerHandler {
 
     Services services_;
     Settings settings_;
+    RateLimits limits_;
     Tasks tasks_;
     proto::NodeTable table_;
     PeerBook peers_;
     Neighbourhood neighbourhood_;
     Finder finder_;
     Announcer announcer_;
+    proto::PullBudget pull_budget_;
     Keeper keeper_;
     Caretaker caretaker_;
     Hinter hinter_;
     Auditor auditor_;
+    Transfers transfers_;
     Fetcher fetcher_;
     Survey survey_;
     Placements placements_;

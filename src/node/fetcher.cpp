@@ -95,6 +95,7 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
         return find_more(*handle, std::move(starved));
     };
     options.local = found.local;
+    options.budget = &budget_;
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
@@ -196,6 +197,13 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
         std::filesystem::exists(std::filesystem::symlink_status(request.path, ec)))
         co_return fail(Errc::exists_already,
                        request.path.string() + " exists already; --overwrite replaces it");
+    const auto transfer = transfers_.begin({.kind = TransferKind::fetch,
+                                            .root = request.link.root,
+                                            .name = request.link.name,
+                                            .path = request.path.string(),
+                                            .stop = request.stop});
+    request.stop = transfer->stop_token();
+    progress = Transfer::noted(transfer, std::move(progress));
     auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);
     if (!found) co_return fail(found.error());
     const auto descriptor = std::make_shared<const core::Descriptor>(found->descriptor);
@@ -214,7 +222,9 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     options.idle_timeout = request.idle_timeout;
     options.stop = request.stop;
     options.progress = reporter(progress);
+    options.is_paused = Transfer::is_paused(transfer);
     const auto download = make_download(*found, *want, file->verified(), *file, std::move(options));
+    transfer->watch(download);
     const auto ended = std::make_shared<bool>(false);
     tasks_.start(note_progress(file, ended));
     const auto outcome = co_await download->run();
@@ -246,6 +256,13 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
 asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, HeadFn head,
                                                      SinkFn sink, ProgressFn progress) {
     const auto started = services_.runtime.now();
+    const auto transfer = transfers_.begin({.kind = TransferKind::stream,
+                                            .root = request.link.root,
+                                            .name = request.link.name,
+                                            .path = {},
+                                            .stop = request.stop});
+    request.stop = transfer->stop_token();
+    progress = Transfer::noted(transfer, std::move(progress));
     auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);
     if (!found) co_return fail(found.error());
     const auto want = clip(request.range, found->descriptor.length);
@@ -257,11 +274,13 @@ asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, Head
     const auto ordered = std::make_shared<StreamSink>(services_.runtime, *want, std::move(sink));
     Download::Options options;
     options.planner.in_order = true;
+    options.is_paused = Transfer::is_paused(transfer);
     options.idle_timeout = request.idle_timeout;
     options.stop = stop.get_token();
     options.progress = reporter(progress);
     const auto download =
         make_download(*found, *want, core::RangeSet(), *ordered, std::move(options));
+    transfer->watch(download);
     ordered->on_consumed([weak = std::weak_ptr(download)](ByteCount offset) {
         if (const auto running = weak.lock()) running->on_consumed(offset);
     });

@@ -7,6 +7,7 @@
 #include "node/finder.hpp"
 #include "node/partial_file.hpp"
 #include "node/services.hpp"
+#include "node/transfers.hpp"
 
 namespace flow29::node {
 
@@ -14,14 +15,17 @@ namespace flow29::node {
 class Fetcher {
   public:
     Fetcher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-            Finder& finder, Neighbourhood& neighbourhood, Announcer& announcer)
+            Finder& finder, Neighbourhood& neighbourhood, Announcer& announcer,
+            proto::PullBudget& budget, Transfers& transfers)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
           peers_(peers),
           finder_(finder),
           neighbourhood_(neighbourhood),
-          announcer_(announcer) {}
+          announcer_(announcer),
+          budget_(budget),
+          transfers_(transfers) {}
 
     [[nodiscard]] asio::awaitable<Result<FetchResult>> fetch(FetchRequest request,
                                                              ProgressFn progress);
@@ -55,6 +59,8 @@ class Fetcher {
     Finder& finder_;                // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
     Announcer& announcer_;          // owned by the engine
+    proto::PullBudget& budget_;     // owned by the engine
+    Transfers& transfers_;          // owned by the engine
 };
 
 }  // namespace flow29::node

@@ -15,7 +15,6 @@ namespace log = core::log;
 
 namespace {
 constexpr ByteCount batch_bytes_max{16ULL << 20};  // synced together
-constexpr std::uint64_t budget_parts_per_second = 8;  // so small are pieces and bursts
 constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
 constexpr Duration takeover_saves_min = 1s;
@@ -34,7 +33,7 @@ core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex
 }  // namespace
 
 Intake::Intake(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-               Neighbourhood& neighbourhood, core::TokenBucket& budget, const Events& events,
+               Neighbourhood& neighbourhood, proto::PullBudget& budget, const Events& events,
                Order order)
     : services_(services),
       settings_(settings),
@@ -208,12 +207,9 @@ Download::Options Intake::download_options(const core::Layout& layout, ExtentInd
     options.planner.start_at = layout.extent_bytes(start).first.value;
     // Nobody waits for a copy so much that bytes may be pulled twice to have it a moment sooner.
     options.planner.takeover_saves_min = takeover_saves_min;
-    const bool trickles = order_.is_repair && budget_.is_limited();
-    if (order_.is_repair) options.budget = &budget_;
-    if (trickles)
-        options.planner.piece_bytes_max =
-            ByteCount(std::clamp(budget_.rate().value / budget_parts_per_second,
-                                 limits::checksum_block_bytes, limits::range_bytes_max));
+    options.budget = &budget_;
+    options.is_repair = order_.is_repair;
+    const bool trickles = order_.is_repair && budget_.repair().is_limited();
     const std::weak_ptr<Intake> weak = weak_from_this();
     // What trickles in under a budget must not keep others waiting; there is little of it.
     if (!trickles)

@@ -9,7 +9,6 @@
 #include <unordered_set>
 #include <vector>
 
-#include "core/token_bucket.hpp"
 #include "node/download.hpp"
 #include "node/extent_assembler.hpp"
 #include "node/neighbourhood.hpp"
@@ -17,6 +16,7 @@
 #include "node/quotas.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
+#include "proto/pull_budget.hpp"
 
 namespace flow29::node {
 
@@ -55,9 +55,9 @@ class Intake : public std::enable_shared_from_this<Intake> {
         std::function<void()> on_memory_free;
     };
 
-    /// `budget` is what is taken from if it is repair; it outlives this, as `events` do.
+    /// `budget` and `events` outlive this.
     Intake(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-           Neighbourhood& neighbourhood, core::TokenBucket& budget, const Events& events,
+           Neighbourhood& neighbourhood, proto::PullBudget& budget, const Events& events,
            Order order);
 
     // Before it runs: what it is to take in.
@@ -114,7 +114,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     Tasks& tasks_;                  // owned by the engine
     PeerBook& peers_;               // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
-    core::TokenBucket& budget_;     // owned by the keeper
+    proto::PullBudget& budget_;     // owned by the engine
     const Events& events_;          // owned by the keeper
     Order order_;
     std::unique_ptr<store::Reservation> room_;

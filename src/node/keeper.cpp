@@ -17,19 +17,18 @@ constexpr ByteCount memory_bytes_max{40ULL << 20};
 constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
-constexpr std::uint64_t budget_parts_per_second = 8;  // so small are bursts
 constexpr std::uint64_t repair_queue_s = 30;
 }  // namespace
 
 Keeper::Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-               Neighbourhood& neighbourhood, Events events)
+               Neighbourhood& neighbourhood, proto::PullBudget& budget, Events events)
     : services_(services),
       settings_(settings),
       tasks_(tasks),
       peers_(peers),
       neighbourhood_(neighbourhood),
+      budget_(budget),
       events_(std::move(events)),
-      repair_budget_(ByteCount(0), ByteCount(0)),
       quotas_(services, settings) {
     intake_events_.on_kept = events_.on_kept;
     intake_events_.on_settled = [this](const auto& intake, const auto& items, auto bytes) {
@@ -42,12 +41,6 @@ Keeper::Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBo
     };
 }
 
-void Keeper::set_repair_limit(ByteCount bytes_per_second) {
-    repair_budget_.set_rate(bytes_per_second,
-                            ByteCount(bytes_per_second.value / budget_parts_per_second),
-                            services_.runtime.now());
-}
-
 ByteCount Keeper::pulled() const {
     auto sum = pulled_;
     for (const auto& intake : intakes_)
@@ -58,7 +51,7 @@ ByteCount Keeper::pulled() const {
 /// Under a limit no more is accepted than comes before the inviter loses patience, one item at
 /// least.
 bool Keeper::may_take_repair(std::uint64_t bytes) const {
-    const auto rate = repair_budget_.rate().value;
+    const auto rate = budget_.repair_rate_max().value;
     return rate == 0 || repair_coming_ == 0 || repair_coming_ + bytes <= rate * repair_queue_s;
 }
 
@@ -217,7 +210,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
 
 std::shared_ptr<Intake> Keeper::make_intake(Intake::Order order) {
     return std::make_shared<Intake>(services_, settings_, tasks_, peers_, neighbourhood_,
-                                    repair_budget_, intake_events_, std::move(order));
+                                    budget_, intake_events_, std::move(order));
 }
 
 asio::awaitable<Result<void>> Keeper::keep_held(proto::Lease lease, Quotas::Asker asker,

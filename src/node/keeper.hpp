@@ -7,13 +7,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/token_bucket.hpp"
 #include "node/intake.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/quotas.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
+#include "proto/pull_budget.hpp"
 
 namespace flow29::node {
 
@@ -28,7 +28,7 @@ class Keeper {
     };
 
     Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-           Neighbourhood& neighbourhood, Events events);
+           Neighbourhood& neighbourhood, proto::PullBudget& budget, Events events);
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
@@ -42,10 +42,6 @@ class Keeper {
 
     /// Something was freed: whoever was turned away for want of room hears of it, once.
     void tell_of_room();
-
-    /// Bytes per second for copies that replace others; 0: no limit.
-    void set_repair_limit(ByteCount bytes_per_second);
-    [[nodiscard]] ByteCount repair_limit() const { return repair_budget_.rate(); }
 
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
@@ -91,12 +87,12 @@ class Keeper {
     Tasks& tasks_;                  // owned by the engine
     PeerBook& peers_;               // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
+    proto::PullBudget& budget_;     // owned by the engine
     Events events_;
     Intake::Events intake_events_;
     std::unordered_map<proto::ItemId, std::shared_ptr<Intake>> coming_;
     std::vector<std::shared_ptr<Intake>> intakes_;  // in order of their start
     std::uint64_t bytes_coming_ = 0;
-    core::TokenBucket repair_budget_;
     std::uint64_t repair_coming_ = 0;
     Quotas quotas_;
     std::set<NodeId> turned_away_;  // since the last time that there was room

@@ -45,6 +45,7 @@ struct Node::State {
     Config config;
     std::optional<core::Identity> identity;
     std::unique_ptr<store::Store> store;
+    core::Line line;
     std::unique_ptr<net::AsioRuntime> runtime;
     std::unique_ptr<dht::OpenDhtIndex> index;
     std::unique_ptr<net::TlsTransport> transport;
@@ -89,6 +90,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         net::TlsTransport::Options options;
         options.listen = endpoints;
         options.bind_source = true;
+        options.line = &line;
         auto opened = net::TlsTransport::create(*runtime, *identity, std::move(options));
         if (!opened) return fail(opened.error());
         const auto listening = (*opened)->listening();
@@ -100,6 +102,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         dht_options.id = identity->id();
         dht_options.storing = config.store;
         dht_options.network = config.network;
+        dht_options.line = &line;
         auto started = dht::OpenDhtIndex::start(std::move(dht_options));
         if (!started && config.port == 0) {
             problem = started.error().message();
@@ -159,7 +162,8 @@ Result<void> Node::State::open() {
     settings.audit_period = config.audit_period;
     settings.quota_publisher = config.quota_publisher;
     settings.quota_group = config.quota_group;
-    settings.repair_limit = config.repair_limit;
+    settings.limits = {
+        .up = config.up_limit, .down = config.down_limit, .repair = config.repair_limit};
     settings.takeover =
         std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1), std::chrono::seconds(10));
     settings.addresses = *endpoints;
@@ -168,7 +172,7 @@ Result<void> Node::State::open() {
     auto points = starting_points();
     if (!points) return fail(points.error());
     settings.bootstrap = std::move(*points);
-    const node::Services services{*runtime, *transport, *index, *store, *identity};
+    const node::Services services{*runtime, *transport, *index, *store, *identity, &line};
     index->bootstrap(settings.bootstrap);
     engine = std::make_unique<node::Engine>(services, std::move(settings));
     return {};
@@ -321,11 +325,27 @@ void Node::limit(RateLimitsChange change, DoneFn<RateLimits> done) {
     });
 }
 
+void Node::transfers(DoneFn<std::vector<TransferInfo>> done) {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(),
+               [state, done = std::move(done)] { done(state->engine->transfers().list()); });
+}
+
+void Node::control_transfer(std::uint64_t id, TransferAction action,
+                            DoneFn<std::vector<TransferInfo>> done) {
+    auto* state = state_.get();
+    asio::post(state->runtime->context(), [state, id, action, done = std::move(done)] {
+        done(state->engine->transfers().control(id, action));
+    });
+}
+
 void Node::status(DoneFn<Status> done) {
     auto* state = state_.get();
     state->post<Status>(std::move(done), [state](DoneFn<Status> finish) {
         return State::deliver_value<Status>(
-            state->engine->reporter().status(state->engine->local_record()), std::move(finish));
+            state->engine->reporter().status(state->engine->local_record(),
+                                             state->engine->limits()),
+            std::move(finish));
     });
 }
 

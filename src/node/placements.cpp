@@ -28,13 +28,21 @@ std::shared_ptr<Placer> Placements::start_placer() {
 
 asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest request,
                                                            ProgressFn progress) {
+    const auto transfer = transfers_.begin({.kind = TransferKind::publish,
+                                            .root = {},
+                                            .name = request.name,
+                                            .path = request.path.string(),
+                                            .stop = request.stop});
+    request.stop = transfer->stop_token();
+    progress = Transfer::noted(transfer, std::move(progress));
     auto first_request = request;
     auto first_progress = progress;
-    auto result = co_await publish_once(std::move(first_request), std::move(first_progress));
+    auto result =
+        co_await publish_once(std::move(first_request), std::move(first_progress), transfer);
     if (!result && result.error().code == Errc::no_space) {
         auto making = events_.make_room();
         const bool made = co_await std::move(making);
-        if (made) result = co_await publish_once(std::move(request), std::move(progress));
+        if (made) result = co_await publish_once(std::move(request), std::move(progress), transfer);
     }
     if (result)
         events_.on_published();
@@ -43,10 +51,11 @@ asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest reques
     co_return result;
 }
 
-asio::awaitable<Result<PublishResult>> Placements::publish_once(PublishRequest request,
-                                                                ProgressFn progress) {
+asio::awaitable<Result<PublishResult>> Placements::publish_once(
+    PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer) {
     const auto placer = start_placer();
-    Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer);
+    Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer,
+                        std::move(transfer));
     ++publishing_;
     auto result = co_await publisher.run(std::move(request), std::move(progress));
     --publishing_;

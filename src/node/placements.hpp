@@ -11,6 +11,7 @@
 #include "node/placer.hpp"
 #include "node/services.hpp"
 #include "node/survey.hpp"
+#include "node/transfers.hpp"
 
 namespace flow29::node {
 
@@ -30,7 +31,8 @@ class Placements {
 
     Placements(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
                Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
-               Caretaker& caretaker, Survey& survey, Placer::OwnRecord own_record, Events events)
+               Caretaker& caretaker, Survey& survey, Transfers& transfers,
+               Placer::OwnRecord own_record, Events events)
         : services_(services),
           settings_(settings),
           tasks_(tasks),
@@ -40,6 +42,7 @@ class Placements {
           announcer_(announcer),
           caretaker_(caretaker),
           survey_(survey),
+          transfers_(transfers),
           own_record_(std::move(own_record)),
           events_(std::move(events)) {}
 
@@ -61,8 +64,8 @@ class Placements {
 
   private:
     [[nodiscard]] std::shared_ptr<Placer> start_placer();
-    [[nodiscard]] asio::awaitable<Result<PublishResult>> publish_once(PublishRequest request,
-                                                                      ProgressFn progress);
+    [[nodiscard]] asio::awaitable<Result<PublishResult>> publish_once(
+        PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer);
 
     Services services_;
     const Settings& settings_;      // owned by the engine
@@ -73,6 +76,7 @@ class Placements {
     Announcer& announcer_;          // owned by the engine
     Caretaker& caretaker_;          // owned by the engine
     Survey& survey_;                // owned by the engine
+    Transfers& transfers_;          // owned by the engine
     Placer::OwnRecord own_record_;
     Events events_;
     std::vector<std::shared_ptr<Placer>> placers_;  // at work, in order of their start

@@ -78,7 +78,8 @@ bool Placer::all_stuck(TimePoint now) const {
 }
 
 asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeout,
-                                  std::stop_token stop, ReportFn report) {
+                                  std::stop_token stop, ReportFn report,
+                                  std::function<bool()> is_paused) {
     const auto patience = std::min(Duration(join_timeout), idle_timeout);
     const bool joined = co_await neighbourhood_.wait_joined(services_.runtime.now() + patience);
     if (!joined) co_return;
@@ -94,15 +95,16 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
     auto last_counts = planner_.counts();
     auto next_invite = last_progress;
     while (planner_.counts().under_target > 0 && !tasks_.stopping() && !stop.stop_requested()) {
+        const bool paused = is_paused && is_paused();
         const auto now = services_.runtime.now();
-        if (now >= next_invite) {
+        if (!paused && now >= next_invite) {
             inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
             next_invite = now + Duration(invite_period);
         }
         inviter_.call_off(planner_);
         const auto counts = planner_.counts();
         report(counts);
-        if (counts.sum_copies != last_counts.sum_copies ||
+        if (paused || counts.sum_copies != last_counts.sum_copies ||
             counts.in_flight != last_counts.in_flight)
             last_progress = now;
         last_counts = counts;

@@ -27,9 +27,11 @@ class Placer : public std::enable_shared_from_this<Placer> {
     void on_copy(const proto::ItemId& item, const NodeId& node);
 
     /// Ends when all have their copies, when nothing more can be done, when nothing moved for
-    /// `idle_timeout`, or when stopped. `lease_of` says under which lease an object is to be held.
+    /// `idle_timeout`, or when stopped. While `is_paused` says so, nobody more is invited and no
+    /// time counts; it may be empty. `lease_of` says under which lease an object is to be held.
     [[nodiscard]] asio::awaitable<void> run(Inviter::LeaseOf lease_of, Duration idle_timeout,
-                                            std::stop_token stop, ReportFn report);
+                                            std::stop_token stop, ReportFn report,
+                                            std::function<bool()> is_paused = {});
 
     /// A node says that it holds (or could not get) items.
     void on_stored(const NodeId& node, const proto::Stored& stored);

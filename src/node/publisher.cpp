@@ -34,14 +34,16 @@ class OpenFile {
 }  // namespace
 
 Publisher::Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-                     proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer)
+                     proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer,
+                     std::shared_ptr<Transfer> transfer)
     : services_(services),
       settings_(settings),
       tasks_(tasks),
       peers_(peers),
       table_(table),
       announcer_(announcer),
-      placer_(std::move(placer)) {}
+      placer_(std::move(placer)),
+      transfer_(std::move(transfer)) {}
 
 void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
     if (!progress_) return;
@@ -100,7 +102,9 @@ asio::awaitable<void> Publisher::place(const PublishRequest& request) {
         report(Stage::copies, ByteCount(0), ByteCount(0));
     };
     const auto stop = request.stop;
-    co_await placer_->run(std::move(lease_of), request.idle_timeout, stop, std::move(report_step));
+    auto is_paused = Transfer::is_paused(transfer_);
+    co_await placer_->run(std::move(lease_of), request.idle_timeout, stop, std::move(report_step),
+                          std::move(is_paused));
 }
 
 Copies Publisher::copies() const {
@@ -190,6 +194,7 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     if (!descriptor) co_return fail(descriptor.error());
     descriptor_ = std::move(*descriptor);
     root_ = descriptor_.root();
+    transfer_->set_root(root_);
     if (settings_.is_blocked(root_)) co_return fail(Errc::refused, blocked_text(root_));
     const auto kept = co_await keep(request);
     if (!kept) co_return fail(kept.error());

@@ -6,6 +6,7 @@
 #include "node/ingest.hpp"
 #include "node/placer.hpp"
 #include "node/services.hpp"
+#include "node/transfers.hpp"
 
 namespace flow29::node {
 
@@ -14,7 +15,8 @@ namespace flow29::node {
 class Publisher {
   public:
     Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-              proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer);
+              proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer,
+              std::shared_ptr<Transfer> transfer);
 
     [[nodiscard]] asio::awaitable<Result<PublishResult>> run(PublishRequest request,
                                                              ProgressFn progress);
@@ -37,6 +39,7 @@ class Publisher {
     proto::NodeTable& table_;   // owned by the engine
     Announcer& announcer_;      // owned by the engine
     std::shared_ptr<Placer> placer_;
+    std::shared_ptr<Transfer> transfer_;
     ProgressFn progress_;
     core::Descriptor descriptor_;
     RootHash root_;

@@ -26,7 +26,7 @@ std::chrono::milliseconds Reporter::clock_skew() const {
     return *middle;
 }
 
-asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
+asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimits limits) {
     std::function<void(std::function<void(dht::IndexStatus)>)> start =
         [this](std::function<void(dht::IndexStatus)> done) {
             services_.index.status(std::move(done));
@@ -57,7 +57,9 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record) {
     status.under_target = counts.under_target;
     status.repairs_in_flight = counts.in_flight + keeper_.coming();
     status.repaired = keeper_.repaired();
-    status.repair_limit = keeper_.repair_limit();
+    status.up_limit = limits.up;
+    status.down_limit = limits.down;
+    status.repair_limit = limits.repair;
     const auto forecast = announcer_.forecast();
     status.announced_records = forecast.records;
     status.announce_due_per_hour = forecast.due_per_hour;

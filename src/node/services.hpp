@@ -7,10 +7,11 @@
 #include <vector>
 
 #include <flow29/limits.hpp>
-#include <vector>
+#include <flow29/node.hpp>
 
 #include "core/endpoint.hpp"
 #include "core/identity.hpp"
+#include "core/line.hpp"
 #include "dht/index.hpp"
 #include "net/runtime.hpp"
 #include "net/transport.hpp"
@@ -26,6 +27,8 @@ struct Services {
     dht::Index& index;
     store::Store& store;
     const core::Identity& identity;
+    /// What the transport and the index share, for the engine to set. Null: they know no limits.
+    core::Line* line = nullptr;
 };
 
 /// How this node behaves.
@@ -41,8 +44,8 @@ struct Settings {
     Duration neighbourhood_period = std::chrono::seconds(60);
     unsigned quota_publisher = limits::quota_publisher_default;  ///< percent of the capacity
     unsigned quota_group = limits::quota_group_default;          ///< likewise
-    /// Bytes per second, 0: none; nothing: as set last, or the default.
-    std::optional<ByteCount> repair_limit;
+    /// What is not named: as set last, or the default.
+    RateLimitsChange limits{};
     /// Never null; replaced as a whole, so that a worker may hold on to it.
     std::shared_ptr<const std::set<RootHash>> blocked_roots =
         std::make_shared<const std::set<RootHash>>();

@@ -21,6 +21,8 @@ std::string_view stage_text(Stage stage) noexcept {
             return "copies";
         case Stage::checking:
             return "checking holders";
+        case Stage::paused:
+            return "paused";
     }
     return "working";
 }
@@ -43,8 +45,42 @@ std::string_view stage_name(Stage stage) noexcept {
             return "copies";
         case Stage::checking:
             return "checking";
+        case Stage::paused:
+            return "paused";
     }
     return "working";
+}
+
+std::string_view reason_name(TransferReason reason) noexcept {
+    switch (reason) {
+        case TransferReason::paused:
+            return "paused";
+        case TransferReason::looking_up:
+            return "looking_up";
+        case TransferReason::no_holders:
+            return "no_holders";
+        case TransferReason::limited_by_us:
+            return "limited_by_us";
+        case TransferReason::limited_by_holder:
+            return "limited_by_holder";
+        case TransferReason::reader:
+            return "reader";
+        case TransferReason::disk:
+            return "disk";
+    }
+    return "other";
+}
+
+std::string_view kind_name(TransferKind kind) noexcept {
+    switch (kind) {
+        case TransferKind::fetch:
+            return "fetch";
+        case TransferKind::stream:
+            return "stream";
+        case TransferKind::publish:
+            return "publish";
+    }
+    return "other";
 }
 
 }  // namespace flow29

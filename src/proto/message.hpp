@@ -69,7 +69,8 @@ struct Failure {
 struct GetRange {
     ExtentHash extent;
     ByteCount extent_length;
-    ChunkRange chunks;  ///< within the extent; at most limits::range_bytes_max
+    ChunkRange chunks;        ///< within the extent; at most limits::range_bytes_max
+    bool background = false;  ///< nobody waits for it: what somebody waits for may go first
     bool operator==(const GetRange&) const = default;
 };
 struct RangeReply {

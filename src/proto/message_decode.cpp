@@ -99,6 +99,7 @@ void read(FieldReader& in, GetRange& get) {
     const std::uint64_t chunks = core::chunks_in(get.extent_length).value;
     get.chunks.first = ChunkIndex(in.uint(chunks));
     get.chunks.last = ChunkIndex(in.uint(chunks));
+    get.background = in.boolean();
     if (get.chunks.empty() ||
         get.chunks.count().value > limits::range_bytes_max / limits::chunk_bytes)
         in.fail();

@@ -76,8 +76,8 @@ void pack(Packer& out, const Goodbye&) {
 }
 
 void pack(Packer& out, const GetRange& get) {
-    out.array(4).id(get.extent).uint(get.extent_length.value);
-    out.uint(get.chunks.first.value).uint(get.chunks.last.value);
+    out.array(5).id(get.extent).uint(get.extent_length.value);
+    out.uint(get.chunks.first.value).uint(get.chunks.last.value).boolean(get.background);
 }
 
 void pack(Packer& out, const RangeReply& reply) {

@@ -195,7 +195,9 @@ Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
 void Swarm::limit_repair(ByteCount bytes_per_second) {
     for (std::size_t number = 0; number < nodes_.size(); ++number)
         if (up(number)) {
-            const auto set = finish(number, nodes_[number]->engine->limit({bytes_per_second}));
+            const auto set = finish(
+                number,
+                nodes_[number]->engine->limit({.up = {}, .down = {}, .repair = bytes_per_second}));
             FLOW29_ASSERT(set.has_value());
         }
 }

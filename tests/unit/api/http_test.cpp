@@ -185,7 +185,7 @@ TEST_CASE("a Host that could be another site's is refused") {
         request.method = "GET";
         request.local_address = "192.0.2.7";
         request.headers = {{"host", host}};
-        const auto refusal = refuse_foreign(request, configured);
+        const auto refusal = refuse_foreign(request, configured, false);
         return refusal ? refusal->status : 200;
     };
     for (const char* const host : {"localhost", "LocalHost:2930", "127.0.0.1", "127.0.0.1:1",
@@ -223,6 +223,28 @@ TEST_CASE("methods, hosts, origins and tokens are checked before anything is ans
         CHECK_MESSAGE(reply.status == 405, method);
         CHECK(reply.header("allow") == "GET, HEAD");
     }
+}
+
+TEST_CASE("what changes something is a POST with the token, and only there is one let through") {
+    Served served;
+    const auto& at = served.page_at;
+    const std::string token = served.with_token();
+    const std::string empty = "Content-Length: 0\r\n";
+    CHECK(get(at, "/api/v1/transfers", token).status == 200);
+    CHECK(get(at, "/api/v1/transfers", token + empty, "POST").status == 405);
+    for (const std::string action : {"pause", "resume", "cancel"}) {
+        const std::string target = "/api/v1/transfers/" + action;
+        CHECK(get(at, target + "?id=1", token).status == 405);
+        CHECK(get(at, target + "?id=1", empty, "POST").status == 401);
+        CHECK(get(at, target + "?id=1", token + empty, "POST").status == 404);
+        CHECK(get(at, target, token + empty, "POST").status == 400);
+        CHECK(get(at, target + "?id=x", token + empty, "POST").status == 400);
+        CHECK(get(at, target + "?id=1", token + empty + "Origin: http://example.org\r\n", "POST")
+                  .status == 403);
+        CHECK(get(at, target + "?id=1", token, "DELETE").status == 405);
+    }
+    CHECK(get(served.gateway_at, "/api/v1/transfers/pause?id=1", token + empty, "POST").status ==
+          405);
 }
 
 TEST_CASE("the API answers with the router's JSON and a status that says the same") {

@@ -82,6 +82,38 @@ TEST_CASE("lists are wrapped in an object, also when they are empty or of one") 
           "{\"event\":\"done\",\"objects\":[]}\n");
 }
 
+TEST_CASE("a transfer says what it is, how far it is and why it is no faster") {
+    TransferInfo transfer;
+    transfer.id = 3;
+    transfer.kind = TransferKind::publish;
+    transfer.stage = Stage::copies;
+    transfer.copies_target = 4;
+    transfer.reason = TransferReason::limited_by_us;
+    transfer.why = "limited by us";
+    const auto list = to_json(std::vector<TransferInfo>{transfer})["transfers"];
+    REQUIRE(list.size() == 1);
+    CHECK(list[0]["id"] == 3);
+    CHECK(list[0]["kind"] == "publish");
+    CHECK(list[0]["root"].is_null());
+    CHECK(list[0]["eta_ms"].is_null());
+    CHECK(list[0]["reason"] == "limited_by_us");
+    CHECK(list[0]["copies"] == Json{{"min", 0}, {"target", 4}});
+    CHECK_FALSE(list[0].contains("reason_holder"));
+    transfer.kind = TransferKind::fetch;
+    transfer.root = RootHash{};
+    transfer.copies_target = 0;
+    transfer.slowest = NodeId{};
+    transfer.eta = 5s;
+    transfer.holders = {{NodeId{}, 1.6, ByteCount(9)}};
+    const auto fetch = to_json(std::vector<TransferInfo>{transfer})["transfers"][0];
+    CHECK(fetch["root"] == std::string(64, '0'));
+    CHECK(fetch["reason_holder"] == std::string(64, '0'));
+    CHECK(fetch["eta_ms"] == 5000);
+    CHECK(fetch["holders"][0]["rate"] == 2);
+    CHECK(fetch["holders"][0]["bytes"] == 9);
+    CHECK_FALSE(fetch.contains("copies"));
+}
+
 TEST_CASE("status groups its numbers as documented") {
     Status status;
     status.repaired = ByteCount(9);
@@ -99,7 +131,12 @@ TEST_CASE("status groups its numbers as documented") {
     CHECK(json["repair"]["limit"].is_null());
     status.repair_limit = ByteCount(5);
     CHECK(to_json(status)["repair"]["limit"] == 5);
-    CHECK(to_json(RateLimits{}).dump() == R"({"repair":null})");
+    CHECK(json["traffic"]["up_limit"].is_null());
+    status.up_limit = ByteCount(7);
+    status.down_limit = ByteCount(8);
+    CHECK(to_json(status)["traffic"]["up_limit"] == 7);
+    CHECK(to_json(status)["traffic"]["down_limit"] == 8);
+    CHECK(to_json(RateLimits{}).dump() == R"({"down":null,"repair":null,"up":null})");
     CHECK(to_json(Blocklist{{}, std::vector<RootHash>(1)}).dump() ==
           R"({"nodes":[],"roots":[")" + std::string(64, '0') + R"("]})");
     std::vector<ObjectEntry> objects(1);

@@ -110,6 +110,21 @@ TEST_CASE("commands about a link take it as an argument, or leave it to the envi
     CHECK_FALSE(options_of<LimitOptions>({"limit"}).repair.has_value());
     CHECK(options_of<LimitOptions>({"limit", "--repair", "5MiB"}).repair == ByteCount(5 << 20));
     CHECK(options_of<LimitOptions>({"limit", "--repair", "off"}).repair == ByteCount(0));
+    CHECK(options_of<LimitOptions>({"limit", "--up", "8KiB"}).up == ByteCount(8192));
+    CHECK(options_of<LimitOptions>({"limit", "--down", "off"}).down == ByteCount(0));
+    CHECK(error_of({"limit", "--up", "8191"}).find("keep in touch") != std::string::npos);
+    CHECK(options_of<ListOptions>({"transfers", "--watch"}).what == Listing::transfers);
+    CHECK(options_of<ListOptions>({"transfers", "--watch"}).watch);
+    const auto transfer = options_of<TransferOptions>({"transfers", "cancel", "7"});
+    CHECK(transfer.action == TransferAction::cancel);
+    CHECK(transfer.id == 7);
+    for (const char* const id : {"0", "-1", "x"})
+        CHECK_FALSE(error_of({"transfers", "pause", id}).empty());
+    CHECK_FALSE(error_of({"transfers", "pause"}).empty());
+    const auto limited =
+        options_of<NodeOptions>({"node", "--up-limit", "1MiB", "--down-limit", "off"});
+    CHECK(limited.up_limit == ByteCount(1 << 20));
+    CHECK(limited.down_limit == ByteCount(0));
     const auto node = options_of<NodeOptions>(
         {"node", "--quota-publisher", "40%", "--quota-group", "100", "--repair-limit", "1MiB"});
     CHECK(node.quota_publisher == 40U);

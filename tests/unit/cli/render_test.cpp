@@ -66,6 +66,18 @@ TEST_CASE("health says how degraded it is and how long that will last") {
     CHECK(contains(render_health(line("1500")), "2 copies on the way, about 1.5 s left\n"));
 }
 
+TEST_CASE("a transfer is shown with its rate and why it is no faster") {
+    const auto text = render_transfers(
+        R"({"transfers":[{"id":3,"kind":"fetch","path":"/tmp/x","stage":"data","done_bytes":512,)"
+        R"("total_bytes":2048,"rate":1024,"eta_ms":2000,"why":"limited by us","holders":)"
+        R"([{"node":"00","rate":1024,"bytes":512}]}]})");
+    CHECK(text.find("3  fetch /tmp/x\n") == 0);
+    CHECK(text.find("data, 25% of 2.0 KiB, 1.0 KiB/s, ETA 2") != std::string::npos);
+    CHECK(text.find("; limited by us\n") != std::string::npos);
+    CHECK(text.find("512 B so far") != std::string::npos);
+    CHECK(render_transfers(R"({"transfers":[]})") == "nothing is being transferred\n");
+}
+
 TEST_CASE("answers without the expected fields do no harm") {
     for (const char* line : {"", "{}", "[]", R"({"peers":5,"objects":{"a":1},"holders":"x"})",
                              R"({"copies":5,"histogram":[]})"}) {
@@ -76,6 +88,8 @@ TEST_CASE("answers without the expected fields do no harm") {
         CHECK_FALSE(render_health(line).empty());
         CHECK_FALSE(render_status(line).empty());
         CHECK_FALSE(render_peers(line).empty());
+        CHECK_FALSE(render_transfers(line).empty());
+        CHECK_FALSE(render_limits(line).empty());
         CHECK_FALSE(render_objects(line).empty());
         CHECK_FALSE(render_withdrawal(line).empty());
     }

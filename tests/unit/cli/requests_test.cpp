@@ -52,7 +52,9 @@ TEST_CASE("questions carry their link and timeout") {
     CHECK(block_params({"", true}) == "{}");
     CHECK(block_params({"N", false}) == R"({"name":"N"})");
     CHECK(limit_params({}) == "{}");
-    CHECK(limit_params({ByteCount(0)}) == R"({"repair":0})");
+    CHECK(limit_params({.up = ByteCount(9000), .down = {}, .repair = ByteCount(0)}) ==
+          R"({"repair":0,"up":9000})");
+    CHECK(limit_params({.up = {}, .down = ByteCount(0), .repair = {}}) == R"({"down":0})");
 }
 
 }  // namespace flow29::cli

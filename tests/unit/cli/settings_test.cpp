@@ -91,6 +91,20 @@ TEST_CASE("quotas and the limit of repair come from the file, in either spelling
     CHECK(error_of("quota_publisher = 101").find("from 1 to 100") != std::string::npos);
 }
 
+TEST_CASE("limits of the line come from the file unless an option says otherwise") {
+    const ScratchHome home("up-limit = \"2MiB\"\ndown-limit = \"off\"\n");
+    const auto environment = environment_of({{"HOME", home.path}});
+    NodeOptions node;
+    auto config = resolve_config({}, node, environment);
+    REQUIRE(config);
+    CHECK(config->up_limit == ByteCount(2 << 20));
+    CHECK(config->down_limit == ByteCount(0));
+    node.up_limit = ByteCount(0);
+    CHECK(resolve_config({}, node, environment)->up_limit == ByteCount(0));
+    CHECK_FALSE(resolve_config({}, {}, environment_of({{"HOME", "/nowhere"}}))->up_limit);
+    CHECK(error_of("up-limit = \"1KiB\"").find("keep in touch") != std::string::npos);
+}
+
 TEST_CASE("an unknown key names the nearest one and its line") {
     CHECK(error_of("port = 1\ncapcity = \"1GiB\"") ==
           "config.toml:2: unknown key \"capcity\"; did you mean \"capacity\"?");

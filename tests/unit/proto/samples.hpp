@@ -58,7 +58,7 @@ inline std::vector<Message> sample_messages() {
     const ItemId second = ItemId::of(root);
     const NodeRecord record = sample_record();
     HolderTable table{root, {record, sample_record(0)}, {{first, {0, 1}}, {second, {}}}};
-    GetRange range{extent, ByteCount(1'000'000), {ChunkIndex(3), ChunkIndex(1954)}};
+    GetRange range{extent, ByteCount(1'000'000), {ChunkIndex(3), ChunkIndex(1954)}, true};
     Hello hello{1, record, sample_v6(), sample_now_ms, "flow29/0.1.0"};
     std::vector<Message> messages;
     messages.push_back(hello);

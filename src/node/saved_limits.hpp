@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <flow29/node.hpp>
 #include "store/store.hpp"
 
 namespace flow29::node {
@@ -10,9 +11,9 @@ namespace flow29::node {
 /// once (docs/decisions/0007-repair-at-a-steady-rate.md).
 inline constexpr ByteCount repair_limit_default{16ULL << 20};
 
-/// The limit that was set last, else the default; 0: none. On a worker, or before the start.
-[[nodiscard]] ByteCount load_repair_limit(store::Store& store);
-/// Errors: the store's.
-[[nodiscard]] Result<void> save_repair_limit(store::Store& store, ByteCount limit);
+/// The limits that were set last, else the defaults. On a worker, or before the start.
+[[nodiscard]] RateLimits load_limits(store::Store& store);
+/// What is not named stays. Errors: the store's.
+[[nodiscard]] Result<void> save_limits(store::Store& store, RateLimitsChange change);
 
 }  // namespace flow29::node
