@@ -86,11 +86,13 @@ TEST_CASE("status groups its numbers as documented") {
     Status status;
     status.repaired = ByteCount(9);
     status.clock_skew = -12ms;
+    status.announce_puts = 7;
     const Json json = to_json(status);
     for (const char* field : {"node", "version", "uptime_ms", "port", "dht", "clock_skew_ms",
                               "peers", "storage", "repair", "announce", "traffic"})
         CHECK(json.contains(field));
     CHECK(json["repair"]["bytes_total"] == 9);
+    CHECK(json["announce"]["puts"] == 7);
     CHECK(json["clock_skew_ms"] == -12);
     CHECK(json["repair"]["limit"].is_null());
     status.repair_limit = ByteCount(5);
