@@ -177,7 +177,6 @@ struct Status {
     ByteCount up_limit, down_limit;  ///< likewise
     std::uint64_t announced_records = 0;
     double announce_due_per_hour = 0;  ///< that of the node itself included
-    std::uint64_t announce_puts = 0;   ///< records put since the start, whatever became of them
     bool announce_behind = false;
     ByteCount up, down, dht_up, dht_down;
     std::uint64_t dht_packets_up = 0, dht_packets_down = 0;

@@ -95,8 +95,6 @@ std::string metrics_text(const Status& status, const std::vector<PeerInfo>& peer
               status.announce_due_per_hour);
     out.gauge("announce_behind", "1 when announcing does not keep up.",
               status.announce_behind ? 1 : 0);
-    out.family("announce_puts_total", "counter", "Records put into the DHT.");
-    out.sample("announce_puts_total", "", status.announce_puts);
     write_traffic(out, status);
     write_objects(out, objects);
     return out.take();

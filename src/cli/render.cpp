@@ -217,7 +217,7 @@ std::string render_status(std::string_view line) {
     out += fmt::format("announce   {}, {:.1f} due an hour, {} put{}\n",
                        counted(number_at(json, {"announce", "records"}), "record", "records"),
                        real_at(json, {"announce", "due_per_hour"}),
-                       number_at(json, {"announce", "puts"}),
+                       number_at(json, {"dht", "puts"}),
                        flag_at(json, {"announce", "behind"}) ? ", behind" : "");
     out += fmt::format(
         "traffic    {} up{}, {} down{}; index {} up, {} down\n",

@@ -44,7 +44,7 @@ asio::awaitable<void> DescriptorSearch::run() {
     for (;;) {
         offer_connected();
         pump();
-        if (is_enough() && !(options_.thorough && looking_up_)) break;
+        if (is_enough() && !options_.thorough) break;
         if (is_exhausted() || options_.stop.stop_requested() || tasks_.stopping()) break;
         co_await moved_.wait_until(services_.runtime.now() + tick);
     }

@@ -64,7 +64,6 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     status.announced_records = forecast.records;
     status.announce_due_per_hour = forecast.due_per_hour;
     if (settings_.storing) status.announce_due_per_hour += own_records_per_hour;
-    status.announce_puts = index.puts;
     status.announce_behind = forecast.behind;
     const auto traffic = peers_.traffic();
     status.up = ByteCount(traffic.bytes_up);
