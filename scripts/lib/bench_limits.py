@@ -140,6 +140,41 @@ def priority_row(rate):
            f"{100 * had / down:.0f} % of {measured / 1000:.1f} kB/s |"
 
 
+def from_peer(node, other):
+    """Octets that a node has received from another."""
+    return sum(peer["down_bytes"] for peer in node.ask("peers")["peers"] if peer["node"] == other.id)
+
+
+def uplink_priority_row(rate):
+    """A holder with a limited uplink is asked by a repair and by a fetch."""
+    with lab.Lab("flow29-limits-") as the_lab:
+        grace = ["--grace", "2s"]
+        holder, other = the_lab.add_swarm(2, options=grace)
+        publisher = the_lab.add_node(bootstrap=[holder], options=["--no-store", *grace])
+        the_lab.wait_connected(publisher)
+        lost = the_lab.file("lost", rate * 40, seed=1)
+        wanted = the_lab.file("wanted", rate * 20, seed=2)
+        publisher.ask("publish", lost, "--copies", 2)
+        link = publisher.ask("publish", wanted, "--copies", 2)["link"]
+        publisher.stop()
+        reader = the_lab.add_node(bootstrap=[holder], options=["--no-store", *grace])
+        the_lab.wait_connected(reader)
+        holder.ask("limit", "--up", rate)
+        new = the_lab.add_node(bootstrap=[holder], options=[*grace, "--repair-limit", "off"])
+        the_lab.wait_connected(new)
+        other.kill()
+        lab.wait_until(lambda: from_peer(new, holder) > rate, "repair to be under way", 120)
+        fetch = Fetch(reader, link)
+        lab.wait_until(lambda: fetch.done > rate // 2, "the first bytes", 60, 0.05)
+        had, up, began = from_peer(reader, holder), moved(holder)[0], time.monotonic()
+        time.sleep(WINDOW)
+        had, up = from_peer(reader, holder) - had, moved(holder)[0] - up
+        measured = up / (time.monotonic() - began)
+        fetch.end()
+    return f"| a fetch beside repair, up {rate / 1000:.0f} kB/s | the fetch had " \
+           f"{100 * had / up:.0f} % of {measured / 1000:.1f} kB/s |"
+
+
 def rows(rates=(100_000, 2_000_000, 20_000_000)):
     """Lines of Markdown: two tables."""
     yield "| limit | measured over 10 s | off by |"
@@ -153,6 +188,7 @@ def rows(rates=(100_000, 2_000_000, 20_000_000)):
     yield shares_row(4_000_000)
     yield shares_row(0)
     yield priority_row(2_000_000)
+    yield uplink_priority_row(2_000_000)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ TEST_CASE("status groups its numbers as documented") {
     status.down_limit = ByteCount(8);
     CHECK(to_json(status)["traffic"]["up_limit"] == 7);
     CHECK(to_json(status)["traffic"]["down_limit"] == 8);
-    CHECK(to_json(RateLimits{}).dump() == R"({"down":null,"repair":null,"up":null})");
+    CHECK(to_json(RateLimits{}).dump() == R"({"up":null,"down":null,"repair":null})");
     CHECK(to_json(Blocklist{{}, std::vector<RootHash>(1)}).dump() ==
           R"({"nodes":[],"roots":[")" + std::string(64, '0') + R"("]})");
     std::vector<ObjectEntry> objects(1);

@@ -53,7 +53,7 @@ TEST_CASE("questions carry their link and timeout") {
     CHECK(block_params({"N", false}) == R"({"name":"N"})");
     CHECK(limit_params({}) == "{}");
     CHECK(limit_params({.up = ByteCount(9000), .down = {}, .repair = ByteCount(0)}) ==
-          R"({"repair":0,"up":9000})");
+          R"({"up":9000,"repair":0})");
     CHECK(limit_params({.up = {}, .down = ByteCount(0), .repair = {}}) == R"({"down":0})");
 }
 
