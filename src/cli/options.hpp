@@ -89,6 +89,8 @@ enum class Listing { status, peers, objects };
 struct ListOptions {
     Listing what = Listing::status;
     bool watch = false;
+    std::string link;  ///< of `ls`: the directory to list; empty: the objects kept here
+    std::optional<std::chrono::milliseconds> timeout;
 };
 
 enum class ObjectAction { pin, unpin, withdraw };

@@ -57,8 +57,9 @@ std::string publish_params(const PublishOptions& options, const Source& source) 
 }
 
 std::string fetch_params(const FetchOptions& options, const std::string& link,
-                         const std::filesystem::path& path) {
-    Json json = {{"link", link}, {"path", path.string()}};
+                         const FetchOutput& output) {
+    Json json = {{"link", link}, {"path", output.path.string()}};
+    if (!output.name.empty()) json["name"] = output.name;
     put(json, "range", options.range);
     put(json, "idle_timeout_ms", options.timeout);
     if (options.overwrite) json["overwrite"] = true;
@@ -97,6 +98,12 @@ std::string leave_params(const LeaveOptions& options) {
 std::string block_params(const BlockOptions& options) {
     Json json = Json::object();
     if (!options.name.empty()) json["name"] = options.name;
+    return text(json);
+}
+
+std::string list_params(const ListOptions& options, const std::string& link) {
+    Json json = {{"link", link}};
+    put(json, "idle_timeout_ms", options.timeout);
     return text(json);
 }
 
