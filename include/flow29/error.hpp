@@ -31,8 +31,8 @@ enum class Errc {
     peer_unreachable,     ///< a peer's address does not answer, or the connection ended
     peer_busy,            ///< a peer is at a limit of its own: ask later or elsewhere
     corrupt_store,        ///< local data no longer match their checksum
-    locked,               ///< another process uses the data directory
     is_directory,         ///< it is a directory, and a file is needed
+    locked,               ///< another process uses the data directory
 };
 
 /// `Errc` as an error category, so that it mixes with the system's codes.
