@@ -66,7 +66,7 @@ struct PublishRequest {
     std::string name;  ///< for the link and the catalogue
     unsigned copies = limits::copies_default;
     std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
-    bool by_reference = false;  ///< serve from `path`, a file, instead of copying it
+    bool by_reference = false;             ///< serve from `path`, a file, instead of copying it
     std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
     /// Sign it anew, for as long again, whenever less than half of it is left.
     bool renew = true;
@@ -108,9 +108,9 @@ struct FetchResult {
     std::filesystem::path path;
     ObjectKind kind = ObjectKind::file;  ///< of what the link names
     std::uint64_t files = 1;             ///< written
-    ByteCount bytes;            ///< of the object or range; of the files of a directory
-    ByteCount fetched;          ///< over the network now; less than bytes after a resume
-    std::uint64_t holders = 0;  ///< how many served
+    ByteCount bytes;                     ///< of the object or range; of the files of a directory
+    ByteCount fetched;                   ///< over the network now; less than bytes after a resume
+    std::uint64_t holders = 0;           ///< how many served
     std::chrono::milliseconds elapsed{};
     std::chrono::milliseconds first_byte{};
 };
@@ -137,8 +137,8 @@ struct ListRequest {
 };
 struct Listing {
     RootHash root;
-    std::string path;  ///< that was asked for
-    ByteCount bytes;   ///< of the files listed
+    std::string path;                     ///< that was asked for
+    ByteCount bytes;                      ///< of the files listed
     std::vector<DirectoryEntry> entries;  ///< by path, which begins at the root
 };
 

@@ -28,9 +28,9 @@ struct HttpRange {
 [[nodiscard]] std::string content_disposition(std::string_view name);
 
 /// Serves objects to browsers and players: `GET|HEAD /f/<root>[?name=…]`, streaming and verified,
-/// with one `Range`, and what is in a directory at `/f/<root>/path`. A directory's own place ends in
-/// a slash; it is a page, or JSON for who accepts that. It has a port, and so an origin, of its own: what it serves is foreign, cannot
-/// reach the page's token, and is sandboxed.
+/// with one `Range`, and what is in a directory at `/f/<root>/path`. A directory's own place ends
+/// in a slash; it is a page, or JSON for who accepts that. It has a port, and so an origin, of its
+/// own: what it serves is foreign, cannot reach the page's token, and is sandboxed.
 class Gateway {
   public:
     /// `node` must outlive the gateway.

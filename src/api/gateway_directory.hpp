@@ -13,8 +13,8 @@ namespace flow29::api {
 /// Where the gateway serves what a link names: `/f/<root>[/path]`, percent-encoded.
 [[nodiscard]] std::string url_of(const Link& link);
 
-/// A directory, or one inside it, as a page of links; as the JSON of `ls` for a request that accepts
-/// that and no page. Blocks until the manifest is here.
+/// A directory, or one inside it, as a page of links; as the JSON of `ls` for a request that
+/// accepts that and no page. Blocks until the manifest is here.
 [[nodiscard]] HttpResponse answer_directory(Node& node, const HttpRequest& request,
                                             const Link& link, const std::stop_token& stop);
 

@@ -76,16 +76,11 @@ Json to_json(const PublishResult& result) {
 }
 
 Json to_json(const FetchResult& result) {
-    return {{"root", to_hex(result.root)},
-            {"path", result.path.string()},
-            {"kind", kind_name(result.kind)},
-            {"files", result.files},
-            {"bytes", result.bytes.value},
-            {"verified", true},
-            {"fetched_bytes", result.fetched.value},
-            {"holders", result.holders},
-            {"elapsed_ms", result.elapsed.count()},
-            {"first_byte_ms", result.first_byte.count()}};
+    return {{"root", to_hex(result.root)},           {"path", result.path.string()},
+            {"kind", kind_name(result.kind)},        {"files", result.files},
+            {"bytes", result.bytes.value},           {"verified", true},
+            {"fetched_bytes", result.fetched.value}, {"holders", result.holders},
+            {"elapsed_ms", result.elapsed.count()},  {"first_byte_ms", result.first_byte.count()}};
 }
 
 Json to_json(const HashResult& result) {
@@ -248,9 +243,8 @@ Json error_event(const Error& error) {
 }
 
 std::string listing_line(const Listing& result) {
-    std::string line = text_of(done_event({{"root", to_hex(result.root)},
-                                           {"path", result.path},
-                                           {"bytes", result.bytes.value}}));
+    std::string line = text_of(done_event(
+        {{"root", to_hex(result.root)}, {"path", result.path}, {"bytes", result.bytes.value}}));
     line.pop_back();
     line += ",\"entries\":[";
     for (const DirectoryEntry& entry : result.entries) {

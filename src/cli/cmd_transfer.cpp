@@ -27,7 +27,8 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
     if (!opened) return fail(opened.error());
     if (options.by_reference) {
         if (opened->is_directory)
-            return fail(Errc::usage, path + " is a directory, and only files can be kept by reference");
+            return fail(Errc::usage,
+                        path + " is a directory, and only files can be kept by reference");
         if (!opened->is_regular || path == "-")
             return fail(Errc::usage,
                         path + " cannot be kept by reference: it is no file that stays");

@@ -202,8 +202,10 @@ void Grammar::add_fetch() {
     add_parsed(app, "--range", fetch_.range, parse_range,
                "only bytes A to B, counted from 0, both included; A- goes to the end", "A-B");
     add_timeout(app, fetch_.timeout);
-    app.add_flag("--overwrite", fetch_.overwrite, "replace what is there: a file, or all of a directory");
-    app.add_flag("--no-share", fetch_.no_share, "do not serve a file to others from where it lies; a directory is never");
+    app.add_flag("--overwrite", fetch_.overwrite,
+                 "replace what is there: a file, or all of a directory");
+    app.add_flag("--no-share", fetch_.no_share,
+                 "do not serve a file to others from where it lies; a directory is never");
 }
 
 void Grammar::add_cat() {

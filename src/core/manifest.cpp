@@ -8,6 +8,7 @@
 #include <flow29/limits.hpp>
 
 #include "core/assert.hpp"
+#include "core/layout.hpp"
 #include "core/pack.hpp"
 
 namespace flow29::core {
@@ -88,8 +89,8 @@ tl::unexpected<Error> malformed(std::string_view why) {
 }
 
 tl::unexpected<Error> bad_path(std::string_view path, std::string_view why) {
-    return fail(Errc::refused, fmt::format("\"{}\" cannot be a path in a directory: {}",
-                                           shown_path(path), why));
+    return fail(Errc::refused,
+                fmt::format("\"{}\" cannot be a path in a directory: {}", shown_path(path), why));
 }
 
 bool is_unsafe(char c) {
@@ -131,6 +132,14 @@ Result<void> check_path(std::string_view path) {
         begin = end + 1;
     }
     return {};
+}
+
+unsigned default_directory_level(ByteCount length) {
+    constexpr std::uint64_t extents_wanted = 96;
+    auto level = default_extent_level(length);
+    while (level < limits::extent_level_max && Layout(length, level).extents() > extents_wanted)
+        ++level;
+    return level;
 }
 
 Manifest::Manifest(std::vector<DirectoryEntry> entries) : entries_(std::move(entries)) {

@@ -18,6 +18,12 @@ namespace flow29::core {
 /// A path as it may stand in a message: octets that would not print as \xNN.
 [[nodiscard]] std::string shown_path(std::string_view path);
 
+/// The default extent level for a directory: at most 96 extents up to 6 GiB, then 64 MiB each.
+/// Rationale: each holder of an extent puts a record of it into the DHT, and 500 of them are to be
+/// enough for a directory of 10,000 small files, with its publisher and four copies. What is
+/// fetched alone out of it is a range, however large the extent.
+[[nodiscard]] unsigned default_directory_level(ByteCount length);
+
 /// What a directory is made of, and where in the object each file lies.
 ///
 ///     manifest            | file a     | file b           | file c          content of the object

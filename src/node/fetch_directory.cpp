@@ -99,8 +99,7 @@ asio::awaitable<Result<Fetcher::Target>> Fetcher::resolve(FoundObject found, std
     const auto type = target.manifest->entries()[*index].type;
     if (type == EntryType::empty_directory) co_return target;
     if (needs_directory)
-        co_return fail(Errc::not_found,
-                       fmt::format("\"{}\" is a file", core::shown_path(path)));
+        co_return fail(Errc::not_found, fmt::format("\"{}\" is a file", core::shown_path(path)));
     target.kind = ObjectKind::file;
     target.bytes = target.manifest->place(*index);
     if (target.bytes.empty()) target.bytes = ByteRange{};
@@ -118,8 +117,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_directory(FetchRequest reque
                                       request.overwrite};
     while (options.below.ends_with('/'))
         options.below.pop_back();
-    const auto directory = std::make_shared<PartialDirectory>(
-        services_.store, found.descriptor, target.manifest, std::move(options));
+    const auto directory = std::make_shared<PartialDirectory>(services_.store, found.descriptor,
+                                                              target.manifest, std::move(options));
     auto open = [directory] { return directory->open(); };
     const auto opened = co_await net::offload(services_.runtime, std::move(open));
     if (!opened) co_return fail(opened.error());

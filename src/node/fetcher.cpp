@@ -171,7 +171,8 @@ asio::awaitable<Result<std::shared_ptr<Download>>> Fetcher::fill(
     options.idle_timeout = patience.idle_timeout;
     options.stop = patience.stop;
     options.progress = reporter(std::move(progress));
-    const auto download = make_download(found, want, output->verified(), *output, std::move(options));
+    const auto download =
+        make_download(found, want, output->verified(), *output, std::move(options));
     const auto ended = std::make_shared<bool>(false);
     tasks_.start(note_progress(output, ended));
     const auto outcome = co_await download->run();
@@ -270,8 +271,7 @@ asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, Head
     const auto want = clip(request.range, target->bytes);
     if (!want) co_return fail(want.error());
     const auto begin = target->bytes.first;
-    if (head)
-        head(target->kind, target->bytes.count(), {want->first - begin, want->last - begin});
+    if (head) head(target->kind, target->bytes.count(), {want->first - begin, want->last - begin});
 
     std::stop_source stop;
     const std::stop_callback forward(request.stop, [&stop] { stop.request_stop(); });

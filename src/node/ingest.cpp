@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/hash.hpp"
+#include "core/manifest.hpp"
 #include "core/merkle.hpp"
 #include "node/gather.hpp"
 #include "store/checksum.hpp"
@@ -63,7 +64,10 @@ asio::awaitable<Result<std::vector<ExtentHash>>> Ingest::run_batch(core::Layout 
 
 asio::awaitable<Result<core::Descriptor>> Ingest::run() {
     const auto length = options_.source->length();
-    const auto level = options_.level.value_or(core::default_extent_level(length));
+    const auto usual = options_.source->kind() == ObjectKind::directory
+                           ? core::default_directory_level(length)
+                           : core::default_extent_level(length);
+    const auto level = options_.level.value_or(usual);
     const core::Layout layout(length, level);
     if (layout.extents() > limits::extents_per_object_max)
         co_return fail(Errc::usage,

@@ -136,8 +136,7 @@ Result<void> PartialDirectory::adopt() {
         const auto place = manifest_->place(i);
         if (place.empty()) continue;
         const auto size = present_[i - span_.first] ? sizes[i - span_.first] : 0;
-        if (size < place.count().value)
-            verified_.erase(place.first.value + size, place.last.value);
+        if (size < place.count().value) verified_.erase(place.first.value + size, place.last.value);
     }
     verified_.erase(0, wanted().first.value);
     verified_.erase(wanted().last.value, ~std::uint64_t{0});
@@ -146,8 +145,7 @@ Result<void> PartialDirectory::adopt() {
 
 Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index, int flags) const {
     const unsigned mode = is_executable(manifest_->entries()[index].type) ? 0777 : 0666;
-    return open_beneath(directory_.get(), path_of(index), flags,
-                        (flags & O_CREAT) != 0 ? mode : 0);
+    return open_beneath(directory_.get(), path_of(index), flags, (flags & O_CREAT) != 0 ? mode : 0);
 }
 
 Result<void> PartialDirectory::make_tree() {
@@ -187,8 +185,8 @@ void PartialDirectory::recover() {
     for (std::uint64_t i = 0; i < layout.extents(); ++i) {
         auto bytes = layout.extent_bytes(ExtentIndex(i));
         // What precedes the files is not fetched into them.
-        const bool begins = bytes.first < want.first && want.first.value <= encoded.size() +
-                                                                                limits::chunk_bytes;
+        const bool begins =
+            bytes.first < want.first && want.first.value <= encoded.size() + limits::chunk_bytes;
         if ((bytes.first < want.first && !begins) || bytes.last > want.last || want.empty())
             continue;
         const auto wanted_first = std::max(bytes.first, want.first).value;
@@ -248,8 +246,7 @@ Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
         const auto first = std::max(place.first, piece.bytes.first);
         const auto last = std::min(place.last, piece.bytes.last);
         if (first >= last) continue;
-        const auto part =
-            data.subspan((first - piece.bytes.first).value, (last - first).value);
+        const auto part = data.subspan((first - piece.bytes.first).value, (last - first).value);
         if (auto wrote = write(i, (first - place.first).value, part); !wrote) return wrote;
     }
     return {};

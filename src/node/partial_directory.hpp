@@ -14,8 +14,8 @@
 
 namespace flow29::node {
 
-/// A directory, or one inside it, while it is fetched: `PATH.flow29-part` beside the final place, in
-/// which every file is made first and then filled where it lies. What is verified and synced is
+/// A directory, or one inside it, while it is fetched: `PATH.flow29-part` beside the final place,
+/// in which every file is made first and then filled where it lies. What is verified and synced is
 /// noted as for a single file. Nothing is written outside that directory, whatever the manifest and
 /// whoever else writes there.
 class PartialDirectory : public PartialOutput {
@@ -31,8 +31,8 @@ class PartialDirectory : public PartialOutput {
     PartialDirectory(store::Store& store, core::Descriptor descriptor,
                      std::shared_ptr<const core::Manifest> manifest, Options options);
 
-    /// What an earlier attempt left and does not belong into this directory is deleted. Errors: also
-    /// refused, when two of its names are one file here.
+    /// What an earlier attempt left and does not belong into this directory is deleted. Errors:
+    /// also refused, when two of its names are one file here.
     [[nodiscard]] Result<void> open() override;
     /// What is wanted, of the object's bytes.
     [[nodiscard]] ByteRange wanted() const { return manifest_->place(span_); }

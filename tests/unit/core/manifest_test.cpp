@@ -76,7 +76,8 @@ TEST_CASE("manifests, places and roots of directories are those of the second im
             for (std::uint64_t i = 0; i < place.count().value; ++i)
                 object[place.first.value + i] = static_cast<std::uint8_t>(31 * i + 7 * n);
         }
-        const auto root = root_hash(ObjectKind::directory, made->object_length(), tree_hash(object));
+        const auto root =
+            root_hash(ObjectKind::directory, made->object_length(), tree_hash(object));
         CHECK(to_hex(root) == vector.at("root").get<std::string>());
 
         const auto decoded = Manifest::decode(made->encode(), made->object_length());
@@ -99,7 +100,10 @@ TEST_CASE("what a hostile publisher may write is refused") {
 
 TEST_CASE("a mutated manifest is refused, or is a manifest that encodes to itself") {
     std::mt19937_64 random(29);
-    const auto good = Manifest::make({file("a", 700), file("b/c", 0), file("b/d", 513), file("e"),
+    const auto good = Manifest::make({file("a", 700),
+                                      file("b/c", 0),
+                                      file("b/d", 513),
+                                      file("e"),
                                       {"empty", EntryType::empty_directory, ByteCount(0)}});
     REQUIRE(good.has_value());
     const auto encoded = good->encode();
@@ -169,6 +173,21 @@ TEST_CASE("each octet of the object belongs to the file there or is before the n
         CHECK(made->at_or_after(ByteCount(offset)) == expected);
     }
     CHECK(made->at_or_after(ByteCount(0)) == 0);
+}
+
+TEST_CASE("a directory has at most 96 extents while they can grow") {
+    constexpr std::uint64_t MiB = 1ULL << 20;
+    const auto level = [](std::uint64_t bytes) {
+        return default_directory_level(ByteCount(bytes));
+    };
+    CHECK(level(0) == 11);
+    CHECK(level(96 * MiB) == 11);
+    CHECK(level(96 * MiB + 1) == 12);
+    CHECK(level(192 * MiB) == 12);
+    CHECK(level(192 * MiB + 1) == 13);
+    CHECK(level(96 * 64 * MiB) == 17);
+    CHECK(level(96 * 64 * MiB + 1) == 17);
+    CHECK(level(limits::object_bytes_max) == 17);
 }
 
 TEST_CASE("a directory has bounds") {
