@@ -45,7 +45,7 @@ PartialDirectory::PartialDirectory(store::Store& store, core::Descriptor descrip
       options_(std::move(options)),
       span_(manifest_->below(options_.below)),
       partial_(options_.path.string() + ".flow29-part"),
-      files_([this](std::size_t index) { return open_file(index, O_RDWR); }) {}
+      files_([this](std::size_t index) { return open_file(index); }) {}
 
 std::string PartialDirectory::path_of(std::size_t index) const {
     const auto skipped = options_.below.empty() ? 0 : options_.below.size() + 1;
@@ -143,30 +143,36 @@ Result<void> PartialDirectory::adopt() {
     return {};
 }
 
-Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index, int flags) const {
+Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index) {
+    const auto path = path_of(index);
+    const std::lock_guard lock(mutex_);
+    const auto at = index - span_.first;
+    if (present_[at]) return open_beneath(directory_.get(), path, O_RDWR);
     const unsigned mode = is_executable(manifest_->entries()[index].type) ? 0777 : 0666;
-    return open_beneath(directory_.get(), path_of(index), flags, (flags & O_CREAT) != 0 ? mode : 0);
+    auto made = open_beneath(directory_.get(), path, O_RDWR | O_CREAT | O_EXCL, mode);
+    if (made) present_[at] = true;
+    if (made || made.error().code != Errc::exists_already) return made;
+    return fail(Errc::refused,
+                fmt::format("\"{}\" is there already in {}: another of its files has that name on "
+                            "this file system, or somebody else writes there",
+                            core::shown_path(path), partial_.string()));
 }
 
 Result<void> PartialDirectory::make_tree() {
     std::string made;
     for (auto i = span_.first; i < span_.last; ++i) {
         const auto path = path_of(i);
-        const bool is_directory = manifest_->entries()[i].type == EntryType::empty_directory;
+        const auto& entry = manifest_->entries()[i];
+        const bool is_directory = entry.type == EntryType::empty_directory;
         const auto slash = path.rfind('/');
         auto above = slash == std::string::npos ? std::string() : path.substr(0, slash);
         if (is_directory) above = path;
         if (above != made && !above.empty())
             if (auto done = make_directories_beneath(directory_.get(), above); !done) return done;
         made = std::move(above);
-        if (is_directory || present_[i - span_.first]) continue;
-        const auto file = open_file(i, O_WRONLY | O_CREAT | O_EXCL);
-        if (file) continue;
-        if (file.error().code != Errc::exists_already) return fail(file.error());
-        return fail(Errc::refused,
-                    fmt::format("\"{}\" and another file of the directory have one name in {}; "
-                                "a file system that tells them apart can take it",
-                                core::shown_path(path), partial_.string()));
+        // The others are made when the first of their content is written.
+        if (is_directory || entry.length.value > 0) continue;
+        if (const auto file = open_file(i); !file) return fail(file.error());
     }
     return {};
 }
@@ -177,6 +183,7 @@ void PartialDirectory::recover() {
     const auto want = wanted();
     const ReadFileFn read_one = [this](std::size_t index, std::uint64_t offset,
                                        std::span<std::uint8_t> out) -> Result<void> {
+        if (!present_[index - span_.first]) return fail(Errc::not_found);
         const auto file = files_.get(index);
         if (!file) return fail(file.error());
         return read_exactly((*file)->get(), offset, out);
@@ -218,7 +225,7 @@ Result<void> PartialDirectory::check_room() const {
 Result<void> PartialDirectory::write(std::size_t index, std::uint64_t offset, ByteView data) {
     OpenFiles::Handle file;
     if (data.size() == manifest_->entries()[index].length.value) {
-        auto once = open_file(index, O_WRONLY);
+        auto once = open_file(index);
         if (!once) return fail(once.error());
         file = std::make_shared<const core::UniqueFd>(std::move(*once));
     } else {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/descriptor.hpp"
@@ -15,7 +16,7 @@
 namespace flow29::node {
 
 /// A directory, or one inside it, while it is fetched: `PATH.flow29-part` beside the final place,
-/// in which every file is made first and then filled where it lies. What is verified and synced is
+/// in which every file is filled where it lies. What is verified and synced is
 /// noted as for a single file. Nothing is written outside that directory, whatever the manifest and
 /// whoever else writes there.
 class PartialDirectory : public PartialOutput {
@@ -31,8 +32,7 @@ class PartialDirectory : public PartialOutput {
     PartialDirectory(store::Store& store, core::Descriptor descriptor,
                      std::shared_ptr<const core::Manifest> manifest, Options options);
 
-    /// What an earlier attempt left and does not belong into this directory is deleted. Errors:
-    /// also refused, when two of its names are one file here.
+    /// What an earlier attempt left and does not belong into this directory is deleted.
     [[nodiscard]] Result<void> open() override;
     /// What is wanted, of the object's bytes.
     [[nodiscard]] ByteRange wanted() const { return manifest_->place(span_); }
@@ -58,10 +58,12 @@ class PartialDirectory : public PartialOutput {
     [[nodiscard]] Result<void> check_target() const;
     /// Removes from an earlier attempt what is not wanted now, and forgets what is not there.
     [[nodiscard]] Result<void> adopt();
+    /// Directories and empty files.
     [[nodiscard]] Result<void> make_tree();
     void recover();
     [[nodiscard]] Result<void> check_room() const;
-    [[nodiscard]] Result<core::UniqueFd> open_file(std::size_t index, int flags) const;
+    /// Makes it unless it is there.
+    [[nodiscard]] Result<core::UniqueFd> open_file(std::size_t index);
     [[nodiscard]] Result<void> write(std::size_t index, std::uint64_t offset, ByteView data);
     /// The path of an entry in the output.
     [[nodiscard]] std::string path_of(std::size_t index) const;
@@ -73,7 +75,8 @@ class PartialDirectory : public PartialOutput {
     core::Manifest::Span span_;
     std::filesystem::path partial_;
     core::UniqueFd directory_;
-    std::vector<bool> present_;  // of each entry in the span: made by an earlier attempt
+    std::mutex mutex_;
+    std::vector<bool> present_;  // of each entry in the span: was made. Guarded by mutex_ once open
     OpenFiles files_;
     core::RangeSet verified_;
     std::uint64_t unnoted_ = 0;
