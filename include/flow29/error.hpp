@@ -31,6 +31,7 @@ enum class Errc {
     peer_unreachable,     ///< a peer's address does not answer, or the connection ended
     peer_busy,            ///< a peer is at a limit of its own: ask later or elsewhere
     corrupt_store,        ///< local data no longer match their checksum
+    is_directory,         ///< it is a directory, and a file is needed
     locked,               ///< another process uses the data directory
 };
 

@@ -91,7 +91,8 @@ inline constexpr unsigned blocked_max = 4'096;  ///< nodes, and objects, an oper
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;
-inline constexpr unsigned path_bytes_max = 4'096;
+inline constexpr std::uint64_t manifest_bytes_max = 64ULL << 20;
+inline constexpr unsigned path_bytes_max = 4'095;  ///< what Linux opens
 inline constexpr unsigned path_component_bytes_max = 255;
 
 static_assert(range_bytes_max <= frame_body_bytes_max);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <flow29/config.hpp>
+#include <flow29/directory.hpp>
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
 #include <flow29/link.hpp>
@@ -59,13 +60,14 @@ struct Copies {
 enum class PublishWait : std::uint8_t { copies, announced, none };
 
 struct PublishRequest {
-    /// What to read: an open descriptor (the node duplicates it), or -1 to open `path`.
+    /// What to read, a file or a directory: an open descriptor (the node duplicates it), or -1 to
+    /// open `path`. What is in a directory is opened by the node, beneath it.
     int fd = -1;
     std::filesystem::path path;
     std::string name;  ///< for the link and the catalogue
     unsigned copies = limits::copies_default;
     std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
-    bool by_reference = false;             ///< serve from `path` instead of copying it
+    bool by_reference = false;             ///< serve from `path`, a file, instead of copying it
     std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
     /// Sign it anew, for as long again, whenever less than half of it is left.
     bool renew = true;
@@ -87,29 +89,36 @@ struct PublishResult {
 };
 
 struct FetchRequest {
-    Link link;
+    Link link;  ///< of a file, a directory, or a path inside a directory
     /// Where to write. The node writes to `path` + ".flow29-part" beside it, remembers what is
     /// verified, resumes from that, and renames at the end.
     std::filesystem::path path;
-    std::optional<ByteRange> range;
+    /// When `path` is a directory and the link names a file: what the file is called in it. Empty:
+    /// then `path` is in the way.
+    std::string name;
+    std::optional<ByteRange> range;  ///< of a file
+    /// Replaces a file by a file, a whole directory by a directory.
     bool overwrite = false;
-    bool share = true;  ///< serve what was fetched from where it lies, while it is unchanged
+    /// Serve what was fetched from where it lies, while it is unchanged; files only.
+    bool share = true;
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
     std::stop_token stop;
 };
 struct FetchResult {
     RootHash root;
     std::filesystem::path path;
-    ByteCount bytes;            ///< of the object or range
-    ByteCount fetched;          ///< over the network now; less than bytes after a resume
-    std::uint64_t holders = 0;  ///< how many served
+    ObjectKind kind = ObjectKind::file;  ///< of what the link names
+    std::uint64_t files = 1;             ///< written
+    ByteCount bytes;                     ///< of the object or range; of the files of a directory
+    ByteCount fetched;                   ///< over the network now; less than bytes after a resume
+    std::uint64_t holders = 0;           ///< how many served
     std::chrono::milliseconds elapsed{};
     std::chrono::milliseconds first_byte{};
 };
 
 /// Bytes in order, each verified before it is handed on.
 struct StreamRequest {
-    Link link;
+    Link link;  ///< of a file, or a file's path inside a directory; else Errc::is_directory
     std::optional<ByteRange> range;
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
     std::stop_token stop;
@@ -117,8 +126,22 @@ struct StreamRequest {
 /// Takes the next bytes. Called on the node's thread; must not block: it keeps the bytes and calls
 /// `next` (from any thread) when it wants more. `next(false)` ends the stream.
 using SinkFn = std::function<void(ByteView bytes, std::function<void(bool go_on)> next)>;
-/// Told once, before the first bytes, what is coming.
+/// Told once, before the first bytes, what is coming; `object_bytes` of the file inside a directory
+/// if that was asked for.
 using HeadFn = std::function<void(ObjectKind kind, ByteCount object_bytes, ByteRange range)>;
+
+/// What is in a directory, or below a path inside it. None of its files is fetched.
+struct ListRequest {
+    Link link;
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
+    std::stop_token stop;
+};
+struct Listing {
+    RootHash root;
+    std::string path;                     ///< that was asked for
+    ByteCount bytes;                      ///< of the files listed
+    std::vector<DirectoryEntry> entries;  ///< by path, which begins at the root
+};
 
 struct Holder {
     NodeId node;
@@ -298,6 +321,8 @@ class Node {
     void fetch(FetchRequest request, ProgressFn progress, DoneFn<FetchResult> done);
     void stream(StreamRequest request, HeadFn head, SinkFn sink, ProgressFn progress,
                 DoneFn<FetchResult> done);
+    /// A path that names a file gives that one. Errors: as `fetch`; usage for the link of a file.
+    void list(ListRequest request, ProgressFn progress, DoneFn<Listing> done);
     /// `hash`: a root, extent or chunk in hexadecimal or base32; `in`: the object to search in.
     void locate(std::string hash, std::optional<Link> in, std::chrono::milliseconds timeout,
                 ProgressFn progress, DoneFn<Located> done);
@@ -349,8 +374,8 @@ struct HashResult {
     ByteCount bytes;
     ChunkCount chunks;
 };
-/// Hashes a file (an open descriptor; read to its end, sequentially) on all cores.
-/// Errors: file_error; refused when the file changed meanwhile.
+/// Hashes a file or directory (an open descriptor) on all cores.
+/// Errors: file_error; refused when something changed meanwhile, or cannot be part of a directory.
 [[nodiscard]] Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress);
 
 }  // namespace flow29

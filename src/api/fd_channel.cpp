@@ -68,8 +68,8 @@ Result<void> LineBuffer::append(std::string_view octets) {
     pending_ += octets;
     const auto newline = pending_.find('\n', scanned_);
     const auto line_bytes = newline == std::string::npos ? pending_.size() : newline;
-    if (line_bytes > line_bytes_max)
-        return fail(Errc::usage, fmt::format("a line is longer than {} bytes", line_bytes_max));
+    if (line_bytes > bytes_max_)
+        return fail(Errc::usage, fmt::format("a line is longer than {} bytes", bytes_max_));
     return {};
 }
 

@@ -15,17 +15,22 @@
 namespace flow29::api {
 
 inline constexpr std::size_t line_bytes_max = 1024 * 1024;
+/// Of a line from this user's own node: it may list a million paths.
+inline constexpr std::size_t answer_bytes_max = 512ULL * 1024 * 1024;
 inline constexpr std::size_t descriptors_max = 2;  ///< with one request
 
-/// Cuts a byte stream into lines of at most `line_bytes_max` octets, the newline not counted.
+/// Cuts a byte stream into lines of at most so many octets, the newline not counted.
 class LineBuffer {
   public:
+    explicit LineBuffer(std::size_t bytes_max = line_bytes_max) : bytes_max_(bytes_max) {}
+
     /// Takes the next octets. Errc::usage once a line is too long: the stream is then of no use.
     [[nodiscard]] Result<void> append(std::string_view octets);
     /// The next whole line without its newline, or nothing yet.
     [[nodiscard]] std::optional<std::string> pop_line();
 
   private:
+    std::size_t bytes_max_;
     std::string pending_;
     std::size_t scanned_ = 0;  // octets of pending_ known to hold no newline
 };

@@ -10,6 +10,7 @@
 
 #include <flow29/link.hpp>
 
+#include "api/gateway_directory.hpp"
 #include "api/http_status.hpp"
 #include "api/object_stream.hpp"
 
@@ -103,6 +104,14 @@ HttpResponse refusal(const Error& error) {
     return http_text(http_status_of(error.code), error.message());
 }
 
+/// A directory has a page, at a place that ends in a slash.
+HttpResponse refusal_or_redirect(const Error& error, const Link& link) {
+    if (error.code != Errc::is_directory) return refusal(error);
+    HttpResponse response = http_text(301, "it is a directory");
+    response.headers.emplace_back("Location", url_of(link) + '/');
+    return response;
+}
+
 HttpResponse unsatisfiable(ByteCount length) {
     HttpResponse response = http_text(416, "the range lies outside the object");
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", length.value));
@@ -190,8 +199,8 @@ Gateway::Gateway(Node& node)
                        const std::stop_token& stop) { return answer(request, stop); },
                 {.threads = threads, .write_timeout = write_timeout}) {}
 
-Result<ByteCount> Gateway::length_of(const RootHash& root, const std::stop_token& stop) {
-    ObjectStream stream(node_, root, {.range = {}, .head_only = true}, stop);
+Result<ByteCount> Gateway::length_of(const Link& link, const std::stop_token& stop) {
+    ObjectStream stream(node_, link, {.range = {}, .head_only = true}, stop);
     const auto head = stream.wait_head();
     if (!head) return fail(head.error());
     return head->object_bytes;
@@ -199,18 +208,26 @@ Result<ByteCount> Gateway::length_of(const RootHash& root, const std::stop_token
 
 HttpResponse Gateway::answer(const HttpRequest& request, const std::stop_token& stop) {
     if (!request.path.starts_with(prefix)) return http_text(404, "there is only /f/<root> here");
-    const std::string text = lower(request.path.substr(prefix.size()));
-    if (text.find('/') != std::string::npos)
-        return http_text(501, "paths inside directories are not served yet");
+    const auto rest = std::string_view(request.path).substr(prefix.size());
+    const auto slash = rest.find('/');
+    const std::string text = lower(rest.substr(0, slash));
     // A link may say where to look; a page must not be able to have this node dial for it.
     if (!std::all_of(text.begin(), text.end(), is_alphanumeric))
-        return http_text(400, "/f/ is followed by a root hash and nothing else");
-    const auto link = Link::parse(text);
+        return http_text(400, "/f/ is followed by a root hash, and maybe a path in a directory");
+    auto link = Link::parse(text);
     if (!link) return refusal(link.error());
+    if (slash == std::string_view::npos) return answer_file(request, *link, text, stop);
+    link->path = rest.substr(slash + 1);
+    if (link->path.empty() || link->path.ends_with('/'))
+        return answer_directory(node_, request, *link, stop);
+    return answer_file(request, *link, url_of(*link).substr(prefix.size()), stop);
+}
 
-    const std::string tag = "\"" + text + "\"";
+HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
+                                  const std::string& version, const std::stop_token& stop) {
+    const std::string tag = "\"" + version + "\"";
     const auto named = request.query.find("name");
-    const std::string name = named == request.query.end() ? std::string() : named->second;
+    const std::string name = named == request.query.end() ? link.path : named->second;
     HttpResponse response;
     add_headers(response, tag, name);
     if (const auto match = request.header("if-none-match"); match && names_tag(*match, tag)) {
@@ -220,23 +237,21 @@ HttpResponse Gateway::answer(const HttpRequest& request, const std::stop_token& 
 
     auto range = range_of(request, tag);
     if (range && !range->first) {
-        const auto length = length_of(link->root, stop);
-        if (!length) return refusal(length.error());
+        const auto length = length_of(link, stop);
+        if (!length) return refusal_or_redirect(length.error(), link);
         if (*range->last == 0 || length->value == 0) return unsatisfiable(*length);
         range = HttpRange{length->value - std::min(length->value, *range->last), std::nullopt};
     }
     ObjectStream::Options options;
     options.head_only = request.method == "HEAD";
     if (range) options.range = half_open(*range);
-    auto stream = std::make_shared<ObjectStream>(node_, link->root, options, stop);
+    auto stream = std::make_shared<ObjectStream>(node_, link, options, stop);
     const auto head = stream->wait_head();
     if (!head && range && head.error().code == Errc::usage) {
-        const auto length = length_of(link->root, stop);
+        const auto length = length_of(link, stop);
         return length ? unsatisfiable(*length) : refusal(length.error());
     }
-    if (!head) return refusal(head.error());
-    if (head->kind != ObjectKind::file)
-        return http_text(501, "this is a directory; those are not served yet");
+    if (!head) return refusal_or_redirect(head.error(), link);
 
     if (range) {
         response.status = 206;

@@ -28,8 +28,9 @@ struct HttpRange {
 [[nodiscard]] std::string content_disposition(std::string_view name);
 
 /// Serves objects to browsers and players: `GET|HEAD /f/<root>[?name=…]`, streaming and verified,
-/// with one `Range`. It has a port, and so an origin, of its own: what it serves is foreign, cannot
-/// reach the page's token, and is sandboxed.
+/// with one `Range`, and what is in a directory at `/f/<root>/path`. A directory's own place ends
+/// in a slash; it is a page, or JSON for who accepts that. It has a port, and so an origin, of its
+/// own: what it serves is foreign, cannot reach the page's token, and is sandboxed.
 class Gateway {
   public:
     /// `node` must outlive the gateway.
@@ -42,7 +43,10 @@ class Gateway {
 
   private:
     [[nodiscard]] HttpResponse answer(const HttpRequest& request, const std::stop_token& stop);
-    [[nodiscard]] Result<ByteCount> length_of(const RootHash& root, const std::stop_token& stop);
+    /// `version`: what the entity tag says.
+    [[nodiscard]] HttpResponse answer_file(const HttpRequest& request, const Link& link,
+                                           const std::string& version, const std::stop_token& stop);
+    [[nodiscard]] Result<ByteCount> length_of(const Link& link, const std::stop_token& stop);
 
     Node& node_;  // owned by whoever made this
     HttpListener listener_;

@@ -11,6 +11,7 @@ namespace flow29::api {
         case Errc::ok:
             return 200;
         case Errc::usage:
+        case Errc::is_directory:
             return 400;
         case Errc::refused:
             return 403;

@@ -7,6 +7,8 @@
 #include <fmt/chrono.h>
 #include <nlohmann/json.hpp>
 
+#include "core/utf8.hpp"
+
 namespace flow29::api {
 namespace {
 
@@ -24,6 +26,28 @@ Json histogram_json(const Copies& copies) {
     for (const auto& [count, extents] : copies.histogram)
         histogram[std::to_string(count)] = extents;
     return histogram;
+}
+
+const char* kind_name(ObjectKind kind) {
+    return kind == ObjectKind::directory ? "directory" : "file";
+}
+
+Json entry_json(const DirectoryEntry& entry, const RootHash& root) {
+    const bool is_directory = entry.type == EntryType::empty_directory;
+    Json json = {{"path", entry.path},
+                 {"kind", kind_name(is_directory ? ObjectKind::directory : ObjectKind::file)},
+                 {"bytes", entry.length.value},
+                 {"executable", entry.type == EntryType::executable}};
+    if (core::is_utf8(entry.path)) return json;
+    Link link;
+    link.root = root;
+    link.path = entry.path;
+    json["link"] = link.to_string();
+    return json;
+}
+
+std::string text_of(const Json& object) {
+    return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 /// Bytes per second; null without a limit.
@@ -53,6 +77,7 @@ Json to_json(const PublishResult& result) {
 
 Json to_json(const FetchResult& result) {
     return {{"root", to_hex(result.root)},           {"path", result.path.string()},
+            {"kind", kind_name(result.kind)},        {"files", result.files},
             {"bytes", result.bytes.value},           {"verified", true},
             {"fetched_bytes", result.fetched.value}, {"holders", result.holders},
             {"elapsed_ms", result.elapsed.count()},  {"first_byte_ms", result.first_byte.count()}};
@@ -185,7 +210,7 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
         list.push_back({{"root", to_hex(object.root)},
                         {"link", link.to_string()},
                         {"name", object.name},
-                        {"kind", object.kind == ObjectKind::directory ? "directory" : "file"},
+                        {"kind", kind_name(object.kind)},
                         {"bytes", object.bytes.value},
                         {"extents", object.extents},
                         {"extents_held", object.extents_held},
@@ -255,8 +280,21 @@ Json error_event(const Error& error) {
             {"message", error.message()}};
 }
 
+std::string listing_line(const Listing& result) {
+    std::string line = text_of(done_event(
+        {{"root", to_hex(result.root)}, {"path", result.path}, {"bytes", result.bytes.value}}));
+    line.pop_back();
+    line += ",\"entries\":[";
+    for (const DirectoryEntry& entry : result.entries) {
+        if (line.back() != '[') line += ',';
+        line += text_of(entry_json(entry, result.root));
+    }
+    line += "]}\n";
+    return line;
+}
+
 std::string to_line(const Json& object) {
-    return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+    return text_of(object) + '\n';
 }
 
 std::string error_line(const Error& error) {

@@ -35,6 +35,11 @@ using Json = nlohmann::ordered_json;
 /// `{"event":"error","code":…,"exit":…,"message":…}`.
 [[nodiscard]] Json error_event(const Error& error);
 
+/// The done line of a listing. Entries have `kind`, "file" or "directory" (an empty one), and a
+/// `link` when JSON cannot carry their path, which is not UTF-8. Written entry by entry: a million
+/// of them as one JSON value would take a gigabyte.
+[[nodiscard]] std::string listing_line(const Listing& result);
+
 /// One line with its newline. Octets that are not UTF-8 (names come from peers) become U+FFFD.
 [[nodiscard]] std::string to_line(const Json& object);
 [[nodiscard]] std::string error_line(const Error& error);

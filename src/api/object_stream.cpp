@@ -50,11 +50,10 @@ struct ObjectStream::State {
     }
 };
 
-ObjectStream::ObjectStream(Node& node, const RootHash& root, const Options& options,
-                           std::stop_token stop)
+ObjectStream::ObjectStream(Node& node, Link link, const Options& options, std::stop_token stop)
     : state_(std::make_shared<State>(options.head_only)), stop_(std::move(stop)) {
     StreamRequest request;
-    request.link.root = root;
+    request.link = std::move(link);
     request.range = options.range;
     request.stop = state_->stop.get_token();
     node.stream(

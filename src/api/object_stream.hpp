@@ -26,7 +26,7 @@ class ObjectStream final : public BodyStream {
     };
 
     /// `stop` ends every wait.
-    ObjectStream(Node& node, const RootHash& root, const Options& options, std::stop_token stop);
+    ObjectStream(Node& node, Link link, const Options& options, std::stop_token stop);
     ~ObjectStream() override;
     ObjectStream(const ObjectStream&) = delete;
     ObjectStream& operator=(const ObjectStream&) = delete;

@@ -130,6 +130,7 @@ void fetch(Call& call) {
     FetchRequest fetch;
     fetch.link = params.link("link");
     fetch.path = params.string("path");
+    fetch.name = params.string_or("name", {});
     fetch.range = params.range("range");
     fetch.overwrite = params.flag_or("overwrite", false);
     fetch.share = params.flag_or("share", true);
@@ -138,6 +139,8 @@ void fetch(Call& call) {
     if (!call.params_are_good()) return;
     if (const auto checked = check_path(call.request, fetch.path); !checked)
         return call.fail_with(checked.error());
+    if (fetch.name == "." || fetch.name == ".." || fetch.name.find('/') != std::string::npos)
+        return call.fail_with({Errc::usage, "\"name\" must be the name of a file"});
     call.node.fetch(std::move(fetch), progress_to(call.emit), done_to<FetchResult>(call.emit));
 }
 
@@ -165,12 +168,25 @@ void cat(Call& call) {
                 return emit(error_line(result.error()), true);
             }
             Json line = done_event(to_json(*result));
-            line.erase("path");
+            for (const char* const of_files : {"path", "kind", "files"})
+                line.erase(of_files);
             output->finish([emit, text = to_line(line)](bool all_written) {
                 if (all_written) return emit(text, true);
                 emit(error_line({Errc::interrupted, "the output was closed"}), true);
             });
         });
+}
+
+void list(Call& call) {
+    ListRequest list;
+    list.link = call.params.link("link");
+    list.idle_timeout = call.params.duration_or("idle_timeout_ms", idle_timeout_default);
+    list.stop = call.request.stop;
+    if (!call.params_are_good()) return;
+    call.node.list(std::move(list), progress_to(call.emit),
+                   [emit = call.emit](Result<Listing> result) {
+                       emit(result ? listing_line(*result) : error_line(result.error()), true);
+                   });
 }
 
 void locate(Call& call) {
@@ -281,6 +297,7 @@ constexpr std::array routes{
     Route{"publish", publish},
     Route{"fetch", fetch},
     Route{"cat", cat},
+    Route{"list", list},
     Route{"locate", locate},
     Route{"health", health},
     Route{"rm", withdraw},

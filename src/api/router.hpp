@@ -40,8 +40,9 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// |---------|-----------------------------------------------------------------------------------|
 /// | publish | path or input, [name, copies, extent_chunks, by_reference, lease_ms, wait,         |
 /// |         | idle_timeout_ms]                                                                  |
-/// | fetch   | link, path, [range: {first, end}, overwrite, share, idle_timeout_ms]               |
+/// | fetch   | link, path, [name, range: {first, end}, overwrite, share, idle_timeout_ms]         |
 /// | cat     | link and output, [range, idle_timeout_ms]                                         |
+/// | list    | link, [idle_timeout_ms]                                                           |
 /// | locate  | hash, [in, timeout_ms]                                                            |
 /// | health  | link, [timeout_ms, repair]                                                        |
 /// | rm, pin, unpin | link                                                                       |

@@ -80,7 +80,7 @@ class Answer {
 
     api::UniqueFd socket_;
     Context& context_;  // owned by the command
-    api::LineBuffer buffer_;
+    api::LineBuffer buffer_{api::answer_bytes_max};
     std::optional<TimePoint> gave_up_at_;
 };
 

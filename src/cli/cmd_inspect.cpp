@@ -94,6 +94,15 @@ std::string render_object(ObjectAction action, const Link& link, std::string_vie
     return fmt::format("{} {}\n", pinned ? "keeping" : "no longer keeping", to_base32(link.root));
 }
 
+int run_list_directory(const ListOptions& options, Context& context) {
+    const auto link = read_link(options.link, process_environment);
+    if (!link) return context.output.fail(link.error());
+    auto backend = Backend::any(context.config, link->at);
+    if (!backend) return context.output.fail(backend.error());
+    return ask({"list", list_params(options, link->to_string()), render_listing}, **backend,
+               context);
+}
+
 }  // namespace
 
 int run_locate(const LocateOptions& options, Context& context) {
@@ -123,6 +132,7 @@ int run_health(const HealthOptions& options, Context& context) {
 }
 
 int run_list(const ListOptions& options, Context& context) {
+    if (!options.link.empty()) return run_list_directory(options, context);
     auto backend = Backend::daemon(context.config);
     if (!backend) return context.output.fail(backend.error());
     return ask(question_for(options), **backend, context);

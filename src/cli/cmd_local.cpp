@@ -44,7 +44,7 @@ Result<HashResult> hash_with_progress(const OpenSource& source, Output& output,
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt) {
     auto source = open_source(options.path);
     if (!source) return output.fail(source.error());
-    if (!source->is_regular) {
+    if (!source->is_regular && !source->is_directory) {
         std::error_code error;
         const auto directory = std::filesystem::temp_directory_path(error);
         if (error)

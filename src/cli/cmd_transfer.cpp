@@ -26,6 +26,9 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
     auto opened = open_source(path);
     if (!opened) return fail(opened.error());
     if (options.by_reference) {
+        if (opened->is_directory)
+            return fail(Errc::usage,
+                        path + " is a directory, and only files can be kept by reference");
         if (!opened->is_regular || path == "-")
             return fail(Errc::usage,
                         path + " cannot be kept by reference: it is no file that stays");
@@ -34,7 +37,7 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
         opened->source.path = std::move(*absolute);
     }
     if (!options.name.empty()) opened->source.name = options.name;
-    if (!opened->is_regular) {
+    if (!opened->is_regular && !opened->is_directory) {
         const auto spooled = spool(*opened, backend.data(), context.output, context.interrupt);
         if (!spooled) return fail(spooled.error());
     }
@@ -148,15 +151,22 @@ class Copier {
     std::_Exit(exit_code(Errc::file_error));
 }
 
-/// `-o` as given, inside it when it is a directory, or a name in the working directory.
-Result<std::filesystem::path> output_path(const FetchOptions& options, const Link& link) {
+/// `-o` as given, or a name in the working directory. When `-o` is a directory a file goes into it;
+/// the node knows whether it is one.
+Result<FetchOutput> output_of(const FetchOptions& options, const Link& link) {
     const std::string name = file_name_for(link);
-    if (!options.output) return absolute_path(name);
-    if (*options.output == "-")
+    if (options.output == "-")
         return fail(Errc::usage, "-o names a file; `flow29 cat LINK` writes to standard output");
+    auto path = absolute_path(options.output.value_or(name));
+    if (!path) return fail(path.error());
+    FetchOutput output{std::move(*path), {}};
     std::error_code ignored;  // what cannot be looked at is no directory
-    const std::filesystem::path path = *options.output;
-    return absolute_path(std::filesystem::is_directory(path, ignored) ? path / name : path);
+    const bool is_directory = std::filesystem::is_directory(output.path, ignored);
+    if (options.output && is_directory) output.name = name;
+    if (!options.overwrite && !is_directory && std::filesystem::exists(output.path, ignored))
+        return fail(Errc::exists_already,
+                    output.path.string() + " is there already; --overwrite replaces it");
+    return output;
 }
 
 }  // namespace
@@ -180,18 +190,14 @@ int run_fetch(const FetchOptions& options, Context& context) {
     Output& output = context.output;
     const auto link = read_link(options.link, process_environment);
     if (!link) return output.fail(link.error());
-    const auto path = output_path(options, *link);
-    if (!path) return output.fail(path.error());
-    std::error_code ignored;  // the node reports what it cannot write
-    if (!options.overwrite && std::filesystem::exists(*path, ignored))
-        return output.fail(
-            {Errc::exists_already, path->string() + " is there already; --overwrite replaces it"});
+    const auto target = output_of(options, *link);
+    if (!target) return output.fail(target.error());
 
     auto backend = Backend::any(context.config, link->at);
     if (!backend) return output.fail(backend.error());
     CallSpec spec;
     spec.method = "fetch";
-    spec.params = fetch_params(options, link->to_string(), *path);
+    spec.params = fetch_params(options, link->to_string(), *target);
     const auto line = run_call(**backend, std::move(spec), context);
     if (!line) {
         Error error = line.error();

@@ -81,6 +81,9 @@ Result<void> check(const Invocation& invocation) {
             !parse_number(std::string_view(address).substr(colon + 1), {1, 65'535}))
             return fail(Errc::usage, fmt::format("--bootstrap: \"{}\" is not HOST:PORT", address));
     }
+    if (const auto* const list = std::get_if<ListOptions>(&invocation.command))
+        if (list->watch && !list->link.empty())
+            return fail(Errc::usage, "--watch: what is in a directory never changes");
     if (const auto* const publish = std::get_if<PublishOptions>(&invocation.command)) {
         const auto chunks = publish->extent_chunks.value_or(1);
         if ((chunks & (chunks - 1)) != 0)

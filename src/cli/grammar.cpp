@@ -174,11 +174,12 @@ void Grammar::add_node() {
 }
 
 void Grammar::add_publish() {
-    CLI::App& app = add("publish", "make files available and spread copies of them",
+    CLI::App& app = add("publish", "make files and directories available and spread copies of them",
                         "flow29 publish holiday.mp4 --copies 6\n  tar c notes | flow29 publish - "
                         "--name notes.tar",
                         [this] { return Command(publish_); });
-    app.add_option("PATH", publish_.paths, "files; - is standard input")->required();
+    app.add_option("PATH", publish_.paths, "files and directories; - is standard input")
+        ->required();
     add_number(app, "--copies", publish_.copies, {1, limits::copies_max},
                "on at least so many other nodes (4)");
     add_word<PublishWait>(app, "--wait", publish_.wait,
@@ -189,7 +190,7 @@ void Grammar::add_publish() {
     add_number(app, "--extent-chunks", publish_.extent_chunks, {1, 1U << limits::extent_level_max},
                "chunks of 512 bytes per extent, a power of two (automatic)");
     app.add_flag("--by-reference", publish_.by_reference,
-                 "keep the file where it is instead of copying it");
+                 "keep the file where it is instead of copying it; files only");
     add_parsed(app, "--expires", publish_.expires, parse_duration,
                "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
                "TIME");
@@ -199,7 +200,8 @@ void Grammar::add_publish() {
 
 void Grammar::add_fetch() {
     CLI::App& app =
-        add("fetch", "get an object into a file; an interrupted fetch is resumed",
+        add("fetch",
+            "get a file or directory, or LINK/path inside one; an interrupted fetch is resumed",
             "flow29 fetch flow29:... -o holiday.mp4", [this] { return Command(fetch_); });
     add_link(app, fetch_.link);
     app.add_option("-o,--output", fetch_.output, "where to write (the name in the link)")
@@ -207,8 +209,10 @@ void Grammar::add_fetch() {
     add_parsed(app, "--range", fetch_.range, parse_range,
                "only bytes A to B, counted from 0, both included; A- goes to the end", "A-B");
     add_timeout(app, fetch_.timeout);
-    app.add_flag("--overwrite", fetch_.overwrite, "replace what is there");
-    app.add_flag("--no-share", fetch_.no_share, "do not serve it to others from where it lies");
+    app.add_flag("--overwrite", fetch_.overwrite,
+                 "replace what is there: a file, or all of a directory");
+    app.add_flag("--no-share", fetch_.no_share,
+                 "do not serve a file to others from where it lies; a directory is never");
 }
 
 void Grammar::add_cat() {
@@ -223,9 +227,9 @@ void Grammar::add_cat() {
 }
 
 void Grammar::add_hash_and_locate() {
-    CLI::App& hash = add("hash", "print the root hash of a file, without a network",
+    CLI::App& hash = add("hash", "print the root hash of a file or directory, without a network",
                          "flow29 hash holiday.mp4", [this] { return Command(hash_); });
-    hash.add_option("PATH", hash_.path, "a file; - is standard input")->required();
+    hash.add_option("PATH", hash_.path, "a file or directory; - is standard input")->required();
 
     CLI::App& locate =
         add("locate", "list who holds a root, an extent or a chunk",
@@ -250,13 +254,21 @@ void Grammar::add_listings() {
     const auto add_listing = [this](const char* name, const char* description, Listing what) {
         CLI::App& app =
             add(name, description, fmt::format("flow29 {} --watch", name), [this, what] {
-                return Command(ListOptions{what, list_.watch});
+                ListOptions options = list_;
+                options.what = what;
+                return Command(std::move(options));
             });
         app.add_flag("--watch", list_.watch, "ask again and again");
+        return &app;
     };
     add_listing("status", "show how this node is", Listing::status);
     add_listing("peers", "list the nodes this one is connected to", Listing::peers);
-    add_listing("ls", "list the objects kept here", Listing::objects);
+    CLI::App& ls = *add_listing(
+        "ls", "list the objects kept here, or what is in a directory, without fetching its files",
+        Listing::objects);
+    ls.add_option("LINK", list_.link,
+                  "of a directory or of a path inside it; - reads it from standard input");
+    add_timeout(ls, list_.timeout);
 }
 
 void Grammar::add_transfers() {

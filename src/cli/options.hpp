@@ -91,6 +91,8 @@ enum class Listing { status, peers, objects, transfers };
 struct ListOptions {
     Listing what = Listing::status;
     bool watch = false;
+    std::string link;  ///< of `ls`: the directory to list; empty: the objects kept here
+    std::optional<std::chrono::milliseconds> timeout;
 };
 
 enum class ObjectAction { pin, unpin, withdraw };

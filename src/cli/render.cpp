@@ -128,11 +128,15 @@ std::string render_fetched(std::string_view line) {
     const Json json = parse(line);
     const auto bytes = number_at(json, {"bytes"});
     const auto fetched = number_at(json, {"fetched_bytes"});
-    std::string out = fmt::format("saved {} ({}, verified; {} from {} in {})\n",
-                                  string_at(json, {"path"}), size_at(json, {"bytes"}),
-                                  fetched == bytes ? "all" : size_at(json, {"fetched_bytes"}),
-                                  counted(number_at(json, {"holders"}), "holder", "holders"),
-                                  duration_at(json, {"elapsed_ms"}));
+    std::string size = size_at(json, {"bytes"});
+    if (string_at(json, {"kind"}) == "directory")
+        size = fmt::format("{}, {}", counted(number_at(json, {"files"}), "file", "files"), size);
+    // Of a directory more is fetched than its files have: what describes them, and what is between.
+    std::string out =
+        fmt::format("saved {} ({}, verified; {} from {} in {})\n", string_at(json, {"path"}), size,
+                    fetched >= bytes ? "all" : size_at(json, {"fetched_bytes"}),
+                    counted(number_at(json, {"holders"}), "holder", "holders"),
+                    duration_at(json, {"elapsed_ms"}));
     return out;
 }
 
@@ -303,6 +307,18 @@ std::string render_transfers(std::string_view line) {
                                format_rate(real_at(holder, {"rate"})), size_at(holder, {"bytes"}));
     }
     return out;
+}
+
+std::string render_listing(std::string_view line) {
+    const Json json = parse(line);
+    std::vector<std::vector<std::string>> rows{{"SIZE", "", "PATH"}};
+    for (const Json& entry : at(json, {"entries"})) {
+        const bool is_directory = string_at(entry, {"kind"}) == "directory";
+        rows.push_back({is_directory ? std::string() : size_at(entry, {"bytes"}),
+                        flag_at(entry, {"executable"}) ? "x" : "",
+                        string_at(entry, {"path"}) + (is_directory ? "/" : "")});
+    }
+    return table(rows);
 }
 
 DepartureText render_departure(std::string_view line) {

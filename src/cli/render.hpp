@@ -25,6 +25,7 @@ struct PublishedText {
 [[nodiscard]] std::string render_status(std::string_view line);
 [[nodiscard]] std::string render_peers(std::string_view line);
 [[nodiscard]] std::string render_objects(std::string_view line);
+[[nodiscard]] std::string render_listing(std::string_view line);
 struct DepartureText {
     std::string text;
     bool left = false;

@@ -57,8 +57,9 @@ std::string publish_params(const PublishOptions& options, const Source& source) 
 }
 
 std::string fetch_params(const FetchOptions& options, const std::string& link,
-                         const std::filesystem::path& path) {
-    Json json = {{"link", link}, {"path", path.string()}};
+                         const FetchOutput& output) {
+    Json json = {{"link", link}, {"path", output.path.string()}};
+    if (!output.name.empty()) json["name"] = output.name;
     put(json, "range", options.range);
     put(json, "idle_timeout_ms", options.timeout);
     if (options.overwrite) json["overwrite"] = true;
@@ -102,6 +103,12 @@ std::string block_params(const BlockOptions& options) {
 
 std::string transfer_params(const TransferOptions& options) {
     const Json json = {{"id", options.id}};
+    return text(json);
+}
+
+std::string list_params(const ListOptions& options, const std::string& link) {
+    Json json = {{"link", link}};
+    put(json, "idle_timeout_ms", options.timeout);
     return text(json);
 }
 

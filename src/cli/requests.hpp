@@ -17,9 +17,14 @@ struct Source {
 };
 [[nodiscard]] std::string publish_params(const PublishOptions& options, const Source& source);
 
-/// `link`: what the command line, the environment or standard input gave; `path`: absolute.
+/// Where a fetch writes.
+struct FetchOutput {
+    std::filesystem::path path;  ///< absolute
+    std::string name;            ///< of a file in `path`, when that is a directory; may be empty
+};
+/// `link`: what the command line, the environment or standard input gave.
 [[nodiscard]] std::string fetch_params(const FetchOptions& options, const std::string& link,
-                                       const std::filesystem::path& path);
+                                       const FetchOutput& output);
 [[nodiscard]] std::string cat_params(const CatOptions& options, const std::string& link);
 /// `hash` in hexadecimal.
 [[nodiscard]] std::string locate_params(const LocateOptions& options, const std::string& hash);
@@ -27,6 +32,7 @@ struct Source {
 [[nodiscard]] std::string leave_params(const LeaveOptions& options);
 [[nodiscard]] std::string block_params(const BlockOptions& options);
 [[nodiscard]] std::string transfer_params(const TransferOptions& options);
+[[nodiscard]] std::string list_params(const ListOptions& options, const std::string& link);
 [[nodiscard]] std::string limit_params(const LimitOptions& options);
 [[nodiscard]] std::string link_params(const std::string& link);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/text.hpp"
+#include "core/utf8.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -40,21 +41,12 @@ Result<void> write_all(int fd, const char* data, std::size_t size) {
     return {};
 }
 
-bool is_utf8(std::string_view text) {
-    std::size_t i = 0;
-    while (i < text.size()) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80                   ? 1
-                                   : lead >= 0xf0 && lead < 0xf5 ? 4
-                                   : lead >= 0xe0 && lead < 0xf0 ? 3
-                                   : lead >= 0xc2 && lead < 0xe0 ? 2
-                                                                 : 0;
-        if (length == 0 || i + length > text.size()) return false;
-        for (std::size_t k = 1; k < length; ++k)
-            if ((static_cast<unsigned char>(text[i + k]) & 0xc0U) != 0x80) return false;
-        i += length;
-    }
-    return true;
+/// The last part of a path, also of one like "photos/" or "..".
+std::string name_of(const std::filesystem::path& path) {
+    const auto name = path.filename().string();
+    if (!name.empty() && name != "." && name != "..") return name;
+    std::error_code error;
+    return std::filesystem::canonical(path, error).filename().string();
 }
 
 }  // namespace
@@ -66,13 +58,14 @@ Result<OpenSource> open_source(const std::string& path) {
     } else {
         opened.fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
         opened.source.path = path;
-        opened.source.name = std::filesystem::path(path).filename().string();
+        opened.source.name = name_of(path);
     }
     if (!opened.fd) return fail_errno(errno, "cannot read " + path);
     struct stat facts {};
     if (::fstat(opened.fd.get(), &facts) != 0) return fail_errno(errno, "cannot read " + path);
-    if (S_ISDIR(facts.st_mode))
-        return fail(Errc::usage, path + " is a directory; only files can be used so far");
+    opened.is_directory = S_ISDIR(facts.st_mode);
+    if (opened.is_directory && path == "-")
+        return fail(Errc::usage, "standard input is a directory; name it instead");
     // Many devices never end; a pipe does.
     if (path != "-" && (S_ISCHR(facts.st_mode) || S_ISBLK(facts.st_mode)))
         return fail(Errc::usage, path + " is a device; to publish what it gives, pipe it into `-`");
@@ -119,7 +112,7 @@ Result<void> spool(OpenSource& source, const std::filesystem::path& directory, O
 }
 
 Result<std::filesystem::path> absolute_path(const std::filesystem::path& path) {
-    if (!is_utf8(path.string()))
+    if (!core::is_utf8(path.string()))
         return fail(Errc::usage, "the path is not UTF-8: " + printable(path.string()));
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error);

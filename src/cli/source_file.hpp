@@ -19,9 +19,10 @@ struct OpenSource {
     Source source;
     ByteCount bytes;         ///< 0 when it is no regular file
     bool is_regular = true;  ///< a pipe or device can be read once only, and has no size
+    bool is_directory = false;
 };
 
-/// Opens `path`, or standard input for "-". Errors: usage for a directory; file_error.
+/// Opens `path`, or standard input for "-". Errors: usage for a device; file_error.
 [[nodiscard]] Result<OpenSource> open_source(const std::string& path);
 
 /// Copies what has no size into a file without a name in `directory`, and shows progress. Errors:

@@ -53,6 +53,8 @@ ErrcFacts facts_of(Errc code) noexcept {
             return {"peer_busy", 11, "the peer is at a limit of its own"};
         case Errc::corrupt_store:
             return {"corrupt_store", 6, "stored data no longer match their checksum"};
+        case Errc::is_directory:
+            return {"is_directory", 2, "it is a directory"};
         case Errc::locked:
             return {"locked", 9, "another process uses the data directory"};
     }

@@ -40,12 +40,13 @@ std::function<void(const Download&)> reporter(ProgressFn progress) {
 }
 }  // namespace
 
-Result<ByteRange> Fetcher::clip(std::optional<ByteRange> range, ByteCount length) {
-    if (!range) return ByteRange{ByteCount(0), length};
-    if (range->first >= length)
-        return fail(Errc::usage, fmt::format("the range begins at byte {} and the object has {}",
-                                             range->first.value, length.value));
-    return ByteRange{range->first, std::min(range->last, length)};
+Result<ByteRange> Fetcher::clip(std::optional<ByteRange> range, ByteRange within) {
+    if (!range) return within;
+    if (range->first >= within.count())
+        return fail(Errc::usage, fmt::format("the range begins at byte {} and the file has {}",
+                                             range->first.value, within.count().value));
+    const auto last = std::min(range->last, within.count());
+    return ByteRange{within.first + range->first, within.first + last};
 }
 
 asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
@@ -160,15 +161,15 @@ asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
     }
 }
 
-asio::awaitable<void> Fetcher::note_progress(std::shared_ptr<PartialFile> file,
+asio::awaitable<void> Fetcher::note_progress(std::shared_ptr<PartialOutput> output,
                                              std::shared_ptr<bool> ended) {
     while (!*ended) {
         const bool go_on = co_await tasks_.sleep_for(note_period);
         if (!go_on || *ended) co_return;
-        if (!file->note_due()) continue;
-        auto verified = file->verified();
-        file->on_noted();
-        auto job = [file, verified = std::move(verified)] { return file->note(verified); };
+        if (!output->note_due()) continue;
+        auto verified = output->verified();
+        output->on_noted();
+        auto job = [output, verified = std::move(verified)] { return output->note(verified); };
         const auto noted = co_await net::offload(services_.runtime, std::move(job));
         if (!noted) log::warn("fetch", "progress not noted: {}", noted.error().message());
     }
@@ -190,10 +191,78 @@ asio::awaitable<void> Fetcher::share(std::shared_ptr<PartialFile> file, RootHash
     announcer_.add(root, descriptor, {});
 }
 
+asio::awaitable<Result<std::shared_ptr<Download>>> Fetcher::fill(
+    FoundObject found, ByteRange want, std::shared_ptr<PartialOutput> output, Patience patience,
+    ProgressFn progress, std::shared_ptr<Transfer> transfer) {
+    Download::Options options;
+    options.idle_timeout = patience.idle_timeout;
+    options.stop = patience.stop;
+    options.progress = reporter(std::move(progress));
+    options.is_paused = Transfer::is_paused(transfer);
+    const auto download =
+        make_download(found, want, output->verified(), *output, std::move(options));
+    transfer->watch(download);
+    const auto ended = std::make_shared<bool>(false);
+    tasks_.start(note_progress(output, ended));
+    const auto outcome = co_await download->run();
+    *ended = true;
+    auto verified = output->verified();
+    auto close = [output, verified, done = outcome.has_value()] {
+        return done ? output->finish() : output->note(verified);
+    };
+    const auto closed = co_await net::offload(services_.runtime, std::move(close));
+    if (!outcome) co_return fail(outcome.error());
+    if (!closed) co_return fail(closed.error());
+    co_return download;
+}
+
+FetchResult Fetcher::result_of(const FetchRequest& request, const Download& download,
+                               TimePoint started) const {
+    FetchResult result;
+    result.root = request.link.root;
+    result.path = request.path;
+    result.fetched = download.fetched();
+    result.holders = download.served_by();
+    result.elapsed = to_ms(services_.runtime.now() - started);
+    result.first_byte =
+        to_ms(download.first_bytes_at().value_or(services_.runtime.now()) - started);
+    return result;
+}
+
+asio::awaitable<Result<FetchResult>> Fetcher::fetch_file(FetchRequest request, FoundObject found,
+                                                         Target target, ProgressFn progress,
+                                                         std::shared_ptr<Transfer> transfer) {
+    const auto started = services_.runtime.now();
+    const auto want = clip(request.range, target.bytes);
+    if (!want) co_return fail(want.error());
+    const auto descriptor = std::make_shared<const core::Descriptor>(found.descriptor);
+    const PartialFile::Options options{request.path,      request.link.root, *want,
+                                       request.overwrite, request.share,     target.executable};
+    const auto file = std::make_shared<PartialFile>(services_.store, *descriptor, options);
+    auto open = [file] { return file->open(); };
+    const auto opened = co_await net::offload(services_.runtime, std::move(open));
+    if (!opened) co_return fail(opened.error());
+    Patience patience{request.idle_timeout, request.stop};
+    const auto done = co_await fill(std::move(found), *want, file, std::move(patience),
+                                    std::move(progress), std::move(transfer));
+    if (!done) co_return fail(done.error());
+    if (request.share) {
+        auto copy = *descriptor;
+        auto name = target.manifest ? request.link.name : request.path.filename().string();
+        co_await share(file, request.link.root, std::move(copy), std::move(name));
+    }
+    auto result = result_of(request, **done, started);
+    result.bytes = want->count();
+    co_return result;
+}
+
 asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, ProgressFn progress) {
     const auto started = services_.runtime.now();
+    if (!request.path.has_filename()) request.path = request.path.parent_path();
     std::error_code ec;
-    if (!request.overwrite &&
+    const bool goes_inside =
+        !request.name.empty() && std::filesystem::is_directory(request.path, ec);
+    if (!request.overwrite && !goes_inside &&
         std::filesystem::exists(std::filesystem::symlink_status(request.path, ec)))
         co_return fail(Errc::exists_already,
                        request.path.string() + " exists already; --overwrite replaces it");
@@ -206,51 +275,23 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     progress = Transfer::noted(transfer, std::move(progress));
     auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);
     if (!found) co_return fail(found.error());
-    const auto descriptor = std::make_shared<const core::Descriptor>(found->descriptor);
-    const auto want = clip(request.range, descriptor->length);
-    if (!want) co_return fail(want.error());
-
-    const auto file =
-        std::make_shared<PartialFile>(services_.store, *descriptor,
-                                      PartialFile::Options{request.path, request.link.root, *want,
-                                                           request.overwrite, request.share});
-    auto open = [file] { return file->open(); };
-    const auto opened = co_await net::offload(services_.runtime, std::move(open));
-    if (!opened) co_return fail(opened.error());
-
-    Download::Options options;
-    options.idle_timeout = request.idle_timeout;
-    options.stop = request.stop;
-    options.progress = reporter(progress);
-    options.is_paused = Transfer::is_paused(transfer);
-    const auto download = make_download(*found, *want, file->verified(), *file, std::move(options));
-    transfer->watch(download);
-    const auto ended = std::make_shared<bool>(false);
-    tasks_.start(note_progress(file, ended));
-    const auto outcome = co_await download->run();
-    *ended = true;
-    auto verified = file->verified();
-    auto close = [file, verified, done = outcome.has_value()] {
-        return done ? file->finish() : file->note(verified);
-    };
-    const auto closed = co_await net::offload(services_.runtime, std::move(close));
-    if (!outcome) co_return fail(outcome.error());
-    if (!closed) co_return fail(closed.error());
-    if (request.share) {
-        auto copy = *descriptor;
-        co_await share(file, request.link.root, std::move(copy), request.path.filename().string());
-    }
-
-    FetchResult result;
-    result.root = request.link.root;
-    result.path = request.path;
-    result.bytes = want->count();
-    result.fetched = download->fetched();
-    result.holders = download->served_by();
-    result.elapsed = to_ms(services_.runtime.now() - started);
-    result.first_byte =
-        to_ms(download->first_bytes_at().value_or(services_.runtime.now()) - started);
-    co_return result;
+    Patience patience{request.idle_timeout, request.stop};
+    auto target = co_await resolve(*found, request.link.path, std::move(patience));
+    if (!target) co_return fail(target.error());
+    if (target->kind == ObjectKind::file && goes_inside) request.path /= request.name;
+    Result<FetchResult> fetched;
+    if (target->kind == ObjectKind::directory)
+        fetched = co_await fetch_directory(std::move(request), std::move(*found),
+                                           std::move(*target), std::move(progress), transfer);
+    else
+        fetched = co_await fetch_file(std::move(request), std::move(*found), std::move(*target),
+                                      std::move(progress), transfer);
+    // The search counts: `first_byte` and `elapsed` are what somebody waits.
+    if (!fetched) co_return fail(fetched.error());
+    const auto all = to_ms(services_.runtime.now() - started);
+    fetched->first_byte += all - fetched->elapsed;
+    fetched->elapsed = all;
+    co_return fetched;
 }
 
 asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, HeadFn head,
@@ -265,9 +306,16 @@ asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, Head
     progress = Transfer::noted(transfer, std::move(progress));
     auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);
     if (!found) co_return fail(found.error());
-    const auto want = clip(request.range, found->descriptor.length);
+    Patience patience{request.idle_timeout, request.stop};
+    const auto target = co_await resolve(*found, request.link.path, std::move(patience));
+    if (!target) co_return fail(target.error());
+    if (target->kind == ObjectKind::directory)
+        co_return fail(Errc::is_directory,
+                       "it is a directory; `flow29 ls` lists what can be had from it");
+    const auto want = clip(request.range, target->bytes);
     if (!want) co_return fail(want.error());
-    if (head) head(found->descriptor.kind, found->descriptor.length, *want);
+    const auto begin = target->bytes.first;
+    if (head) head(target->kind, target->bytes.count(), {want->first - begin, want->last - begin});
 
     std::stop_source stop;
     const std::stop_callback forward(request.stop, [&stop] { stop.request_stop(); });

@@ -5,13 +5,15 @@
 #include "node/announcer.hpp"
 #include "node/download.hpp"
 #include "node/finder.hpp"
+#include "node/manifest_cache.hpp"
 #include "node/partial_file.hpp"
 #include "node/services.hpp"
 #include "node/transfers.hpp"
 
 namespace flow29::node {
 
-/// Fetches objects: into a file, or in order into a consumer.
+/// Fetches objects and what is inside directories: into a file or a directory, or in order into a
+/// consumer.
 class Fetcher {
   public:
     Fetcher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
@@ -31,8 +33,22 @@ class Fetcher {
                                                              ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<FetchResult>> stream(StreamRequest request, HeadFn head,
                                                               SinkFn sink, ProgressFn progress);
+    [[nodiscard]] asio::awaitable<Result<Listing>> list(ListRequest request, ProgressFn progress);
 
   private:
+    /// What a link names.
+    struct Target {
+        ObjectKind kind = ObjectKind::file;
+        ByteRange bytes;  ///< of the object, when it is a file
+        bool executable = false;
+        std::shared_ptr<const core::Manifest> manifest;  ///< of a directory object
+    };
+    /// How long to wait for it, and who may end that.
+    struct Patience {
+        Duration idle_timeout;
+        std::stop_token stop;
+    };
+
     [[nodiscard]] asio::awaitable<Result<FoundObject>> find(Link link, Duration timeout,
                                                             std::stop_token stop,
                                                             ProgressFn progress);
@@ -46,11 +62,34 @@ class Fetcher {
                                                           Download::Options options);
     /// The extent that the guesses are about.
     std::optional<ExtentIndex> guess_holders(Download& download, const FoundObject& found);
-    [[nodiscard]] asio::awaitable<void> note_progress(std::shared_ptr<PartialFile> file,
+    [[nodiscard]] asio::awaitable<void> note_progress(std::shared_ptr<PartialOutput> output,
                                                       std::shared_ptr<bool> ended);
+    /// Into `output`, which is then in its final place.
+    [[nodiscard]] asio::awaitable<Result<std::shared_ptr<Download>>> fill(
+        FoundObject found, ByteRange want, std::shared_ptr<PartialOutput> output, Patience patience,
+        ProgressFn progress, std::shared_ptr<Transfer> transfer);
+    [[nodiscard]] asio::awaitable<Result<FetchResult>> fetch_file(
+        FetchRequest request, FoundObject found, Target target, ProgressFn progress,
+        std::shared_ptr<Transfer> transfer);
+    [[nodiscard]] asio::awaitable<Result<FetchResult>> fetch_directory(
+        FetchRequest request, FoundObject found, Target target, ProgressFn progress,
+        std::shared_ptr<Transfer> transfer);
+    /// Errors: not_found when there is no such path; as manifest.
+    [[nodiscard]] asio::awaitable<Result<Target>> resolve(FoundObject found, std::string path,
+                                                          Patience patience);
+    /// Of a directory: only the object's first bytes are fetched. Errors: refused when it is
+    /// malformed, and what a download ends with.
+    [[nodiscard]] asio::awaitable<Result<std::shared_ptr<const core::Manifest>>> manifest(
+        FoundObject found, Patience patience);
+    /// A few bytes, in memory.
+    [[nodiscard]] asio::awaitable<Result<Bytes>> read(FoundObject found, ByteRange range,
+                                                      Patience patience);
+    [[nodiscard]] FetchResult result_of(const FetchRequest& request, const Download& download,
+                                        TimePoint started) const;
     [[nodiscard]] asio::awaitable<void> share(std::shared_ptr<PartialFile> file, RootHash root,
                                               core::Descriptor descriptor, std::string name);
-    [[nodiscard]] static Result<ByteRange> clip(std::optional<ByteRange> range, ByteCount length);
+    /// A range of a file that lies at `within`, as a range of the object.
+    [[nodiscard]] static Result<ByteRange> clip(std::optional<ByteRange> range, ByteRange within);
 
     Services services_;
     const Settings& settings_;      // owned by the engine
@@ -61,6 +100,7 @@ class Fetcher {
     Announcer& announcer_;          // owned by the engine
     proto::PullBudget& budget_;     // owned by the engine
     Transfers& transfers_;          // owned by the engine
+    ManifestCache manifests_;
 };
 
 }  // namespace flow29::node

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "node/ingest.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -11,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/hash.hpp"
+#include "core/manifest.hpp"
 #include "core/merkle.hpp"
 #include "node/gather.hpp"
 #include "store/checksum.hpp"
@@ -20,34 +18,10 @@ namespace flow29::node {
 namespace {
 constexpr std::uint64_t batch_bytes = 16ULL << 20;
 constexpr std::size_t batches_at_once = 2;
-constexpr const char* changed_text = "the source changed while it was being read; publish it again";
 }  // namespace
-
-Result<void> read_exactly(int fd, std::uint64_t offset, std::span<std::uint8_t> out) {
-    std::size_t done = 0;
-    while (done < out.size()) {
-        const auto got =
-            ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(errno, "reading the source");
-        if (got == 0) return fail(Errc::refused, changed_text);
-        done += static_cast<std::size_t>(got);
-    }
-    return {};
-}
 
 Ingest::Ingest(Services services, Tasks& tasks, Options options)
     : services_(services), tasks_(tasks), options_(std::move(options)) {}
-
-Result<Ingest::Source> Ingest::inspect() const {
-    struct stat status {};
-    if (::fstat(options_.fd, &status) != 0) return fail_errno(errno, "looking at the source");
-    if (S_ISDIR(status.st_mode)) return fail(Errc::usage, "the source is a directory");
-    if (!S_ISREG(status.st_mode)) return fail(Errc::usage, "the source is not a regular file");
-    return Source{ByteCount(static_cast<std::uint64_t>(status.st_size)),
-                  std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
-                  status.st_ino};
-}
 
 Result<std::vector<ExtentHash>> Ingest::take_in(const core::Layout& layout, Batch batch) const {
     std::vector<ExtentHash> hashes;
@@ -57,7 +31,7 @@ Result<std::vector<ExtentHash>> Ingest::take_in(const core::Layout& layout, Batc
         const ExtentIndex index(batch.first.value + i);
         const auto bytes = layout.extent_bytes(index);
         core::Buffer data(bytes.count().value);
-        if (auto read = read_exactly(options_.fd, bytes.first.value, data.span()); !read)
+        if (auto read = options_.source->read(bytes.first.value, data.span()); !read)
             return fail(read.error());
         const auto tree = core::GroupTree::build(data.view(), limits::hash_group_level);
         hashes.push_back(tree.top());
@@ -89,16 +63,18 @@ asio::awaitable<Result<std::vector<ExtentHash>>> Ingest::run_batch(core::Layout 
 }
 
 asio::awaitable<Result<core::Descriptor>> Ingest::run() {
-    const auto before = inspect();
-    if (!before) co_return fail(before.error());
-    const auto level = options_.level.value_or(core::default_extent_level(before->length));
-    const core::Layout layout(before->length, level);
+    const auto length = options_.source->length();
+    const auto usual = options_.source->kind() == ObjectKind::directory
+                           ? core::default_directory_level(length)
+                           : core::default_extent_level(length);
+    const auto level = options_.level.value_or(usual);
+    const core::Layout layout(length, level);
     if (layout.extents() > limits::extents_per_object_max)
         co_return fail(Errc::usage,
                        fmt::format("{} extents are more than an object can have ({}); choose a "
                                    "larger --extent-chunks",
                                    layout.extents(), limits::extents_per_object_max));
-    core::Descriptor descriptor{ObjectKind::file, before->length, level, {}};
+    core::Descriptor descriptor{options_.source->kind(), length, level, {}};
 
     const auto extent_bytes = layout.chunks_per_extent().value * limits::chunk_bytes;
     const auto per_batch = std::max<std::uint64_t>(1, batch_bytes / extent_bytes);
@@ -123,9 +99,9 @@ asio::awaitable<Result<core::Descriptor>> Ingest::run() {
             descriptor.extents.insert(descriptor.extents.end(), hashes->begin(), hashes->end());
         }
     }
-    const auto after = inspect();
-    if (!after) co_return fail(after.error());
-    if (*after != *before) co_return fail(Errc::refused, changed_text);
+    auto look = [this] { return options_.source->check_unchanged(); };
+    const auto unchanged = co_await net::offload(services_.runtime, std::move(look));
+    if (!unchanged) co_return fail(unchanged.error());
     co_return descriptor;
 }
 
@@ -140,10 +116,9 @@ asio::awaitable<std::pair<std::uint64_t, Result<std::vector<ExtentHash>>>> Inges
 namespace flow29 {
 
 Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress) {
-    struct stat before {};
-    if (::fstat(fd, &before) != 0) return fail_errno(errno, "looking at the source");
-    if (!S_ISREG(before.st_mode)) return fail(Errc::usage, "the source is not a regular file");
-    const ByteCount length(static_cast<std::uint64_t>(before.st_size));
+    const auto source = node::open_source(fd);
+    if (!source) return fail(source.error());
+    const ByteCount length = (*source)->length();
     // The level does not enter the root; small extents keep the memory of each thread in its cache.
     const core::Layout layout(length, limits::extent_level_auto_min);
     std::vector<TreeHash> tops(layout.extents());
@@ -158,7 +133,7 @@ Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progr
             if (index >= tops.size()) return;
             const auto bytes = layout.extent_bytes(ExtentIndex(index));
             const auto data = buffer.span().first(bytes.count().value);
-            if (auto read = node::read_exactly(fd, bytes.first.value, data); !read) {
+            if (auto read = (*source)->read(bytes.first.value, data); !read) {
                 const std::lock_guard lock(mutex);
                 failed = read.error();
                 next = tops.size();
@@ -178,12 +153,8 @@ Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progr
         work(true);
     }
     if (failed) return fail(*failed);
-    struct stat after {};
-    if (::fstat(fd, &after) != 0) return fail_errno(errno, "looking at the source");
-    if (after.st_size != before.st_size || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
-        after.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
-        return fail(Errc::refused, node::changed_text);
-    return HashResult{core::root_hash(ObjectKind::file, length, core::fold(tops)), length,
+    if (auto unchanged = (*source)->check_unchanged(); !unchanged) return fail(unchanged.error());
+    return HashResult{core::root_hash((*source)->kind(), length, core::fold(tops)), length,
                       core::chunks_in(length)};
 }
 

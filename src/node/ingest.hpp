@@ -8,6 +8,7 @@
 #include <flow29/node.hpp>
 #include "core/descriptor.hpp"
 #include "node/services.hpp"
+#include "node/source.hpp"
 #include "node/tasks.hpp"
 
 namespace flow29::node {
@@ -17,7 +18,7 @@ namespace flow29::node {
 class Ingest {
   public:
     struct Options {
-        int fd = -1;                      ///< owned by the caller, who outlives this
+        const Source* source = nullptr;   ///< owned by the caller, who outlives this
         std::filesystem::path reference;  ///< not empty: keep references to this file
         std::optional<unsigned> level;
         std::stop_token stop;
@@ -32,18 +33,11 @@ class Ingest {
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> run();
 
   private:
-    struct Source {
-        ByteCount length;
-        std::int64_t modified_ns = 0;
-        std::uint64_t inode = 0;
-        bool operator==(const Source&) const = default;
-    };
     struct Batch {
         ExtentIndex first;
         std::uint64_t count = 0;
     };
 
-    [[nodiscard]] Result<Source> inspect() const;
     [[nodiscard]] Result<std::vector<ExtentHash>> take_in(const core::Layout& layout,
                                                           Batch batch) const;
     [[nodiscard]] asio::awaitable<Result<std::vector<ExtentHash>>> run_batch(core::Layout layout,
@@ -57,9 +51,5 @@ class Ingest {
     Options options_;
     ByteCount done_;
 };
-
-/// Reads exactly [offset, offset + out.size()) of `fd`. Errc::file_error, or Errc::refused when the
-/// file ends before that.
-[[nodiscard]] Result<void> read_exactly(int fd, std::uint64_t offset, std::span<std::uint8_t> out);
 
 }  // namespace flow29::node

@@ -236,9 +236,8 @@ asio::awaitable<void> Intake::pull(core::Descriptor descriptor, std::vector<Exte
     const ByteRange everything{ByteCount(0), layout.length()};
     ExtentAssembler assembler(descriptor, [this] { whole_.notify_all(); });
     auto options = download_options(layout, start);
-    download_ =
-        std::make_shared<Download>(services_, tasks_, peers_, descriptor, everything,
-                                   all_but(layout, wanted), assembler, std::move(options));
+    download_ = std::make_shared<Download>(services_, tasks_, peers_, descriptor, everything,
+                                           all_but(layout, wanted), assembler, std::move(options));
     if (order_.inviter) download_->add_holder_of(order_.inviter, leading);
     const auto self = shared_from_this();
     tasks_.start(add_sources(self));

@@ -97,8 +97,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     [[nodiscard]] std::vector<ExtentIndex> wanted_extents(const core::Descriptor& descriptor) const;
     [[nodiscard]] asio::awaitable<void> pull(core::Descriptor descriptor,
                                              std::vector<ExtentIndex> wanted);
-    [[nodiscard]] Download::Options download_options(const core::Layout& layout,
-                                                     ExtentIndex start);
+    [[nodiscard]] Download::Options download_options(const core::Layout& layout, ExtentIndex start);
     [[nodiscard]] asio::awaitable<void> write(std::shared_ptr<Intake> self,
                                               ExtentAssembler* assembler);
     [[nodiscard]] asio::awaitable<void> put(std::vector<ExtentAssembler::Whole> batch);

@@ -209,8 +209,8 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
 }
 
 std::shared_ptr<Intake> Keeper::make_intake(Intake::Order order) {
-    return std::make_shared<Intake>(services_, settings_, tasks_, peers_, neighbourhood_,
-                                    budget_, intake_events_, std::move(order));
+    return std::make_shared<Intake>(services_, settings_, tasks_, peers_, neighbourhood_, budget_,
+                                    intake_events_, std::move(order));
 }
 
 asio::awaitable<Result<void>> Keeper::keep_held(proto::Lease lease, Quotas::Asker asker,
@@ -266,8 +266,7 @@ void Keeper::heal(proto::Lease lease, std::vector<proto::Invite::Item> items,
 
 void Keeper::on_uninvite(const NodeId& node, const proto::Uninvite& uninvite) {
     for (const auto& intake : intakes_)
-        if (intake->root() == uninvite.root && intake->inviter() &&
-            intake->inviter()->id() == node)
+        if (intake->root() == uninvite.root && intake->inviter() && intake->inviter()->id() == node)
             intake->on_uninvite(uninvite);
 }
 

@@ -246,6 +246,15 @@ void Node::stream(StreamRequest request, HeadFn head, SinkFn sink, ProgressFn pr
         });
 }
 
+void Node::list(ListRequest request, ProgressFn progress, DoneFn<Listing> done) {
+    auto* state = state_.get();
+    state->post<Listing>(std::move(done), [state, request = std::move(request),
+                                           progress = std::move(progress)](DoneFn<Listing> finish) {
+        return State::deliver<Listing>(state->engine->fetcher().list(request, progress),
+                                       std::move(finish));
+    });
+}
+
 void Node::locate(std::string hash, std::optional<Link> in, std::chrono::milliseconds timeout,
                   ProgressFn progress, DoneFn<Located> done) {
     auto* state = state_.get();

@@ -12,7 +12,7 @@
 #include <fmt/core.h>
 
 #include "core/merkle.hpp"
-#include "node/ingest.hpp"
+#include "node/source.hpp"
 #include "store/checksum.hpp"
 
 namespace flow29::node {
@@ -68,7 +68,8 @@ Result<void> PartialFile::open() {
         return fail(
             Errc::exists_already,
             options_.path.string() + " is not a regular file; `flow29 cat` writes anywhere");
-    fd_ = ::open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    fd_ = ::open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                 options_.executable ? 0777 : 0666);
     if (fd_ < 0) return fail_errno(errno, partial_.string());
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
         return fail(Errc::refused, "another fetch is writing " + partial_.string());

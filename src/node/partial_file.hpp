@@ -9,15 +9,13 @@
 
 #include "core/descriptor.hpp"
 #include "core/range_set.hpp"
-#include "node/download.hpp"
+#include "node/partial_output.hpp"
 #include "store/store.hpp"
 
 namespace flow29::node {
 
-/// The output of a fetch while it grows: `PATH.flow29-part` beside the final place, written at
-/// offsets, with a durable note of which bytes are verified and synced, so that any crash costs
-/// only what came since the last note.
-class PartialFile : public PieceSink {
+/// A file while it is fetched: `PATH.flow29-part` beside the final place, written at offsets.
+class PartialFile : public PartialOutput {
   public:
     struct Options {
         std::filesystem::path path;  ///< final place
@@ -25,6 +23,7 @@ class PartialFile : public PieceSink {
         ByteRange range;  ///< of the object; its first byte is the file's first
         bool overwrite = false;
         bool share = false;  ///< gather what references to the finished file need
+        bool executable = false;
     };
 
     /// Requires `store` and `descriptor` to outlive it.
@@ -33,24 +32,18 @@ class PartialFile : public PieceSink {
     PartialFile(const PartialFile&) = delete;
     PartialFile& operator=(const PartialFile&) = delete;
 
-    /// Opens or creates the file and takes up an earlier attempt. Blocks. Errors: exists_already,
-    /// no_space, file_error.
-    [[nodiscard]] Result<void> open();
-    /// What an earlier attempt left, in object bytes.
-    [[nodiscard]] const core::RangeSet& verified() const { return verified_; }
+    [[nodiscard]] Result<void> open() override;
+    [[nodiscard]] const core::RangeSet& verified() const override { return verified_; }
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
                                      const std::vector<ChunkHash>& leaves) override;
     void deliver(const Piece& piece, core::Buffer& data) override;
 
-    /// True when enough has come since the last note that it is worth a sync.
-    [[nodiscard]] bool note_due() const { return unnoted_ >= note_bytes; }
-    /// Syncs and notes what is verified; `verified` is a copy taken on the executor. Blocks.
-    [[nodiscard]] Result<void> note(const core::RangeSet& verified);
-    void on_noted() { unnoted_ = 0; }
+    [[nodiscard]] bool note_due() const override { return unnoted_ >= note_bytes; }
+    [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
+    void on_noted() override { unnoted_ = 0; }
+    [[nodiscard]] Result<void> finish() override;
 
-    /// Syncs, moves the file into place and forgets the notes. Blocks.
-    [[nodiscard]] Result<void> finish();
     /// References for every extent that was seen whole in this attempt. After finish.
     [[nodiscard]] std::vector<store::ExtentReference> references() const;
 

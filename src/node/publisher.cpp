@@ -58,12 +58,20 @@ void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
 }
 
 asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest& request, int fd) {
+    auto look = [fd] { return open_source(fd); };
+    const auto source = co_await net::offload(services_.runtime, std::move(look));
+    if (!source) co_return fail(source.error());
+    const bool is_file = (*source)->kind() == ObjectKind::file;
+    if (request.by_reference && !is_file)
+        co_return fail(Errc::usage,
+                       "a directory cannot be kept by reference, only a file: its extents do not "
+                       "lie in one place");
     Ingest::Options options;
-    options.fd = fd;
+    options.source = source->get();
     options.level = request.extent_level;
     options.stop = request.stop;
     // A node that stores nothing for others does not need a second copy of what lies in a file.
-    if (request.by_reference || (!settings_.storing && !request.path.empty()))
+    if (is_file && (request.by_reference || (!settings_.storing && !request.path.empty())))
         options.reference = request.path;
     options.progress = [this](ByteCount done, ByteCount total) {
         report(Stage::hashing, done, total);

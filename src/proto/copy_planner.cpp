@@ -245,11 +245,8 @@ CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, con
     const bool leads = lacks_lead(entry);
     add_pending(item, entry, node, {now + options_.patience, leads});
     refresh(item, entry);
-    return {.item = item,
-            .root = entry.root,
-            .length = entry.length,
-            .target = node,
-            .leads = leads};
+    return {
+        .item = item, .root = entry.root, .length = entry.length, .target = node, .leads = leads};
 }
 
 /// Rule 11.

@@ -43,6 +43,31 @@ TEST_CASE("a fetch result says that it was verified") {
     CHECK(json["path"] == "/tmp/out");
     CHECK(json["holders"] == 3);
     CHECK(json["first_byte_ms"] == 7);
+    CHECK(json["kind"] == "file");
+    CHECK(json["files"] == 1);
+}
+
+TEST_CASE("a listing is one line, with a link for what JSON cannot name") {
+    Listing listing;
+    listing.bytes = ByteCount(8);
+    const auto empty = Json::parse(listing_line(listing));
+    CHECK(empty["event"] == "done");
+    CHECK(empty["entries"].empty());
+    listing.entries = {{"a \"b\"", EntryType::executable, ByteCount(5)},
+                       {"d", EntryType::empty_directory, ByteCount(0)},
+                       {"e\xe9", EntryType::file, ByteCount(3)}};
+    const auto line = listing_line(listing);
+    CHECK(line.find('\n') == line.size() - 1);
+    const auto json = Json::parse(line);
+    CHECK(json["bytes"] == 8);
+    const auto& entries = json["entries"];
+    REQUIRE(entries.size() == 3);
+    CHECK(entries[0]["path"] == "a \"b\"");
+    CHECK(entries[0]["executable"] == true);
+    CHECK_FALSE(entries[0].contains("link"));
+    CHECK(entries[1]["kind"] == "directory");
+    CHECK(entries[2]["executable"] == false);
+    CHECK(Link::parse(entries[2]["link"].get<std::string>())->path == "e\xe9");
 }
 
 TEST_CASE("health carries its histogram by number of copies") {

@@ -69,6 +69,8 @@ TEST_CASE("global options may stand before and after the command") {
         CHECK(invocation.global.verbose == 1);
         CHECK(std::get<ListOptions>(invocation.command).what == Listing::status);
     }
+    CHECK(std::get<ListOptions>(parsed({"ls"}).command).link.empty());
+    CHECK(std::get<ListOptions>(parsed({"ls", "L"}).command).link == "L");
     CHECK(parsed({"status", "--bootstrap", "a:1", "--bootstrap", "[::1]:2"})
               .global.bootstrap.size() == 2);
     CHECK(parsed({"status", "--progress", "never"}).global.progress == ProgressMode::never);

@@ -34,9 +34,10 @@ TEST_CASE("ranges are half-open in requests, and open ones have no end") {
     fetch.range = ByteRange{ByteCount(5), ByteCount(10)};
     fetch.overwrite = true;
     fetch.no_share = true;
-    CHECK(fetch_params(fetch, "L", "/out") ==
+    CHECK(fetch_params(fetch, "L", {"/out", {}}) ==
           R"({"link":"L","path":"/out","range":{"first":5,"end":10},"overwrite":true,)"
           R"("share":false})");
+    CHECK(fetch_params({}, "L", {"/out", "x"}) == R"({"link":"L","path":"/out","name":"x"})");
     CatOptions cat;
     cat.range = ByteRange{ByteCount(5), ByteCount(std::numeric_limits<std::uint64_t>::max())};
     CHECK(cat_params(cat, "L") == R"({"link":"L","range":{"first":5}})");

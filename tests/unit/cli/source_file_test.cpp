@@ -44,9 +44,23 @@ TEST_CASE("a regular file is used where it is") {
     CHECK(source->source.name == "file.txt");
 }
 
-TEST_CASE("directories and missing files are refused") {
+TEST_CASE("a directory is opened and called by its name, however it was written") {
     const ScratchDirectory scratch;
-    CHECK(open_source(scratch.path.string()).error().code == Errc::usage);
+    const auto photos = scratch.path / "photos";
+    std::filesystem::create_directory(photos);
+    for (const auto& path : {photos.string(), photos.string() + "/", photos.string() + "/.",
+                             (photos / ".." / "photos").string(), photos.string() + "//"}) {
+        CAPTURE(path);
+        const auto source = open_source(path);
+        REQUIRE(source);
+        CHECK(source->is_directory);
+        CHECK_FALSE(source->is_regular);
+        CHECK(source->source.name == "photos");
+    }
+}
+
+TEST_CASE("missing files are refused") {
+    const ScratchDirectory scratch;
     CHECK(open_source((scratch.path / "gone").string()).error().code == Errc::file_error);
 }
 

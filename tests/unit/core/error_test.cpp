@@ -43,6 +43,7 @@ TEST_CASE("exit codes are the documented ones") {
         {Errc::peer_unreachable, 7},
         {Errc::peer_busy, 11},
         {Errc::corrupt_store, 6},
+        {Errc::is_directory, 2},
         {Errc::locked, 9},
     };
     CHECK(std::size(documented) == errc_last + 1);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <flow29/ids.hpp>
+
+namespace flow29 {
+
+/// What a path in a directory names. The value stands in manifests, so it never changes.
+enum class EntryType : std::uint8_t {
+    file = 0,
+    executable = 1,       ///< a file that its owner may execute
+    empty_directory = 2,  ///< other directories follow from the paths of what is in them
+};
+
+/// One path of a directory.
+struct DirectoryEntry {
+    std::string path;  ///< octets, relative, parts joined by '/'; not necessarily UTF-8
+    EntryType type = EntryType::file;
+    ByteCount length;  ///< 0 unless it is a file
+
+    bool operator==(const DirectoryEntry&) const = default;
+};
+
+}  // namespace flow29

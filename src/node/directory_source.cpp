@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/directory_source.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include <flow29/limits.hpp>
+
+#include "node/beneath.hpp"
+
+namespace flow29::node {
+
+namespace {
+
+/// What somebody may have put into a directory and no manifest can say.
+tl::unexpected<Error> refuse(const std::string& path, const struct stat& facts) {
+    const char* const what = S_ISLNK(facts.st_mode)    ? "a symbolic link"
+                             : S_ISFIFO(facts.st_mode) ? "a named pipe"
+                             : S_ISSOCK(facts.st_mode) ? "a socket"
+                                                       : "a device";
+    return fail(Errc::refused, fmt::format("\"{}\" is {}; a directory can be published with files "
+                                           "and directories in it, and nothing else",
+                                           core::shown_path(path), what));
+}
+
+std::string directory_of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+}  // namespace
+
+DirectorySource::DirectorySource(int fd, Tree tree)
+    : fd_(fd),
+      tree_(std::move(tree)),
+      encoded_(tree_.manifest.encode()),
+      files_([this](std::size_t index) { return open(index); }) {}
+
+DirectorySource::Facts DirectorySource::facts_of(const struct stat& status) {
+    return {std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
+            status.st_ino};
+}
+
+Result<DirectorySource::Tree> DirectorySource::look(int fd) {
+    std::vector<DirectoryEntry> entries;
+    std::map<std::string, Facts> facts;
+    std::map<std::string, bool> has_contents;  // of each directory but the first
+    const VisitFn visit = [&](const std::string& path, const struct stat& status) -> Result<bool> {
+        if (entries.size() + has_contents.size() > 2 * limits::manifest_entries_max)
+            return fail(Errc::refused, fmt::format("there are more than {} files in it",
+                                                   limits::manifest_entries_max));
+        // Checked here, so that nothing is looked for below a name that cannot be used.
+        if (auto good = core::check_path(path); !good) return fail(good.error());
+        has_contents[directory_of(path)] = true;
+        if (S_ISDIR(status.st_mode)) {
+            has_contents.emplace(path, false);
+            return true;
+        }
+        if (!S_ISREG(status.st_mode)) return refuse(path, status);
+        const bool executable = (status.st_mode & S_IXUSR) != 0;
+        entries.push_back({path, executable ? EntryType::executable : EntryType::file,
+                           ByteCount(static_cast<std::uint64_t>(status.st_size))});
+        facts.emplace(path, facts_of(status));
+        return false;
+    };
+    if (auto walked = walk_beneath(fd, visit); !walked) return fail(walked.error());
+    for (const auto& [path, used] : has_contents)
+        if (!used && !path.empty())
+            entries.push_back({path, EntryType::empty_directory, ByteCount(0)});
+    auto manifest = core::Manifest::make(std::move(entries));
+    if (!manifest) return fail(manifest.error());
+    Tree tree{std::move(*manifest), {}};
+    for (const auto& entry : tree.manifest.entries()) {
+        const auto known = facts.find(entry.path);
+        tree.facts.push_back(known == facts.end() ? Facts{} : known->second);
+    }
+    return tree;
+}
+
+Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(int fd) {
+    auto tree = look(fd);
+    if (!tree) return fail(tree.error());
+    return std::unique_ptr<DirectorySource>(new DirectorySource(fd, std::move(*tree)));
+}
+
+Result<core::UniqueFd> DirectorySource::open(std::size_t index) const {
+    auto opened = open_beneath(fd_, tree_.manifest.entries()[index].path, O_RDONLY | O_NONBLOCK);
+    if (!opened) return opened;
+    struct stat status {};
+    if (::fstat(opened->get(), &status) != 0) return fail_errno(errno, "looking at the source");
+    if (!S_ISREG(status.st_mode) || facts_of(status) != tree_.facts[index])
+        return fail(Errc::refused, changed_text);
+    return opened;
+}
+
+Result<void> DirectorySource::read_file(std::size_t index, std::uint64_t offset,
+                                        std::span<std::uint8_t> out) const {
+    if (out.size() == tree_.manifest.entries()[index].length.value) {
+        const auto once = open(index);
+        if (!once) return fail(once.error());
+        return read_exactly(once->get(), 0, out);
+    }
+    const auto file = files_.get(index);
+    if (!file) return fail(file.error());
+    return read_exactly((*file)->get(), offset, out);
+}
+
+Result<void> DirectorySource::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
+    const ReadFileFn read_one = [this](std::size_t index, std::uint64_t at,
+                                       std::span<std::uint8_t> into) {
+        return read_file(index, at, into);
+    };
+    return read_packed(tree_.manifest, encoded_, offset, out, read_one);
+}
+
+Result<void> DirectorySource::check_unchanged() const {
+    const auto now = look(fd_);
+    if (!now) return fail(now.error());
+    if (now->manifest.entries() != tree_.manifest.entries() || now->facts != tree_.facts)
+        return fail(Errc::refused, changed_text);
+    return {};
+}
+
+Result<void> read_packed(const core::Manifest& manifest, ByteView encoded, std::uint64_t offset,
+                         std::span<std::uint8_t> out, const ReadFileFn& read_file) {
+    if (offset < encoded.size() && !out.empty()) {
+        const auto part = encoded.subspan(offset, std::min(encoded.size() - offset, out.size()));
+        std::copy(part.begin(), part.end(), out.begin());
+        offset += part.size();
+        out = out.subspan(part.size());
+    }
+    for (auto i = manifest.at_or_after(ByteCount(offset)); !out.empty(); ++i) {
+        const bool ended = i == manifest.entries().size();
+        const auto place = ended ? ByteRange{} : manifest.place(i);
+        if (!ended && place.empty()) continue;
+        const auto gap =
+            ended ? out.size() : std::min(out.size(), std::max(place.first.value, offset) - offset);
+        std::fill_n(out.begin(), gap, std::uint8_t{0});
+        out = out.subspan(gap);
+        offset += gap;
+        if (ended || out.empty()) return {};
+        const auto part = out.first(std::min(out.size(), place.last.value - offset));
+        if (auto read = read_file(i, offset - place.first.value, part); !read) return read;
+        out = out.subspan(part.size());
+        offset += part.size();
+    }
+    return {};
+}
+
+}  // namespace flow29::node

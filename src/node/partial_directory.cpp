@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/partial_directory.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include <fmt/core.h>
+
+#include "core/log.hpp"
+#include "core/merkle.hpp"
+#include "node/beneath.hpp"
+#include "node/directory_source.hpp"
+#include "store/file.hpp"
+
+namespace flow29::node {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_executable(EntryType type) {
+    return type == EntryType::executable;
+}
+
+/// Where a path is in the file system; a relative one has its parent here.
+fs::path parent_of(const fs::path& path) {
+    const auto parent = path.parent_path();
+    return parent.empty() ? fs::path(".") : parent;
+}
+
+}  // namespace
+
+PartialDirectory::PartialDirectory(store::Store& store, core::Descriptor descriptor,
+                                   std::shared_ptr<const core::Manifest> manifest, Options options)
+    : store_(store),
+      descriptor_(std::move(descriptor)),
+      manifest_(std::move(manifest)),
+      options_(std::move(options)),
+      span_(manifest_->below(options_.below)),
+      partial_(options_.path.string() + ".flow29-part"),
+      files_([this](std::size_t index) { return open_file(index); }) {}
+
+std::string PartialDirectory::path_of(std::size_t index) const {
+    const auto skipped = options_.below.empty() ? 0 : options_.below.size() + 1;
+    return manifest_->entries()[index].path.substr(skipped);
+}
+
+std::uint64_t PartialDirectory::files() const {
+    std::uint64_t count = 0;
+    for (auto i = span_.first; i < span_.last; ++i)
+        count += manifest_->entries()[i].type != EntryType::empty_directory ? 1 : 0;
+    return count;
+}
+
+ByteCount PartialDirectory::file_bytes() const {
+    ByteCount sum;
+    for (auto i = span_.first; i < span_.last; ++i)
+        sum += manifest_->entries()[i].length;
+    return sum;
+}
+
+Result<void> PartialDirectory::check_target() const {
+    std::error_code ec;
+    const auto there = fs::symlink_status(options_.path, ec);
+    if (!fs::exists(there)) return {};
+    if (!options_.overwrite)
+        return fail(Errc::exists_already,
+                    options_.path.string() + " exists already; --overwrite replaces all of it");
+    // Only like replaces like: nobody means to lose a directory for a file's name, or a link.
+    if (!fs::is_directory(there))
+        return fail(Errc::exists_already,
+                    options_.path.string() + " is not a directory, so none replaces it");
+    return {};
+}
+
+Result<void> PartialDirectory::open() {
+    if (auto free = check_target(); !free) return free;
+    const bool is_new = ::mkdir(partial_.c_str(), 0777) == 0;
+    if (!is_new && errno != EEXIST) return fail_errno(errno, partial_.string());
+    directory_.reset(::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!directory_) return fail_errno(errno, partial_.string());
+    if (::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail(Errc::refused, "another fetch is writing " + partial_.string());
+    present_.assign(span_.last - span_.first, false);
+    verified_ = core::RangeSet();
+    if (!is_new) {
+        verified_ = store_.fetch_progress(options_.root, partial_);
+        if (auto adopted = adopt(); !adopted) return adopted;
+    }
+    if (auto room = check_room(); !room) return room;
+    if (auto made = make_tree(); !made) return made;
+    if (!is_new) recover();
+    return {};
+}
+
+Result<void> PartialDirectory::adopt() {
+    std::string prefix = options_.below;
+    if (!prefix.empty()) prefix += '/';
+    std::vector<std::string> strangers;
+    std::vector<std::uint64_t> sizes(present_.size());
+    const VisitFn visit = [&](const std::string& path, const struct stat& facts) -> Result<bool> {
+        const auto full = prefix + path;
+        const auto index = manifest_->find(full);
+        const bool is_inner = !index && !manifest_->below(full).empty();
+        if (S_ISDIR(facts.st_mode)) {
+            const bool is_empty =
+                index && manifest_->entries()[*index].type == EntryType::empty_directory;
+            if (is_inner || is_empty) return true;
+        } else if (index && S_ISREG(facts.st_mode)) {
+            const auto& entry = manifest_->entries()[*index];
+            const auto size = static_cast<std::uint64_t>(facts.st_size);
+            const bool executable = (facts.st_mode & S_IXUSR) != 0;
+            // One with other names would be changed under these as well.
+            if (entry.type != EntryType::empty_directory && size <= entry.length.value &&
+                executable == is_executable(entry.type) && facts.st_nlink == 1) {
+                present_[*index - span_.first] = true;
+                sizes[*index - span_.first] = size;
+                return false;
+            }
+        }
+        strangers.push_back(path);
+        return false;
+    };
+    if (auto walked = walk_beneath(directory_.get(), visit); !walked) return walked;
+    for (const auto& path : strangers)
+        if (auto gone = remove_beneath(directory_.get(), path); !gone) return gone;
+    // Notes count only as far as the files really go, and inside what is wanted.
+    for (auto i = span_.first; i < span_.last; ++i) {
+        const auto place = manifest_->place(i);
+        if (place.empty()) continue;
+        const auto size = present_[i - span_.first] ? sizes[i - span_.first] : 0;
+        if (size < place.count().value) verified_.erase(place.first.value + size, place.last.value);
+    }
+    verified_.erase(0, wanted().first.value);
+    verified_.erase(wanted().last.value, ~std::uint64_t{0});
+    return {};
+}
+
+Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index) {
+    const auto path = path_of(index);
+    const std::lock_guard lock(mutex_);
+    const auto at = index - span_.first;
+    if (present_[at]) return open_beneath(directory_.get(), path, O_RDWR);
+    const unsigned mode = is_executable(manifest_->entries()[index].type) ? 0777 : 0666;
+    auto made = open_beneath(directory_.get(), path, O_RDWR | O_CREAT | O_EXCL, mode);
+    if (made) present_[at] = true;
+    if (made || made.error().code != Errc::exists_already) return made;
+    return fail(Errc::refused,
+                fmt::format("\"{}\" is there already in {}: another of its files has that name on "
+                            "this file system, or somebody else writes there",
+                            core::shown_path(path), partial_.string()));
+}
+
+Result<void> PartialDirectory::make_tree() {
+    std::string made;
+    for (auto i = span_.first; i < span_.last; ++i) {
+        const auto path = path_of(i);
+        const auto& entry = manifest_->entries()[i];
+        const bool is_directory = entry.type == EntryType::empty_directory;
+        const auto slash = path.rfind('/');
+        auto above = slash == std::string::npos ? std::string() : path.substr(0, slash);
+        if (is_directory) above = path;
+        if (above != made && !above.empty())
+            if (auto done = make_directories_beneath(directory_.get(), above); !done) return done;
+        made = std::move(above);
+        // The others are made when the first of their content is written.
+        if (is_directory || entry.length.value > 0) continue;
+        if (const auto file = open_file(i); !file) return fail(file.error());
+    }
+    return {};
+}
+
+void PartialDirectory::recover() {
+    const auto layout = descriptor_.layout();
+    const auto encoded = manifest_->encode();
+    const auto want = wanted();
+    const ReadFileFn read_one = [this](std::size_t index, std::uint64_t offset,
+                                       std::span<std::uint8_t> out) -> Result<void> {
+        if (!present_[index - span_.first]) return fail(Errc::not_found);
+        const auto file = files_.get(index);
+        if (!file) return fail(file.error());
+        return read_exactly((*file)->get(), offset, out);
+    };
+    core::Buffer data;
+    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+        auto bytes = layout.extent_bytes(ExtentIndex(i));
+        // What precedes the files is not fetched into them.
+        const bool begins =
+            bytes.first < want.first && want.first.value <= encoded.size() + limits::chunk_bytes;
+        if ((bytes.first < want.first && !begins) || bytes.last > want.last || want.empty())
+            continue;
+        const auto wanted_first = std::max(bytes.first, want.first).value;
+        if (verified_.contains(wanted_first, bytes.last.value)) continue;
+        if (data.size() < bytes.count().value) data = core::Buffer(bytes.count().value);
+        const auto view = data.span().first(bytes.count().value);
+        if (!read_packed(*manifest_, encoded, bytes.first.value, view, read_one)) continue;
+        if (core::tree_hash(view) == descriptor_.extents[i])
+            verified_.insert(wanted_first, bytes.last.value);
+    }
+}
+
+Result<void> PartialDirectory::check_room() const {
+    struct statvfs disk {};
+    if (::fstatvfs(directory_.get(), &disk) != 0) return {};
+    const auto block = std::max<std::uint64_t>(1, disk.f_frsize);
+    std::uint64_t needed = 0;
+    for (auto i = span_.first; i < span_.last; ++i) {
+        const auto place = manifest_->place(i);
+        if (verified_.contains(place.first.value, place.last.value)) continue;
+        needed += (place.count().value + block - 1) / block * block;
+    }
+    const auto free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    if (needed <= free) return {};
+    return fail(Errc::no_space, fmt::format("{} needs {} more bytes and the disk has {}",
+                                            options_.path.string(), needed, free));
+}
+
+Result<void> PartialDirectory::write(std::size_t index, std::uint64_t offset, ByteView data) {
+    OpenFiles::Handle file;
+    if (data.size() == manifest_->entries()[index].length.value) {
+        auto once = open_file(index);
+        if (!once) return fail(once.error());
+        file = std::make_shared<const core::UniqueFd>(std::move(*once));
+    } else {
+        auto kept = files_.get(index);
+        if (!kept) return fail(kept.error());
+        file = std::move(*kept);
+    }
+    while (!data.empty()) {
+        const auto wrote =
+            ::pwrite(file->get(), data.data(), data.size(), static_cast<off_t>(offset));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return fail_errno(errno, "writing " + core::shown_path(path_of(index)));
+        data = data.subspan(static_cast<std::size_t>(wrote));
+        offset += static_cast<std::uint64_t>(wrote);
+    }
+    return {};
+}
+
+Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
+                                     const std::vector<ChunkHash>&) {
+    for (auto i = std::max(span_.first, manifest_->at_or_after(piece.bytes.first)); i < span_.last;
+         ++i) {
+        const auto place = manifest_->place(i);
+        if (place.first >= piece.bytes.last) break;
+        const auto first = std::max(place.first, piece.bytes.first);
+        const auto last = std::min(place.last, piece.bytes.last);
+        if (first >= last) continue;
+        const auto part = data.subspan((first - piece.bytes.first).value, (last - first).value);
+        if (auto wrote = write(i, (first - place.first).value, part); !wrote) return wrote;
+    }
+    return {};
+}
+
+void PartialDirectory::deliver(const Piece& piece, core::Buffer& data) {
+    verified_.insert(piece.bytes.first.value, piece.bytes.last.value);
+    unnoted_ += data.size();
+}
+
+Result<void> PartialDirectory::note(const core::RangeSet& verified) {
+    // One call instead of one for each of the files.
+    if (::syncfs(directory_.get()) != 0) return fail_errno(errno, "syncing " + partial_.string());
+    return store_.set_fetch_progress(options_.root, partial_, verified);
+}
+
+Result<void> PartialDirectory::finish() {
+    if (::syncfs(directory_.get()) != 0) return fail_errno(errno, "syncing " + partial_.string());
+    // Before the swap: after it the notes would speak of the directory that was there.
+    if (auto forgotten = store_.end_fetch(options_.root, partial_); !forgotten) return forgotten;
+    if (auto free = check_target(); !free) return free;
+    const char* const from = partial_.c_str();
+    const char* const to = options_.path.c_str();
+    bool swapped = false;
+    int moved = ::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+    if (moved != 0 && errno == EEXIST && options_.overwrite) {
+        moved = ::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE);
+        swapped = moved == 0;
+    }
+    if (moved != 0 && errno == EEXIST)
+        return fail(Errc::exists_already, options_.path.string() +
+                                              " appeared meanwhile; what was fetched is in " +
+                                              partial_.string());
+    if (moved != 0)
+        return fail_errno(errno, "moving " + partial_.string() + " to " + options_.path.string());
+    if (auto synced = store::sync_directory(parent_of(options_.path)); !synced) return synced;
+    if (!swapped) return {};
+    // What was replaced is under the other name now. That it cannot be deleted undoes nothing.
+    std::error_code ec;
+    fs::remove_all(partial_, ec);
+    if (ec) core::log::warn("fetch", "{} is left: {}", partial_.string(), ec.message());
+    return {};
+}
+
+}  // namespace flow29::node

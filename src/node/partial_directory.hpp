@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/descriptor.hpp"
+#include "core/manifest.hpp"
+#include "core/range_set.hpp"
+#include "node/open_files.hpp"
+#include "node/partial_output.hpp"
+#include "store/store.hpp"
+
+namespace flow29::node {
+
+/// A directory, or one inside it, while it is fetched: `PATH.flow29-part` beside the final place,
+/// in which every file is filled where it lies. What is verified and synced is
+/// noted as for a single file. Nothing is written outside that directory, whatever the manifest and
+/// whoever else writes there.
+class PartialDirectory : public PartialOutput {
+  public:
+    struct Options {
+        std::filesystem::path path;  ///< final place
+        RootHash root;
+        std::string below;  ///< the directory inside the object that is wanted; empty: all of it
+        bool overwrite = false;
+    };
+
+    /// Requires `store` to outlive it. The manifest is the descriptor's.
+    PartialDirectory(store::Store& store, core::Descriptor descriptor,
+                     std::shared_ptr<const core::Manifest> manifest, Options options);
+
+    /// What an earlier attempt left and does not belong into this directory is deleted.
+    [[nodiscard]] Result<void> open() override;
+    /// What is wanted, of the object's bytes.
+    [[nodiscard]] ByteRange wanted() const { return manifest_->place(span_); }
+    [[nodiscard]] const core::RangeSet& verified() const override { return verified_; }
+    /// Without the directories.
+    [[nodiscard]] std::uint64_t files() const;
+    [[nodiscard]] ByteCount file_bytes() const;
+
+    [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
+                                     const std::vector<ChunkHash>& leaves) override;
+    void deliver(const Piece& piece, core::Buffer& data) override;
+
+    [[nodiscard]] bool note_due() const override { return unnoted_ >= note_bytes; }
+    [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
+    void on_noted() override { unnoted_ = 0; }
+    /// A directory that is there is swapped for the new one in one step, and deleted only then.
+    [[nodiscard]] Result<void> finish() override;
+
+  private:
+    // Syncing costs all files of the file system, and after a kill whole extents are found anyway.
+    static constexpr std::uint64_t note_bytes = 64ULL << 20;
+
+    [[nodiscard]] Result<void> check_target() const;
+    /// Removes from an earlier attempt what is not wanted now, and forgets what is not there.
+    [[nodiscard]] Result<void> adopt();
+    /// Directories and empty files.
+    [[nodiscard]] Result<void> make_tree();
+    void recover();
+    [[nodiscard]] Result<void> check_room() const;
+    /// Makes it unless it is there.
+    [[nodiscard]] Result<core::UniqueFd> open_file(std::size_t index);
+    [[nodiscard]] Result<void> write(std::size_t index, std::uint64_t offset, ByteView data);
+    /// The path of an entry in the output.
+    [[nodiscard]] std::string path_of(std::size_t index) const;
+
+    store::Store& store_;  // owned by the engine's owner
+    core::Descriptor descriptor_;
+    std::shared_ptr<const core::Manifest> manifest_;
+    Options options_;
+    core::Manifest::Span span_;
+    std::filesystem::path partial_;
+    core::UniqueFd directory_;
+    std::mutex mutex_;
+    std::vector<bool> present_;  // of each entry in the span: was made. Guarded by mutex_ once open
+    OpenFiles files_;
+    core::RangeSet verified_;
+    std::uint64_t unnoted_ = 0;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/range_set.hpp"
+#include "node/download.hpp"
+
+namespace flow29::node {
+
+/// Where a fetch writes while it runs: beside its final place, with a durable note of which bytes
+/// are verified and synced, so that any crash costs only what came since the last note.
+class PartialOutput : public PieceSink {
+  public:
+    /// Makes it, or takes up an earlier attempt. Blocks. Errors: exists_already, refused (another
+    /// fetch writes there), no_space, file_error.
+    [[nodiscard]] virtual Result<void> open() = 0;
+    /// What is verified by now, in object bytes. On the executor, once open.
+    [[nodiscard]] virtual const core::RangeSet& verified() const = 0;
+
+    /// True when enough has come since the last note that it is worth a sync.
+    [[nodiscard]] virtual bool note_due() const = 0;
+    /// Syncs and notes what is verified; `verified` is a copy taken on the executor. Blocks.
+    [[nodiscard]] virtual Result<void> note(const core::RangeSet& verified) = 0;
+    virtual void on_noted() = 0;
+
+    /// Syncs, moves it into place and forgets the notes. Blocks.
+    [[nodiscard]] virtual Result<void> finish() = 0;
+};
+
+}  // namespace flow29::node

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/gateway_directory.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace flow29;
+using namespace flow29::api;
+
+namespace {
+
+bool has(const std::string& page, const std::string& text) {
+    return page.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a directory's page shows what stands in it, and links to it") {
+    Listing listing;
+    const std::string top = "/f/" + to_base32(listing.root);
+    listing.entries = {{"a/b/c", EntryType::file, ByteCount(5)},
+                       {"a/d", EntryType::file, ByteCount(7)},
+                       {"e", EntryType::empty_directory, ByteCount(0)},
+                       {"sp ace?", EntryType::executable, ByteCount(11)}};
+    const auto page = directory_page(listing);
+    CHECK(has(page, "<a href=\"" + top + "/a/\">a/</a></td><td>12</td>"));
+    CHECK(has(page, "<a href=\"" + top + "/e/\">e/</a>"));
+    CHECK(has(page, "<a href=\"" + top + "/sp%20ace%3F\">sp ace?</a></td><td>11</td>"));
+    CHECK_FALSE(has(page, ".."));
+
+    listing.path = "a/b/";
+    listing.entries = {{"a/b/c", EntryType::file, ByteCount(5)}};
+    const auto inner = directory_page(listing);
+    CHECK(has(inner, "<a href=\"" + top + "/a/\">..</a>"));
+    CHECK(has(inner, "<a href=\"" + top + "/a/b/c\">c</a>"));
+    listing.path = "a/";
+    CHECK(has(directory_page(listing), "<a href=\"" + top + "/\">..</a>"));
+}
+
+TEST_CASE("a name cannot put anything into the page") {
+    Listing listing;
+    listing.entries = {{"<script>alert(1)</script>", EntryType::file, ByteCount(1)},
+                       {"\" onclick=\"x", EntryType::file, ByteCount(1)},
+                       {"javascript:alert(1)", EntryType::file, ByteCount(1)}};
+    const auto page = directory_page(listing);
+    CHECK_FALSE(has(page, "<script"));
+    CHECK_FALSE(has(page, "\" onclick"));
+    CHECK_FALSE(has(page, "href=\"javascript"));
+    CHECK(has(page, "&lt;script&gt;alert(1)&lt;/script&gt;"));
+}
