@@ -166,10 +166,15 @@ Result<std::uint64_t> PeerSession::open_request(const Message& message, Duration
 }
 
 std::optional<std::uint64_t> PeerSession::poll_ping(TimePoint now) {
-    if (!ready_ || ping_ || now < next_ping_) return std::nullopt;
-    ping_ = Ping{next_request_++, now};
+    if (!ready_ || now < next_ping_) return std::nullopt;
     next_ping_ = now + limits::ping_interval;
-    return ping_->request;
+    if (!ping_) {
+        ping_ = Ping{next_request_++, now};
+        return ping_->request;
+    }
+    if (requests_in_flight() >= limits::requests_in_flight_per_peer_max) return std::nullopt;
+    late_.insert(next_request_);
+    return next_request_++;
 }
 
 TimePoint PeerSession::idle_deadline(const Request& request) const {
@@ -194,7 +199,7 @@ std::optional<Error> PeerSession::poll_dead(TimePoint now) const {
 
 TimePoint PeerSession::next_deadline() const {
     TimePoint deadline = received_at_ + silence_max;
-    if (ready_ && !ping_) deadline = std::min(deadline, next_ping_);
+    if (ready_) deadline = std::min(deadline, next_ping_);
     for (const auto& [number, request] : open_)
         deadline = std::min(deadline, idle_deadline(request));
     return deadline;

@@ -42,7 +42,9 @@ class RttEstimate {
 ///    Rationale: the peer is still working on it, so the bound on what it holds for us stays true.
 /// 4. At most limits::requests_in_flight_per_peer_max requests are open; pings are beside that
 /// count.
-/// 5. Once ready, a ping goes out every limits::ping_interval, one at a time. Silence for
+/// 5. Once ready, a ping goes out every limits::ping_interval, whether or not the last one was
+///    answered: that may wait behind a long body on a slow line, and while it does, the peer has
+///    nothing else to hear. The oldest unanswered one measures the round trip. Silence for
 ///    `silence_max` ends the connection.
 ///    Rationale: each end pings and the octets of a long body count too, so only a dead end or path
 ///    is silent. A stopped process shows in no other way: its kernel goes on acknowledging.

@@ -251,7 +251,7 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
 }
 
 Status Swarm::status(std::size_t number) {
-    return finish(number, engine(number).reporter().status(engine(number).local_record()));
+    return finish(number, engine(number).reporter().status(engine(number).local_record(), RateLimits{}));
 }
 
 std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {

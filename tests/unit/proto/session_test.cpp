@@ -215,12 +215,41 @@ TEST_CASE("a request whose body stands still times out once, and the rest is pas
     CHECK(session.requests_in_flight() == 0);
 }
 
-TEST_CASE("pings go out at their interval, one at a time, and measure the round trip") {
+TEST_CASE("pings go on although the last one waits behind a long body, and its answer counts") {
+    PeerSession session = ready_session();
+    const auto first = session.poll_ping(at(0s));
+    REQUIRE(first);
+    CHECK(session.next_deadline() == at(limits::ping_interval));
+    std::vector<std::uint64_t> later;
+    for (int i = 1; i <= 3; ++i) {
+        const auto due = at(i * limits::ping_interval);
+        // Octets of the body go on coming.
+        session.on_received(due);
+        CHECK_FALSE(session.poll_ping(due - 1ns));
+        const auto ping = session.poll_ping(due);
+        REQUIRE(ping);
+        later.push_back(*ping);
+        CHECK_FALSE(session.poll_ping(due));
+        session.check_invariants();
+    }
+    const auto answer = [&](std::uint64_t ping) {
+        CHECK(std::holds_alternative<PeerSession::Ignored>(
+            receive(session, ping, Pong{}, 0, at(10s))));
+    };
+    answer(*first);
+    CHECK(session.rtt().smoothed() == Duration(10s));
+    for (const auto ping : later)
+        answer(ping);
+    CHECK(session.rtt().smoothed() == Duration(10s));
+    CHECK(session.requests_in_flight() == 0);
+}
+
+TEST_CASE("pings go out at their interval and measure the round trip") {
     PeerSession session = ready_session();
     const auto first = session.poll_ping(at(0s));
     REQUIRE(first);
     CHECK_FALSE(session.poll_ping(at(1s)));
-    CHECK_FALSE(session.poll_ping(at(3s)));
+    CHECK_FALSE(session.poll_ping(at(limits::ping_interval) - 1ns));
     CHECK(session.rtt().smoothed() == Duration{});
     CHECK_FALSE(violates(receive(session, *first, Pong{}, 0, at(100ms))));
     CHECK(session.rtt().smoothed() == 100ms);
