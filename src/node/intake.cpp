@@ -20,6 +20,8 @@ constexpr Duration descriptor_timeout = 10s;
 constexpr Duration takeover_saves_min = 1s;
 constexpr Duration fallback_after = 6s;
 
+using Items = std::vector<proto::ItemId>;
+
 /// Which bytes of the object are in none of these extents.
 core::RangeSet all_but(const core::Layout& layout, const std::vector<ExtentIndex>& extents) {
     core::RangeSet rest;
@@ -83,11 +85,17 @@ void Intake::on_stored(const NodeId& node, const proto::Stored& stored) {
     download_->on_stored(node, stored.items);
 }
 
-void Intake::tell_too(const net::PeerPtr& peer) {
+void Intake::join(const net::PeerPtr& peer, const proto::ItemId& item, bool leads) {
     const auto same = [&peer](const auto& record) { return record.node() == peer->id(); };
-    const bool told = (order_.inviter && order_.inviter->id() == peer->id()) ||
-                      std::ranges::any_of(order_.sources, same);
-    if (!told) order_.sources.push_back(peer->record());
+    if (order_.inviter && order_.inviter->id() == peer->id())
+        order_.inviter = peer;
+    else if (std::ranges::none_of(order_.sources, same))
+        order_.sources.push_back(peer->record());
+    if (!leads) return;
+    leads_.insert(item);
+    const auto position = positions_.find(item);
+    if (download_ && position != positions_.end())
+        download_->add_holder_of(peer, {position->second});
 }
 
 void Intake::report(std::vector<proto::ItemId> stored, std::vector<proto::ItemId> failed) {
@@ -273,7 +281,7 @@ asio::awaitable<void> Intake::write(std::shared_ptr<Intake> self, ExtentAssemble
 asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
     std::vector<ExtentIndex> taken;
     std::vector<store::NewExtent> extents;
-    std::vector<proto::ItemId> items;
+    Items items;
     std::uint64_t bytes = 0;
     for (auto& [index, extent] : batch) {
         taken.push_back(index);
@@ -287,19 +295,24 @@ asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
     const auto self = services_.identity.id();
     auto* const room = room_.get();
     auto keep = [&store, lease, wall_now, self, items, room,
-                 extents = std::move(extents)]() mutable -> Result<void> {
-        if (auto stored = store.put_extents(std::move(extents), room); !stored) return stored;
+                 extents = std::move(extents)]() mutable -> Result<Items> {
+        if (auto put = store.put_extents(std::move(extents), room); !put) return fail(put.error());
         if (!is_in_force(store, lease, wall_now)) return fail(Errc::refused, "withdrawn");
-        return mark_kept(store, lease.root, items, self);
+        // What is in the store now is what counts.
+        std::erase_if(items, [&](const auto& item) { return !store.owns_extent(item.extent()); });
+        if (auto kept = mark_kept(store, lease.root, items, self); !kept) return fail(kept.error());
+        return items;
     };
-    const auto kept = co_await net::offload(services_.runtime, std::move(keep));
+    auto kept = co_await net::offload(services_.runtime, std::move(keep));
     for (const auto extent : taken)
         if (download_) download_->on_taken(extent);
     events_.on_memory_free();
     settle(items, bytes);
     if (kept) {
-        events_.on_kept({root(), items, order_.inviter != nullptr});
-        report(std::move(items), {});
+        std::erase_if(
+            items, [&](const auto& item) { return std::ranges::find(*kept, item) != kept->end(); });
+        if (!kept->empty()) events_.on_kept({root(), *kept, order_.inviter != nullptr});
+        report(std::move(*kept), std::move(items));
         co_return;
     }
     log::info("keeper", "not kept: {}", kept.error().message());

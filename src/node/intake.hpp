@@ -74,9 +74,10 @@ class Intake : public std::enable_shared_from_this<Intake> {
     void on_uninvite(const proto::Uninvite& uninvite);
     /// Another node has what this may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
-    /// Reports go to the peer as well: it invited for the same, and would invite somebody else if
-    /// it never heard that the copy is made.
-    void tell_too(const net::PeerPtr& peer);
+    /// The peer invited for an item that is on its way already; perhaps the inviter itself, which
+    /// was away. Reports go there as well, so that it does not invite somebody else when the copy
+    /// is made, and if it wants this node to lead, it is pulled from.
+    void join(const net::PeerPtr& peer, const proto::ItemId& item, bool leads);
     /// There may be memory now.
     void wake();
 

@@ -151,6 +151,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
+        const bool leads = invite.leads.empty() || invite.leads[i];
         const auto charged = intake->bytes() + length.value;
         const bool over_quota = quotas_.is_over(asker, known.left, charged);
         if (known.owned[i] && (known.leased || !over_quota)) {
@@ -160,7 +161,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             answer = Answer::over_quota;
         } else if (const auto coming = coming_.find(item); coming != coming_.end()) {
             answer = Answer::coming;
-            coming->second->tell_too(from);
+            coming->second->join(from, item, leads);
         } else if (length.value > limits::extent_bytes_max) {
             answer = Answer::refused;
         } else if (coming_.size() >= coming_items_max ||
@@ -172,7 +173,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             answer = Answer::busy;
         } else {
             answer = Answer::accepted;
-            intake->add(invite.items[i], invite.leads.empty() || invite.leads[i]);
+            intake->add(invite.items[i], leads);
             accepted.push_back(invite.items[i]);
             coming_.emplace(item, intake);
         }

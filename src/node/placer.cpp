@@ -13,6 +13,7 @@ constexpr Duration stuck_patience = 3s;  // for candidates that are only being d
 constexpr Duration tick = 250ms;
 constexpr Duration invite_period = 100ms;  // so that who has room for a little is asked for more
 constexpr Duration sign_period = 5s;
+constexpr Duration busy_retry = 2s;  // who takes in much at once is soon done with some
 constexpr ByteCount bytes_in_flight_max{4ULL << 30};  // each target takes what it can
 constexpr std::size_t explorations_max = 16;
 
@@ -22,6 +23,7 @@ proto::CopyPlanner::Options planner_options(const Services& services) {
     options.self_is_copy = false;
     options.always_act = true;
     options.bytes_in_flight_max = bytes_in_flight_max;
+    options.busy_retry = busy_retry;
     return options;
 }
 }  // namespace

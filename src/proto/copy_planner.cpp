@@ -13,7 +13,6 @@ namespace {
 /// leaves a hundred thousand items with nobody to ask.
 constexpr unsigned looks_max = 256;
 constexpr std::size_t stuck_told_max = 64;
-constexpr int busy_fraction = 8;  // of `retry`
 
 }  // namespace
 
@@ -122,7 +121,7 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
             return;
         case InviteAnswer::busy:
             latest_ = std::max(latest_, now);
-            refuse(item, node, now + options_.retry / busy_fraction);
+            refuse(item, node, now + options_.busy_retry, true);
             return;
         case InviteAnswer::full:
         case InviteAnswer::refused:
@@ -367,10 +366,10 @@ bool CopyPlanner::end_pending(const ItemId& item, Item& entry, const NodeId& nod
     return true;
 }
 
-void CopyPlanner::refuse(const ItemId& item, const NodeId& node, TimePoint until) {
+void CopyPlanner::refuse(const ItemId& item, const NodeId& node, TimePoint until, bool is_busy) {
     Item* entry = find(item);
     if (entry == nullptr || !end_pending(item, *entry, node)) return;
-    entry->refusals[node] = {.at = latest_, .until = until};
+    entry->refusals[node] = {.at = latest_, .until = until, .is_busy = is_busy};
     refresh(item, *entry);
 }
 
@@ -408,7 +407,9 @@ unsigned CopyPlanner::target(const ItemId& item) const {
 bool CopyPlanner::stuck(const ItemId& item, TimePoint now, WallTime wall_now) const {
     const Item* entry = find(item);
     if (entry == nullptr || count_copies(*entry) >= entry->target) return false;
-    return entry->pending.empty() && !choose(*entry, now, wall_now);
+    const bool will_be_asked = std::ranges::any_of(
+        entry->refusals, [](const auto& refusal) { return refusal.second.is_busy; });
+    return !will_be_asked && entry->pending.empty() && !choose(*entry, now, wall_now);
 }
 
 std::vector<ItemId> CopyPlanner::items_of(const NodeId& node) const {

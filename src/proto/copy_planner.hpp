@@ -40,7 +40,8 @@ namespace flow29::proto {
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
 ///    life (being sent, `accepted`, `coming`, or whatever on_sign_of_life tells of its node) is
 ///    given up, as if refused, and another candidate is asked; a late success still counts. `busy`
-///    is a refusal for an eighth of `retry`.
+///    is a refusal for `busy_retry`, and not the end: an item is not stuck that only waits for
+///    that.
 /// 5. At most `bytes_in_flight_max` are on their way by our invitation at a time, one item at
 /// least.
 ///    Nothing overtakes an item that waits for this.
@@ -73,6 +74,7 @@ class CopyPlanner {
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
         Duration retry = std::chrono::minutes(2);
+        Duration busy_retry = std::chrono::seconds(15);
         ByteCount bytes_in_flight_max{256ULL * 1024 * 1024};
     };
     struct Invitation {
@@ -146,7 +148,7 @@ class CopyPlanner {
     [[nodiscard]] unsigned copies(const ItemId& item) const;
     [[nodiscard]] unsigned target(const ItemId& item) const;
     /// True when nothing can be done for the item now: below target, nobody on the way, nobody to
-    /// ask.
+    /// ask, and nobody who was only busy.
     [[nodiscard]] bool stuck(const ItemId& item, TimePoint now, WallTime wall_now) const;
     /// Whom to ask to keep the item so that this node's copy may go: live holders, one of each
     /// address group first, then the others. Empty when they would not be enough, all together.
@@ -172,6 +174,7 @@ class CopyPlanner {
     struct Refusal {
         TimePoint at;
         TimePoint until;
+        bool is_busy = false;
     };
     struct Pending {
         TimePoint until;  // given up at
@@ -222,7 +225,7 @@ class CopyPlanner {
     [[nodiscard]] bool lacks_lead(const Item& entry) const;
     void add_pending(const ItemId& item, Item& entry, const NodeId& node, Pending pending);
     bool end_pending(const ItemId& item, Item& entry, const NodeId& node);
-    void refuse(const ItemId& item, const NodeId& node, TimePoint until);
+    void refuse(const ItemId& item, const NodeId& node, TimePoint until, bool is_busy = false);
     void forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node);
     void note_new_items(TimePoint now);
     void give_up_late(TimePoint now);

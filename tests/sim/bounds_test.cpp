@@ -250,7 +250,9 @@ TEST_CASE("repair keeps to its bytes a second over every ten seconds, and publis
     swarm.grow_to(6, 500ms);
     swarm.world().run_for(30s);
     for (std::size_t node = 0; node < swarm.size(); ++node) {
-        const auto limits = finish(swarm, node, swarm.engine(node).limit({ByteCount(rate)}));
+        const auto limits =
+            finish(swarm, node,
+                   swarm.engine(node).limit({.up = {}, .down = {}, .repair = ByteCount(rate)}));
         REQUIRE(limits.has_value());
         CHECK(limits->repair == ByteCount(rate));
     }
@@ -297,7 +299,9 @@ TEST_CASE("what is withdrawn while a copy of it is being made is not kept") {
     swarm.grow_to(6, 500ms);
     swarm.world().run_for(30s);
     for (std::size_t node = 0; node < swarm.size(); ++node)
-        (void)finish(swarm, node, swarm.engine(node).limit({ByteCount(50 << 10)}));
+        (void)finish(
+            swarm, node,
+            swarm.engine(node).limit({.up = {}, .down = {}, .repair = ByteCount(50 << 10)}));
     auto request = request_of(24h, false);
     request.extent_level = 11;
     const auto result = swarm.publish(0, random_content(1, 4 << 20), request);
