@@ -286,7 +286,7 @@ asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
     for (auto& [index, extent] : batch) {
         taken.push_back(index);
         items.push_back(proto::ItemId::of(extent.hash));
-        bytes += extent.data.size();
+        bytes += extent.length().value;
         extents.push_back(std::move(extent));
     }
     auto& store = services_.store;

@@ -13,17 +13,15 @@ namespace flow29::store {
 namespace {
 
 bool is_file(const NewExtent& extent) {
-    return extent.data.size() > cost::inside_bytes_max;
-}
-
-ByteCount length_of(const NewExtent& extent) {
-    return ByteCount(extent.data.size());
+    return extent.length().value > cost::inside_bytes_max;
 }
 
 void check_shape(const NewExtent& extent) {
     FLOW29_ASSERT(!extent.data.empty());
-    FLOW29_ASSERT(extent.data.size() <= limits::extent_bytes_max);
-    FLOW29_ASSERT(extent.group_hashes.size() == checksum_blocks(length_of(extent)));
+    FLOW29_ASSERT(extent.length().value <= limits::extent_bytes_max);
+    FLOW29_ASSERT(extent.group_hashes.size() == checksum_blocks(extent.length()));
+    FLOW29_ASSERT(extent.checksums.empty() ||
+                  extent.checksums.size() == extent.group_hashes.size());
 }
 
 void check_shape(const ExtentReference& extent) {
@@ -32,6 +30,16 @@ void check_shape(const ExtentReference& extent) {
     FLOW29_ASSERT(extent.length.value <= limits::extent_bytes_max);
     FLOW29_ASSERT(extent.group_hashes.size() == checksum_blocks(extent.length));
     FLOW29_ASSERT(extent.checksums.size() == checksum_blocks(extent.length));
+}
+
+std::vector<std::uint32_t> checksums_of(const NewExtent& extent) {
+    if (!extent.checksums.empty()) return extent.checksums;
+    auto checksums = block_checksums(extent.data.view());
+    for (const core::Buffer& piece : extent.rest) {
+        const auto more = block_checksums(piece.view());
+        checksums.insert(checksums.end(), more.begin(), more.end());
+    }
+    return checksums;
 }
 
 ByteCount cost_of(const ExtentReference& extent) {
@@ -99,9 +107,9 @@ Result<DiskStore::Inserted> DiskStore::insert_missing(const std::vector<Arrival>
         }
         const bool inside = !is_file(*extent);
         const ExtentRow row{.hash = extent->hash,
-                            .length = length_of(*extent),
+                            .length = extent->length(),
                             .place = inside ? Place::inside : Place::file,
-                            .cost = cost::of_extent(length_of(*extent))};
+                            .cost = cost::of_extent(extent->length())};
         ExtentContents contents{.group_hashes = extent->group_hashes, .checksums = checksums};
         if (inside) contents.data = extent->data.view();
         if (auto done = extents_.insert(row, contents); !done) return fail(std::move(done.error()));
@@ -152,8 +160,10 @@ Result<void> DiskStore::commit(const Extents& extents, Charge charge) {
 }
 
 Result<void> DiskStore::put_extents(std::vector<NewExtent> extents, Reservation* room) {
-    for (const NewExtent& extent : extents)
+    for (NewExtent& extent : extents) {
         check_shape(extent);
+        if (!is_file(extent)) extent.join();
+    }
     std::vector<Arrival> arrivals;
     std::optional<Writing> writing;
     {
@@ -168,7 +178,7 @@ Result<void> DiskStore::put_extents(std::vector<NewExtent> extents, Reservation*
     ByteCount cost;
     std::vector<const NewExtent*> files;
     for (Arrival& arrival : arrivals) {
-        cost += cost::of_extent(length_of(*arrival.extent));
+        cost += cost::of_extent(arrival.extent->length());
         if (is_file(*arrival.extent)) files.push_back(arrival.extent);
     }
     // Reservations come from reserve() and nowhere else.
@@ -176,7 +186,7 @@ Result<void> DiskStore::put_extents(std::vector<NewExtent> extents, Reservation*
     if (!charge) return fail(std::move(charge.error()));
     if (auto fits = check_disk(cost); !fits) return fits;
     for (Arrival& arrival : arrivals)
-        arrival.checksums = block_checksums(arrival.extent->data.view());
+        arrival.checksums = checksums_of(*arrival.extent);
     if (auto written = files_.write(files); !written) return written;
     return commit(arrivals, std::move(*charge));
 }

@@ -91,6 +91,9 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
         Temporary& made = temporaries.files.emplace_back(path, std::move(*file), extent);
         if (auto written = made.file.write_past_cache(extent->data.view()); !written)
             return written;
+        for (const core::Buffer& piece : extent->rest) {
+            if (auto written = made.file.write_past_cache(piece.view()); !written) return written;
+        }
         made.file.start_writeback();
     }
 

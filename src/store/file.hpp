@@ -27,8 +27,9 @@ class File {
 
     [[nodiscard]] int descriptor() const { return descriptor_; }
     [[nodiscard]] Result<void> write_all(ByteView data);
-    /// The same for a file that is empty, past the page cache as far as that is possible: for what
-    /// is not soon read again. Requires that nobody else has the descriptor.
+    /// The same, past the page cache as far as that is possible: for what is not soon read again.
+    /// What was written before must end on a page border. Requires that nobody else has the
+    /// descriptor.
     [[nodiscard]] Result<void> write_past_cache(ByteView data);
     /// Starts writing to the disk what the system holds back, without waiting.
     void start_writeback();

@@ -15,7 +15,8 @@ namespace flow29::store {
 namespace {
 
 StoredExtent stored(NewExtent extent) {
-    const ByteCount length(extent.data.size());
+    extent.join();
+    const ByteCount length = extent.length();
     FLOW29_ASSERT(length.value > 0 && length.value <= limits::extent_bytes_max);
     return {.hash = extent.hash,
             .length = length,

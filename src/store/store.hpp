@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -26,11 +27,35 @@ struct ExtentSlice {
     core::Proof proof;
 };
 
-/// A whole extent on its way into the store.
+/// A whole extent on its way into the store, verified by the caller: the store trusts and records
+/// it. What came in pieces need not be put together: all but the last piece are of whole checksum
+/// blocks.
 struct NewExtent {
     ExtentHash hash;
-    core::Buffer data;  ///< whole and verified by the caller: the store trusts and records it
-    std::vector<TreeHash> group_hashes;  ///< of core::GroupTree at limits::hash_group_level
+    core::Buffer data;                          ///< all of it, or the first piece
+    std::vector<TreeHash> group_hashes;         ///< of core::GroupTree at limits::hash_group_level
+    std::vector<core::Buffer> rest = {};        ///< the other pieces, in order
+    std::vector<std::uint32_t> checksums = {};  ///< of its blocks; empty: the store computes them
+
+    [[nodiscard]] ByteCount length() const {
+        std::uint64_t bytes = data.size();
+        for (const core::Buffer& piece : rest)
+            bytes += piece.size();
+        return ByteCount(bytes);
+    }
+    /// Puts the pieces together into `data`.
+    void join() {
+        if (rest.empty()) return;
+        core::Buffer whole(length().value);
+        std::size_t at = data.size();
+        std::memcpy(whole.data(), data.data(), at);
+        for (const core::Buffer& piece : rest) {
+            std::memcpy(whole.data() + at, piece.data(), piece.size());
+            at += piece.size();
+        }
+        data = std::move(whole);
+        rest.clear();
+    }
 };
 
 /// An extent that lies in a file outside the store and is served from there.

@@ -51,6 +51,28 @@ TEST_CASE_TEMPLATE("a stored extent reads back in any range with its proof", Sto
     CHECK(store->usage().extents == sizes().size());
 }
 
+TEST_CASE_TEMPLATE("an extent that comes in pieces is the one that comes whole", Stored, InMemory,
+                   OnDisk) {
+    Stored store;
+    constexpr std::size_t block = limits::checksum_block_bytes;
+    for (const std::size_t size : {2 * block, 3 * block + 1, 40 * block, 40 * block + 700}) {
+        CAPTURE(size);
+        const NewExtent whole = make_extent(size, size);
+        NewExtent pieces = make_extent(size, size);
+        const ByteView view = whole.data.view();
+        const std::size_t first = size / block / 2 * block;
+        pieces.data = core::Buffer::copy_of(view.first(first));
+        pieces.rest.push_back(core::Buffer::copy_of(view.subspan(first, block)));
+        if (size > first + block)
+            pieces.rest.push_back(core::Buffer::copy_of(view.subspan(first + block)));
+        CHECK(pieces.length() == ByteCount(size));
+        if (size > 3 * block) pieces.checksums = block_checksums(view);
+        REQUIRE(store->put_extents(one(std::move(pieces))));
+        require_readable(*store, whole);
+        REQUIRE(store->scrub(whole.hash));
+    }
+}
+
 TEST_CASE_TEMPLATE("a range outside the extent is refused", Stored, InMemory, OnDisk) {
     Stored store;
     for (const std::size_t size : {std::size_t{1000}, std::size_t{100'000}}) {

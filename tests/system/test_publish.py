@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What publishing costs the publisher, and what becomes of it when the publisher goes away."""
+
+import harness
+from harness import wait_until
+
+MIB = 1024 * 1024
+
+
+class Publishing(harness.SystemTest):
+    def start_swarm(self, *options):
+        holders = self.lab.add_swarm(5)
+        publisher = self.lab.add_node(bootstrap=holders[:1], options=options)
+        for node in (*holders, publisher):
+            self.lab.wait_connected(node)
+        return holders, publisher
+
+    def uploaded(self, node):
+        return node.status()["traffic"]["up_bytes"]
+
+    def test_everything_is_sent_once(self):
+        holders, publisher = self.start_swarm("--up-limit", "32MiB")
+        path = self.lab.file("noise", 48 * MIB)
+        done = self.publish(publisher, path)
+        self.assertEqual(done["copies"]["min"], 4)
+        self.assertLessEqual(self.uploaded(publisher), 1.3 * 48 * MIB)
+        stored = sum(node.status()["storage"]["used_bytes"] for node in holders)
+        self.assertGreaterEqual(stored, 4 * 48 * MIB)
+
+    def test_publishing_again_after_a_crash_sends_what_is_missing(self):
+        holders, publisher = self.start_swarm("--up-limit", "8MiB")
+        size = 48 * MIB
+        path = self.lab.file("noise", size)
+        process = self.lab.start("publish", path, data=publisher.data)
+
+        def held():
+            return sum(node.status()["storage"]["used_bytes"] for node in holders)
+
+        wait_until(lambda: held() > 2 * size, "half of the copies to be made", seconds=120)
+        publisher.kill()
+        process.communicate()
+        self.assertNotEqual(process.returncode, 0)
+        before = held()
+        publisher.start()
+        self.lab.wait_connected(publisher)
+        done = self.publish(publisher, path)
+        self.assertEqual(done["copies"]["min"], 4)
+        # A quarter of the copies comes from the publisher, if that much is missing at all.
+        self.assertLess(self.uploaded(publisher), size)
+        self.assertGreaterEqual(held(), before)
+
+
+if __name__ == "__main__":
+    harness.main()
