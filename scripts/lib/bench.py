@@ -23,6 +23,7 @@ SECTIONS = {
     "resume": ("bench_resume", "Crashes"),
     "small-files": ("bench_small_files", "Ten thousand small files"),
     "duplicates": ("bench_duplicates", "Nothing twice, nothing too early"),
+    "limits": ("bench_limits", "Bandwidth limits"),
     "dht": ("bench_dht", "The DHT"),
     "micro": ("bench_micro", "Single steps, and how they grow"),
 }

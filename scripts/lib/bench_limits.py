@@ -1,18 +1,18 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well the bandwidth limits hold, how fairly one holder serves many, and what a fetch gets beside
 repair. What is counted is what the nodes count: the octets of connections and datagrams."""
 
 import json
-import sys
 import threading
 import time
 
+import bench_measure
 import lab
 
 MIB = 1 << 20
 WINDOW = 10  # seconds over which a rate is measured
 FETCHERS = 8
+RATES = (100_000, 2_000_000, 20_000_000)
 
 
 def moved(node):
@@ -65,34 +65,33 @@ def over_window(node, direction, fetches):
     return (last[direction] - first[direction]) / (ended - began)
 
 
-def rate_row(direction, rate):
-    """One holder, one reader; the reader's downlink or the holder's uplink is limited."""
+def rate(direction, limit):
+    """Bytes a second from one holder to one reader, whose downlink, or else the holder's uplink, is limited."""
     option = ["--up-limit", "--down-limit"][direction]
     with lab.Lab("flow29-limits-") as the_lab:
-        limited = [option, str(rate)]
+        limited = [option, str(limit)]
         holder = the_lab.add_node(options=[] if direction else limited)
         publisher = the_lab.add_node(bootstrap=[holder], options=["--no-store"])
         reader = the_lab.add_node(bootstrap=[holder],
                                   options=["--no-store", *(limited if direction else [])])
         for node in (publisher, reader):
             the_lab.wait_connected(node)
-        path = the_lab.file("noise", int(rate * (WINDOW + 8)))
+        path = the_lab.file("noise", int(limit * (WINDOW + 8)))
         link = publish_to(publisher, path)
         fetch = Fetch(reader, link)
         measured = over_window(reader if direction else holder, direction, [fetch])
         fetch.end()
-    error = 100 * (measured / rate - 1)
-    return f"| {['up', 'down'][direction]} {rate / 1000:.0f} kB/s | " \
-           f"{measured / 1000:.1f} kB/s | {error:+.1f} % |"
+    return measured
 
 
-def shares_row(rate):
-    """One holder, several readers at once; what each had when the first was done."""
+def shares(limit):
+    """One holder, several readers at once: the least and the most of a fair share that any had when the
+    first was done."""
     with lab.Lab("flow29-limits-") as the_lab:
-        holder = the_lab.add_node(options=["--up-limit", str(rate)] if rate else [])
+        holder = the_lab.add_node(options=["--up-limit", str(limit)] if limit else [])
         publisher = the_lab.add_node(bootstrap=[holder], options=["--no-store"])
         the_lab.wait_connected(publisher)
-        size = rate * 20 // FETCHERS if rate else 256 * MIB
+        size = limit * 20 // FETCHERS if limit else 256 * MIB
         link = publish_to(publisher, the_lab.file("noise", size))
         publisher.stop()
         readers = [the_lab.add_node(bootstrap=[holder], options=["--no-store"])
@@ -102,42 +101,38 @@ def shares_row(rate):
         fetches = [Fetch(reader, link) for reader in readers]
         lab.wait_until(lambda: max(fetch.done for fetch in fetches) > size * 0.9,
                        "a fetch to be nearly done", 300, 0.02)
-        shares = [fetch.done for fetch in fetches]
+        had = [fetch.done for fetch in fetches]
         for fetch in fetches:
             fetch.end()
-    fair = sum(shares) / FETCHERS
-    limit = f"up {rate / 1000:.0f} kB/s" if rate else "no limit"
-    return f"| {FETCHERS} fetchers of one holder, {limit} | least {min(shares) / fair:.2f}, " \
-           f"most {max(shares) / fair:.2f} of a fair share |"
+    fair = sum(had) / FETCHERS
+    return min(had) / fair, max(had) / fair
 
 
-def priority_row(rate):
-    """A storing node with a limited downlink pulls lost copies, and its user fetches."""
+def downlink_share(limit):
+    """Of a limited downlink, what a fetch has beside the repair of the same node."""
     with lab.Lab("flow29-limits-") as the_lab:
         grace = ["--grace", "2s"]
         holders = the_lab.add_swarm(3, options=grace)
         publisher = the_lab.add_node(bootstrap=[holders[0]], options=["--no-store", *grace])
         the_lab.wait_connected(publisher)
-        lost = the_lab.file("lost", rate * 30, seed=1)
-        wanted = the_lab.file("wanted", rate * 20, seed=2)
+        lost = the_lab.file("lost", limit * 30, seed=1)
+        wanted = the_lab.file("wanted", limit * 20, seed=2)
         publisher.ask("publish", lost, "--copies", 3)
         link = publisher.ask("publish", wanted, "--copies", 2)["link"]
         publisher.stop()
         node = the_lab.add_node(bootstrap=[holders[0]],
-                                options=[*grace, "--down-limit", str(rate), "--repair-limit", "off"])
+                                options=[*grace, "--down-limit", str(limit), "--repair-limit", "off"])
         the_lab.wait_connected(node)
         holders[2].kill()
         before = moved(node)[1]
-        lab.wait_until(lambda: moved(node)[1] > before + rate, "repair to be under way", 120)
+        lab.wait_until(lambda: moved(node)[1] > before + limit, "repair to be under way", 120)
         fetch = Fetch(node, link)
-        lab.wait_until(lambda: fetch.done > rate // 2, "the first bytes", 60, 0.05)
-        had, down, began = fetch.done, moved(node)[1], time.monotonic()
+        lab.wait_until(lambda: fetch.done > limit // 2, "the first bytes", 60, 0.05)
+        had, down = fetch.done, moved(node)[1]
         time.sleep(WINDOW)
-        had, down = fetch.done - had, moved(node)[1] - down
-        measured = down / (time.monotonic() - began)
+        share = (fetch.done - had) / (moved(node)[1] - down)
         fetch.end()
-    return f"| a fetch beside repair, down {rate / 1000:.0f} kB/s | the fetch had " \
-           f"{100 * had / down:.0f} % of {measured / 1000:.1f} kB/s |"
+    return share
 
 
 def from_peer(node, other):
@@ -145,53 +140,51 @@ def from_peer(node, other):
     return sum(peer["down_bytes"] for peer in node.ask("peers")["peers"] if peer["node"] == other.id)
 
 
-def uplink_priority_row(rate):
-    """A holder with a limited uplink is asked by a repair and by a fetch."""
+def uplink_share(limit):
+    """Of a holder's limited uplink, what a fetch has beside a repair."""
     with lab.Lab("flow29-limits-") as the_lab:
         grace = ["--grace", "2s"]
         holder, other = the_lab.add_swarm(2, options=grace)
         publisher = the_lab.add_node(bootstrap=[holder], options=["--no-store", *grace])
         the_lab.wait_connected(publisher)
-        lost = the_lab.file("lost", rate * 40, seed=1)
-        wanted = the_lab.file("wanted", rate * 20, seed=2)
+        lost = the_lab.file("lost", limit * 40, seed=1)
+        wanted = the_lab.file("wanted", limit * 20, seed=2)
         publisher.ask("publish", lost, "--copies", 2)
         link = publisher.ask("publish", wanted, "--copies", 2)["link"]
         publisher.stop()
         reader = the_lab.add_node(bootstrap=[holder], options=["--no-store", *grace])
         the_lab.wait_connected(reader)
-        holder.ask("limit", "--up", rate)
+        holder.ask("limit", "--up", limit)
         new = the_lab.add_node(bootstrap=[holder], options=[*grace, "--repair-limit", "off"])
         the_lab.wait_connected(new)
         other.kill()
-        lab.wait_until(lambda: from_peer(new, holder) > rate, "repair to be under way", 120)
+        lab.wait_until(lambda: from_peer(new, holder) > limit, "repair to be under way", 120)
         fetch = Fetch(reader, link)
-        lab.wait_until(lambda: fetch.done > rate // 2, "the first bytes", 60, 0.05)
-        had, up, began = from_peer(reader, holder), moved(holder)[0], time.monotonic()
+        lab.wait_until(lambda: fetch.done > limit // 2, "the first bytes", 60, 0.05)
+        had, up = from_peer(reader, holder), moved(holder)[0]
         time.sleep(WINDOW)
-        had, up = from_peer(reader, holder) - had, moved(holder)[0] - up
-        measured = up / (time.monotonic() - began)
+        share = (from_peer(reader, holder) - had) / (moved(holder)[0] - up)
         fetch.end()
-    return f"| a fetch beside repair, up {rate / 1000:.0f} kB/s | the fetch had " \
-           f"{100 * had / up:.0f} % of {measured / 1000:.1f} kB/s |"
+    return share
 
 
-def rows(rates=(100_000, 2_000_000, 20_000_000)):
-    """Lines of Markdown: two tables."""
-    yield "| limit | measured over 10 s | off by |"
-    yield "|---|---|---|"
-    for rate in rates:
-        for direction in (0, 1):
-            yield rate_row(direction, rate)
-    yield ""
-    yield "| who shares | shares |"
-    yield "|---|---|"
-    yield shares_row(4_000_000)
-    yield shares_row(0)
-    yield priority_row(2_000_000)
-    yield uplink_priority_row(2_000_000)
-
-
-if __name__ == "__main__":
-    lab.end_on_signals()
-    for line in rows(tuple(map(int, sys.argv[1:])) or (100_000, 2_000_000, 20_000_000)):
-        print(line, flush=True)
+def run(_):
+    table = bench_measure.Table("bytes a second", "limit", "measured over 10 s")
+    errors = []
+    for limit in RATES:
+        for direction, name in enumerate(("up", "down")):
+            measured = rate(direction, limit)
+            errors.append(100 * abs(measured / limit - 1))
+            table.row(name, f"{limit / 1000:.0f} k", f"{measured / 1000:.1f} k")
+    print()
+    bounds = bench_measure.Bounds("Limits")
+    bounds.at_most("limits, up and down: the most that one is off by", max(errors), 5, "%", 1)
+    for limit in (4_000_000, 0):
+        least, most = shares(limit)
+        name = f"{FETCHERS} readers of one holder, " + ("limited" if limit else "no limit")
+        bounds.told(f"{name}: least and most of a fair share", f"{least:.2f}, {most:.2f}")
+    # Nine tenths are meant for whoever is waited for.
+    bounds.at_most("repair beside a fetch, of a limited downlink",
+                   100 * (1 - downlink_share(2_000_000)), 20, "%", 0)
+    bounds.at_most("repair beside a fetch, of a limited uplink",
+                   100 * (1 - uplink_share(2_000_000)), 20, "%", 0)
