@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a part of a large file costs: bytes on the connections, and look-ups."""
 
+import time
+
 import bench_measure
 import bench_swarm
 import lab
@@ -15,13 +17,24 @@ def _read(swarm, reader, first, count):
         status = reader.status()
         return (status["traffic"]["down_bytes"], status["traffic"]["up_bytes"],
                 status["dht"]["lookups"])
+
+    def settled():
+        # What is still on its way when the last byte is there was caused by it as well.
+        last = counters()
+        for _ in range(20):
+            time.sleep(0.5)
+            now = counters()
+            if now == last:
+                break
+            last = now
+        return last
     target = swarm.lab.path / "part"
-    before = counters()
+    before = settled()
     with open(target, "wb") as out:
         process = swarm.lab.start("cat", swarm.root, "--range", f"{first}-{first + count - 1}",
                                   data=reader.data)
         out.write(process.communicate(timeout=120)[0])
-    after = counters()
+    after = settled()
     with open(swarm.path, "rb") as source:
         source.seek(first)
         if source.read(count) != target.read_bytes():

@@ -324,6 +324,27 @@ TEST_CASE("a start outside of what is wanted does not matter") {
     }
 }
 
+TEST_CASE("unfinished extents are those with a byte that is wanted and not verified") {
+    const core::Layout layout(ByteCount(10 * mib), 11);
+    const ByteRange want{ByteCount(2 * mib - 1), ByteCount(5 * mib)};
+    core::RangeSet have;
+    have.insert(3 * mib, 4 * mib);
+    DownloadPlanner planner(layout, want, have, {.pieces_min = 16});
+    const std::vector all{ExtentIndex(1), ExtentIndex(2), ExtentIndex(4)};
+    CHECK(planner.unfinished() == all);
+    planner.add_peer(fake_node(1), at(0s));
+    planner.set_holds_all(fake_node(1));
+    std::vector<Request> requests;
+    while (auto request = planner.poll_request(at(0s)))
+        requests.push_back(*request);
+    // Asked is not there yet.
+    CHECK(planner.unfinished() == all);
+    for (const Request& request : requests)
+        if (request.extent == ExtentIndex(2))
+            CHECK(planner.on_piece(request.piece, fake_node(1), at(1s)));
+    CHECK(planner.unfinished() == std::vector{ExtentIndex(1), ExtentIndex(4)});
+}
+
 TEST_CASE("starved extents are those unfinished that no usable peer holds") {
     Download d(64);
     const auto starved = [&](std::size_t count_max = 100) {
