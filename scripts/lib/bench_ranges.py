@@ -9,6 +9,8 @@ import lab
 
 LARGE_MIB = 10240
 CHUNK = 512
+SETTLES_SECONDS_MAX = 20
+PINGS_BYTES_MAX = 256  # in a second
 
 
 def _read(swarm, reader, first, count):
@@ -19,15 +21,18 @@ def _read(swarm, reader, first, count):
                 status["dht"]["lookups"])
 
     def settled():
-        # What is still on its way when the last byte is there was caused by it as well.
-        last = counters()
-        for _ in range(20):
-            time.sleep(0.5)
+        # A newcomer still meets the others, and an answer may come after the last byte. Pings go on.
+        last, calm = counters(), 0
+        for _ in range(SETTLES_SECONDS_MAX):
+            time.sleep(1)
             now = counters()
-            if now == last:
-                break
+            moved = sum(now[:2]) - sum(last[:2])
+            calm = calm + 1 if moved < PINGS_BYTES_MAX and now[2] == last[2] else 0
             last = now
+            if calm == 3:
+                break
         return last
+
     target = swarm.lab.path / "part"
     before = settled()
     with open(target, "wb") as out:
