@@ -39,7 +39,8 @@ def _read(swarm, reader, first, count):
         process = swarm.lab.start("cat", swarm.root, "--range", f"{first}-{first + count - 1}",
                                   data=reader.data)
         out.write(process.communicate(timeout=120)[0])
-    after = settled()
+    lookups = counters()[2]  # later ones are the neighbourhood's own
+    after = (*settled()[:2], lookups)
     with open(swarm.path, "rb") as source:
         source.seek(first)
         if source.read(count) != target.read_bytes():
