@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a part of a large file costs: bytes on the connections, and look-ups."""
 
+import time
+
 import bench_measure
 import bench_swarm
 import lab
 
 LARGE_MIB = 10240
 CHUNK = 512
+SETTLES_SECONDS_MAX = 20
+PINGS_BYTES_MAX = 256  # in a second
 
 
 def _read(swarm, reader, first, count):
@@ -15,13 +19,28 @@ def _read(swarm, reader, first, count):
         status = reader.status()
         return (status["traffic"]["down_bytes"], status["traffic"]["up_bytes"],
                 status["dht"]["lookups"])
+
+    def settled():
+        # A newcomer still meets the others, and an answer may come after the last byte. Pings go on.
+        last, calm = counters(), 0
+        for _ in range(SETTLES_SECONDS_MAX):
+            time.sleep(1)
+            now = counters()
+            moved = sum(now[:2]) - sum(last[:2])
+            calm = calm + 1 if moved < PINGS_BYTES_MAX and now[2] == last[2] else 0
+            last = now
+            if calm == 3:
+                break
+        return last
+
     target = swarm.lab.path / "part"
-    before = counters()
+    before = settled()
     with open(target, "wb") as out:
         process = swarm.lab.start("cat", swarm.root, "--range", f"{first}-{first + count - 1}",
                                   data=reader.data)
         out.write(process.communicate(timeout=120)[0])
-    after = counters()
+    lookups = counters()[2]  # later ones are the neighbourhood's own
+    after = (*settled()[:2], lookups)
     with open(swarm.path, "rb") as source:
         source.seek(first)
         if source.read(count) != target.read_bytes():

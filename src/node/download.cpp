@@ -140,12 +140,13 @@ asio::awaitable<bool> Download::ask_which(std::shared_ptr<Download> self, net::P
 }
 
 asio::awaitable<void> Download::ask_holdings(std::shared_ptr<Download> self, net::PeerPtr peer) {
-    const auto extents = self->layout_.extents();
-    for (std::uint64_t first = 0; first < extents; first += limits::items_per_message_max) {
-        const auto last = std::min<std::uint64_t>(extents, first + limits::items_per_message_max);
-        std::vector<ExtentIndex> asked;
-        for (auto i = first; i < last; ++i)
-            asked.push_back(ExtentIndex(i));
+    // What is wanted only gets less, so nothing else is ever asked of it.
+    auto left = self->planner_.unfinished();
+    while (!left.empty()) {
+        const auto count = std::min<std::size_t>(left.size(), limits::items_per_message_max);
+        const auto end = left.begin() + static_cast<std::ptrdiff_t>(count);
+        std::vector<ExtentIndex> asked(left.begin(), end);
+        left.erase(left.begin(), end);
         const bool answered = co_await ask_which(self, peer, std::move(asked));
         if (answered) continue;
         self->asked_.erase(peer->id());
@@ -283,6 +284,17 @@ void Download::look_for_more() {
         if (const auto peer = peers_.find(node); peer && asked_.contains(node) && node != self)
             tasks_.start(ask_again(shared_from_this(), peer, starved));
     tasks_.start(find_more(shared_from_this(), std::move(starved)));
+}
+
+asio::awaitable<bool> Download::wait_short_of_holders(Duration patience) {
+    const auto until = services_.runtime.now() + patience;
+    const auto may_wait = [this, until] {
+        return !ended_ && !planner_.done() && services_.runtime.now() < until &&
+               planner_.starved(1).empty();
+    };
+    while (may_wait())
+        co_await moved_.wait_until(until);
+    co_return !ended_ && !planner_.done();
 }
 
 void Download::report(bool force) {

@@ -84,6 +84,9 @@ class Download : public std::enable_shared_from_this<Download> {
     /// Until everything wanted was delivered. Errors: timed_out or not_found (nothing moved for the
     /// idle timeout), interrupted, or what the sink says.
     [[nodiscard]] asio::awaitable<Result<void>> run();
+    /// Until there is something left for which nobody can be asked, or `patience` has passed; false
+    /// when nothing was left before that. The caller keeps this alive.
+    [[nodiscard]] asio::awaitable<bool> wait_short_of_holders(Duration patience);
 
     [[nodiscard]] const core::Descriptor& descriptor() const { return descriptor_; }
     [[nodiscard]] const proto::DownloadPlanner& planner() const { return planner_; }

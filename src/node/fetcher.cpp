@@ -14,6 +14,11 @@ namespace log = core::log;
 namespace {
 constexpr Duration note_period = 100ms;
 constexpr std::size_t guesses_max = 4;  // as many as there are copies as a rule
+// A small download needs no more holders than were guessed, as a rule: their tables would be most
+// of what it moves.
+constexpr ByteCount small_bytes_max{limits::range_bytes_max};
+constexpr std::size_t small_extents = 2;  // that it touches, unless extents are small as well
+constexpr Duration guess_patience = 300ms;
 
 std::chrono::milliseconds to_ms(Duration duration) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
@@ -24,6 +29,10 @@ std::vector<core::Endpoint> endpoints_of(const Link& link) {
     for (const auto& at : link.at)
         if (auto endpoint = core::Endpoint::parse(at)) endpoints.push_back(*endpoint);
     return endpoints;
+}
+
+bool is_small(const Download& download) {
+    return download.planner().wanted() <= small_bytes_max;
 }
 
 /// Tells `progress` how a download stands.
@@ -100,41 +109,47 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
-    const auto beginning = guess_holders(*download, found);
+    auto beginning = guess_holders(*download, found);
     for (const auto& peer : found.holders)
         download->add_holder(peer, false);
     if (found.local.size() == found.descriptor.extents.size()) return download;
     tasks_.start(add_holders(download, found.holders));
     // Those who answer only now have a table as well, and not always the same one.
     if (found.search)
-        found.search->on_holder(
-            [this, beginning, weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
-                const auto running = weak.lock();
-                if (!running) return;
-                if (beginning && !running->first_bytes_at())
-                    running->guess_holder(peer, *beginning);
-                tasks_.start(add_holders(running, {peer}));
-            });
+        found.search->on_holder([this, beginning = std::move(beginning),
+                                 weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
+            const auto running = weak.lock();
+            if (!running) return;
+            for (const auto extent : beginning)
+                if (!running->first_bytes_at()) running->guess_holder(peer, extent);
+            tasks_.start(add_holders(running, {peer}));
+        });
     return download;
 }
 
 /// Has the beginning asked for before anybody said who holds it: who lacks it says so in the round
 /// trip that asking who holds it would take.
-std::optional<ExtentIndex> Fetcher::guess_holders(Download& download, const FoundObject& found) {
-    const auto first = download.planner().starved(1);
-    if (first.empty()) return std::nullopt;
-    const auto item = proto::ItemId::of(found.descriptor.extents[first[0].value]);
-    for (const auto& peer : finder_.likely_holders(item, guesses_max))
-        download.guess_holder(peer, first[0]);
-    for (const auto& peer : found.holders)
-        download.guess_holder(peer, first[0]);
-    return first[0];
+std::vector<ExtentIndex> Fetcher::guess_holders(Download& download, const FoundObject& found) {
+    auto beginning = download.planner().starved(is_small(download) ? small_extents : 1);
+    for (const auto extent : beginning) {
+        const auto item = proto::ItemId::of(found.descriptor.extents[extent.value]);
+        for (const auto& peer : finder_.likely_holders(item, guesses_max))
+            download.guess_holder(peer, extent);
+        for (const auto& peer : found.holders)
+            download.guess_holder(peer, extent);
+    }
+    return beginning;
 }
 
 asio::awaitable<void> Fetcher::add_holders(std::shared_ptr<Download> download,
                                            std::vector<net::PeerPtr> known) {
+    const auto patience = is_small(*download) ? guess_patience : Duration::zero();
+    const bool is_needed = co_await download->wait_short_of_holders(patience);
+    if (!is_needed) co_return;
     const auto root = download->descriptor().root();
-    const auto extents = download->descriptor().extents.size();
+    const auto wanted = download->planner().unfinished();
+    if (wanted.empty()) co_return;
+    const Finder::ExtentSpan extents{wanted.front(), ExtentIndex(wanted.back().value + 1)};
     Finder::HolderFn tell = [weak = std::weak_ptr(download)](const net::PeerPtr& peer) {
         if (const auto running = weak.lock()) running->add_holder(peer, false);
     };

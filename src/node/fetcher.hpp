@@ -52,6 +52,7 @@ class Fetcher {
     [[nodiscard]] asio::awaitable<Result<FoundObject>> find(Link link, Duration timeout,
                                                             std::stop_token stop,
                                                             ProgressFn progress);
+    /// Those whom these nodes' holder tables name; for a small download only if it needs them.
     [[nodiscard]] asio::awaitable<void> add_holders(std::shared_ptr<Download> download,
                                                     std::vector<net::PeerPtr> known);
     [[nodiscard]] asio::awaitable<void> find_more(std::weak_ptr<Download> weak,
@@ -60,8 +61,8 @@ class Fetcher {
                                                           const core::RangeSet& have,
                                                           PieceSink& sink,
                                                           Download::Options options);
-    /// The extent that the guesses are about.
-    std::optional<ExtentIndex> guess_holders(Download& download, const FoundObject& found);
+    /// The extents that the guesses are about.
+    std::vector<ExtentIndex> guess_holders(Download& download, const FoundObject& found);
     [[nodiscard]] asio::awaitable<void> note_progress(std::shared_ptr<PartialOutput> output,
                                                       std::shared_ptr<bool> ended);
     /// Into `output`, which is then in its final place.

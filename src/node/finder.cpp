@@ -98,14 +98,15 @@ void Finder::Table::merge(Table other) {
 }
 
 asio::awaitable<Finder::Table> Finder::ask_table(net::PeerPtr peer, RootHash root,
-                                                 std::size_t extents) {
+                                                 ExtentSpan extents) {
     Table table;
-    for (std::size_t first = 0; first == 0 || first < extents;
-         first += limits::table_entries_per_message) {
-        const auto count = std::min<std::size_t>(limits::table_entries_per_message,
-                                                 extents - std::min(first, extents));
+    auto first = extents.first.value;
+    do {
+        const auto count =
+            std::min<std::uint64_t>(limits::table_entries_per_message, extents.last.value - first);
         proto::Message ask = proto::GetHolders{root, static_cast<std::uint32_t>(first),
                                                static_cast<std::uint32_t>(count)};
+        first += count;
         auto reply = co_await peer->request(std::move(ask), request_timeout);
         auto* answer = reply ? std::get_if<proto::HolderTable>(&reply->message) : nullptr;
         if (answer == nullptr) break;
@@ -117,15 +118,16 @@ asio::awaitable<Finder::Table> Finder::ask_table(net::PeerPtr peer, RootHash roo
             const auto node = record.node();
             table.nodes.insert_or_assign(node, std::move(record));
         }
-    }
+    } while (first < extents.last.value);
     co_return table;
 }
 
 asio::awaitable<Finder::Table> Finder::holder_table(RootHash root, std::size_t extents,
                                                     std::vector<net::PeerPtr> sources) {
     Gather<Table> gather(services_.runtime, tasks_);
+    const ExtentSpan all{ExtentIndex(0), ExtentIndex(extents)};
     for (const auto& peer : sources)
-        gather.start(ask_table(peer, root, extents));
+        gather.start(ask_table(peer, root, all));
     auto answers = co_await gather.all();
     Table merged;
     for (auto& answer : answers)
@@ -145,8 +147,7 @@ asio::awaitable<bool> Finder::reach_holder(proto::NodeRecord record,
     co_return peer.has_value();
 }
 
-asio::awaitable<bool> Finder::reach_named_by(net::PeerPtr source, RootHash root,
-                                             std::size_t extents,
+asio::awaitable<bool> Finder::reach_named_by(net::PeerPtr source, RootHash root, ExtentSpan extents,
                                              std::shared_ptr<Reaching> reaching) {
     auto table = co_await ask_table(source, root, extents);
     Gather<bool> gather(services_.runtime, tasks_);
@@ -159,7 +160,7 @@ asio::awaitable<bool> Finder::reach_named_by(net::PeerPtr source, RootHash root,
     co_return !reached.empty();
 }
 
-asio::awaitable<void> Finder::reach_holders(RootHash root, std::size_t extents,
+asio::awaitable<void> Finder::reach_holders(RootHash root, ExtentSpan extents,
                                             std::vector<net::PeerPtr> descriptor_holders,
                                             HolderFn tell) {
     for (const auto& peer : descriptor_holders)

@@ -48,9 +48,15 @@ class Finder {
                                                                    std::stop_token stop,
                                                                    StageFn stage, Aim aim);
 
-    /// Connects to those that the holder tables of these nodes name, and tells of each at once.
+    /// Extents of one object, half-open.
+    struct ExtentSpan {
+        ExtentIndex first;
+        ExtentIndex last;
+    };
+    /// Connects to those that the holder tables of these nodes name for these extents, and tells of
+    /// each at once.
     using HolderFn = std::function<void(const net::PeerPtr&)>;
-    [[nodiscard]] asio::awaitable<void> reach_holders(RootHash root, std::size_t extents,
+    [[nodiscard]] asio::awaitable<void> reach_holders(RootHash root, ExtentSpan extents,
                                                       std::vector<net::PeerPtr> descriptor_holders,
                                                       HolderFn tell);
 
@@ -86,7 +92,7 @@ class Finder {
     struct Reaching;  // what the dials of one reach_holders share
 
     [[nodiscard]] asio::awaitable<bool> reach_named_by(net::PeerPtr source, RootHash root,
-                                                       std::size_t extents,
+                                                       ExtentSpan extents,
                                                        std::shared_ptr<Reaching> reaching);
     [[nodiscard]] asio::awaitable<bool> reach_holder(proto::NodeRecord record,
                                                      std::shared_ptr<Reaching> reaching);
@@ -95,7 +101,7 @@ class Finder {
     [[nodiscard]] asio::awaitable<std::vector<proto::NodeRecord>> ask_hinted(net::PeerPtr peer,
                                                                              proto::ItemId item);
     [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,
-                                                   std::size_t extents);
+                                                   ExtentSpan extents);
     [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>>
     ask_one(net::PeerPtr peer, std::vector<proto::ItemId> items);
 

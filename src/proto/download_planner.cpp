@@ -8,6 +8,22 @@
 
 namespace flow29::proto {
 
+namespace {
+/// The first of them, in order.
+std::vector<ExtentIndex> members(const ExtentSet& set, std::uint64_t extents,
+                                 std::size_t count_max) {
+    std::vector<ExtentIndex> result;
+    ExtentIndex from;
+    while (result.size() < count_max) {
+        const auto next = set.first_common(set, from, ExtentIndex(extents));
+        if (!next) break;
+        result.push_back(*next);
+        from = ExtentIndex(next->value + 1);
+    }
+    return result;
+}
+}  // namespace
+
 DownloadPlanner::DownloadPlanner(core::Layout layout, ByteRange want, const core::RangeSet& have,
                                  Options options)
     : state_(std::make_unique<State>(layout, want, have, options)) {}
@@ -156,6 +172,11 @@ ByteCount DownloadPlanner::duplicated() const {
     return state_->duplicated;
 }
 
+std::vector<ExtentIndex> DownloadPlanner::unfinished() const {
+    const std::uint64_t extents = state_->pieces.layout().extents();
+    return members(state_->unfinished(), extents, extents);
+}
+
 std::vector<ExtentIndex> DownloadPlanner::starved(std::size_t count_max) const {
     const std::uint64_t extents = state_->pieces.layout().extents();
     ExtentSet held(extents);
@@ -164,19 +185,7 @@ std::vector<ExtentIndex> DownloadPlanner::starved(std::size_t count_max) const {
     ExtentSet starved(extents);
     starved.insert_all(held);
 
-    ExtentSet unfinished = state_->pieces.open();
-    for (const auto& [id, flying] : state_->in_flight)
-        if (!flying.done) unfinished.insert(state_->pieces.extent_of(flying.chunks));
-
-    std::vector<ExtentIndex> result;
-    ExtentIndex from;
-    while (result.size() < count_max) {
-        const auto next = unfinished.first_common(starved, from, ExtentIndex(extents));
-        if (!next) break;
-        result.push_back(*next);
-        from = ExtentIndex(next->value + 1);
-    }
-    return result;
+    return members(state_->unfinished().common(starved), extents, count_max);
 }
 
 bool DownloadPlanner::is_banned(const NodeId& peer) const {

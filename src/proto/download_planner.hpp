@@ -137,6 +137,8 @@ class DownloadPlanner {
     /// Bytes wanted (what was in `have`, or dropped, is not), and of these the verified ones.
     [[nodiscard]] ByteCount wanted() const;
     [[nodiscard]] ByteCount verified() const;
+    /// Extents with unverified pieces, asked or not, in order. O(extents / 64 + result).
+    [[nodiscard]] std::vector<ExtentIndex> unfinished() const;
     /// Extents with unverified pieces that no usable peer is said to hold: find more holders for
     /// these. O(extents × peers / 64).
     [[nodiscard]] std::vector<ExtentIndex> starved(std::size_t count_max) const;

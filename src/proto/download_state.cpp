@@ -328,4 +328,11 @@ void DownloadPlanner::State::release_all(std::size_t peer) {
         release(peer, peers[peer].asked().back().piece);
 }
 
+ExtentSet DownloadPlanner::State::unfinished() const {
+    ExtentSet result = pieces.open();
+    for (const auto& [id, flying] : in_flight)
+        if (!flying.done) result.insert(pieces.extent_of(flying.chunks));
+    return result;
+}
+
 }  // namespace flow29::proto

@@ -57,6 +57,7 @@ struct DownloadPlanner::State {
     Request ask(const Choice& choice, TimePoint now);
     void release(std::size_t peer, PieceId piece);
     void release_all(std::size_t peer);
+    [[nodiscard]] ExtentSet unfinished() const;
 
     Options options;
     PieceMap pieces;

@@ -177,10 +177,12 @@ Result<Duration> Swarm::first_byte(std::size_t number, const RootHash& root) {
     return **first - began;
 }
 
-Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root) {
+Result<Bytes> Swarm::fetch(std::size_t number, const RootHash& root,
+                           std::optional<ByteRange> range) {
     const auto bytes = std::make_shared<Bytes>();
     StreamRequest request;
     request.link.root = root;
+    request.range = range;
     SinkFn sink = [bytes](ByteView more, std::function<void(bool)> next) {
         bytes->insert(bytes->end(), more.begin(), more.end());
         next(true);

@@ -118,8 +118,9 @@ class Swarm {
     /// Nodes up now, `besides` left out, that have anything of the object.
     [[nodiscard]] std::vector<std::size_t> keepers(const core::Descriptor& descriptor,
                                                    std::optional<std::size_t> besides);
-    /// Streams an object to its end and runs until it is there.
-    [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root);
+    /// Streams an object to its end, or a range of it, and runs until it is there.
+    [[nodiscard]] Result<Bytes> fetch(std::size_t node, const RootHash& root,
+                                      std::optional<ByteRange> range = std::nullopt);
     /// Likewise, and how long it took until the reader had the first byte.
     [[nodiscard]] Result<Duration> first_byte(std::size_t node, const RootHash& root);
 

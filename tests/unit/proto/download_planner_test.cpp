@@ -324,6 +324,23 @@ TEST_CASE("a start outside of what is wanted does not matter") {
     }
 }
 
+TEST_CASE("unfinished extents are those with a byte that is wanted and not verified") {
+    const core::Layout layout(ByteCount(10 * mib), 11);
+    const ByteRange want{ByteCount(2 * mib - 1), ByteCount(5 * mib)};
+    core::RangeSet have;
+    have.insert(3 * mib, 4 * mib);
+    DownloadPlanner planner(layout, want, have, {});
+    const std::vector all{ExtentIndex(1), ExtentIndex(2), ExtentIndex(4)};
+    CHECK(planner.unfinished() == all);
+    planner.add_peer(fake_node(1), at(0s));
+    planner.set_holds(fake_node(1), ExtentIndex(2));
+    while (const auto request = planner.poll_request(at(0s))) {
+        CHECK(planner.unfinished() == all);  // asked is not there yet
+        CHECK(planner.on_piece(request->piece, fake_node(1), at(0s)));
+    }
+    CHECK(planner.unfinished() == std::vector{ExtentIndex(1), ExtentIndex(4)});
+}
+
 TEST_CASE("starved extents are those unfinished that no usable peer holds") {
     Download d(64);
     const auto starved = [&](std::size_t count_max = 100) {
