@@ -45,7 +45,8 @@ PartialDirectory::PartialDirectory(store::Store& store, core::Descriptor descrip
       options_(std::move(options)),
       span_(manifest_->below(options_.below)),
       partial_(options_.path.string() + ".flow29-part"),
-      files_([this](std::size_t index) { return open_file(index); }) {}
+      files_([this](std::size_t index) { return open_file(index); }),
+      journal_(partial_.string() + ".log") {}
 
 std::string PartialDirectory::path_of(std::size_t index) const {
     const auto skipped = options_.below.empty() ? 0 : options_.below.size() + 1;
@@ -96,6 +97,7 @@ Result<void> PartialDirectory::open() {
     }
     if (auto room = check_room(); !room) return room;
     if (auto made = make_tree(); !made) return made;
+    take_up_journal();
     if (!is_new) recover();
     return {};
 }
@@ -177,6 +179,32 @@ Result<void> PartialDirectory::make_tree() {
     return {};
 }
 
+/// Its records are of parts of single files.
+void PartialDirectory::take_up_journal() {
+    const auto file_at = [this](std::uint64_t byte) {
+        const auto index = manifest_->at_or_after(ByteCount(byte));
+        return index < span_.last ? std::optional(index) : std::nullopt;
+    };
+    const auto read = [&](std::uint64_t first, std::span<std::uint8_t> out) {
+        const auto index = file_at(first);
+        if (!index || *index < span_.first || !present_[*index - span_.first]) return false;
+        const auto place = manifest_->place(*index);
+        const auto file = files_.get(*index);
+        return place.first.value <= first && file &&
+               read_exactly((*file)->get(), first - place.first.value, out).has_value();
+    };
+    const auto witness = FetchJournal::witness_of(directory_.get(), options_.root, wanted().first);
+    const auto unnoted = journal_.open(witness, verified_, read);
+    for (const auto& range : unnoted.intervals())
+        verified_.insert(range.first, range.last);
+    // Between two files there is nothing to be had.
+    for (auto i = span_.first; i + 1 < span_.last; ++i) {
+        const auto place = manifest_->place(i);
+        if (!place.empty() && verified_.contains(place.last.value - 1))
+            verified_.insert(place.last.value, manifest_->place(i + 1).first.value);
+    }
+}
+
 void PartialDirectory::recover() {
     const auto layout = descriptor_.layout();
     const auto encoded = manifest_->encode();
@@ -255,6 +283,7 @@ Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
         if (first >= last) continue;
         const auto part = data.subspan((first - piece.bytes.first).value, (last - first).value);
         if (auto wrote = write(i, (first - place.first).value, part); !wrote) return wrote;
+        journal_.add(first.value, part);
     }
     return {};
 }
@@ -274,6 +303,7 @@ Result<void> PartialDirectory::finish() {
     if (::syncfs(directory_.get()) != 0) return fail_errno(errno, "syncing " + partial_.string());
     // Before the swap: after it the notes would speak of the directory that was there.
     if (auto forgotten = store_.end_fetch(options_.root, partial_); !forgotten) return forgotten;
+    journal_.remove();
     if (auto free = check_target(); !free) return free;
     const char* const from = partial_.c_str();
     const char* const to = options_.path.c_str();

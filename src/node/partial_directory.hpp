@@ -9,6 +9,7 @@
 #include "core/descriptor.hpp"
 #include "core/manifest.hpp"
 #include "core/range_set.hpp"
+#include "node/fetch_journal.hpp"
 #include "node/open_files.hpp"
 #include "node/partial_output.hpp"
 #include "store/store.hpp"
@@ -60,6 +61,7 @@ class PartialDirectory : public PartialOutput {
     [[nodiscard]] Result<void> adopt();
     /// Directories and empty files.
     [[nodiscard]] Result<void> make_tree();
+    void take_up_journal();
     void recover();
     [[nodiscard]] Result<void> check_room() const;
     /// Makes it unless it is there.
@@ -79,6 +81,7 @@ class PartialDirectory : public PartialOutput {
     std::vector<bool> present_;  // of each entry in the span: was made. Guarded by mutex_ once open
     OpenFiles files_;
     core::RangeSet verified_;
+    FetchJournal journal_;
     std::uint64_t unnoted_ = 0;
 };
 

@@ -40,7 +40,14 @@ PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor
     : store_(store),
       descriptor_(descriptor),
       options_(std::move(options)),
-      partial_(options_.path.string() + ".flow29-part") {}
+      partial_(options_.path.string() + ".flow29-part"),
+      journal_(partial_.string() + ".log") {}
+
+fs::path PartialFile::notes() const {
+    const auto first = options_.range.first.value;
+    if (first == 0) return partial_;
+    return partial_.string() + "@" + std::to_string(first);
+}
 
 PartialFile::~PartialFile() {
     if (direct_fd_ >= 0) ::close(direct_fd_);
@@ -75,7 +82,15 @@ Result<void> PartialFile::open() {
         return fail(Errc::refused, "another fetch is writing " + partial_.string());
     struct stat status {};
     if (::fstat(fd_, &status) != 0) return fail_errno(errno, partial_.string());
-    verified_ = store_.fetch_progress(options_.root, partial_);
+    verified_ = store_.fetch_progress(options_.root, notes());
+    const auto first = options_.range.first;
+    const auto read = [this, first](std::uint64_t at, std::span<std::uint8_t> out) {
+        return at >= first.value && read_exactly(fd_, at - first.value, out).has_value();
+    };
+    const auto witness = FetchJournal::witness_of(fd_, options_.root, first);
+    const auto unnoted = journal_.open(witness, verified_, read);
+    for (const auto& range : unnoted.intervals())
+        verified_.insert(range.first, range.last);
     // Notes count only as far as the file really goes, and inside the wanted range.
     const auto end = options_.range.first.value + static_cast<std::uint64_t>(status.st_size);
     verified_.erase(std::min(end, options_.range.last.value), ~std::uint64_t{0});
@@ -142,6 +157,7 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
     if (first < last) {
         const auto wanted = data.subspan(first - piece.bytes.first.value, last - first);
         if (auto wrote = write(wanted, first - options_.range.first.value); !wrote) return wrote;
+        journal_.add(first, wanted);
     }
     if (!options_.share || piece.chunks.first.value % group_chunks != 0) return {};
 
@@ -168,7 +184,7 @@ void PartialFile::deliver(const Piece& piece, core::Buffer& data) {
 
 Result<void> PartialFile::note(const core::RangeSet& verified) {
     if (::fdatasync(fd_) != 0) return fail_errno(errno, "syncing " + partial_.string());
-    return store_.set_fetch_progress(options_.root, partial_, verified);
+    return store_.set_fetch_progress(options_.root, notes(), verified);
 }
 
 Result<void> PartialFile::finish() {
@@ -184,7 +200,8 @@ Result<void> PartialFile::finish() {
         return fail_errno(errno, "moving into place " + options_.path.string());
     }
     if (auto synced = sync_directory(options_.path); !synced) return synced;
-    return store_.end_fetch(options_.root, partial_);
+    journal_.remove();
+    return store_.end_fetch(options_.root, notes());
 }
 
 std::vector<store::ExtentReference> PartialFile::references() const {

@@ -9,6 +9,7 @@
 
 #include "core/descriptor.hpp"
 #include "core/range_set.hpp"
+#include "node/fetch_journal.hpp"
 #include "node/partial_output.hpp"
 #include "store/store.hpp"
 
@@ -56,6 +57,9 @@ class PartialFile : public PartialOutput {
     };
 
     [[nodiscard]] Result<void> check_room() const;
+    /// Under which name progress is noted: where the object's bytes lie in the output depends on
+    /// which is the first.
+    [[nodiscard]] std::filesystem::path notes() const;
     [[nodiscard]] Result<void> write(ByteView data, std::uint64_t offset);
     /// Takes up extents that are whole in the file though no note says so: a killed process leaves
     /// what it wrote since its last note, and hashing that is cheaper than fetching it again.
@@ -68,6 +72,7 @@ class PartialFile : public PartialOutput {
     int fd_ = -1;
     int direct_fd_ = -1;  // past the page cache; none where the file system cannot
     core::RangeSet verified_;
+    FetchJournal journal_;
     std::uint64_t unnoted_ = 0;
     std::mutex write_mutex_;
     std::mutex mutex_;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+
+#include <flow29/ids.hpp>
+
+#include "core/range_set.hpp"
+#include "core/unique_fd.hpp"
+
+namespace flow29::node {
+
+/// What a kill would lose of a fetch: which bytes were verified and written since the last durable
+/// note. A file beside the output, to which each piece is appended once it is written, and which is
+/// never synced.
+///
+///     header: "F29JRNL1" | device | inode | origin | root | boot id (36 octets) | CRC-32C
+///     record: first byte | last byte (exclusive) | CRC-32C of these bytes | CRC-32C of the record
+///
+/// A killed process leaves the system's cache as it is, so the journal is then exact. After a power
+/// cut it may name what never came to the disk: it counts only if the machine has not started anew
+/// since, the output is the same file, and its bytes have the checksum that they had: so what
+/// somebody changed meanwhile is fetched again. Against whoever can write both no checksum helps.
+class FetchJournal {
+  public:
+    /// Whose journal it is.
+    struct Witness {
+        std::uint64_t device = 0;
+        std::uint64_t inode = 0;
+        std::uint64_t origin = 0;  ///< which byte of the object the output begins with
+        RootHash root;
+        std::string boot_id;  ///< empty: unknown, and nothing is kept
+
+        bool operator==(const Witness&) const = default;
+    };
+    /// Of an open output, in this run of the machine.
+    [[nodiscard]] static Witness witness_of(int fd, const RootHash& root, ByteCount origin);
+
+    explicit FetchJournal(std::filesystem::path path) : path_(std::move(path)) {}
+
+    /// Fills `out` with the output's bytes from `first` of the object on; false when it cannot.
+    using ReadFn = std::function<bool(std::uint64_t first, std::span<std::uint8_t> out)>;
+
+    /// Takes up an earlier journal of the same output, or begins one; what the earlier one says and
+    /// `read` confirms, but for what is in `known`. Where no journal can be kept there is none, and
+    /// a kill costs more. Blocks; before `add`.
+    [[nodiscard]] core::RangeSet open(const Witness& witness, const core::RangeSet& known,
+                                      const ReadFn& read);
+    /// These bytes from `first` of the object on are verified and written; not more than
+    /// limits::range_bytes_max. Any thread; does not wait for the disk.
+    void add(std::uint64_t first, ByteView bytes);
+    /// The output is whole: deletes the file.
+    void remove();
+
+  private:
+    std::filesystem::path path_;
+    core::UniqueFd fd_;
+};
+
+}  // namespace flow29::node
