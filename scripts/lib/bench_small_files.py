@@ -49,8 +49,16 @@ def directories_missing(folder):
         return f"not available in this build: {outcome.result.get('message', outcome.stderr)}"
 
 
-def _ours(top):
-    """(publishing, fetching): Samples of both ends, with one holder."""
+def _unpacked(archive, kept):
+    """What `tar x` and syncing take: the disk's own price for as many files."""
+    kept.mkdir()
+    return bench_measure.measured(["sh", "-c", 'tar xf "$1" -C "$2" && sync -f "$2"', "sh",
+                                   archive, kept])
+
+
+def _ours(top, kept):
+    """(publishing, fetching): Samples of both ends, with one holder. What came is left at `kept`.
+    """
     with lab.Lab("flow29-bench-", parent=top.parent) as the_lab:
         holder = the_lab.add_node(name="holder", options=bench_swarm.kept_limits(the_lab))
         publisher = the_lab.add_node(name="publisher", bootstrap=[holder], options=["--no-store"])
@@ -72,6 +80,7 @@ def _ours(top):
         same = _same_tree(top, target) if top.is_dir() else lab.same_bytes(top, target)
         if not same:
             raise lab.LabError("what was fetched is not what was published")
+        target.rename(kept)
         return published, fetched
 
 
@@ -81,10 +90,13 @@ def run(bench):
     total = _write_tree(top)
     whole = bench.folder / "whole"
     lab.write_noise(whole, total)
+    kept = bench.folder / "kept"
+    kept.mkdir()
     try:
         _measure(bench, top, whole, total)
     finally:
         shutil.rmtree(top)
+        shutil.rmtree(kept)
         whole.unlink()
 
 
@@ -94,13 +106,22 @@ def _measure(bench, top, whole, total):
     why = directories_missing(bench.folder)
     peers = {tag: [] for tag in TAGS}
     missing = {tag: bench_peers.PEERS[tag].missing() for tag in TAGS}
+    # Nothing is deleted between these runs: ext4 without a journal walks past each inode that was
+    # freed in the last minutes whenever it makes a file, and that would be what is measured.
+    kept = bench.folder / "kept"
+    archive = kept / "tar"
+    bench_measure.measured(["tar", "cf", archive, "-C", top.parent, top.name])
+    unpacked = []
     for number in range(bench.runs):
         bench_measure.say(f"small files, run {number + 1} of {bench.runs}")
         for kind, path in (("one file", whole), ("directory", None if why else top)):
             if path:
-                published, fetched = _ours(path)
+                published, fetched = _ours(path, kept / f"{kind} {number}")
                 ours[f"{kind}, publish"].append(published)
                 ours[f"{kind}, fetch"].append(fetched)
+        unpacked.append(_unpacked(archive, kept / f"unpacked {number}"))
+    for number in range(bench.runs):
+        bench_measure.say(f"small files by others, run {number + 1} of {bench.runs}")
         for tag in TAGS:
             sample = None if missing[tag] else bench_peers.try_one(tag, top, bench.folder)
             if sample:
@@ -112,9 +133,16 @@ def _measure(bench, top, whole, total):
     rows = [(f"29 Flow, {name}", samples, why) for name, samples in ours.items()]
     rows += [(f"{bench_peers.PEERS[tag].name}, directory", peers[tag], missing[tag])
              for tag in TAGS]
+    rows.append(("tar x and sync, on this disk", unpacked, None))
     for name, samples, reason in rows:
         if samples:
             middle = bench_measure.median(samples)
             table.row(name, f"{middle.cpu:.2f}", f"{middle.wall:.2f}", f"{middle.peak / 1e6:.0f}")
         else:
             table.row(f"{name} (not measured: {reason})", "–", "–", "–")
+    print()
+    bounds = bench_measure.Bounds("beside one file of the same size")
+    wall = {name: bench_measure.median(samples).wall for name, samples in ours.items() if samples}
+    bounds.at_most("directory: wall of the fetch",
+                   wall["directory, fetch"] / wall["one file, fetch"] if not why else None, 2,
+                   "times")
