@@ -218,11 +218,11 @@ std::string render_status(std::string_view line) {
         number_at(json, {"repair", "in_flight"}), size_at(json, {"repair", "bytes_total"}),
         limit == 0 ? std::string()
                    : fmt::format(", at most {}", format_rate(static_cast<double>(limit))));
-    out += fmt::format("announce   {}, {:.1f} due an hour, {} put{}\n",
-                       counted(number_at(json, {"announce", "records"}), "record", "records"),
-                       real_at(json, {"announce", "due_per_hour"}),
-                       number_at(json, {"dht", "puts"}),
-                       flag_at(json, {"announce", "behind"}) ? ", behind" : "");
+    out +=
+        fmt::format("announce   {}, {:.1f} due an hour, {} put{}\n",
+                    counted(number_at(json, {"announce", "records"}), "record", "records"),
+                    real_at(json, {"announce", "due_per_hour"}), number_at(json, {"dht", "puts"}),
+                    flag_at(json, {"announce", "behind"}) ? ", behind" : "");
     out += fmt::format(
         "traffic    {} up{}, {} down{}; index {} up, {} down\n",
         size_at(json, {"traffic", "up_bytes"}), at_most(number_at(json, {"traffic", "up_limit"})),

@@ -253,7 +253,8 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
 }
 
 Status Swarm::status(std::size_t number) {
-    return finish(number, engine(number).reporter().status(engine(number).local_record(), RateLimits{}));
+    return finish(number,
+                  engine(number).reporter().status(engine(number).local_record(), RateLimits{}));
 }
 
 std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {
