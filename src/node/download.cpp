@@ -109,10 +109,15 @@ void Download::on_stored(const NodeId& node, const std::vector<proto::ItemId>& i
     if (ended_ || !peer) return;
     if (present_.insert(node).second) planner_.add_peer(node, services_.runtime.now());
     last_progress_ = services_.runtime.now();
-    const std::set<proto::ItemId> stored(items.begin(), items.end());
-    for (std::uint64_t i = 0; i < layout_.extents(); ++i)
-        if (stored.contains(proto::ItemId::of(descriptor_.extents[i])))
-            planner_.set_holds(node, ExtentIndex(i));
+    if (positions_.empty()) {
+        for (std::uint64_t i = 0; i < layout_.extents(); ++i)
+            positions_.emplace_back(descriptor_.extents[i], ExtentIndex(i));
+        std::ranges::sort(positions_);
+    }
+    for (const auto& item : items)
+        for (const auto& same :
+             std::ranges::equal_range(positions_, item.extent(), {}, &Position::first))
+            planner_.set_holds(node, same.second);
     moved_.notify_all();
 }
 

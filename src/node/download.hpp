@@ -72,6 +72,7 @@ class Download : public std::enable_shared_from_this<Download> {
     /// A connected node that probably holds this extent: it is asked without having said so.
     void guess_holder(const net::PeerPtr& peer, ExtentIndex extent);
     /// A node said that it now holds this. If it is connected it serves as well.
+    /// O(items × log extents).
     void on_stored(const NodeId& node, const std::vector<proto::ItemId>& items);
     /// In order only: the consumer has taken everything before this offset.
     void on_consumed(ByteCount offset);
@@ -102,6 +103,7 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] TimePoint last_progress() const { return last_progress_; }
 
   private:
+    using Position = std::pair<ExtentHash, ExtentIndex>;
     struct Verdict {
         Result<void> outcome;
         bool sink_failed = false;
@@ -135,6 +137,7 @@ class Download : public std::enable_shared_from_this<Download> {
     proto::DownloadPlanner planner_;
     PieceSink& sink_;  // owned by the caller of run, who outlives it
     Options options_;
+    std::vector<Position> positions_;  // sorted; of all extents, once somebody stored some
     net::Signal moved_;
     std::set<NodeId> asked_;    // for what they hold
     std::set<NodeId> present_;  // in the planner as usable

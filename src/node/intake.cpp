@@ -19,6 +19,8 @@ constexpr Duration idle_timeout = 30s;
 constexpr Duration descriptor_timeout = 10s;
 constexpr Duration takeover_saves_min = 1s;
 constexpr Duration fallback_after = 6s;
+// What is small comes in large numbers, and each batch costs a sync and a report to everybody.
+constexpr Duration gather_time = 50ms;
 
 using Items = std::vector<proto::ItemId>;
 
@@ -271,6 +273,7 @@ asio::awaitable<void> Intake::write(std::shared_ptr<Intake> self, ExtentAssemble
             break;
         } else {
             co_await whole_.wait();
+            if (!self->pulled_) (void)co_await tasks_.sleep_for(gather_time);
         }
     }
     written_ = true;
