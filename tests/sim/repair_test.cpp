@@ -329,6 +329,7 @@ TEST_CASE("a repair that is asked for does not wait for the grace period, whoeve
     const auto reader = swarm.add({.storing = false});
     swarm.world().run_for(30s);
     const auto object = publish(swarm, {.bytes = 200'000, .seed = 10, .copies = 5, .level = 7});
+    swarm.world().run_for(1s);  // so that the holders have heard of each other
     swarm.crash(0);
     swarm.crash(a_holder(swarm, object, object.items()[1]));
     swarm.world().run_for(1min);
