@@ -27,8 +27,9 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
         batches[{invitation->target, invitation->root}].push_back(*invitation);
         auto& named = sources[invitation->root];
         if (named.size() >= sources_max) continue;
-        // Those who hold it, and those who will: they trade.
-        named.insert(invitation->target);
+        // Those who hold it, and those who will, now or since an earlier time: they trade.
+        for (const auto& node : planner.invited(invitation->item))
+            named.insert(node);
         for (const auto& holder : planner.holders(invitation->item))
             named.insert(holder);
     }

@@ -14,7 +14,7 @@ namespace log = core::log;
 
 namespace {
 constexpr ByteCount memory_bytes_max{40ULL << 20};
-constexpr std::uint64_t coming_bytes_max = 1ULL << 30;
+constexpr std::uint64_t coming_bytes_max = 2ULL << 30;
 constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
 constexpr std::uint64_t repair_queue_s = 30;

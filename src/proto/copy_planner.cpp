@@ -394,6 +394,14 @@ std::vector<NodeId> CopyPlanner::holders(const ItemId& item) const {
     return result;
 }
 
+std::vector<NodeId> CopyPlanner::invited(const ItemId& item) const {
+    std::vector<NodeId> result;
+    if (const Item* entry = find(item))
+        for (const auto& [node, pending] : entry->pending)
+            result.push_back(node);
+    return result;
+}
+
 unsigned CopyPlanner::copies(const ItemId& item) const {
     const Item* entry = find(item);
     return entry == nullptr ? 0 : count_copies(*entry);

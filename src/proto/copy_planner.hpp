@@ -144,6 +144,8 @@ class CopyPlanner {
     [[nodiscard]] ByteCount length_of(const ItemId& item) const { return items_.at(item).length; }
     /// Nodes (self left out) believed to hold the item, whether they count now or not.
     [[nodiscard]] std::vector<NodeId> holders(const ItemId& item) const;
+    /// Nodes that are invited to hold it and have not answered for good.
+    [[nodiscard]] std::vector<NodeId> invited(const ItemId& item) const;
     /// Copies that count now: holders that count, and self if self_is_copy.
     [[nodiscard]] unsigned copies(const ItemId& item) const;
     [[nodiscard]] unsigned target(const ItemId& item) const;

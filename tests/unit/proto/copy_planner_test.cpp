@@ -39,6 +39,11 @@ TEST_CASE("of those invited for an item without a live copy, one leads") {
     REQUIRE(invitations.size() == 4);
     for (std::size_t i = 0; i < 4; ++i)
         CHECK(invitations[i].leads == (i == 0));
+    auto all = w.planner.invited(fake_item(1));
+    CHECK(all.size() == 4);
+    for (const auto& invitation : invitations)
+        CHECK(std::ranges::count(all, invitation.target) == 1);
+    CHECK(w.planner.invited(fake_item(2)).empty());
     // Accepting changes nothing of that.
     for (const auto& invitation : invitations)
         w.planner.on_answer(fake_item(1), invitation.target, InviteAnswer::accepted, at(1s));
