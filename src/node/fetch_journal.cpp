@@ -93,12 +93,30 @@ FetchJournal::Witness FetchJournal::witness_of(int fd, const RootHash& root, Byt
     return witness;
 }
 
+core::UniqueFd FetchJournal::open_file(int flags) const {
+    // Without O_NONBLOCK, a pipe put in its place would hold this thread for ever.
+    core::UniqueFd fd(
+        ::open(path_.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600));
+    struct stat status {};
+    const bool own = fd && ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+                     status.st_uid == ::geteuid() && status.st_nlink == 1;
+    if (!own) fd.reset();
+    return fd;
+}
+
+bool FetchJournal::is_of(const RootHash& root, ByteCount origin) const {
+    const auto fd = open_file(O_RDONLY);
+    Header found;
+    return fd && ::pread(fd.get(), &found, sizeof found, 0) == sizeof found &&
+           found.magic == Header().magic && found.checksum == checksum_of(found) &&
+           found.root == root && found.origin == origin.value;
+}
+
 core::RangeSet FetchJournal::open(const Witness& witness, const core::RangeSet& known,
                                   const ReadFn& read) {
     core::RangeSet ranges;
     if (witness.boot_id.size() != boot_id_bytes) return ranges;
-    fd_ = core::UniqueFd(
-        ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    fd_ = open_file(O_RDWR | O_CREAT | O_APPEND);
     if (!fd_) return ranges;
     const Header expected = header_of(witness);
     Header found;
@@ -118,7 +136,11 @@ core::RangeSet FetchJournal::open(const Witness& witness, const core::RangeSet& 
         ranges.insert(record.first, record.last);
         written = written && append(fd_.get(), record);
     }
-    if (!written) fd_.reset();
+    // Else a power cut could leave the header of an earlier object over bytes of this one.
+    if (!written || ::fdatasync(fd_.get()) != 0) {
+        remove();
+        return {};
+    }
     return ranges;
 }
 

@@ -14,8 +14,8 @@
 namespace flow29::node {
 
 /// What a kill would lose of a fetch: which bytes were verified and written since the last durable
-/// note. A file beside the output, to which each piece is appended once it is written, and which is
-/// never synced.
+/// note. A file beside the output, to which each piece is appended once it is written. Its header
+/// is synced before anything is written to the output, its records never are.
 ///
 ///     header: "F29JRNL1" | device | inode | origin | root | boot id (36 octets) | CRC-32C
 ///     record: first byte | last byte (exclusive) | CRC-32C of these bytes | CRC-32C of the record
@@ -23,7 +23,11 @@ namespace flow29::node {
 /// A killed process leaves the system's cache as it is, so the journal is then exact. After a power
 /// cut it may name what never came to the disk: it counts only if the machine has not started anew
 /// since, the output is the same file, and its bytes have the checksum that they had: so what
-/// somebody changed meanwhile is fetched again. Against whoever can write both no checksum helps.
+/// somebody changed meanwhile is fetched again. Against whoever can write both no checksum helps; a
+/// file of another user's is not used.
+///
+/// The header says whose bytes the output has. Durable notes of another object, or of another first
+/// byte, must not count once something else was written there: see `is_of`.
 class FetchJournal {
   public:
     /// Whose journal it is.
@@ -41,6 +45,10 @@ class FetchJournal {
 
     explicit FetchJournal(std::filesystem::path path) : path_(std::move(path)) {}
 
+    /// Whether the last that was written to the output was of this object, from this byte on. False
+    /// when there is no journal: then nobody knows. Blocks; before `open`.
+    [[nodiscard]] bool is_of(const RootHash& root, ByteCount origin) const;
+
     /// Fills `out` with the output's bytes from `first` of the object on; false when it cannot.
     using ReadFn = std::function<bool(std::uint64_t first, std::span<std::uint8_t> out)>;
 
@@ -56,6 +64,9 @@ class FetchJournal {
     void remove();
 
   private:
+    /// Owns nothing when it is not a file of this user's own.
+    [[nodiscard]] core::UniqueFd open_file(int flags) const;
+
     std::filesystem::path path_;
     core::UniqueFd fd_;
 };

@@ -90,11 +90,15 @@ Result<void> PartialDirectory::open() {
     if (::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0)
         return fail(Errc::refused, "another fetch is writing " + partial_.string());
     present_.assign(span_.last - span_.first, false);
+    const auto noted = store_.fetch_progress(options_.root, partial_);
     verified_ = core::RangeSet();
     if (!is_new) {
-        verified_ = store_.fetch_progress(options_.root, partial_);
+        if (journal_.is_of(options_.root, wanted().first)) verified_ = noted;
         if (auto adopted = adopt(); !adopted) return adopted;
     }
+    // Before the journal says that it is this object's again.
+    auto corrected = correct(store_, options_.root, partial_, noted, verified_);
+    if (!corrected) return corrected;
     if (auto room = check_room(); !room) return room;
     if (auto made = make_tree(); !made) return made;
     take_up_journal();

@@ -82,8 +82,16 @@ Result<void> PartialFile::open() {
         return fail(Errc::refused, "another fetch is writing " + partial_.string());
     struct stat status {};
     if (::fstat(fd_, &status) != 0) return fail_errno(errno, partial_.string());
-    verified_ = store_.fetch_progress(options_.root, notes());
     const auto first = options_.range.first;
+    const auto noted = store_.fetch_progress(options_.root, notes());
+    if (journal_.is_of(options_.root, first)) verified_ = noted;
+    // Notes count only as far as the file really goes, and inside the wanted range.
+    const auto end = first.value + static_cast<std::uint64_t>(status.st_size);
+    verified_.erase(std::min(end, options_.range.last.value), ~std::uint64_t{0});
+    verified_.erase(0, first.value);
+    // Before the journal says that it is this object's again.
+    auto corrected = correct(store_, options_.root, notes(), noted, verified_);
+    if (!corrected) return corrected;
     const auto read = [this, first](std::uint64_t at, std::span<std::uint8_t> out) {
         return at >= first.value && read_exactly(fd_, at - first.value, out).has_value();
     };
@@ -91,10 +99,7 @@ Result<void> PartialFile::open() {
     const auto unnoted = journal_.open(witness, verified_, read);
     for (const auto& range : unnoted.intervals())
         verified_.insert(range.first, range.last);
-    // Notes count only as far as the file really goes, and inside the wanted range.
-    const auto end = options_.range.first.value + static_cast<std::uint64_t>(status.st_size);
-    verified_.erase(std::min(end, options_.range.last.value), ~std::uint64_t{0});
-    verified_.erase(0, options_.range.first.value);
+    verified_.erase(options_.range.last.value, ~std::uint64_t{0});
     recover(ByteCount(end));
     if (options_.range.count().value >= direct_bytes_min)
         direct_fd_ = ::open(partial_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);

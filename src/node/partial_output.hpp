@@ -3,6 +3,7 @@
 
 #include "core/range_set.hpp"
 #include "node/download.hpp"
+#include "store/store.hpp"
 
 namespace flow29::node {
 
@@ -24,6 +25,18 @@ class PartialOutput : public PieceSink {
 
     /// Syncs, moves it into place and forgets the notes. Blocks.
     [[nodiscard]] virtual Result<void> finish() = 0;
+
+  protected:
+    /// Has the notes say `verified` and no more, if they said `noted`. What an output lost must not
+    /// count again when the place where it was is filled by something else, or is a hole.
+    [[nodiscard]] static Result<void> correct(store::Store& store, const RootHash& root,
+                                              const std::filesystem::path& notes,
+                                              const core::RangeSet& noted,
+                                              const core::RangeSet& verified) {
+        if (noted == verified) return {};
+        return verified.empty() ? store.end_fetch(root, notes)
+                                : store.set_fetch_progress(root, notes, verified);
+    }
 };
 
 }  // namespace flow29::node

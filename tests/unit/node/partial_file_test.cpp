@@ -55,6 +55,74 @@ std::string read_all(const std::filesystem::path& path) {
 
 }  // namespace
 
+TEST_CASE("notes do not count once something else was fetched to the same path") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(3 << 20, 7);
+    const auto descriptor = descriptor_of(content);
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    const PartialFile::Options options{place.directory / "out", descriptor.root(), everything};
+    {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        give(file, whole_extent(descriptor, 0), content);
+        give(file, whole_extent(descriptor, 1), content);
+        REQUIRE(file.note(file.verified()).has_value());
+    }
+    SUBCASE("another object") {
+        const Bytes other_content(3 << 20, 8);
+        const auto other = descriptor_of(other_content);
+        PartialFile file(*store, other, {place.directory / "out", other.root(), everything});
+        REQUIRE(file.open().has_value());
+        CHECK(file.verified().empty());
+        give(file, whole_extent(other, 0), other_content);
+        REQUIRE(file.note(file.verified()).has_value());
+    }
+    SUBCASE("another range of the same") {
+        PartialFile file(
+            *store, descriptor,
+            {place.directory / "out", descriptor.root(), {ByteCount(700), descriptor.length}});
+        REQUIRE(file.open().has_value());
+        // The end lies elsewhere in this layout: what is there is another extent's.
+        Bytes garbled = content;
+        garbled[4096] ^= 1;
+        give(file,
+             {ExtentIndex(0), {ChunkIndex(8), ChunkIndex(16)}, {ByteCount(4096), ByteCount(8192)}},
+             garbled);
+    }
+    // What the other one did not write over is known by its hash; and so it is for the attempt
+    // after.
+    core::RangeSet left;
+    left.insert(1 << 20, 2 << 20);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        CHECK(file.verified() == left);
+    }
+}
+
+TEST_CASE("notes of a file that was deleted do not come back when the new one is as long") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(3 << 20, 7);
+    const auto descriptor = descriptor_of(content);
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    const PartialFile::Options options{place.directory / "out", descriptor.root(), everything};
+    const auto attempt = [&](std::uint64_t extent, bool is_noted) {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        give(file, whole_extent(descriptor, extent), content);
+        if (is_noted) REQUIRE(file.note(file.verified()).has_value());
+    };
+    attempt(0, true);
+    std::filesystem::remove(place.directory / "out.flow29-part");
+    attempt(2, false);  // before it there is a hole now
+    PartialFile file(*store, descriptor, options);
+    REQUIRE(file.open().has_value());
+    CHECK_FALSE(file.verified().contains(0));
+    CHECK(file.verified().contains(2 << 20, 3 << 20));
+}
+
 TEST_CASE("an interrupted fetch goes on from what was noted") {
     const Place place;
     const auto store = store::make_memory_store(ByteCount(1 << 30));
