@@ -277,7 +277,8 @@ void Grammar::add_transfers() {
             "list what is being fetched, streamed and published here, and why it is no "
             "faster; or pause, resume or cancel one",
             "flow29 transfers --watch\n  flow29 transfers pause 3", [this] {
-                if (!transfer_action_) return Command(ListOptions{Listing::transfers, list_.watch});
+                if (!transfer_action_)
+                    return Command(ListOptions{Listing::transfers, list_.watch, {}, {}});
                 return Command(TransferOptions{*transfer_action_, transfer_id_.value_or(0)});
             });
     auto* const action =

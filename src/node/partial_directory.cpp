@@ -39,14 +39,13 @@ fs::path parent_of(const fs::path& path) {
 
 PartialDirectory::PartialDirectory(store::Store& store, core::Descriptor descriptor,
                                    std::shared_ptr<const core::Manifest> manifest, Options options)
-    : store_(store),
+    : PartialOutput(options.path.string() + ".flow29-part", note_bytes),
+      store_(store),
       descriptor_(std::move(descriptor)),
       manifest_(std::move(manifest)),
       options_(std::move(options)),
       span_(manifest_->below(options_.below)),
-      partial_(options_.path.string() + ".flow29-part"),
-      files_([this](std::size_t index) { return open_file(index); }),
-      journal_(partial_.string() + ".log") {}
+      files_([this](std::size_t index) { return open_file(index); }) {}
 
 std::string PartialDirectory::path_of(std::size_t index) const {
     const auto skipped = options_.below.empty() ? 0 : options_.below.size() + 1;
@@ -290,11 +289,6 @@ Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
         journal_.add(first.value, part);
     }
     return {};
-}
-
-void PartialDirectory::deliver(const Piece& piece, core::Buffer& data) {
-    verified_.insert(piece.bytes.first.value, piece.bytes.last.value);
-    unnoted_ += data.size();
 }
 
 Result<void> PartialDirectory::note(const core::RangeSet& verified) {

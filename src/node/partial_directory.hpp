@@ -9,7 +9,6 @@
 #include "core/descriptor.hpp"
 #include "core/manifest.hpp"
 #include "core/range_set.hpp"
-#include "node/fetch_journal.hpp"
 #include "node/open_files.hpp"
 #include "node/partial_output.hpp"
 #include "store/store.hpp"
@@ -37,18 +36,14 @@ class PartialDirectory : public PartialOutput {
     [[nodiscard]] Result<void> open() override;
     /// What is wanted, of the object's bytes.
     [[nodiscard]] ByteRange wanted() const { return manifest_->place(span_); }
-    [[nodiscard]] const core::RangeSet& verified() const override { return verified_; }
     /// Without the directories.
     [[nodiscard]] std::uint64_t files() const;
     [[nodiscard]] ByteCount file_bytes() const;
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
                                      const std::vector<ChunkHash>& leaves) override;
-    void deliver(const Piece& piece, core::Buffer& data) override;
 
-    [[nodiscard]] bool note_due() const override { return unnoted_ >= note_bytes; }
     [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
-    void on_noted() override { unnoted_ = 0; }
     /// A directory that is there is swapped for the new one in one step, and deleted only then.
     [[nodiscard]] Result<void> finish() override;
 
@@ -75,14 +70,10 @@ class PartialDirectory : public PartialOutput {
     std::shared_ptr<const core::Manifest> manifest_;
     Options options_;
     core::Manifest::Span span_;
-    std::filesystem::path partial_;
     core::UniqueFd directory_;
     std::mutex mutex_;
     std::vector<bool> present_;  // of each entry in the span: was made. Guarded by mutex_ once open
     OpenFiles files_;
-    core::RangeSet verified_;
-    FetchJournal journal_;
-    std::uint64_t unnoted_ = 0;
 };
 
 }  // namespace flow29::node

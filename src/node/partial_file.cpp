@@ -37,11 +37,10 @@ Result<void> sync_directory(const fs::path& file) {
 }  // namespace
 
 PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor, Options options)
-    : store_(store),
+    : PartialOutput(options.path.string() + ".flow29-part", note_bytes),
+      store_(store),
       descriptor_(descriptor),
-      options_(std::move(options)),
-      partial_(options_.path.string() + ".flow29-part"),
-      journal_(partial_.string() + ".log") {}
+      options_(std::move(options)) {}
 
 fs::path PartialFile::notes() const {
     const auto first = options_.range.first.value;
@@ -180,8 +179,7 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
 }
 
 void PartialFile::deliver(const Piece& piece, core::Buffer& data) {
-    verified_.insert(piece.bytes.first.value, piece.bytes.last.value);
-    unnoted_ += data.size();
+    PartialOutput::deliver(piece, data);
     const std::lock_guard lock(mutex_);
     if (const auto seen = seen_.find(piece.extent.value); seen != seen_.end())
         seen->second.bytes += data.size();

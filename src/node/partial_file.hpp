@@ -9,7 +9,6 @@
 
 #include "core/descriptor.hpp"
 #include "core/range_set.hpp"
-#include "node/fetch_journal.hpp"
 #include "node/partial_output.hpp"
 #include "store/store.hpp"
 
@@ -34,15 +33,12 @@ class PartialFile : public PartialOutput {
     PartialFile& operator=(const PartialFile&) = delete;
 
     [[nodiscard]] Result<void> open() override;
-    [[nodiscard]] const core::RangeSet& verified() const override { return verified_; }
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
                                      const std::vector<ChunkHash>& leaves) override;
     void deliver(const Piece& piece, core::Buffer& data) override;
 
-    [[nodiscard]] bool note_due() const override { return unnoted_ >= note_bytes; }
     [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
-    void on_noted() override { unnoted_ = 0; }
     [[nodiscard]] Result<void> finish() override;
 
     /// References for every extent that was seen whole in this attempt. After finish.
@@ -68,12 +64,8 @@ class PartialFile : public PartialOutput {
     store::Store& store_;                 // owned by the engine's owner
     const core::Descriptor& descriptor_;  // owned by the caller
     Options options_;
-    std::filesystem::path partial_;
     int fd_ = -1;
     int direct_fd_ = -1;  // past the page cache; none where the file system cannot
-    core::RangeSet verified_;
-    FetchJournal journal_;
-    std::uint64_t unnoted_ = 0;
     std::mutex write_mutex_;
     std::mutex mutex_;
     std::map<std::uint64_t, Seen> seen_;  // guarded by mutex_

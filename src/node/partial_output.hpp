@@ -3,6 +3,7 @@
 
 #include "core/range_set.hpp"
 #include "node/download.hpp"
+#include "node/fetch_journal.hpp"
 #include "store/store.hpp"
 
 namespace flow29::node {
@@ -15,18 +16,28 @@ class PartialOutput : public PieceSink {
     /// fetch writes there), no_space, file_error.
     [[nodiscard]] virtual Result<void> open() = 0;
     /// What is verified by now, in object bytes. On the executor, once open.
-    [[nodiscard]] virtual const core::RangeSet& verified() const = 0;
+    [[nodiscard]] const core::RangeSet& verified() const { return verified_; }
+    void deliver(const Piece& piece, core::Buffer& data) override {
+        verified_.insert(piece.bytes.first.value, piece.bytes.last.value);
+        unnoted_ += data.size();
+    }
 
     /// True when enough has come since the last note that it is worth a sync.
-    [[nodiscard]] virtual bool note_due() const = 0;
+    [[nodiscard]] bool note_due() const { return unnoted_ >= note_bytes_; }
     /// Syncs and notes what is verified; `verified` is a copy taken on the executor. Blocks.
     [[nodiscard]] virtual Result<void> note(const core::RangeSet& verified) = 0;
-    virtual void on_noted() = 0;
+    void on_noted() { unnoted_ = 0; }
 
     /// Syncs, moves it into place and forgets the notes. Blocks.
     [[nodiscard]] virtual Result<void> finish() = 0;
 
   protected:
+    /// `partial` is where it is written; a sync is worth it every `note_bytes`.
+    PartialOutput(std::filesystem::path partial, std::uint64_t note_bytes)
+        : partial_(std::move(partial)),
+          journal_(partial_.string() + ".log"),
+          note_bytes_(note_bytes) {}
+
     /// Has the notes say `verified` and no more, if they said `noted`. What an output lost must not
     /// count again when the place where it was is filled by something else, or is a hole.
     [[nodiscard]] static Result<void> correct(store::Store& store, const RootHash& root,
@@ -37,6 +48,14 @@ class PartialOutput : public PieceSink {
         return verified.empty() ? store.end_fetch(root, notes)
                                 : store.set_fetch_progress(root, notes, verified);
     }
+
+    std::filesystem::path partial_;
+    core::RangeSet verified_;
+    FetchJournal journal_;
+
+  private:
+    std::uint64_t note_bytes_;
+    std::uint64_t unnoted_ = 0;
 };
 
 }  // namespace flow29::node
