@@ -20,9 +20,9 @@ bool is_full(const core::LineBudget& budget, TimePoint now) {
 }
 }  // namespace
 
-Transfer::Transfer(std::uint64_t id, net::Runtime& runtime, Options options)
+Transfer::Transfer(std::uint64_t id, Services services, Options options)
     : id_(id),
-      runtime_(runtime),
+      services_(services),
       kind_(options.kind),
       root_(options.root),
       name_(std::move(options.name)),
@@ -48,7 +48,7 @@ std::function<bool()> Transfer::is_paused(const std::shared_ptr<Transfer>& self)
 }
 
 void Transfer::note(const Progress& progress) {
-    const auto now = runtime_.now();
+    const auto now = services_.runtime.now();
     if (progress.stage != progress_.stage) samples_.clear();
     progress_ = progress;
     samples_.push_back({now, progress.done});
@@ -60,7 +60,7 @@ void Transfer::note(const Progress& progress) {
 double Transfer::rate() const {
     if (samples_.empty() || paused_) return 0;
     // Until now, and not until the last sample: what stands still has no rate.
-    const std::chrono::duration<double> elapsed = runtime_.now() - samples_.front().at;
+    const std::chrono::duration<double> elapsed = services_.runtime.now() - samples_.front().at;
     const auto moved = progress_.done.value - std::min(progress_.done, samples_.front().done).value;
     return elapsed.count() > 0 ? static_cast<double>(moved) / elapsed.count() : 0;
 }
@@ -85,6 +85,8 @@ void Transfer::look_at(const Download& download, TransferInfo& info,
     facts.starved = !download.planner().starved(1).empty();
     facts.being_written = download.storing();
     for (const auto& peer : download.planner().peers()) {
+        // What is here already is no holder's work, and cannot be what keeps it waiting.
+        if (peer.peer == services_.identity.id()) continue;
         const auto asked = peer.in_flight;
         facts.peers.push_back({peer.peer, peer.rate, asked});
         if (asked > 0 || peer.bytes > 0)
@@ -92,8 +94,9 @@ void Transfer::look_at(const Download& download, TransferInfo& info,
     }
 }
 
-TransferInfo Transfer::info(core::Line* line) const {
-    const auto now = runtime_.now();
+TransferInfo Transfer::info() const {
+    const auto now = services_.runtime.now();
+    auto* const line = services_.line;
     TransferInfo info;
     info.id = id_;
     info.kind = kind_;
@@ -128,7 +131,7 @@ TransferInfo Transfer::info(core::Line* line) const {
 std::shared_ptr<Transfer> Transfers::begin(Transfer::Options options) {
     std::erase_if(running_, [](const auto& entry) { return entry.second.expired(); });
     const auto id = ++last_id_;
-    auto transfer = std::make_shared<Transfer>(id, services_.runtime, std::move(options));
+    auto transfer = std::make_shared<Transfer>(id, services_, std::move(options));
     running_.emplace(id, transfer);
     return transfer;
 }
@@ -136,7 +139,7 @@ std::shared_ptr<Transfer> Transfers::begin(Transfer::Options options) {
 std::vector<TransferInfo> Transfers::list() const {
     std::vector<TransferInfo> infos;
     for (const auto& [id, weak] : running_)
-        if (const auto transfer = weak.lock()) infos.push_back(transfer->info(services_.line));
+        if (const auto transfer = weak.lock()) infos.push_back(transfer->info());
     return infos;
 }
 

@@ -26,7 +26,7 @@ class Transfer {
         std::stop_token stop;  ///< of whoever asked for it
     };
 
-    Transfer(std::uint64_t id, net::Runtime& runtime, Options options);
+    Transfer(std::uint64_t id, Services services, Options options);
 
     [[nodiscard]] std::uint64_t id() const { return id_; }
     [[nodiscard]] bool paused() const { return paused_; }
@@ -44,7 +44,7 @@ class Transfer {
 
     void set_paused(bool paused);
     void cancel();
-    [[nodiscard]] TransferInfo info(core::Line* line) const;
+    [[nodiscard]] TransferInfo info() const;
 
   private:
     struct Sample {
@@ -57,7 +57,7 @@ class Transfer {
     void look_at(const Download& download, TransferInfo& info, proto::TransferFacts& facts) const;
 
     std::uint64_t id_;
-    net::Runtime& runtime_;  // outlives the node
+    Services services_;
     TransferKind kind_;
     std::optional<RootHash> root_;
     std::string name_;
