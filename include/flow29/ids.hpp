@@ -129,7 +129,11 @@ struct ByteRange {
 };
 
 /// What an object is. The value enters the root hash, so it never changes.
-enum class ObjectKind : std::uint8_t { file = 0, directory = 1 };
+enum class ObjectKind : std::uint8_t {
+    file = 0,
+    directory = 1,
+    encrypted = 2,  ///< a private one; which it is, its key says
+};
 
 /// Lower-case hexadecimal.
 [[nodiscard]] std::string to_hex(ByteView raw);

@@ -68,6 +68,9 @@ struct PublishRequest {
     unsigned copies = limits::copies_default;
     std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
     bool by_reference = false;             ///< serve from `path`, a file, instead of copying it
+    /// Encrypt it: only who has the link, which carries the key, can read it or the names in it.
+    /// Not with by_reference.
+    bool encrypt = false;
     std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
     /// Sign it anew, for as long again, whenever less than half of it is left.
     bool renew = true;
@@ -138,6 +141,7 @@ struct ListRequest {
 };
 struct Listing {
     RootHash root;
+    std::string key;                      ///< of a private object, as in its link
     std::string path;                     ///< that was asked for
     ByteCount bytes;                      ///< of the files listed
     std::vector<DirectoryEntry> entries;  ///< by path, which begins at the root

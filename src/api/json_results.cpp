@@ -29,10 +29,11 @@ Json histogram_json(const Copies& copies) {
 }
 
 const char* kind_name(ObjectKind kind) {
+    if (kind == ObjectKind::encrypted) return "private";
     return kind == ObjectKind::directory ? "directory" : "file";
 }
 
-Json entry_json(const DirectoryEntry& entry, const RootHash& root) {
+Json entry_json(const DirectoryEntry& entry, const Listing& listing) {
     const bool is_directory = entry.type == EntryType::empty_directory;
     Json json = {{"path", entry.path},
                  {"kind", kind_name(is_directory ? ObjectKind::directory : ObjectKind::file)},
@@ -40,8 +41,9 @@ Json entry_json(const DirectoryEntry& entry, const RootHash& root) {
                  {"executable", entry.type == EntryType::executable}};
     if (core::is_utf8(entry.path)) return json;
     Link link;
-    link.root = root;
+    link.root = listing.root;
     link.path = entry.path;
+    link.key = listing.key;
     json["link"] = link.to_string();
     return json;
 }
@@ -287,7 +289,7 @@ std::string listing_line(const Listing& result) {
     line += ",\"entries\":[";
     for (const DirectoryEntry& entry : result.entries) {
         if (line.back() != '[') line += ',';
-        line += text_of(entry_json(entry, result.root));
+        line += text_of(entry_json(entry, result));
     }
     line += "]}\n";
     return line;

@@ -191,6 +191,8 @@ void Grammar::add_publish() {
                "chunks of 512 bytes per extent, a power of two (automatic)");
     app.add_flag("--by-reference", publish_.by_reference,
                  "keep the file where it is instead of copying it; files only");
+    app.add_flag("--private", publish_.is_private,
+                 "encrypt it: only who has the whole link can read it, names included");
     add_parsed(app, "--expires", publish_.expires, parse_duration,
                "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
                "TIME");

@@ -53,6 +53,7 @@ struct PublishOptions {
     std::string name;
     PublishWait wait = PublishWait::copies;
     bool by_reference = false;
+    bool is_private = false;
 };
 
 struct FetchOptions {

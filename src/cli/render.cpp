@@ -119,6 +119,8 @@ PublishedText render_published(std::string_view line, bool in_process) {
     }
     const auto parsed = Link::parse(link);
     const std::string output = parsed ? file_name_for(*parsed) : "FILE";
+    if (parsed && !parsed->key.empty())
+        text.note += "private: whoever has the whole link can read it, and nobody else\n";
     text.note += fmt::format("fetch it with:  flow29 fetch {} -o {}\n", shell_quote(link),
                              shell_quote(output));
     return text;

@@ -62,7 +62,7 @@ Result<Descriptor> Descriptor::decode(ByteView raw, const RootHash& root) {
 
     FieldReader fields = document->fields();
     const std::uint64_t version = fields.uint();
-    const std::uint64_t kind = fields.uint(static_cast<std::uint8_t>(ObjectKind::directory));
+    const std::uint64_t kind = fields.uint(static_cast<std::uint8_t>(ObjectKind::encrypted));
     const ByteCount length(fields.uint(limits::object_bytes_max));
     const auto level = static_cast<unsigned>(fields.uint(limits::extent_level_max));
     const ByteView hashes = fields.bin(limits::extents_per_object_max * ExtentHash::size);

@@ -5,6 +5,7 @@
 #include "core/hash.hpp"
 
 #include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
@@ -253,6 +254,24 @@ Signature Identity::sign(ByteView message) const {
     const auto signature = Signature::from(made.view());
     FLOW29_ASSERT(signature.has_value());
     return *signature;
+}
+
+std::array<std::uint8_t, 32> Identity::derive_secret(std::string_view purpose) const {
+    OwnedDatum seed;
+    gnutls_ecc_curve_t curve{};
+    require_success(
+        gnutls_privkey_export_ecc_raw2(state_->key.get(), &curve, nullptr, nullptr, seed.out(), 0));
+    const gnutls_datum_t text =
+        borrow({reinterpret_cast<const std::uint8_t*>(purpose.data()), purpose.size()});
+    const gnutls_datum_t no_salt{};
+    const gnutls_datum_t key = borrow(seed.view());
+    std::array<std::uint8_t, 32> extracted{};
+    std::array<std::uint8_t, 32> secret{};
+    require_success(gnutls_hkdf_extract(GNUTLS_MAC_SHA256, &key, &no_salt, extracted.data()));
+    const gnutls_datum_t extracted_key = borrow(extracted);
+    require_success(
+        gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &extracted_key, &text, secret.data(), secret.size()));
+    return secret;
 }
 
 std::string Identity::private_pem() const {

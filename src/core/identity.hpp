@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -36,6 +37,10 @@ class Identity {
     [[nodiscard]] const NodeId& id() const;
     /// About 55 µs.
     [[nodiscard]] Signature sign(ByteView message) const;
+
+    /// 32 octets that only who has the private key can know, others for every `purpose`:
+    /// HKDF-SHA256 of the key.
+    [[nodiscard]] std::array<std::uint8_t, 32> derive_secret(std::string_view purpose) const;
 
     /// For TLS: the private key as PKCS#8 PEM and the public key as SPKI PEM.
     [[nodiscard]] std::string private_pem() const;

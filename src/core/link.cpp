@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <flow29/limits.hpp>
+#include "core/base32.hpp"
 
 namespace flow29 {
 namespace {
@@ -261,21 +262,7 @@ Piece trimmed(std::string_view text) {
 }  // namespace
 
 std::string to_base32(const RootHash& root) {
-    std::string out;
-    out.reserve(base32_chars);
-    std::uint32_t pending = 0;
-    unsigned pending_bits = 0;
-    for (const std::uint8_t octet : root.bytes) {
-        pending = (pending << 8U) | octet;
-        pending_bits += 8;
-        while (pending_bits >= 5) {
-            pending_bits -= 5;
-            out.push_back(base32_alphabet[(pending >> pending_bits) & 31U]);
-        }
-        pending &= (1U << pending_bits) - 1;
-    }
-    out.push_back(base32_alphabet[(pending << (5 - pending_bits)) & 31U]);
-    return out;
+    return core::to_base32(root.view());
 }
 
 Result<RootHash> root_from_base32(std::string_view text) {

@@ -164,7 +164,8 @@ asio::awaitable<void> Download::ask_again(std::shared_ptr<Download> self, net::P
     (void)co_await ask_which(self, peer, std::move(starved));
 }
 
-Download::Verdict Download::verify_and_store(const Piece& piece, ByteView data,
+/// On a worker. The data are decrypted in place once they are verified.
+Download::Verdict Download::verify_and_store(const Piece& piece, core::Buffer& data,
                                              const core::Proof& proof) const {
     const auto length = layout_.extent_length(piece.extent);
     const auto chunks = core::chunks_in(length);
@@ -172,9 +173,10 @@ Download::Verdict Download::verify_and_store(const Piece& piece, ByteView data,
     if (data.size() != expected.value)
         return {fail(Errc::verification_failed, "a wrong number of bytes"), false};
     auto verified = core::verify_range(descriptor_.extents[piece.extent.value], chunks,
-                                       piece.chunks, data, proof);
+                                       piece.chunks, data.view(), proof);
     if (!verified) return {fail(verified.error()), false};
-    return {sink_.store(piece, data, verified->leaves), true};
+    if (options_.key) options_.key->apply(piece.bytes.first.value, data.span());
+    return {sink_.store(piece, data.view(), verified->leaves), true};
 }
 
 asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
@@ -198,7 +200,7 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
     // A copy of the proof goes along: the reply does not outlive this coroutine, the job might.
     auto job = [self, piece, body,
                 proof = std::move(std::get<proto::RangeReply>(reply->message).proof)] {
-        return self->verify_and_store(piece, body->view(), proof);
+        return self->verify_and_store(piece, *body, proof);
     };
     ++self->storing_;
     auto verdict = co_await net::offload(self->services_.runtime, std::move(job));

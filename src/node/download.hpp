@@ -7,7 +7,9 @@
 #include <set>
 #include <stop_token>
 
+#include "core/buffer.hpp"
 #include "core/descriptor.hpp"
+#include "core/file_key.hpp"
 #include "core/merkle.hpp"
 #include "core/range_set.hpp"
 #include "node/peer_book.hpp"
@@ -47,6 +49,8 @@ class Download : public std::enable_shared_from_this<Download> {
         std::set<ExtentIndex> local;
         Duration idle_timeout = std::chrono::seconds(60);
         std::stop_token stop;
+        /// Of a private object: what the sink gets is decrypted.
+        std::optional<core::FileKey> key;
         /// Null, or what bounds it; it outlives the download.
         proto::PullBudget* budget = nullptr;
         /// Nobody waits for it, here or at those who are asked.
@@ -120,7 +124,7 @@ class Download : public std::enable_shared_from_this<Download> {
                                                   std::vector<ExtentIndex> starved);
     [[nodiscard]] asio::awaitable<void> find_more(std::shared_ptr<Download> self,
                                                   std::vector<ExtentIndex> starved);
-    [[nodiscard]] Verdict verify_and_store(const Piece& piece, ByteView data,
+    [[nodiscard]] Verdict verify_and_store(const Piece& piece, core::Buffer& data,
                                            const core::Proof& proof) const;
     void on_request_failed(const proto::DownloadPlanner::Request& request, const Error& error);
     void give_up_local();

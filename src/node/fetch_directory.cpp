@@ -80,7 +80,7 @@ asio::awaitable<Result<std::shared_ptr<const core::Manifest>>> Fetcher::manifest
 asio::awaitable<Result<Fetcher::Target>> Fetcher::resolve(FoundObject found, std::string path,
                                                           Patience patience) {
     Target target;
-    target.kind = found.descriptor.kind;
+    target.kind = found.kind();
     target.bytes = {ByteCount(0), found.descriptor.length};
     if (target.kind == ObjectKind::file) co_return target;
     auto known = co_await manifest(std::move(found), std::move(patience));
@@ -115,7 +115,7 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_directory(FetchRequest reque
     if (request.range)
         co_return fail(Errc::usage, "a range is one of a file, and this is a directory");
     PartialDirectory::Options options{request.path, request.link.root, request.link.path,
-                                      request.overwrite};
+                                      request.overwrite, found.key};
     while (options.below.ends_with('/'))
         options.below.pop_back();
     const auto directory = std::make_shared<PartialDirectory>(services_.store, found.descriptor,
@@ -139,13 +139,14 @@ asio::awaitable<Result<Listing>> Fetcher::list(ListRequest request, ProgressFn p
     auto found =
         co_await find(request.link, request.idle_timeout, request.stop, std::move(progress));
     if (!found) co_return fail(found.error());
-    if (found->descriptor.kind == ObjectKind::file)
+    if (found->kind() == ObjectKind::file)
         co_return fail(Errc::usage, "it is a file, and only a directory can be listed");
     Patience patience{request.idle_timeout, request.stop};
     const auto target = co_await resolve(std::move(*found), request.link.path, std::move(patience));
     if (!target) co_return fail(target.error());
     Listing listing;
     listing.root = request.link.root;
+    listing.key = request.link.key;
     listing.path = request.link.path;
     auto below = request.link.path;
     while (below.ends_with('/'))

@@ -47,6 +47,20 @@ std::function<void(const Download&)> reporter(ProgressFn progress) {
         progress(now);
     };
 }
+
+/// Has what was found be read as the link says: a private object with its key, a path only in a
+/// directory.
+Result<void> open_with(const Link& link, std::optional<core::FileKey> key, FoundObject& found) {
+    if (found.descriptor.kind == ObjectKind::encrypted) {
+        if (!key)
+            return fail(Errc::refused,
+                        "it is private, and this link has no key: the whole link ends with #k=...");
+        found.key = std::move(key);
+    }
+    if (!link.path.empty() && found.kind() == ObjectKind::file)
+        return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
+    return {};
+}
 }  // namespace
 
 Result<ByteRange> Fetcher::clip(std::optional<ByteRange> range, ByteRange within) {
@@ -63,6 +77,12 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
     auto& store = services_.store;
     const auto root = link.root;
     if (settings_.is_blocked(root)) co_return fail(Errc::refused, blocked_text(root));
+    std::optional<core::FileKey> key;
+    if (!link.key.empty()) {
+        auto parsed = core::FileKey::parse(link.key, root);
+        if (!parsed) co_return fail(parsed.error());
+        key = std::move(*parsed);
+    }
     auto look = [&store, root]() -> std::optional<FoundObject> {
         auto descriptor = store.descriptor(root);
         if (!descriptor) return std::nullopt;
@@ -73,8 +93,8 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
         return found;
     };
     auto local = co_await net::offload(services_.runtime, std::move(look));
-    if (local && !link.path.empty() && local->descriptor.kind == ObjectKind::file)
-        co_return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
+    if (local)
+        if (auto opened = open_with(link, key, *local); !opened) co_return fail(opened.error());
     // What is all here needs no network.
     if (local && local->local.size() == local->descriptor.extents.size())
         co_return std::move(*local);
@@ -89,8 +109,8 @@ asio::awaitable<Result<FoundObject>> Fetcher::find(Link link, Duration timeout,
     auto found = co_await finder_.find_object(root, std::move(at), timeout, std::move(stop),
                                               std::move(stage), Finder::Aim::first);
     if (!found) co_return fail(found.error());
-    if (!link.path.empty() && found->descriptor.kind == ObjectKind::file)
-        co_return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
+    if (auto opened = open_with(link, std::move(key), *found); !opened)
+        co_return fail(opened.error());
     if (local) found->local = std::move(local->local);
     co_return found;
 }
@@ -105,6 +125,7 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
         return find_more(*handle, std::move(starved));
     };
     options.local = found.local;
+    options.key = found.key;
     options.budget = &budget_;
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
@@ -251,8 +272,11 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_file(FetchRequest request, F
     const auto want = clip(request.range, target.bytes);
     if (!want) co_return fail(want.error());
     const auto descriptor = std::make_shared<const core::Descriptor>(found.descriptor);
+    // What lies in the file then is not what others need.
+    if (found.key) request.share = false;
     const PartialFile::Options options{request.path,      request.link.root, *want,
-                                       request.overwrite, request.share,     target.executable};
+                                       request.overwrite, request.share,     target.executable,
+                                       found.key};
     const auto file = std::make_shared<PartialFile>(services_.store, *descriptor, options);
     auto open = [file] { return file->open(); };
     const auto opened = co_await net::offload(services_.runtime, std::move(open));

@@ -9,6 +9,7 @@
 
 #include <flow29/node.hpp>
 #include "core/descriptor.hpp"
+#include "core/file_key.hpp"
 #include "node/descriptor_search.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
@@ -19,10 +20,14 @@ namespace flow29::node {
 /// An object's descriptor and connected nodes that have it, or parts of the object.
 struct FoundObject {
     core::Descriptor descriptor;
+    std::optional<core::FileKey> key;  ///< of a private object; the link has it
     std::vector<net::PeerPtr> holders;
     std::set<ExtentIndex> local;  ///< extents that this node has itself
     /// What found it, still hearing answers; null if nobody had to be asked.
     std::shared_ptr<DescriptorSearch> search;
+
+    /// What it is, decrypted if it is private.
+    [[nodiscard]] ObjectKind kind() const { return key ? key->kind() : descriptor.kind; }
 };
 
 /// Finds who holds what, all three ways at once: provider records at the key, the confirmed nodes

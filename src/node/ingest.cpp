@@ -111,14 +111,9 @@ asio::awaitable<std::pair<std::uint64_t, Result<std::vector<ExtentHash>>>> Inges
     co_return std::pair(batch.first.value, std::move(hashes));
 }
 
-}  // namespace flow29::node
-
-namespace flow29 {
-
-Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress) {
-    const auto source = node::open_source(fd);
-    if (!source) return fail(source.error());
-    const ByteCount length = (*source)->length();
+Result<HashResult> hash_source(const Source& source, const std::function<void(ByteCount)>& progress,
+                               const std::stop_token& stop) {
+    const ByteCount length = source.length();
     // The level does not enter the root; small extents keep the memory of each thread in its cache.
     const core::Layout layout(length, limits::extent_level_auto_min);
     std::vector<TreeHash> tops(layout.extents());
@@ -133,9 +128,11 @@ Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progr
             if (index >= tops.size()) return;
             const auto bytes = layout.extent_bytes(ExtentIndex(index));
             const auto data = buffer.span().first(bytes.count().value);
-            if (auto read = (*source)->read(bytes.first.value, data); !read) {
+            auto read = stop.stop_requested() ? Result<void>(fail(Errc::interrupted, "stopped"))
+                                              : source.read(bytes.first.value, data);
+            if (!read) {
                 const std::lock_guard lock(mutex);
-                failed = read.error();
+                failed = std::move(read.error());
                 next = tops.size();
                 return;
             }
@@ -153,9 +150,19 @@ Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progr
         work(true);
     }
     if (failed) return fail(*failed);
-    if (auto unchanged = (*source)->check_unchanged(); !unchanged) return fail(unchanged.error());
-    return HashResult{core::root_hash((*source)->kind(), length, core::fold(tops)), length,
+    if (auto unchanged = source.check_unchanged(); !unchanged) return fail(unchanged.error());
+    return HashResult{core::root_hash(source.kind(), length, core::fold(tops)), length,
                       core::chunks_in(length)};
+}
+
+}  // namespace flow29::node
+
+namespace flow29 {
+
+Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress) {
+    const auto source = node::open_source(fd);
+    if (!source) return fail(source.error());
+    return node::hash_source(**source, progress, {});
 }
 
 }  // namespace flow29

@@ -13,6 +13,12 @@
 
 namespace flow29::node {
 
+/// Hashes a source with all processors. `progress` is told on this thread how much is done; it may
+/// be empty. Blocks. Errors: file_error, refused (the source changed meanwhile), interrupted.
+[[nodiscard]] Result<HashResult> hash_source(const Source& source,
+                                             const std::function<void(ByteCount)>& progress,
+                                             const std::stop_token& stop);
+
 /// Reads a source once, hashes it on the workers and keeps its extents: as copies in the store, or
 /// as references to the file where it lies.
 class Ingest {

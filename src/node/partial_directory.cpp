@@ -232,6 +232,7 @@ void PartialDirectory::recover() {
         if (data.size() < bytes.count().value) data = core::Buffer(bytes.count().value);
         const auto view = data.span().first(bytes.count().value);
         if (!read_packed(*manifest_, encoded, bytes.first.value, view, read_one)) continue;
+        if (options_.key) options_.key->apply(bytes.first.value, view);
         if (core::tree_hash(view) == descriptor_.extents[i])
             verified_.insert(wanted_first, bytes.last.value);
     }

@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "core/descriptor.hpp"
+#include "core/file_key.hpp"
 #include "core/manifest.hpp"
 #include "core/range_set.hpp"
 #include "node/open_files.hpp"
@@ -26,6 +28,7 @@ class PartialDirectory : public PartialOutput {
         RootHash root;
         std::string below;  ///< the directory inside the object that is wanted; empty: all of it
         bool overwrite = false;
+        std::optional<core::FileKey> key;  ///< of a private object: it comes decrypted
     };
 
     /// Requires `store` to outlive it. The manifest is the descriptor's.

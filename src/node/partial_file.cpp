@@ -121,6 +121,7 @@ void PartialFile::recover(ByteCount end) {
         if (data.size() < bytes.count().value) data = core::Buffer(bytes.count().value);
         const auto view = data.span().first(bytes.count().value);
         if (!read_exactly(fd_, static_cast<std::uint64_t>(at), view)) continue;
+        if (options_.key) options_.key->apply(bytes.first.value, view);
         if (core::tree_hash(view) == descriptor_.extents[i])
             verified_.insert(bytes.first.value, bytes.last.value);
     }

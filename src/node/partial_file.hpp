@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/descriptor.hpp"
+#include "core/file_key.hpp"
 #include "core/range_set.hpp"
 #include "node/partial_output.hpp"
 #include "store/store.hpp"
@@ -24,6 +25,7 @@ class PartialFile : public PartialOutput {
         bool overwrite = false;
         bool share = false;  ///< gather what references to the finished file need
         bool executable = false;
+        std::optional<core::FileKey> key;  ///< of a private object: it comes decrypted
     };
 
     /// Requires `store` and `descriptor` to outlive it.

@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <set>
 
+#include <asio/post.hpp>
+
 #include "core/log.hpp"
+#include "node/private_source.hpp"
 
 namespace flow29::node {
 
@@ -16,6 +19,7 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration announce_timeout = 10s;
+constexpr std::string_view private_purpose = "29 flow private objects 1";
 
 /// A descriptor that closes itself.
 class OpenFile {
@@ -57,10 +61,38 @@ void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
     progress_(progress);
 }
 
+asio::awaitable<Result<std::unique_ptr<Source>>> Publisher::encrypt(std::unique_ptr<Source> plain,
+                                                                    std::stop_token stop) {
+    const auto kind = plain->kind();
+    const auto length = plain->length();
+    // The key depends on all of it, so it is read twice: this is the first half.
+    const std::function<void(ByteCount)> tell = [this, length](ByteCount done) {
+        asio::post(services_.runtime.executor(),
+                   [this, done, length, guard = std::weak_ptr(alive_)] {
+                       if (!guard.expired())
+                           report(Stage::hashing, ByteCount(done.value / 2), length);
+                   });
+    };
+    auto hash = [&source = *plain, tell, stop] { return hash_source(source, tell, stop); };
+    const auto hashed = co_await net::offload(services_.runtime, std::move(hash));
+    if (!hashed) co_return fail(hashed.error());
+    key_ = core::FileKey::derive(services_.identity.derive_secret(private_purpose), kind,
+                                 hashed->root);
+    co_return std::make_unique<PrivateSource>(std::move(plain), *key_, hashed->root);
+}
+
 asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest& request, int fd) {
+    if (request.by_reference && request.encrypt)
+        co_return fail(Errc::usage,
+                       "what is private cannot be kept by reference: what others are given does "
+                       "not lie in the file");
     auto look = [fd] { return open_source(fd); };
-    const auto source = co_await net::offload(services_.runtime, std::move(look));
+    auto source = co_await net::offload(services_.runtime, std::move(look));
     if (!source) co_return fail(source.error());
+    if (request.encrypt) {
+        source = co_await encrypt(std::move(*source), request.stop);
+        if (!source) co_return fail(source.error());
+    }
     const bool is_file = (*source)->kind() == ObjectKind::file;
     if (request.by_reference && !is_file)
         co_return fail(Errc::usage,
@@ -74,7 +106,8 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
     if (is_file && (request.by_reference || (!settings_.storing && !request.path.empty())))
         options.reference = request.path;
     options.progress = [this](ByteCount done, ByteCount total) {
-        report(Stage::hashing, done, total);
+        const ByteCount half(total.value - total.value / 2 + done.value / 2);
+        report(Stage::hashing, key_ ? half : done, total);
     };
     Ingest ingest(services_, tasks_, std::move(options));
     co_return co_await ingest.run();
@@ -89,7 +122,9 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     lease_.sign(services_.identity);
     auto& store = services_.store;
     const auto renewal = request.renew ? request.lease : std::chrono::milliseconds(0);
-    auto job = [&store, this, renewal, name = request.name]() -> Result<void> {
+    // The name is private as well.
+    const auto name = request.encrypt ? std::string() : request.name;
+    auto job = [&store, this, renewal, name]() -> Result<void> {
         if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
         if (auto kept = store.put_lease(lease_); !kept) return fail(kept.error());
         if (auto kept = store.set_renewal(root_, renewal); !kept) return kept;
@@ -233,6 +268,7 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     result.root = root_;
     result.link.root = root_;
     result.link.name = request.name;
+    if (key_) result.link.key = key_->to_text(root_);
     result.link.size = descriptor_.length;
     result.bytes = descriptor_.length;
     result.chunks = core::chunks_in(descriptor_.length);

@@ -22,6 +22,9 @@ class Publisher {
                                                              ProgressFn progress);
 
   private:
+    /// Hashes what is in it, derives the key, and gives it encrypted.
+    [[nodiscard]] asio::awaitable<Result<std::unique_ptr<Source>>> encrypt(
+        std::unique_ptr<Source> plain, std::stop_token stop);
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> ingest(const PublishRequest& request,
                                                                    int fd);
     [[nodiscard]] asio::awaitable<Result<void>> keep(const PublishRequest& request);
@@ -41,6 +44,8 @@ class Publisher {
     std::shared_ptr<Placer> placer_;
     std::shared_ptr<Transfer> transfer_;
     ProgressFn progress_;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards what workers post
+    std::optional<core::FileKey> key_;                       // of a private object
     core::Descriptor descriptor_;
     RootHash root_;
     proto::Lease lease_;

@@ -126,7 +126,8 @@ std::optional<ObjectSummary> read_summary(core::FieldReader& in) {
     if (in.skip_nil()) return std::nullopt;
     core::FieldReader fields = in.array(4);
     ObjectSummary summary;
-    summary.kind = static_cast<ObjectKind>(fields.uint(1));
+    summary.kind =
+        static_cast<ObjectKind>(fields.uint(static_cast<std::uint8_t>(ObjectKind::encrypted)));
     summary.length = ByteCount(fields.uint(limits::object_bytes_max));
     summary.tree = fields.id<TreeHash>();
     summary.level = static_cast<unsigned>(fields.uint(limits::extent_level_max));

@@ -221,7 +221,7 @@ def corrupted_descriptors(tree, level):
     yield case("half a hash", descriptor(0, tree.length, level, hashes[:-1] + [b"half"]), broken)
     yield case("another level", descriptor(0, tree.length, level + 1, hashes), broken)
     yield case("a level above the highest", descriptor(0, tree.length, 18, hashes), broken)
-    yield case("an unknown kind", descriptor(2, tree.length, level, hashes), broken)
+    yield case("an unknown kind", descriptor(3, tree.length, level, hashes), broken)
     yield case("an unknown version", descriptor(0, tree.length, level, hashes, version=2), broken)
     yield case("a length above the highest", descriptor(0, (1 << 64) - 1, level, hashes), broken)
     yield case("cut short", good[:-1], broken)

@@ -229,6 +229,15 @@ TEST_CASE("load_or_create says when the file system refuses") {
     CHECK(is_directory.error().code == Errc::file_error);
 }
 
+TEST_CASE("a derived secret is the key's and the purpose's") {
+    const Identity identity = generated();
+    const auto again = Identity::from_pem(identity.private_pem());
+    REQUIRE(again.has_value());
+    CHECK(identity.derive_secret("one") == again->derive_secret("one"));
+    CHECK(identity.derive_secret("one") != identity.derive_secret("two"));
+    CHECK(identity.derive_secret("one") != generated().derive_secret("one"));
+}
+
 TEST_CASE("random_bytes fills all of its output") {
     random_bytes({});
     for (const std::size_t size : std::initializer_list<std::size_t>{8, 256, 257, 100'000}) {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/file_key.hpp"
+
+#include <nettle/aes.h>
+#include <nettle/ctr.h>
+#include <nettle/hkdf.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/assert.hpp"
+#include "core/base32.hpp"
+
+namespace flow29::core {
+namespace {
+
+constexpr std::string_view key_domain = "29 flow private object 1";
+constexpr std::string_view check_domain = "29 flow private link 1";
+constexpr std::size_t check_bytes = 4;
+constexpr std::size_t text_bytes = 1 + FileKey::key_bytes + check_bytes;
+
+using Key = std::array<std::uint8_t, FileKey::key_bytes>;
+using Check = std::array<std::uint8_t, check_bytes>;
+using Block = std::array<std::uint8_t, AES_BLOCK_SIZE>;
+
+ByteView octets(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+class HmacSha256 {
+  public:
+    explicit HmacSha256(ByteView key) { hmac_sha256_set_key(&context_, key.size(), key.data()); }
+    void update(ByteView data) { hmac_sha256_update(&context_, data.size(), data.data()); }
+    void finish(std::span<std::uint8_t> out) {
+        hmac_sha256_digest(&context_, out.size(), out.data());
+    }
+    [[nodiscard]] hmac_sha256_ctx* context() { return &context_; }
+
+  private:
+    hmac_sha256_ctx context_{};
+};
+
+void update(void* context, std::size_t length, const std::uint8_t* data) {
+    hmac_sha256_update(static_cast<hmac_sha256_ctx*>(context), length, data);
+}
+
+void digest(void* context, std::size_t length, std::uint8_t* out) {
+    hmac_sha256_digest(static_cast<hmac_sha256_ctx*>(context), length, out);
+}
+
+void encrypt_blocks(const void* context, std::size_t length, std::uint8_t* out,
+                    const std::uint8_t* in) {
+    aes256_encrypt(static_cast<const aes256_ctx*>(context), length, out, in);
+}
+
+Check check_of(ByteView key, ObjectKind kind, const RootHash& root) {
+    const std::array<std::uint8_t, 1> kind_octet{static_cast<std::uint8_t>(kind)};
+    HmacSha256 hmac(key);
+    hmac.update(octets(check_domain));
+    hmac.update(kind_octet);
+    hmac.update(root.view());
+    Check check{};
+    hmac.finish(check);
+    return check;
+}
+
+/// The counter of the block that `offset` lies in: the block's number, big-endian.
+Block counter_at(std::uint64_t offset) {
+    Block counter{};
+    auto number = offset / AES_BLOCK_SIZE;
+    for (std::size_t i = counter.size(); number != 0; number >>= 8U)
+        counter[--i] = static_cast<std::uint8_t>(number);
+    return counter;
+}
+
+}  // namespace
+
+struct FileKey::State {
+    Key key;
+    aes256_ctx cipher{};
+};
+
+FileKey::FileKey(ObjectKind kind, ByteView key) : kind_(kind) {
+    FLOW29_ASSERT(key.size() == key_bytes);
+    const auto state = std::make_shared<State>();
+    std::ranges::copy(key, state->key.begin());
+    aes256_set_encrypt_key(&state->cipher, state->key.data());
+    state_ = state;
+}
+
+FileKey FileKey::derive(ByteView secret, ObjectKind kind, const RootHash& plain_root) {
+    FLOW29_ASSERT(kind == ObjectKind::file || kind == ObjectKind::directory);
+    std::array<std::uint8_t, SHA256_DIGEST_SIZE> extracted{};
+    HmacSha256 salted(octets(key_domain));
+    hkdf_extract(salted.context(), update, digest, extracted.size(), secret.size(), secret.data(),
+                 extracted.data());
+    HmacSha256 expanding(extracted);
+    Key key{};
+    hkdf_expand(expanding.context(), update, digest, extracted.size(), plain_root.view().size(),
+                plain_root.view().data(), key.size(), key.data());
+    return {kind, key};
+}
+
+std::string FileKey::to_text(const RootHash& root) const {
+    Bytes raw{static_cast<std::uint8_t>(kind_)};
+    raw.insert(raw.end(), state_->key.begin(), state_->key.end());
+    const auto check = check_of(state_->key, kind_, root);
+    raw.insert(raw.end(), check.begin(), check.end());
+    return to_base32(raw);
+}
+
+Result<FileKey> FileKey::parse(std::string_view text, const RootHash& root) {
+    const auto raw = from_base32(text);
+    if (!raw || raw->size() != text_bytes)
+        return fail(Errc::usage,
+                    "what follows #k= in the link is not a key: it has 60 characters "
+                    "of a-z and 2-7");
+    const auto kind = static_cast<ObjectKind>(raw->front());
+    const ByteView key = ByteView(*raw).subspan(1, key_bytes);
+    const auto check = check_of(key, kind, root);
+    const bool is_its = memeql_sec(check.data(), raw->data() + 1 + key_bytes, check_bytes) != 0;
+    if (!is_its || (kind != ObjectKind::file && kind != ObjectKind::directory))
+        return fail(Errc::verification_failed,
+                    "the key in the link is not this object's, or was mistyped");
+    return FileKey(kind, key);
+}
+
+void FileKey::apply(std::uint64_t offset, std::span<std::uint8_t> data) const {
+    auto counter = counter_at(offset);
+    const std::size_t inside = offset % AES_BLOCK_SIZE;
+    if (inside != 0) {
+        const std::size_t part = std::min(data.size(), AES_BLOCK_SIZE - inside);
+        Block block{};
+        std::ranges::copy(data.first(part), block.begin() + static_cast<std::ptrdiff_t>(inside));
+        ctr_crypt(&state_->cipher, encrypt_blocks, block.size(), counter.data(), block.size(),
+                  block.data(), block.data());
+        std::copy_n(block.begin() + static_cast<std::ptrdiff_t>(inside), part, data.begin());
+        data = data.subspan(part);
+    }
+    if (data.empty()) return;
+    ctr_crypt(&state_->cipher, encrypt_blocks, AES_BLOCK_SIZE, counter.data(), data.size(),
+              data.data(), data.data());
+}
+
+}  // namespace flow29::core
