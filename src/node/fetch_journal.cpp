@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
@@ -13,6 +14,8 @@
 
 #include <flow29/limits.hpp>
 #include "core/buffer.hpp"
+#include "core/hash.hpp"
+#include "core/layout.hpp"
 #include "store/checksum.hpp"
 
 namespace flow29::node {
@@ -22,7 +25,7 @@ constexpr std::size_t boot_id_bytes = 36;
 constexpr std::size_t records_at_once = 4096;
 
 struct Header {
-    std::array<char, 8> magic{'F', '2', '9', 'J', 'R', 'N', 'L', '1'};
+    std::array<char, 8> magic{'F', '2', '9', 'J', 'R', 'N', 'L', '2'};
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::uint64_t origin = 0;
@@ -35,7 +38,7 @@ static_assert(sizeof(Header) == 104);
 struct Record {
     std::uint64_t first = 0;
     std::uint64_t last = 0;
-    std::uint32_t data_checksum = 0;
+    std::uint32_t leaves_checksum = 0;
     std::uint32_t checksum = 0;  // of what is before it
 };
 static_assert(sizeof(Record) == 24);
@@ -59,6 +62,17 @@ Header header_of(const FetchJournal::Witness& witness) {
 template <class T>
 bool append(int fd, const T& value) {
     return ::write(fd, &value, sizeof value) == static_cast<ssize_t>(sizeof value);
+}
+
+/// `known` are the hashes of the first chunks, where they are known already.
+std::uint32_t checksum_of_leaves(ByteView bytes, std::span<const ChunkHash> known = {}) {
+    std::vector<ChunkHash> leaves(core::chunks_in(ByteCount(bytes.size())).value);
+    const auto whole = bytes.size() / limits::chunk_bytes;
+    const auto given = known.size() < whole ? 0 : whole;
+    std::copy_n(known.begin(), given, leaves.begin());
+    core::leaf_hashes(bytes.subspan(given * limits::chunk_bytes), std::span(leaves).subspan(given));
+    return store::crc32c(
+        {reinterpret_cast<const std::uint8_t*>(leaves.data()), leaves.size() * sizeof(ChunkHash)});
 }
 
 /// Up to the first record that is damaged or was not finished.
@@ -128,7 +142,7 @@ core::RangeSet FetchJournal::open(const Witness& witness, const core::RangeSet& 
     std::erase_if(records, [&](const Record& record) {
         if (known.contains(record.first, record.last)) return true;
         const auto bytes = buffer.span().first(record.last - record.first);
-        return !read(record.first, bytes) || store::crc32c(bytes) != record.data_checksum;
+        return !read(record.first, bytes) || checksum_of_leaves(bytes) != record.leaves_checksum;
     });
     // Written anew, so that it grows with what is not noted and not with the number of attempts.
     bool written = ::ftruncate(fd_.get(), 0) == 0 && append(fd_.get(), expected);
@@ -144,9 +158,9 @@ core::RangeSet FetchJournal::open(const Witness& witness, const core::RangeSet& 
     return ranges;
 }
 
-void FetchJournal::add(std::uint64_t first, ByteView bytes) {
+void FetchJournal::add(std::uint64_t first, ByteView bytes, std::span<const ChunkHash> leaves) {
     if (!fd_ || bytes.empty()) return;
-    Record record{first, first + bytes.size(), store::crc32c(bytes)};
+    Record record{first, first + bytes.size(), checksum_of_leaves(bytes, leaves)};
     record.checksum = checksum_of(record);
     // A record that does not fit on the disk ends what the next attempt reads, no more.
     (void)append(fd_.get(), record);

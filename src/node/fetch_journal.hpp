@@ -17,12 +17,13 @@ namespace flow29::node {
 /// note. A file beside the output, to which each piece is appended once it is written. Its header
 /// is synced before anything is written to the output, its records never are.
 ///
-///     header: "F29JRNL1" | device | inode | origin | root | boot id (36 octets) | CRC-32C
-///     record: first byte | last byte (exclusive) | CRC-32C of these bytes | CRC-32C of the record
+///     header: "F29JRNL2" | device | inode | origin | root | boot id (36 octets) | CRC-32C
+///     record: first byte | last byte (exclusive) | CRC-32C of the hashes of the chunks that these
+///             bytes are cut into, from the first on | CRC-32C of the record
 ///
 /// A killed process leaves the system's cache as it is, so the journal is then exact. After a power
 /// cut it may name what never came to the disk: it counts only if the machine has not started anew
-/// since, the output is the same file, and its bytes have the checksum that they had: so what
+/// since, the output is the same file, and its bytes have the hashes that they had: so what
 /// somebody changed meanwhile is fetched again. Against whoever can write both no checksum helps; a
 /// file of another user's is not used.
 ///
@@ -58,8 +59,9 @@ class FetchJournal {
     [[nodiscard]] core::RangeSet open(const Witness& witness, const core::RangeSet& known,
                                       const ReadFn& read);
     /// These bytes from `first` of the object on are verified and written; not more than
-    /// limits::range_bytes_max. Any thread; does not wait for the disk.
-    void add(std::uint64_t first, ByteView bytes);
+    /// limits::range_bytes_max. `leaves` are the hashes of the whole chunks among them, or more,
+    /// when they are known. Any thread; does not wait for the disk.
+    void add(std::uint64_t first, ByteView bytes, std::span<const ChunkHash> leaves = {});
     /// The output is whole: deletes the file.
     void remove();
 

@@ -277,7 +277,7 @@ Result<void> PartialDirectory::write(std::size_t index, std::uint64_t offset, By
 }
 
 Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
-                                     const std::vector<ChunkHash>&) {
+                                     const std::vector<ChunkHash>& leaves) {
     for (auto i = std::max(span_.first, manifest_->at_or_after(piece.bytes.first)); i < span_.last;
          ++i) {
         const auto place = manifest_->place(i);
@@ -287,7 +287,11 @@ Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
         if (first >= last) continue;
         const auto part = data.subspan((first - piece.bytes.first).value, (last - first).value);
         if (auto wrote = write(i, (first - place.first).value, part); !wrote) return wrote;
-        journal_.add(first.value, part);
+        // Every file begins with a chunk of its own. What comes decrypted has other hashes.
+        const auto skipped = (first - piece.bytes.first).value / limits::chunk_bytes;
+        const auto known =
+            options_.key ? std::span<const ChunkHash>() : std::span(leaves).subspan(skipped);
+        journal_.add(first.value, part, known);
     }
     return {};
 }

@@ -162,7 +162,9 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
     if (first < last) {
         const auto wanted = data.subspan(first - piece.bytes.first.value, last - first);
         if (auto wrote = write(wanted, first - options_.range.first.value); !wrote) return wrote;
-        journal_.add(first, wanted);
+        // Its hashes, unless they are of something else than what is in the file.
+        const bool are_its = first == piece.bytes.first.value && !options_.key;
+        journal_.add(first, wanted, are_its ? std::span(leaves) : std::span<const ChunkHash>());
     }
     if (!options_.share || piece.chunks.first.value % group_chunks != 0) return {};
 

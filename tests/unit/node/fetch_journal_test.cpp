@@ -75,6 +75,28 @@ TEST_CASE("what was added is there for the next attempt, and for the one after i
     CHECK_FALSE(fs::exists(place.file()));
 }
 
+TEST_CASE("hashes that are known already count as those that are computed") {
+    const Place place;
+    {
+        FetchJournal journal(place.file());
+        (void)Place::open(journal, place.witness);
+        const auto add = [&journal](std::uint64_t first, std::size_t count, bool is_known_wrong) {
+            Bytes bytes(2048);
+            for (std::size_t i = 0; i < bytes.size(); ++i)
+                bytes[i] = Place::octet(first + i);
+            std::vector<ChunkHash> leaves(4);
+            core::leaf_hashes(bytes, leaves);
+            leaves[0].bytes[0] ^= is_known_wrong ? 1 : 0;
+            journal.add(first, ByteView(bytes).first(count), leaves);
+        };
+        // A run that ends inside a chunk, with the hash of that whole chunk, which is another.
+        add(0, 1900, false);
+        add(4096, 1024, false);
+        add(8192, 1024, true);
+    }
+    CHECK(place.reopened(place.witness) == ranges({{0, 1900}, {4096, 5120}}));
+}
+
 TEST_CASE("a process that is killed loses nothing that it added") {
     const Place place;
     const pid_t child = ::fork();
