@@ -52,13 +52,31 @@ std::vector<std::string> lines_of(std::string_view stream, fuzz::Input& cuts) {
     return lines;
 }
 
+/// Whatever the fields are, what is read of them is of its type and within its bounds.
+void read_params(const std::string& text) {
+    api::Params params(text);
+    const auto fallback = params.has("method") ? 1U : 2U;
+    const auto number = params.number_or("id", fallback);
+    const auto duration = params.duration_or("timeout_ms", std::chrono::milliseconds(fallback));
+    FLOW29_ASSERT(duration.count() >= 0);
+    const auto link = params.link("link");
+    const auto range = params.range("range");
+    if (params.check()) {
+        FLOW29_ASSERT(params.has("id") || number == fallback);
+        FLOW29_ASSERT(params.has("link") && Link::parse(link.to_string()) == link);
+        FLOW29_ASSERT(range.has_value() == params.has("range") && (!range || !range->empty()));
+    }
+}
+
 void call(Node& node, const std::string& line, bool may_name_paths) {
+    read_params(line);
     auto request = api::parse_request(line);
     if (!request) {
         FLOW29_ASSERT(request.error().code == Errc::usage);
         return;
     }
     FLOW29_ASSERT(!request->method.empty());
+    read_params(request->params);
     FLOW29_ASSERT(request->params.empty() || json::parse(request->params).is_object());
     request->may_name_paths = may_name_paths;
     if (request->method == "cat") request->output = std::make_shared<Taken>();
