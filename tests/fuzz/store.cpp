@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "store/store.hpp"
 
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "core/layout.hpp"
 #include "core/log.hpp"
@@ -103,6 +106,89 @@ void damage(Files& files, fuzz::Input& input) {
     }
 }
 
+/// The catalogue, opened beside the store.
+class Catalogue {
+  public:
+    explicit Catalogue(const fs::path& path) {
+        sqlite3* opened = nullptr;
+        static_cast<void>(sqlite3_open(path.c_str(), &opened));
+        database_.reset(opened);
+    }
+    /// The first column of all rows; nothing when it is too damaged for that.
+    std::vector<std::string> column(const std::string& sql) {
+        std::vector<std::string> values;
+        sqlite3_stmt* prepared = nullptr;
+        if (sqlite3_prepare_v2(database_.get(), sql.c_str(), -1, &prepared, nullptr) == SQLITE_OK)
+            while (sqlite3_step(prepared) == SQLITE_ROW)
+                if (const auto* const text = sqlite3_column_text(prepared, 0))
+                    values.emplace_back(reinterpret_cast<const char*>(text));
+        sqlite3_finalize(prepared);
+        return values;
+    }
+    void execute(const std::string& sql) {
+        static_cast<void>(sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr));
+    }
+
+  private:
+    struct Close {
+        void operator()(sqlite3* database) const { sqlite3_close(database); }
+    };
+    std::unique_ptr<sqlite3, Close> database_;
+};
+
+std::string pick(const std::vector<std::string>& values, fuzz::Input& input) {
+    const auto choice = input.octet();
+    return values.empty() ? std::string("x") : values[choice % values.size()];
+}
+
+/// Changes values of rows while SQLite finds nothing wrong: what a flipped bit does to a cell, and
+/// more than that.
+void damage_rows(const fs::path& directory, fuzz::Input& input) {
+    Catalogue catalogue(directory / "catalogue.db");
+    const auto tables = catalogue.column("SELECT name FROM sqlite_master WHERE type = 'table'");
+    for (unsigned count = 0; !input.empty() && count < 4; ++count) {
+        const auto table = pick(tables, input);
+        const auto column =
+            pick(catalogue.column("SELECT name FROM pragma_table_info('" + table + "')"), input);
+        const auto old = column + ", ";
+        std::string value;
+        switch (input.octet() % 8) {
+            case 0:
+                value = "NULL";
+                break;
+            case 1:
+                value = std::to_string(static_cast<std::int64_t>(input.number(~std::uint64_t{0})));
+                break;
+            case 2:
+                value = std::to_string(input.number(300));
+                break;
+            case 3:
+                value = "zeroblob(" + std::to_string(input.number(3000)) + ")";
+                break;
+            case 4:
+                value = "substr(" + old + std::to_string(1 + input.number(100)) + ")";
+                break;
+            case 5:
+                value = "substr(" + old + "1, " + std::to_string(input.number(100)) + ")";
+                break;
+            case 6:
+                value = column + " + " + std::to_string(static_cast<int>(input.number(4)) - 2);
+                break;
+            default: {
+                const auto octets = input.octets(80);
+                value = "x'" + to_hex(octets) + "'";
+            }
+        }
+        const auto rows = input.octet();
+        const auto where =
+            rows % 4 == 0 ? std::string() : " LIMIT 1 OFFSET " + std::to_string(rows % 5);
+        catalogue.execute("UPDATE OR REPLACE " + table + " SET " + column + " = " + value +
+                          " WHERE " + column + " IN (SELECT " + column + " FROM " + table + where +
+                          ")");
+        if (rows >= 240) catalogue.execute("DELETE FROM " + pick(tables, input));
+    }
+}
+
 /// Reads everything in every way. Right or an error, never wrong.
 void read_all(store::Store& store) {
     for (const auto& object : objects()) {
@@ -149,12 +235,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::Input input(data, size);
     const auto ways = input.octet();
     auto files = pristine;
-    damage(files, input);
+    if (ways < 128) damage(files, input);
     fs::remove_all(directory);
     for (const auto& [name, octets] : files) {
         fs::create_directories((directory / name).parent_path());
         fuzz::write_file(directory / name, octets);
     }
+    if (ways >= 128) damage_rows(directory, input);
     const auto opened = store::open_disk_store({directory, ByteCount(1ULL << 26)});
     if (!opened) return 0;
     auto& store = **opened;
