@@ -51,9 +51,6 @@ def run_one(target, seconds):
                "-print_final_stats=1", "-use_value_profile=1",
                *([f"-max_total_time={seconds}"] if seconds else ["-runs=0"]),
                grown, *([seeds] if seeds.is_dir() else [])]
-    dictionary = REPOSITORY / f"tests/fuzz/{target}.dict"
-    if dictionary.is_file():
-        command.insert(1, f"-dict={dictionary}")
     began = time.monotonic()
     done = subprocess.run(command, cwd=BUILD, capture_output=True, env={**os.environ, **ENVIRONMENT},
                           check=False)
