@@ -148,7 +148,8 @@ class Run {
         FLOW29_ASSERT(!table_.cut_off() && table_.is_alive(target));
         const auto holders = planner_.holders(invitation->item);
         FLOW29_ASSERT(std::ranges::count(holders, target) == 0);
-        // It may have been given up, or its patience have ended, within the same call.
+        // Not even if it is given up within this call: it has then refused.
+        FLOW29_ASSERT(std::ranges::count(invited[invitation->item], target) == 0);
         const auto now_invited = planner_.invited(invitation->item);
         FLOW29_ASSERT(std::ranges::count(now_invited, target) == 1);
         FLOW29_ASSERT(planner_.copies(invitation->item) + now_invited.size() <=
