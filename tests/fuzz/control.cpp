@@ -91,7 +91,8 @@ void call(Node& node, const std::string& line, bool may_name_paths) {
     FLOW29_ASSERT(ends == 1 && fuzz::asked().size() <= 1);
     for (const auto& asked : fuzz::asked()) {
         FLOW29_ASSERT(asked.path.empty() || (may_name_paths && asked.path.is_absolute()));
-        FLOW29_ASSERT(asked.what != "fetch" || !asked.path.empty());
+        if (asked.what == "fetch")
+            FLOW29_ASSERT(!asked.path.empty() && asked.name.find('/') == std::string::npos);
         FLOW29_ASSERT(!asked.range || !asked.range->empty());
         if (asked.what == "publish")
             FLOW29_ASSERT(asked.copies >= 1 && asked.copies <= limits::copies_max);

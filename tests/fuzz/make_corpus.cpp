@@ -180,6 +180,14 @@ void make_texts(const fs::path& all) {
     const Seeds control(all, "control");
     control.add("fetch",
                 of_link("fetch", ",\"path\":\"/tmp/x\",\"range\":{\"first\":0,\"end\":9}"));
+    control.add("fetch-relative", of_link("fetch", ",\"path\":\"tmp/x\""));
+    control.add("fetch-name", of_link("fetch", ",\"path\":\"/tmp\",\"name\":\"../x\""));
+    control.add("fetch-backwards",
+                of_link("fetch", ",\"path\":\"/tmp/x\",\"range\":{\"first\":9,\"end\":5}"));
+    control.add("publish-many",
+                "\1{\"method\":\"publish\",\"params\":{\"path\":\"/tmp/x\",\"copies\":99}}\n");
+    control.add("publish-from-a-page",
+                "\2{\"method\":\"publish\",\"params\":{\"path\":\"/tmp/x\"}}\n");
     control.add("cat", of_link("cat", ",\"idle_timeout_ms\":1000"));
     control.add("list", of_link("list", ""));
     control.add("health", of_link("health", ",\"timeout_ms\":5,\"repair\":true"));
