@@ -283,23 +283,22 @@ class Run {
             poll();
             if (!peer.asked.empty()) deliver(*peer.asked.begin(), peer, id);
             now_ += 1ms;
-            const auto unfinished = planner_.unfinished();
-            if (set_.options.in_order && !unfinished.empty()) {
-                const auto upto = set_.layout.extent_bytes(unfinished.front()).first.value;
-                consumed_ = std::max({consumed_, upto, read_upto(unfinished.front())});
-                planner_.on_consumed(ByteCount(consumed_));
-            }
+            read_on();
             check();
         }
     }
-    /// Where the first piece of this extent that is missing begins, as far as is known.
-    [[nodiscard]] std::uint64_t read_upto(ExtentIndex extent) const {
-        std::uint64_t upto = 0;
+    /// A reader takes what is there, in order.
+    void read_on() {
+        const auto from = std::max(consumed_, set_.want.first.value);
+        auto there = set_.have;
+        for (const auto extent : dropped_)
+            there.insert(set_.layout.extent_bytes(ExtentIndex(extent)).first.value,
+                         set_.layout.extent_bytes(ExtentIndex(extent)).last.value);
         for (const auto& [id, piece] : pieces_)
-            if (piece.extent == extent && piece.verified &&
-                piece.bytes.first.value <= std::max(upto, consumed_))
-                upto = std::max(upto, piece.bytes.last.value);
-        return upto;
+            if (piece.verified) there.insert(piece.bytes.first.value, piece.bytes.last.value);
+        const auto missing = there.first_gap(from, set_.layout.length().value);
+        consumed_ = missing ? missing->first : set_.layout.length().value;
+        planner_.on_consumed(ByteCount(consumed_));
     }
 
     fuzz::Input input_;

@@ -23,8 +23,9 @@ namespace fs = std::filesystem;
 class Seeds {
   public:
     Seeds(const fs::path& all, const char* target) : folder_(all / target) {
-        fs::remove_all(folder_);
         fs::create_directories(folder_);
+        for (const auto& entry : fs::directory_iterator(folder_))
+            if (!entry.path().filename().string().starts_with("found-")) fs::remove(entry.path());
     }
     void add(const std::string& name, const Bytes& octets) const {
         fuzz::write_file(folder_ / name, octets);
