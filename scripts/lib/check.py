@@ -10,6 +10,7 @@ import sys
 import coroutine_lint
 import cpp_tokens
 import layers
+import parsers
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
@@ -139,7 +140,8 @@ def main():
         subprocess.run(["clang-format", "-i", "--style=file", *paths], cwd=REPOSITORY, check=True)
     self_test_tokens()
     sources = {}
-    for path in files():
+    all_files = files()
+    for path in all_files:
         try:
             sources[path] = (REPOSITORY / path).read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -150,6 +152,8 @@ def main():
         found = [(path, line, message) for path, source in sources.items()
                  for line, message in check(path, source)]
         report(name, found, failed)
+    parsers.self_test()
+    report("parsers", parsers.check({path: sources.get(path, "") for path in all_files}), failed)
     self_test_format()
     report("format", check_format([path for path in sources if is_cpp(path)]), failed)
     return 1 if failed else 0

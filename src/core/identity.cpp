@@ -200,11 +200,18 @@ Result<Identity> Identity::generate() {
 
 Result<Identity> Identity::from_pem(std::string_view pem) {
     if (pem.size() > key_file_bytes_max) return fail(Errc::usage, "too long to be a private key");
-    PrivateKeyHandle key = new_private_handle();
     const gnutls_datum_t text =
         borrow({reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()});
-    const int status = gnutls_privkey_import_x509_raw(key.get(), &text, GNUTLS_X509_FMT_PEM,
-                                                      nullptr, GNUTLS_PKCS_PLAIN);
+    gnutls_x509_privkey_t parsed = nullptr;
+    require_success(gnutls_x509_privkey_init(&parsed));
+    const X509KeyHandle owner(parsed);
+    // Not gnutls_privkey_import_x509_raw: that tries other formats as well, among them OpenSSL's,
+    // and reads past the end of the text there (GnuTLS 3.7.9).
+    int status = gnutls_x509_privkey_import_pkcs8(parsed, &text, GNUTLS_X509_FMT_PEM, nullptr,
+                                                  GNUTLS_PKCS_PLAIN);
+    PrivateKeyHandle key = new_private_handle();
+    if (status >= 0)
+        status = gnutls_privkey_import_x509(key.get(), parsed, GNUTLS_PRIVKEY_IMPORT_COPY);
     if (status < 0)
         return fail(Errc::usage,
                     std::string("not a plain PEM private key: ") + gnutls_strerror(status));

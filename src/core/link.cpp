@@ -142,23 +142,26 @@ Result<std::string> percent_decode(const Piece& piece) {
     std::string out;
     out.reserve(piece.text.size());
     for (std::size_t i = 0; i < piece.text.size(); ++i) {
-        const char c = piece.text[i];
-        if (c != '%') {
-            out.push_back(c);
-            continue;
+        char c = piece.text[i];
+        const std::size_t begin = i;
+        if (c == '%') {
+            const auto high =
+                i + 1 < piece.text.size() ? hex_digit(piece.text[i + 1]) : std::nullopt;
+            const auto low =
+                i + 2 < piece.text.size() ? hex_digit(piece.text[i + 2]) : std::nullopt;
+            if (!high || !low)
+                return fail(
+                    Errc::usage,
+                    fmt::format("character {} ('%') is not followed by two hexadecimal digits",
+                                piece.offset + i + 1));
+            c = static_cast<char>(*high * 16 + *low);
+            i += 2;
         }
-        const auto high = i + 1 < piece.text.size() ? hex_digit(piece.text[i + 1]) : std::nullopt;
-        const auto low = i + 2 < piece.text.size() ? hex_digit(piece.text[i + 2]) : std::nullopt;
-        if (!high || !low)
-            return fail(Errc::usage,
-                        fmt::format("character {} ('%') is not followed by two hexadecimal digits",
-                                    piece.offset + i + 1));
-        const char decoded = static_cast<char>(*high * 16 + *low);
-        if (decoded == '\0')
+        // Written out as well: paths that the system is given would end there.
+        if (c == '\0')
             return fail(Errc::usage, fmt::format("character {}: a zero byte cannot be in a link",
-                                                 piece.offset + i + 1));
-        out.push_back(decoded);
-        i += 2;
+                                                 piece.offset + begin + 1));
+        out.push_back(c);
     }
     return out;
 }

@@ -37,8 +37,10 @@ void make_set(std::vector<Candidate>& candidates) {
         return std::tie(c.id, c.group, c.capacity_class, c.young);
     };
     std::ranges::sort(candidates, {}, as_tuple);
-    const auto repeated = std::ranges::unique(candidates, {}, &Candidate::id);
-    candidates.erase(repeated.begin(), repeated.end());
+    const auto repeated =
+        std::unique(candidates.begin(), candidates.end(),
+                    [](const Candidate& a, const Candidate& b) { return a.id == b.id; });
+    candidates.erase(repeated, candidates.end());
 }
 
 /// The class above which more capacity gives no more weight. The lower median of an even number, so

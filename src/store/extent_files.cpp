@@ -88,7 +88,7 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
         const fs::path path = directory_ / "tmp" / std::to_string(next_temporary_++);
         auto file = File::open(path, O_WRONLY | O_CREAT | O_EXCL);
         if (!file) return fail(std::move(file.error()));
-        Temporary& made = temporaries.files.emplace_back(path, std::move(*file), extent);
+        Temporary& made = temporaries.files.emplace_back(Temporary{path, std::move(*file), extent});
         if (auto written = made.file.write_past_cache(extent->data.view()); !written)
             return written;
         for (const core::Buffer& piece : extent->rest) {

@@ -188,6 +188,20 @@ TEST_CASE("text that is no Ed25519 private key is refused") {
     CHECK(Identity::from_pem(ecdsa_pem).error().context.find("not Ed25519") != std::string::npos);
 }
 
+TEST_CASE("a key in a format other than PKCS #8 is not even looked into") {
+    // GnuTLS 3.7.9 has a parser of OpenSSL's formats that may read past the end of the text.
+    constexpr std::string_view ec_key =
+        "-----BEGIN EC PRIVATE KEY-----\n"
+        "MHcCAQEEII9FamxTKatDaS4pvXWllJHBFYZe25IQYKodpO8vEqQhoAoGCCqGSM49\n"
+        "AwEHoUQDQgAEdubhrdzjQXnyJRJ+9lbY75ZecCsIDFwZaO1zveKubKCPCPcE4ZuX\n"
+        "G7BAWk31hw37VBpgDe8UIegEGJ1mZ3Gwuw==\n"
+        "-----END EC PRIVATE KEY-----\n";
+    const auto refused = Identity::from_pem(ec_key);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::usage);
+    CHECK(refused.error().context.find("not a plain PEM private key") != std::string::npos);
+}
+
 TEST_CASE("load_or_create creates a key once, readable by its owner alone") {
     const ScratchDirectory scratch;
     const fs::path file = scratch / "key.pem";

@@ -136,6 +136,8 @@ TEST_CASE("malformed links are refused with what is wrong") {
     CHECK(contains(error_of(counting_base32 + "?size=12x"), "size"));
     CHECK(contains(error_of(counting_base32 + "?name=%4"), "character 59 ('%')"));
     CHECK(contains(error_of(counting_base32 + "/a%00b"), "zero byte"));
+    CHECK(contains(error_of(counting_base32 + "/a" + std::string(1, '\0') + "b"), "zero byte"));
+    CHECK(contains(error_of(counting_base32 + "?name=a" + std::string(1, '\0')), "zero byte"));
     CHECK(contains(error_of(counting_base32 + "/" + std::string(5000, 'a')), "longer than"));
 }
 

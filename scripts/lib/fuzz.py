@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the fuzz targets that scripts/fuzz has built, and says what they found."""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+SEEDS = REPOSITORY / "tests/fuzz/corpus"
+BUILD = REPOSITORY / "build-fuzz"
+PROGRAMS = BUILD / "tests/fuzz"
+GROWN = BUILD / "corpus"  # what runs on this machine have added; not in the tree
+FOUND = BUILD / "found"
+INPUT_SECONDS_MAX = 10  # of one input: whatever takes longer is a finding
+MEMORY_MIB_MAX = 1024
+# libopendht and libstdc++ are not built with it, so containers would be reported wrongly.
+ENVIRONMENT = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:detect_container_overflow=0",
+               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+
+
+class Verdict(NamedTuple):
+    target: str
+    executions: int
+    edges: int
+    corpus: int  # inputs
+    seconds: float
+    found: list  # files
+    output: str  # of a run that failed
+
+
+def targets():
+    return sorted(path.name.removeprefix("fuzz_") for path in PROGRAMS.glob("fuzz_*")
+                  if path.is_file() and os.access(path, os.X_OK) and path.name != "fuzz_make_corpus")
+
+
+def run_one(target, seconds):
+    """The corpus first, then mutations for so many seconds, 0 for none."""
+    grown, found = GROWN / target, FOUND / target
+    grown.mkdir(parents=True, exist_ok=True)
+    found.mkdir(parents=True, exist_ok=True)
+    before = set(found.iterdir())
+    seeds = SEEDS / target
+    command = [PROGRAMS / f"fuzz_{target}", f"-timeout={INPUT_SECONDS_MAX}",
+               f"-rss_limit_mb={MEMORY_MIB_MAX}", f"-artifact_prefix={found}/",
+               "-print_final_stats=1", "-use_value_profile=1",
+               *([f"-max_total_time={seconds}"] if seconds else ["-runs=0"]),
+               grown, *([seeds] if seeds.is_dir() else [])]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=BUILD, capture_output=True, env={**os.environ, **ENVIRONMENT},
+                          check=False)
+    output = done.stderr.decode(errors="replace") + done.stdout.decode(errors="replace")
+    edges = [int(number) for number in re.findall(r" cov: (\d+) ", output)]
+    executions = [int(number) for number in re.findall(r"^#(\d+)\s", output, re.MULTILINE)]
+    corpus = [int(number) for number in re.findall(r" corp: (\d+)/", output)]
+    return Verdict(target, max(executions, default=0), max(edges, default=0),
+                   corpus[-1] if corpus else 0, time.monotonic() - began,
+                   sorted(set(found.iterdir()) - before), "" if done.returncode == 0 else output)
+
+
+def explain(verdict):
+    """What a finding was, and how to see it again."""
+    lines = verdict.output.splitlines()
+    marks = ("ERROR:", "assertion failed", "runtime error:", "SUMMARY:", "what():", "broken invariant")
+    told = [line for line in lines if any(mark in line for mark in marks)] or lines[-5:]
+    print(f"\n{verdict.target}:")
+    for line in told[:8]:
+        print(f"    {line.strip()}")
+    for path in verdict.found:
+        print(f"  kept as {path.relative_to(REPOSITORY)}; again with\n"
+              f"    build-fuzz/tests/fuzz/fuzz_{verdict.target} {path.relative_to(REPOSITORY)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/fuzz")
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--corpus-only", action="store_true")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--make-corpus", action="store_true")
+    parser.add_argument("target", nargs="*")
+    options = parser.parse_args()
+    if options.make_corpus:
+        return subprocess.run([PROGRAMS / "fuzz_make_corpus", SEEDS], check=False).returncode
+    known = targets()
+    unknown = set(options.target) - set(known)
+    if unknown:
+        parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    chosen = [name for name in known if not options.target or name in options.target]
+    seconds = 0 if options.corpus_only else options.seconds
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        verdicts = list(pool.map(lambda name: run_one(name, seconds), chosen))
+    print(f"{'target':18}{'executions':>12}{'edges':>8}{'corpus':>8}{'seconds':>9}  verdict")
+    for verdict in verdicts:
+        print(f"{verdict.target:18}{verdict.executions:12}{verdict.edges:8}{verdict.corpus:8}"
+              f"{verdict.seconds:9.0f}  {'FOUND' if verdict.output else 'ok'}")
+    failed = [verdict for verdict in verdicts if verdict.output]
+    for verdict in failed:
+        explain(verdict)
+    print(f"\n{len(verdicts)} targets, {sum(v.executions for v in verdicts)} executions, "
+          f"{len(failed)} with findings")
+    return 1 if failed or not verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

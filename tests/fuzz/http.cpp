@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <array>
+
+#include "api/gateway.hpp"
+#include "api/http_guard.hpp"
+#include "api/http_server.hpp"
+
+#include "fake_node.hpp"
+#include "input.hpp"
+
+namespace {
+
+using namespace flow29;
+using api::HttpRequest;
+using api::HttpResponse;
+
+const core::Endpoint configured = *core::Endpoint::parse("198.51.100.9:2930");
+
+/// The page's server and the gateway, with the handlers that their listeners would call.
+struct Servers {
+    std::unique_ptr<Node> node = std::move(*Node::start({}));
+    api::Router router{*node, 4};
+    api::HttpServer page{*node, router, {}};
+    api::HttpHandler page_handler = fuzz::handler();
+    api::Gateway gateway{*node};
+    api::HttpHandler gateway_handler = fuzz::handler();
+};
+
+std::string pick(fuzz::Input& input, std::initializer_list<const char*> usual) {
+    const auto choice = input.octet();
+    return choice < 2 * usual.size() ? *(usual.begin() + choice / 2) : input.text(200);
+}
+
+HttpRequest make_request(fuzz::Input& input, const std::string& token) {
+    HttpRequest request;
+    request.method = pick(input, {"GET", "GET", "HEAD", "POST", "PUT"});
+    const std::string root((input.octet() % 3) + 50, input.flag() ? 'a' : 'e');
+    request.path = pick(input, {"/", "/f/", "/api/v1/", "/metrics", "/f/", "/f/"});
+    if (request.path == "/f/") request.path += root;
+    if (input.flag()) request.path += input.text(100);
+    if (request.path == "/api/v1/")
+        request.path += pick(input, {"status", "peers", "ls", "health", "block", "limit",
+                                     "transfers", "transfers/pause", "leave", "rm"});
+    for (auto left = input.number(2); left > 0; --left)
+        request.query.emplace(pick(input, {"name", "link", "id", "up"}), input.text(100));
+    request.local_address = pick(input, {"127.0.0.1", "192.0.2.7", "2001:db8::7"});
+    request.remote_address = pick(input, {"127.0.0.1", "192.0.2.8", "::1"});
+    for (auto left = input.number(4); left > 0; --left) {
+        const auto name = pick(input, {"host", "origin", "range", "if-range", "if-none-match",
+                                       "accept", "authorization", "x-flow29-token"});
+        auto value = pick(input, {"localhost:2930", "http://localhost:2930", "bytes=0-99",
+                                  "bytes=-5", "*", "application/json", "[::1]:1", "192.0.2.7"});
+        if (name == "x-flow29-token" && input.flag()) value = token;
+        request.headers.emplace_back(name, value);
+    }
+    return request;
+}
+
+bool is_clean(std::string_view text) {
+    return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+}
+
+/// What is let through names this server, is no other site's, and does not ask for a change.
+void check_guard(const HttpRequest& request, bool may_post) {
+    const auto refusal = api::refuse_foreign(request, configured, may_post);
+    if (refusal) {
+        FLOW29_ASSERT(refusal->status == 403 || refusal->status == 405);
+        return;
+    }
+    std::string host;
+    for (const auto& [name, value] : request.headers) {
+        FLOW29_ASSERT(name != "host" || host.empty());
+        if (name == "host") host = value;
+    }
+    for (const auto& [name, value] : request.headers)
+        FLOW29_ASSERT(name != "origin" || value == "http://" + host);
+    const bool named = host.size() >= 9 && ::strncasecmp(host.data(), "localhost", 9) == 0 &&
+                       (host.size() == 9 || host[9] == ':');
+    const auto bare = host.ends_with(']') || host.find(':') == std::string::npos;
+    const auto address =
+        core::Endpoint::parse(host.substr(0, bare ? host.size() : host.rfind(':')) + ":1");
+    FLOW29_ASSERT(named || address);
+    if (!named && !address->is_loopback() && address->address != configured.address)
+        FLOW29_ASSERT(address->host() == request.local_address ||
+                      request.local_address.find(':') != std::string::npos || address->is_v4());
+    FLOW29_ASSERT(request.method == "GET" || request.method == "HEAD" ||
+                  (may_post && request.method == "POST"));
+}
+
+/// No answer can be made to say more headers than it has, and a body is what was promised.
+void check_answer(const HttpRequest& request, HttpResponse response) {
+    FLOW29_ASSERT(response.status >= 200 && response.status < 600 &&
+                  is_clean(response.content_type));
+    std::string content_range;
+    for (const auto& [name, value] : response.headers) {
+        FLOW29_ASSERT(is_clean(name) && is_clean(value));
+        if (name == "Content-Range") content_range = value;
+    }
+    FLOW29_ASSERT((response.status == 206 || response.status == 416) == !content_range.empty());
+    if (request.method == "HEAD") FLOW29_ASSERT(!response.stream);
+    if (!response.stream) return;
+    std::uint64_t first = 0;
+    if (response.status == 206)
+        first = std::strtoull(content_range.c_str() + std::string("bytes ").size(), nullptr, 10);
+    std::uint64_t sent = 0;
+    while (const auto piece = response.stream->next()) {
+        FLOW29_ASSERT(!piece->empty());
+        for (const auto octet : *piece)
+            FLOW29_ASSERT(octet == fuzz::file_octet(first + sent++));
+    }
+    FLOW29_ASSERT(sent == response.stream_bytes && first + sent <= fuzz::file_bytes);
+}
+
+void check_range(const std::string& text) {
+    const auto range = api::parse_http_range(text);
+    if (!range) return;
+    FLOW29_ASSERT(range->first || range->last);
+    FLOW29_ASSERT(!range->first || !range->last || *range->first <= *range->last);
+    std::string again = "bytes=";
+    if (range->first) again += std::to_string(*range->first);
+    again += '-';
+    if (range->last) again += std::to_string(*range->last);
+    const auto same = api::parse_http_range(again);
+    FLOW29_ASSERT(same && same->first == range->first && same->last == range->last);
+    FLOW29_ASSERT(text.size() >= again.size());
+}
+
+}  // namespace
+
+/// Requests to the page's server and to the gateway, as they come out of the HTTP library.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static Servers servers;
+    fuzz::Input input(data, size);
+    const bool to_gateway = input.flag();
+    const auto request = make_request(input, servers.page.token());
+    for (const auto& [name, value] : request.headers)
+        if (name == "range") check_range(value);
+    check_range(input.text(60));
+    FLOW29_ASSERT(is_clean(api::content_disposition(input.text(60))));
+    check_guard(request, input.flag());
+
+    fuzz::asked().clear();
+    const auto& handler = to_gateway ? servers.gateway_handler : servers.page_handler;
+    check_answer(request, handler(request, {}));
+    const auto token = request.header("x-flow29-token");
+    const auto bearer = request.header("authorization");
+    const bool trusted =
+        token ? *token == servers.page.token() : bearer == "Bearer " + servers.page.token();
+    for (const auto& asked : fuzz::asked()) {
+        FLOW29_ASSERT(!asked.changes || (!to_gateway && request.method == "POST" && trusted));
+        FLOW29_ASSERT(to_gateway || trusted || request.path == "/metrics");
+    }
+    return 0;
+}
