@@ -87,6 +87,7 @@ void Node::list(ListRequest request, ProgressFn, DoneFn<Listing> done) {
     if (!fuzz::is_directory(request.link)) return done(fail(Errc::usage, "a file"));
     const auto& below = request.link.path;
     done(Listing{request.link.root,
+                 request.link.key,
                  below,
                  ByteCount(12),
                  {{below + "a\r\nb", EntryType::file, ByteCount(5)},
