@@ -224,6 +224,20 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
     return {{"objects", std::move(list)}};
 }
 
+Json to_json(const Verification& result) {
+    return {{"sound", result.is_sound()},
+            {"checked_bytes", result.checked.value},
+            {"checked_extents", result.checked_extents},
+            {"damaged_extents", result.damaged_extents},
+            {"missing_extents", result.missing_extents},
+            {"healed_extents", result.healed_extents},
+            {"checked_objects", result.checked_objects},
+            {"damaged_objects", result.damaged_objects},
+            {"healed_objects", result.healed_objects},
+            {"catalogue_sound", !result.catalogue_is_damaged},
+            {"complaints", result.complaints}};
+}
+
 Json to_json(const Withdrawal& result) {
     return {{"root", to_hex(result.root)},
             {"holders_told", result.holders_told},

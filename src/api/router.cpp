@@ -220,6 +220,14 @@ void withdraw(Call& call) {
     call.node.withdraw(link.root, progress_to(call.emit), done_to<Withdrawal>(call.emit));
 }
 
+void verify(Call& call) {
+    VerifyRequest request;
+    if (call.params.has("link")) request.root = call.params.link("link").root;
+    request.stop = call.request.stop;
+    if (!call.params_are_good()) return;
+    call.node.verify(std::move(request), progress_to(call.emit), done_to<Verification>(call.emit));
+}
+
 void leave(Call& call) {
     LeaveRequest request;
     request.force = call.params.flag_or("force", false);
@@ -301,6 +309,7 @@ constexpr std::array routes{
     Route{"locate", locate},
     Route{"health", health},
     Route{"rm", withdraw},
+    Route{"verify", verify},
     Route{"leave", leave},
     Route{"pin", [](Call& call) { set_pin(call, true); }},
     Route{"unpin", [](Call& call) { set_pin(call, false); }},

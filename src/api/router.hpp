@@ -49,6 +49,7 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | block   | [name]; without it the list                                                       |
 /// | unblock | name                                                                              |
 /// | limit   | [up, down, repair: bytes per second, 0 for none]; without, those in force          |
+/// | verify  | [link]; without it everything                                                     |
 /// | leave   | [force, idle_timeout_ms]                                                          |
 /// | transfers/pause, transfers/resume, transfers/cancel | id                                   |
 /// | status, peers, ls, transfers | none                                                         |

@@ -20,6 +20,7 @@ int run_object(const ObjectOptions& options, Context& context);
 int run_block(const BlockOptions& options, Context& context);
 int run_transfer(const TransferOptions& options, Context& context);
 int run_limit(const LimitOptions& options, Context& context);
+int run_verify(const VerifyOptions& options, Context& context);
 int run_leave(const LeaveOptions& options, Context& context);
 
 // These need neither a node nor a data directory.

@@ -101,6 +101,7 @@ Grammar::Grammar()
     add_listings();
     add_transfers();
     add_object_actions();
+    add_verify();
     add_leave();
     add_block();
     add_limit();
@@ -306,6 +307,16 @@ void Grammar::add_object_actions() {
     add_action("unpin", "stop keeping an object here", ObjectAction::unpin);
     add_action("rm", "withdraw what this node published, here and at its holders",
                ObjectAction::withdraw);
+}
+
+void Grammar::add_verify() {
+    CLI::App& app =
+        add("verify",
+            "read what is kept here, or of one object, against its hashes; what is damaged is "
+            "dropped and got again from others",
+            "flow29 verify", [this] { return Command(verify_); });
+    app.add_option("LINK", verify_.link,
+                   "a link or root hash; - reads it from standard input; without it, everything");
 }
 
 void Grammar::add_leave() {

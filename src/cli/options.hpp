@@ -106,6 +106,10 @@ struct TransferOptions {
     std::uint64_t id = 0;
 };
 
+struct VerifyOptions {
+    std::string link;  ///< empty: everything that is kept here
+};
+
 struct LeaveOptions {
     bool force = false;
     std::optional<std::chrono::milliseconds> timeout;
@@ -133,7 +137,7 @@ struct CompletionOptions {
 using Command =
     std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
                  LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
-                 LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
+                 VerifyOptions, LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

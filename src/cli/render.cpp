@@ -321,6 +321,28 @@ std::string render_listing(std::string_view line) {
     return table(rows);
 }
 
+VerificationText render_verification(std::string_view line) {
+    const Json json = parse(line);
+    const bool sound = flag_at(json, {"sound"});
+    const auto damaged = number_at(json, {"damaged_extents"});
+    const auto missing = number_at(json, {"missing_extents"});
+    const auto objects = number_at(json, {"damaged_objects"});
+    std::string out =
+        fmt::format("read {} in {}, and {}\n", size_at(json, {"checked_bytes"}),
+                    counted(number_at(json, {"checked_extents"}), "extent", "extents"),
+                    counted(number_at(json, {"checked_objects"}), "descriptor", "descriptors"));
+    if (damaged + missing + objects == 0 && sound) return {out + "all of it is sound\n", sound};
+    out += fmt::format("{} damaged, {} missing; {} healed from others\n",
+                       counted(damaged, "extent", "extents"), format_count(missing),
+                       format_count(number_at(json, {"healed_extents"})));
+    if (objects != 0)
+        out += fmt::format("{} damaged; {} healed\n", counted(objects, "descriptor", "descriptors"),
+                           format_count(number_at(json, {"healed_objects"})));
+    for (const Json& complaint : at(json, {"complaints"}))
+        if (complaint.is_string()) out += printable(complaint.get<std::string>()) + "\n";
+    return {std::move(out), sound};
+}
+
 DepartureText render_departure(std::string_view line) {
     const Json json = parse(line);
     const bool left = flag_at(json, {"left"});

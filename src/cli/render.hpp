@@ -26,6 +26,11 @@ struct PublishedText {
 [[nodiscard]] std::string render_peers(std::string_view line);
 [[nodiscard]] std::string render_objects(std::string_view line);
 [[nodiscard]] std::string render_listing(std::string_view line);
+struct VerificationText {
+    std::string text;
+    bool sound = false;  ///< nothing is damaged that was not healed
+};
+[[nodiscard]] VerificationText render_verification(std::string_view line);
 struct DepartureText {
     std::string text;
     bool left = false;

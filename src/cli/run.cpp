@@ -44,6 +44,9 @@ int dispatch(const HealthOptions& options, Context& context) {
 int dispatch(const ListOptions& options, Context& context) {
     return run_list(options, context);
 }
+int dispatch(const VerifyOptions& options, Context& context) {
+    return run_verify(options, context);
+}
 int dispatch(const LeaveOptions& options, Context& context) {
     return run_leave(options, context);
 }
