@@ -133,16 +133,21 @@ Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) 
     if (auto made = make_directory(directory); !made) return fail(std::move(made.error()));
     // It may be new, and its parent may be one that we can use but not open.
     (void)sync_directory(directory / "..");
-    auto lock = DirectoryLock::acquire(directory / "lock");
-    if (!lock) return fail(std::move(lock.error()));
-
-    auto database = open_catalogue(directory);
-    if (!database) return fail(in_directory(std::move(database.error()), directory));
-
-    auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));
-    if (auto started = store->start(); !started)
-        return fail(in_directory(std::move(started.error()), directory));
-    return std::unique_ptr<Store>(std::move(store));
+    for (bool made_anew = false;; made_anew = true) {
+        auto lock = DirectoryLock::acquire(directory / "lock");
+        if (!lock) return fail(std::move(lock.error()));
+        auto database = open_catalogue(directory);
+        if (!database) return fail(in_directory(std::move(database.error()), directory));
+        auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));
+        auto started = store->start();
+        if (started) return std::unique_ptr<Store>(std::move(store));
+        if (started.error().code != Errc::corrupt_store || made_anew)
+            return fail(in_directory(std::move(started.error()), directory));
+        // Sound in its structure, and yet not what it was.
+        store.reset();
+        if (auto noted = suspect_catalogue(directory); !noted)
+            return fail(in_directory(std::move(noted.error()), directory));
+    }
 }
 
 }  // namespace flow29::store
