@@ -267,6 +267,21 @@ Json to_json(const Departure& result) {
             {"below_target", result.below_target}};
 }
 
+Json log_json(const std::vector<core::log::Line>& lines, std::uint64_t after) {
+    Json list = Json::array();
+    for (const core::log::Line& line : lines) {
+        after = line.number;
+        const std::chrono::system_clock::time_point time = line.time;
+        list.push_back({{"number", line.number},
+                        {"time", fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(time),
+                                             line.time.time_since_epoch().count() % 1000)},
+                        {"level", core::log::level_name(line.level)},
+                        {"component", line.component},
+                        {"text", line.text}});
+    }
+    return {{"lines", std::move(list)}, {"next", after}};
+}
+
 Json progress_event(const Progress& progress) {
     Json json = {{"event", "progress"}, {"stage", stage_name(progress.stage)}};
     if (progress.done.value != 0 || progress.total.value != 0) {

@@ -10,6 +10,7 @@
 
 #include "api/json_results.hpp"
 #include "api/params.hpp"
+#include "core/log_ring.hpp"
 
 namespace flow29::api {
 namespace {
@@ -274,6 +275,23 @@ void limit(Call& call) {
     call.node.limit(change, done_to<RateLimits>(call.emit));
 }
 
+std::optional<core::log::Level> parse_level(std::string_view name) {
+    using core::log::Level;
+    for (const Level level : {Level::debug, Level::info, Level::warn, Level::error})
+        if (core::log::level_name(level) == name) return level;
+    return std::nullopt;
+}
+
+void log(Call& call) {
+    const auto level = parse_level(call.params.string_or("level", "debug"));
+    const auto after = call.params.number_or("after", 0);
+    const auto count = call.params.number_or("count", core::log::ring_lines_max);
+    if (!call.params_are_good()) return;
+    if (!level)
+        return call.fail_with({Errc::usage, "\"level\" must be debug, info, warn or error"});
+    call.emit(to_line(done_event(log_json(core::log::recent(after, *level, count), after))), true);
+}
+
 void status(Call& call) {
     if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
 }
@@ -316,6 +334,7 @@ constexpr std::array routes{
     Route{"block", [](Call& call) { set_block(call, true); }},
     Route{"unblock", [](Call& call) { set_block(call, false); }},
     Route{"limit", limit},
+    Route{"log", log},
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},

@@ -40,6 +40,7 @@ class Grammar {
     void add_listings();
     void add_object_actions();
     void add_verify();
+    void add_log_web_and_config();
     void add_leave();
     void add_block();
     void add_transfers();
@@ -62,6 +63,9 @@ class Grammar {
     ListOptions list_;
     ObjectOptions object_;
     VerifyOptions verify_;
+    LogOptions log_;
+    WebOptions web_;
+    ConfigOptions config_;
     LeaveOptions leave_;
     BlockOptions block_;
     std::optional<TransferAction> transfer_action_;

@@ -53,6 +53,7 @@ struct PublishOptions {
     std::string name;
     PublishWait wait = PublishWait::copies;
     bool by_reference = false;
+    bool qr = false;
 };
 
 struct FetchOptions {
@@ -110,6 +111,19 @@ struct VerifyOptions {
     std::string link;  ///< empty: everything that is kept here
 };
 
+struct LogOptions {
+    std::string level = "debug";  ///< and what is more severe
+    bool follow = false;
+};
+
+struct WebOptions {
+    bool print = false;
+};
+
+struct ConfigOptions {
+    bool path = false;
+};
+
 struct LeaveOptions {
     bool force = false;
     std::optional<std::chrono::milliseconds> timeout;
@@ -134,10 +148,10 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command =
-    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
-                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
-                 VerifyOptions, LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
+using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
+                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
+                             TransferOptions, VerifyOptions, LogOptions, WebOptions, ConfigOptions,
+                             LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -118,6 +118,7 @@ PublishedText render_published(std::string_view line, bool in_process) {
                                  shortfall.empty() ? "" : ": ", shortfall, advice);
     }
     const auto parsed = Link::parse(link);
+    if (parsed) text.root = parsed->root;
     const std::string output = parsed ? file_name_for(*parsed) : "FILE";
     text.note += fmt::format("fetch it with:  flow29 fetch {} -o {}\n", shell_quote(link),
                              shell_quote(output));
@@ -341,6 +342,16 @@ VerificationText render_verification(std::string_view line) {
     for (const Json& complaint : at(json, {"complaints"}))
         if (complaint.is_string()) out += printable(complaint.get<std::string>()) + "\n";
     return {std::move(out), sound};
+}
+
+LogText render_log(std::string_view line) {
+    const Json json = parse(line);
+    LogText log{{}, number_at(json, {"next"})};
+    for (const Json& entry : at(json, {"lines"}))
+        log.text += fmt::format("{} {:<5} {}: {}\n", string_at(entry, {"time"}),
+                                string_at(entry, {"level"}), string_at(entry, {"component"}),
+                                string_at(entry, {"text"}));
+    return log;
 }
 
 DepartureText render_departure(std::string_view line) {

@@ -73,5 +73,61 @@ class Verify(harness.SystemTest):
         self.assert_error(alone.run("verify", "ab" * 32), harness.NOT_FOUND)
 
 
+
+class Looking(harness.SystemTest):
+    def test_config_says_what_is_in_force_and_where_it_comes_from(self):
+        file = self.lab.path / "config.toml"
+        file.write_text('capacity = "3GiB"\ncopies = 5\n')
+        shown = self.lab.ask("config", "--config", file, "--bootstrap", "192.0.2.1:2929",
+                             data=self.lab.path / "data")
+        self.assertEqual(shown["path"], str(file))
+        found = {entry["name"]: (entry["value"], entry["source"]) for entry in shown["settings"]}
+        self.assertEqual(found["capacity"], ("3.0 GiB", "file"))
+        self.assertEqual(found["copies"], ("5", "file"))
+        self.assertEqual(found["data"], (str(self.lab.path / "data"), "flag"))
+        self.assertEqual(found["bootstrap"], ("192.0.2.1:2929", "flag"))
+        self.assertEqual(found["port"], ("2929", "default"))
+        path = self.lab.ask("config", "--path", "--config", self.lab.path / "none")
+        self.assertEqual(path["path"], str(self.lab.path / "none"))
+        file.write_text('capasity = "3GiB"\n')
+        self.assert_error(self.lab.run("config", "--config", file), harness.USAGE, "capacity")
+
+    def test_the_log_is_kept_and_followed(self):
+        [node] = self.lab.add_swarm(1)
+        node.ask("verify")
+        log = node.ask("log")
+        [line] = [line for line in log["lines"] if line["component"] == "verifier"]
+        self.assertEqual(line["level"], "info")
+        self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertEqual(log["next"], log["lines"][-1]["number"])
+        self.assertEqual(node.ask("log", "--level", "error")["lines"], [])
+        following = self.lab.start("--json", "log", "--follow", data=node.data)
+        following.stdout.readline()
+        node.ask("verify")
+        self.assertIn(b"verifier", following.stdout.readline())
+        following.terminate()
+        following.wait(10)
+
+    def test_web_prints_where_the_page_is(self):
+        page = self.lab.add_node(options=["--web", "127.0.0.1:0"])
+        shown = page.ask("web", "--print")
+        self.assertRegex(shown["url"], r"^http://127\.0\.0\.1:\d+$")
+        self.assertEqual(shown["token"], (page.data / "web.token").read_text().strip())
+        without = self.lab.add_node(options=["--web", "off"])
+        self.assert_error(without.run("web"), harness.NOT_FOUND, "no page")
+        without.stop()
+        self.assert_error(without.run("web"), harness.NO_NODE)
+
+    def test_a_link_is_shown_as_a_qr_code(self):
+        [node] = self.lab.add_swarm(1)
+        source = self.lab.file("source", 1000)
+        outcome = node.run("publish", source, "--qr", "--timeout", "3s", as_json=False)
+        self.assert_exit(outcome, harness.PARTLY)
+        self.assertEqual(len(outcome.stdout.split()), 1, outcome.report())
+        rows = [row for row in outcome.stderr.splitlines() if len(row) == 37 and not
+                row.strip(" \u2580\u2584\u2588")]
+        self.assertEqual(len(rows), 19, outcome.report())
+
+
 if __name__ == "__main__":
     harness.main()
