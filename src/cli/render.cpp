@@ -375,7 +375,10 @@ std::string render_blocklist(std::string_view line) {
     for (const Json& node : at(json, {"nodes"}))
         if (node.is_string()) out += fmt::format("node  {}\n", printable(node.get<std::string>()));
     for (const Json& root : at(json, {"roots"}))
-        if (root.is_string()) out += fmt::format("root  {}\n", printable(root.get<std::string>()));
+        if (root.is_string()) {
+            const auto id = id_from_hex<RootHash>(root.get<std::string>());
+            out += fmt::format("root  {}\n", id ? to_base32(*id) : std::string());
+        }
     return out.empty() ? "nothing is blocked\n" : out;
 }
 

@@ -74,6 +74,37 @@ class Verify(harness.SystemTest):
 
 
 
+class Catalogue(harness.SystemTest):
+    def damage(self, node, at, count):
+        """Flips bytes of a stopped node's catalogue."""
+        path = node.data / "catalogue.db"
+        data = bytearray(path.read_bytes())
+        for i in range(at, at + count):
+            data[i] ^= 0x55
+        path.write_bytes(data)
+
+    def pulled_by(self, node):
+        return node.status()["traffic"]["down_bytes"]
+
+    def test_a_holder_whose_catalogue_is_lost_keeps_its_extents(self):
+        swarm = self.lab.add_swarm(5, options=["--grace", "2s"])
+        result = self.publish(swarm[0], self.lab.file("source", 8 << 20))
+        holder = swarm[3]
+        files = extent_files(holder)
+        self.assertEqual(len(files), 8)
+        holder.stop()
+        self.damage(holder, 0, 16)  # SQLite takes it for no database at all
+        holder.start()
+        self.lab.wait_connected(holder)
+        self.assertTrue((holder.data / "catalogue.db.damaged").exists())
+        self.assertEqual(extent_files(holder), files)
+        # There is no other node to make the missing copies on.
+        self.wait_copies(swarm[0], result["link"], 4, 90)
+        self.assertLess(self.pulled_by(holder), 2 << 20)
+        found = holder.ask("verify", result["link"])
+        self.assertEqual((found["checked_extents"], found["damaged_extents"]), (8, 0))
+
+
 class Looking(harness.SystemTest):
     def test_config_says_what_is_in_force_and_where_it_comes_from(self):
         file = self.lab.path / "config.toml"
