@@ -2,6 +2,7 @@
 """Commands that look after a node: verify, config, log, web, and the QR code of a link."""
 
 import pathlib
+import sqlite3
 
 import harness
 
@@ -42,6 +43,27 @@ class Verify(harness.SystemTest):
         self.assertEqual(extent_files(holder), files)
         again = holder.ask("verify")
         self.assertEqual((again["checked_extents"], again["damaged_extents"]), (4, 0))
+
+    def test_a_damaged_descriptor_is_found_and_healed(self):
+        swarm = self.lab.add_swarm(4)
+        source = self.lab.file("source", 2 << 20)
+        link = self.publish(swarm[0], source, "--copies", 3)["link"]
+        holder = swarm[1]
+        for restarts in (False, True):
+            if restarts:  # then no memory of it is left
+                holder.stop()
+            catalogue = sqlite3.connect(holder.data / "catalogue.db")
+            catalogue.execute("UPDATE descriptors SET encoded = x'00'")
+            catalogue.commit()
+            catalogue.close()
+            if restarts:
+                holder.start()
+                self.lab.wait_connected(holder)
+            found = holder.ask("verify", link)
+            self.assertEqual((found["damaged_objects"], found["healed_objects"]), (1, 1))
+            self.assertEqual((found["checked_extents"], found["damaged_extents"]), (2, 0))
+            self.assertEqual(holder.ask("verify")["damaged_objects"], 0)
+        self.wait_copies(swarm[0], link, 3, 60)
 
     def test_what_nobody_else_has_is_said_and_exits_6(self):
         [alone] = self.lab.add_swarm(1)
