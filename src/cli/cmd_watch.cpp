@@ -49,12 +49,12 @@ int run_log(const LogOptions& options, Context& context) {
     auto backend = Backend::daemon(context.config);
     if (!backend) return context.output.fail(backend.error());
     std::uint64_t after = 0;
-    for (;;) {
+    for (bool is_first = true;; is_first = false) {
         const auto line = run_call(**backend, {"log", log_params(options, after), {}}, context);
         if (!line) return context.output.fail(line.error());
         const LogText log = render_log(*line);
         // When following, a look that finds nothing new says nothing.
-        const bool is_news = after == 0 || log.next != after;
+        const bool is_news = is_first || log.next != after;
         if (context.output.is_json() && is_news)
             context.output.json(options.follow ? with_event(*line, "update") : *line);
         context.output.result(log.text);
