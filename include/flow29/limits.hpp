@@ -54,6 +54,9 @@ inline constexpr auto handshake_timeout = 10s;
 inline constexpr auto request_idle_timeout = 20s;
 inline constexpr auto ping_interval = 3s;
 inline constexpr auto tcp_user_timeout = 8s;
+/// Bytes a second, how fast `verify` reads what is kept here: a disk of the slow kind does twice
+/// that, so others are still served.
+inline constexpr std::uint64_t verify_rate = 64 * 1024 * 1024;
 /// Bytes a second, the least a limit may be: connections and the DHT have to be kept up.
 inline constexpr std::uint64_t line_rate_min = 8 * 1024;
 

@@ -29,6 +29,8 @@ enum class Stage : std::uint8_t {
     data,        ///< moving chunks
     copies,      ///< waiting for others to hold it durably
     checking,    ///< asking holders what they hold
+    verifying,   ///< reading what is kept here against its hashes
+    healing,     ///< getting what was found damaged from others
     paused,      ///< until somebody resumes it
 };
 /// "looking up": for people. "looking_up": for scripts.
@@ -288,6 +290,30 @@ struct RateLimitsChange {
     std::optional<ByteCount> repair;
 };
 
+struct VerifyRequest {
+    std::optional<RootHash> root;  ///< nothing: everything that is kept here
+    std::stop_token stop;
+};
+/// What a look at everything that is kept here found. Extents that are parts of several objects
+/// count once.
+struct Verification {
+    ByteCount checked;                    ///< of extents, read from where they lie
+    std::uint64_t checked_extents = 0;    ///< sound or not
+    std::uint64_t damaged_extents = 0;    ///< of these; dropped, so that nobody is served them
+    std::uint64_t missing_extents = 0;    ///< that ought to be here besides, and were not
+    std::uint64_t healed_extents = 0;     ///< of both, how many came again from others
+    std::uint64_t checked_objects = 0;    ///< how many descriptors were read
+    std::uint64_t damaged_objects = 0;    ///< of these
+    std::uint64_t healed_objects = 0;     ///< of these
+    bool catalogue_is_damaged = false;    ///< the next start makes it anew from what can be read
+    std::vector<std::string> complaints;  ///< what is damaged and was not healed, for people; some
+
+    [[nodiscard]] bool is_sound() const {
+        return healed_extents == damaged_extents + missing_extents &&
+               healed_objects == damaged_objects && !catalogue_is_damaged;
+    }
+};
+
 struct LeaveRequest {
     /// Go even when something that is kept here cannot have its copies elsewhere.
     bool force = false;
@@ -339,6 +365,10 @@ class Node {
     /// Ends this node's own lease and tells the holders; local copies become collectable.
     void withdraw(RootHash root, ProgressFn progress, DoneFn<Withdrawal> done);
     void pin(RootHash root, bool pinned, DoneFn<bool> done);
+    /// Reads everything that is kept here, or what is kept of one object, against its hashes, at
+    /// limits::verify_rate. What is damaged is dropped at once, and got again from other holders as
+    /// far as this node is to keep it. Errors: not_found (no such object here), interrupted.
+    void verify(VerifyRequest request, ProgressFn progress, DoneFn<Verification> done);
     /// Has others take up what only this node and too few others keep, then says goodbye. When some
     /// of it cannot be handed over, the node stays, unless forced. Destroy the node once it left.
     /// Errors: interrupted; refused when it is leaving already.

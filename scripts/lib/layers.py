@@ -22,6 +22,7 @@ BELOW = {
 
 # Header pattern -> patterns of the files that may include it.
 THIRD_PARTY = {
+    "qrcodegen*": ["src/cli/qr.cpp"],
     "opendht*": ["src/dht/*.cpp"],
     "gnutls/*": ["src/core/*.cpp", "src/net/*.cpp", "tests/*.cpp"],
     "nettle/*": ["src/core/*.cpp"],

@@ -226,6 +226,20 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
     return {{"objects", std::move(list)}};
 }
 
+Json to_json(const Verification& result) {
+    return {{"sound", result.is_sound()},
+            {"checked_bytes", result.checked.value},
+            {"checked_extents", result.checked_extents},
+            {"damaged_extents", result.damaged_extents},
+            {"missing_extents", result.missing_extents},
+            {"healed_extents", result.healed_extents},
+            {"checked_objects", result.checked_objects},
+            {"damaged_objects", result.damaged_objects},
+            {"healed_objects", result.healed_objects},
+            {"catalogue_sound", !result.catalogue_is_damaged},
+            {"complaints", result.complaints}};
+}
+
 Json to_json(const Withdrawal& result) {
     return {{"root", to_hex(result.root)},
             {"holders_told", result.holders_told},
@@ -253,6 +267,21 @@ Json to_json(const Departure& result) {
             {"items", result.items},
             {"handed_over", result.handed_over},
             {"below_target", result.below_target}};
+}
+
+Json log_json(const std::vector<core::log::Line>& lines, std::uint64_t after) {
+    Json list = Json::array();
+    for (const core::log::Line& line : lines) {
+        after = line.number;
+        const std::chrono::system_clock::time_point time = line.time;
+        list.push_back({{"number", line.number},
+                        {"time", fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(time),
+                                             line.time.time_since_epoch().count() % 1000)},
+                        {"level", core::log::level_name(line.level)},
+                        {"component", line.component},
+                        {"text", line.text}});
+    }
+    return {{"lines", std::move(list)}, {"next", after}};
 }
 
 Json progress_event(const Progress& progress) {

@@ -8,6 +8,8 @@
 
 #include <flow29/node.hpp>
 
+#include "core/log_ring.hpp"
+
 /// The JSON that scripts and the page see. Fields keep the order in which they are written here;
 /// bytes and rates are integers, hashes whole and in hexadecimal, durations in milliseconds.
 namespace flow29::api {
@@ -27,6 +29,10 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const std::vector<TransferInfo>& transfers);
 [[nodiscard]] Json to_json(const RateLimits& result);
 [[nodiscard]] Json to_json(const Departure& result);
+[[nodiscard]] Json to_json(const Verification& result);
+
+/// Lines of the log; `next` is what to ask after next time.
+[[nodiscard]] Json log_json(const std::vector<core::log::Line>& lines, std::uint64_t after);
 
 /// `{"event":"progress","stage":…}` with the numbers that mean something for the stage.
 [[nodiscard]] Json progress_event(const Progress& progress);

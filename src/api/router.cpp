@@ -10,6 +10,7 @@
 
 #include "api/json_results.hpp"
 #include "api/params.hpp"
+#include "core/log_ring.hpp"
 
 namespace flow29::api {
 namespace {
@@ -221,6 +222,14 @@ void withdraw(Call& call) {
     call.node.withdraw(link.root, progress_to(call.emit), done_to<Withdrawal>(call.emit));
 }
 
+void verify(Call& call) {
+    VerifyRequest request;
+    if (call.params.has("link")) request.root = call.params.link("link").root;
+    request.stop = call.request.stop;
+    if (!call.params_are_good()) return;
+    call.node.verify(std::move(request), progress_to(call.emit), done_to<Verification>(call.emit));
+}
+
 void leave(Call& call) {
     LeaveRequest request;
     request.force = call.params.flag_or("force", false);
@@ -267,6 +276,23 @@ void limit(Call& call) {
     call.node.limit(change, done_to<RateLimits>(call.emit));
 }
 
+std::optional<core::log::Level> parse_level(std::string_view name) {
+    using core::log::Level;
+    for (const Level level : {Level::debug, Level::info, Level::warn, Level::error})
+        if (core::log::level_name(level) == name) return level;
+    return std::nullopt;
+}
+
+void log(Call& call) {
+    const auto level = parse_level(call.params.string_or("level", "debug"));
+    const auto after = call.params.number_or("after", 0);
+    const auto count = call.params.number_or("count", core::log::ring_lines_max);
+    if (!call.params_are_good()) return;
+    if (!level)
+        return call.fail_with({Errc::usage, "\"level\" must be debug, info, warn or error"});
+    call.emit(to_line(done_event(log_json(core::log::recent(after, *level, count), after))), true);
+}
+
 void status(Call& call) {
     if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
 }
@@ -302,12 +328,14 @@ constexpr std::array routes{
     Route{"locate", locate},
     Route{"health", health},
     Route{"rm", withdraw},
+    Route{"verify", verify},
     Route{"leave", leave},
     Route{"pin", [](Call& call) { set_pin(call, true); }},
     Route{"unpin", [](Call& call) { set_pin(call, false); }},
     Route{"block", [](Call& call) { set_block(call, true); }},
     Route{"unblock", [](Call& call) { set_block(call, false); }},
     Route{"limit", limit},
+    Route{"log", log},
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},

@@ -49,6 +49,8 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | block   | [name]; without it the list                                                       |
 /// | unblock | name                                                                              |
 /// | limit   | [up, down, repair: bytes per second, 0 for none]; without, those in force          |
+/// | verify  | [link]; without it everything                                                     |
+/// | log     | [level, after, count]; lines kept in memory, those after a number                  |
 /// | leave   | [force, idle_timeout_ms]                                                          |
 /// | transfers/pause, transfers/resume, transfers/cancel | id                                   |
 /// | status, peers, ls, transfers | none                                                         |

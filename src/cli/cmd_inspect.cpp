@@ -138,6 +138,23 @@ int run_list(const ListOptions& options, Context& context) {
     return ask(question_for(options), **backend, context);
 }
 
+int run_verify(const VerifyOptions& options, Context& context) {
+    std::string params;
+    if (!options.link.empty()) {
+        const auto link = read_link(options.link, process_environment);
+        if (!link) return context.output.fail(link.error());
+        params = link_params(link->to_string());
+    }
+    auto backend = Backend::daemon(context.config);
+    if (!backend) return context.output.fail(backend.error());
+    const auto line = run_call(**backend, {"verify", std::move(params), {}}, context);
+    if (!line) return context.output.fail(line.error());
+    if (context.output.is_json()) context.output.json(*line);
+    const VerificationText verification = render_verification(*line);
+    if (!context.output.is_quiet() || !verification.sound) context.output.result(verification.text);
+    return exit_code(verification.sound ? Errc::ok : Errc::corrupt_store);
+}
+
 int run_leave(const LeaveOptions& options, Context& context) {
     auto backend = Backend::daemon(context.config);
     if (!backend) return context.output.fail(backend.error());

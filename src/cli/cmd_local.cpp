@@ -11,7 +11,9 @@
 #include "cli/command_line.hpp"
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
+#include "cli/settings.hpp"
 #include "cli/source_file.hpp"
+#include "cli/text.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -56,6 +58,29 @@ int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt) {
     if (!hash) return output.fail(hash.error());
     if (output.is_json()) output.json(api::to_line(api::done_event(api::to_json(*hash))));
     output.result(to_hex(hash->root) + "\n");
+    return 0;
+}
+
+int run_config(const ConfigOptions& options, const GlobalOptions& global, Output& output) {
+    const auto path = config_path(global, process_environment);
+    if (!path) return output.fail(path.error());
+    if (options.path) {
+        const api::Json json = {{"path", path->string()}};
+        if (output.is_json()) output.json(api::to_line(api::done_event(json)));
+        output.result(path->string() + "\n");
+        return 0;
+    }
+    const auto settings = settings_in_force(global, process_environment);
+    if (!settings) return output.fail(settings.error());
+    api::Json list = api::Json::array();
+    std::vector<std::vector<std::string>> rows{{"SETTING", "VALUE", "FROM"}};
+    for (const auto& [name, value, source] : *settings) {
+        list.push_back({{"name", name}, {"value", value}, {"source", source}});
+        rows.push_back({name, printable(value), source});
+    }
+    const api::Json json = {{"path", path->string()}, {"settings", std::move(list)}};
+    if (output.is_json()) output.json(api::to_line(api::done_event(json)));
+    output.result(table(rows));
     return 0;
 }
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <unistd.h>
+
+#include <fstream>
 #include <future>
 #include <memory>
 #include <optional>
@@ -88,13 +91,23 @@ Result<Web> start_web(Node& node, api::Router& router, const WebSettings& settin
     if (settings.page) {
         web.page = std::make_unique<api::HttpServer>(
             node, router,
-            api::HttpServerOptions{.token_file = config.data / "web.token",
+            api::HttpServerOptions{.token_file = page_token_file(config),
                                    .gateway_url = web.gateway_url});
         auto url = serve(web.page, {"--web", *settings.page, settings.page_is_given});
         if (!url) return fail(url.error());
         web.page_url = std::move(*url);
     }
     return web;
+}
+
+/// For `flow29 web`. One that was killed may have left its own behind.
+void say_page(const Web& web, const Config& config) {
+    const auto path = page_url_file(config);
+    ::unlink(path.c_str());
+    if (web.page_url.empty()) return;
+    std::ofstream file(path);
+    file << web.page_url << '\n';
+    if (!file.flush()) core::log::warn("node", "{} cannot be written", path.string());
 }
 
 void say_ready(Node& node, const Web& web, Context& context) {
@@ -133,11 +146,13 @@ int run_node(const NodeOptions& options, Context& context) {
         return context.output.fail(listening.error());
     auto web = start_web(**node, router, *settings, context.config);
     if (!web) return context.output.fail(web.error());
+    say_page(*web, context.config);
     say_ready(**node, *web, context);
 
     static_cast<void>(context.interrupt.wait_for(-1ms));
     context.interrupt.restore();
     core::log::info("node", "stopping");
+    ::unlink(page_url_file(context.config).c_str());
     // Clients are told before the node that serves them goes.
     web->page.reset();
     web->gateway.reset();

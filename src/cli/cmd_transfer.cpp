@@ -12,6 +12,7 @@
 #include "api/fd_channel.hpp"
 #include "cli/commands.hpp"
 #include "cli/link_argument.hpp"
+#include "cli/qr.hpp"
 #include "cli/render.hpp"
 #include "cli/requests.hpp"
 #include "cli/source_file.hpp"
@@ -49,9 +50,11 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
 }
 
 /// Says what was published; true when it has fewer copies than asked.
-bool report_published(const std::string& line, bool in_process, Output& output) {
+bool report_published(const PublishOptions& options, const std::string& line, bool in_process,
+                      Output& output) {
     const PublishedText text = render_published(line, in_process);
     output.result(text.link);
+    if (options.qr && text.root) output.note(qr_code(*text.root, output.can_colour_notes()));
     output.note(text.note);
     return text.degraded;
 }
@@ -60,7 +63,7 @@ int publish_single(const PublishOptions& options, Backend& backend, Context& con
     const auto line = publish_one(options, options.paths.front(), backend, context);
     if (!line) return context.output.fail(line.error());
     if (context.output.is_json()) context.output.json(*line);
-    return exit_code(report_published(*line, backend.is_in_process(), context.output)
+    return exit_code(report_published(options, *line, backend.is_in_process(), context.output)
                          ? Errc::partly_done
                          : Errc::ok);
 }
@@ -84,7 +87,7 @@ int publish_several(const PublishOptions& options, Backend& backend, Context& co
         }
         lines.push_back(*line);
         if (output.is_json()) output.json(published_event(*line, path));
-        degraded |= report_published(*line, backend.is_in_process(), output);
+        degraded |= report_published(options, *line, backend.is_in_process(), output);
     }
     if (lines.empty()) {
         const Errc code = failed.front().error.code;

@@ -20,10 +20,14 @@ int run_object(const ObjectOptions& options, Context& context);
 int run_block(const BlockOptions& options, Context& context);
 int run_transfer(const TransferOptions& options, Context& context);
 int run_limit(const LimitOptions& options, Context& context);
+int run_verify(const VerifyOptions& options, Context& context);
+int run_log(const LogOptions& options, Context& context);
+int run_web(const WebOptions& options, Context& context);
 int run_leave(const LeaveOptions& options, Context& context);
 
-// These need neither a node nor a data directory.
+// These need neither a node nor its data directory.
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt);
+int run_config(const ConfigOptions& options, const GlobalOptions& global, Output& output);
 int run_version(Output& output);
 int run_completion(const CompletionOptions& options, Output& output);
 

@@ -101,9 +101,11 @@ Grammar::Grammar()
     add_listings();
     add_transfers();
     add_object_actions();
+    add_verify();
     add_leave();
     add_block();
     add_limit();
+    add_log_web_and_config();
     add_version_and_completion();
 }
 
@@ -197,6 +199,7 @@ void Grammar::add_publish() {
                "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
                "TIME");
     app.add_option("--name", publish_.name, "the name in the link (the file's)");
+    app.add_flag("--qr", publish_.qr, "show the link as a QR code, too");
     add_timeout(app, publish_.timeout);
 }
 
@@ -310,6 +313,16 @@ void Grammar::add_object_actions() {
                ObjectAction::withdraw);
 }
 
+void Grammar::add_verify() {
+    CLI::App& app =
+        add("verify",
+            "read what is kept here, or of one object, against its hashes; what is damaged is "
+            "dropped and got again from others",
+            "flow29 verify", [this] { return Command(verify_); });
+    app.add_option("LINK", verify_.link,
+                   "a link or root hash; - reads it from standard input; without it, everything");
+}
+
 void Grammar::add_leave() {
     CLI::App& app = add("leave", "hand over what others keep too few copies of, then stop the node",
                         "flow29 leave", [this] { return Command(leave_); });
@@ -344,6 +357,24 @@ void Grammar::add_limit() {
                "likewise for everything that is received", "SIZE");
     add_parsed(app, "--repair", limit_.repair, parse_rate,
                "bytes a second for taking in copies that are made again, or off", "SIZE");
+}
+
+void Grammar::add_log_web_and_config() {
+    CLI::App& log = add("log", "print what the node logged last",
+                        "flow29 log --follow --level warn", [this] { return Command(log_); });
+    log.add_flag("-f,--follow", log_.follow, "go on with what comes");
+    add_word<std::string>(
+        log, "--level", log_.level,
+        {{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}},
+        "this and what is more severe (debug)");
+    CLI::App& web =
+        add("web", "open the node's page", "flow29 web --print", [this] { return Command(web_); });
+    web.add_flag("--print", web_.print, "only print where it is");
+    CLI::App& config = add("config",
+                           "print the settings that a node started now has, and where "
+                           "each comes from",
+                           "flow29 config", [this] { return Command(config_); });
+    config.add_flag("--path", config_.path, "print which file is read, whether it is there or not");
 }
 
 void Grammar::add_version_and_completion() {

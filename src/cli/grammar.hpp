@@ -39,6 +39,8 @@ class Grammar {
     void add_health();
     void add_listings();
     void add_object_actions();
+    void add_verify();
+    void add_log_web_and_config();
     void add_leave();
     void add_block();
     void add_transfers();
@@ -60,6 +62,10 @@ class Grammar {
     HealthOptions health_;
     ListOptions list_;
     ObjectOptions object_;
+    VerifyOptions verify_;
+    LogOptions log_;
+    WebOptions web_;
+    ConfigOptions config_;
     LeaveOptions leave_;
     BlockOptions block_;
     std::optional<TransferAction> transfer_action_;

@@ -54,6 +54,7 @@ struct PublishOptions {
     PublishWait wait = PublishWait::copies;
     bool by_reference = false;
     bool is_private = false;
+    bool qr = false;
 };
 
 struct FetchOptions {
@@ -107,6 +108,23 @@ struct TransferOptions {
     std::uint64_t id = 0;
 };
 
+struct VerifyOptions {
+    std::string link;  ///< empty: everything that is kept here
+};
+
+struct LogOptions {
+    std::string level = "debug";  ///< and what is more severe
+    bool follow = false;
+};
+
+struct WebOptions {
+    bool print = false;
+};
+
+struct ConfigOptions {
+    bool path = false;
+};
+
 struct LeaveOptions {
     bool force = false;
     std::optional<std::chrono::milliseconds> timeout;
@@ -131,10 +149,10 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command =
-    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
-                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
-                 LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
+using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
+                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
+                             TransferOptions, VerifyOptions, LogOptions, WebOptions, ConfigOptions,
+                             LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -50,6 +50,7 @@ Output::Output(const GlobalOptions& global)
       progress_lines_(global.json && !global.quiet && global.progress != ProgressMode::never),
       stdout_is_terminal_(::isatty(STDOUT_FILENO) == 1),
       colour_(stdout_is_terminal_ && may_colour(global)),
+      note_colour_(::isatty(STDERR_FILENO) == 1 && may_colour(global)),
       mode_(global.progress),
       view_(style_for(global)) {}
 

@@ -31,6 +31,8 @@ class Output {
     /// True when results go to a terminal that may be drawn on.
     [[nodiscard]] bool can_redraw() const { return stdout_is_terminal_; }
     [[nodiscard]] bool has_colour() const { return colour_; }
+    /// The same of notes.
+    [[nodiscard]] bool can_colour_notes() const { return note_colour_; }
 
     /// From now on standard output belongs to an object's bytes: JSON goes to standard error, and
     /// progress is not drawn into bytes that a terminal shows.
@@ -55,6 +57,7 @@ class Output {
     bool progress_lines_;  // of JSON
     bool stdout_is_terminal_;
     bool colour_;
+    bool note_colour_;
     int json_fd_ = 1;
     ProgressMode mode_;
     ProgressView view_;

@@ -118,6 +118,7 @@ PublishedText render_published(std::string_view line, bool in_process) {
                                  shortfall.empty() ? "" : ": ", shortfall, advice);
     }
     const auto parsed = Link::parse(link);
+    if (parsed) text.root = parsed->root;
     const std::string output = parsed ? file_name_for(*parsed) : "FILE";
     if (parsed && !parsed->key.empty())
         text.note += "private: whoever has the whole link can read it, and nobody else\n";
@@ -323,6 +324,38 @@ std::string render_listing(std::string_view line) {
     return table(rows);
 }
 
+VerificationText render_verification(std::string_view line) {
+    const Json json = parse(line);
+    const bool sound = flag_at(json, {"sound"});
+    const auto damaged = number_at(json, {"damaged_extents"});
+    const auto missing = number_at(json, {"missing_extents"});
+    const auto objects = number_at(json, {"damaged_objects"});
+    std::string out =
+        fmt::format("read {} in {}, and {}\n", size_at(json, {"checked_bytes"}),
+                    counted(number_at(json, {"checked_extents"}), "extent", "extents"),
+                    counted(number_at(json, {"checked_objects"}), "descriptor", "descriptors"));
+    if (damaged + missing + objects == 0 && sound) return {out + "all of it is sound\n", sound};
+    out += fmt::format("{} damaged, {} missing; {} healed from others\n",
+                       counted(damaged, "extent", "extents"), format_count(missing),
+                       format_count(number_at(json, {"healed_extents"})));
+    if (objects != 0)
+        out += fmt::format("{} damaged; {} healed\n", counted(objects, "descriptor", "descriptors"),
+                           format_count(number_at(json, {"healed_objects"})));
+    for (const Json& complaint : at(json, {"complaints"}))
+        if (complaint.is_string()) out += printable(complaint.get<std::string>()) + "\n";
+    return {std::move(out), sound};
+}
+
+LogText render_log(std::string_view line) {
+    const Json json = parse(line);
+    LogText log{{}, number_at(json, {"next"})};
+    for (const Json& entry : at(json, {"lines"}))
+        log.text += fmt::format("{} {:<5} {}: {}\n", string_at(entry, {"time"}),
+                                string_at(entry, {"level"}), string_at(entry, {"component"}),
+                                string_at(entry, {"text"}));
+    return log;
+}
+
 DepartureText render_departure(std::string_view line) {
     const Json json = parse(line);
     const bool left = flag_at(json, {"left"});
@@ -344,7 +377,10 @@ std::string render_blocklist(std::string_view line) {
     for (const Json& node : at(json, {"nodes"}))
         if (node.is_string()) out += fmt::format("node  {}\n", printable(node.get<std::string>()));
     for (const Json& root : at(json, {"roots"}))
-        if (root.is_string()) out += fmt::format("root  {}\n", printable(root.get<std::string>()));
+        if (root.is_string()) {
+            const auto id = id_from_hex<RootHash>(root.get<std::string>());
+            out += fmt::format("root  {}\n", id ? to_base32(*id) : std::string());
+        }
     return out.empty() ? "nothing is blocked\n" : out;
 }
 

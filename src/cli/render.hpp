@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <flow29/error.hpp>
+#include <flow29/ids.hpp>
 
 /// Last lines of a node's answers, as a person reads them. Each takes the JSON line and gives text
 /// that ends with a newline. A field that is missing is shown as nothing.
@@ -14,6 +17,7 @@ namespace flow29::cli {
 /// What `publish` says: the link goes to standard output alone, so that it can be captured.
 struct PublishedText {
     std::string link;
+    std::optional<RootHash> root;
     std::string note;
     bool degraded = false;  ///< fewer copies than asked
 };
@@ -26,6 +30,16 @@ struct PublishedText {
 [[nodiscard]] std::string render_peers(std::string_view line);
 [[nodiscard]] std::string render_objects(std::string_view line);
 [[nodiscard]] std::string render_listing(std::string_view line);
+struct VerificationText {
+    std::string text;
+    bool sound = false;  ///< nothing is damaged that was not healed
+};
+[[nodiscard]] VerificationText render_verification(std::string_view line);
+struct LogText {
+    std::string text;
+    std::uint64_t next = 0;  ///< what to ask after next time
+};
+[[nodiscard]] LogText render_log(std::string_view line);
 struct DepartureText {
     std::string text;
     bool left = false;

@@ -89,6 +89,10 @@ std::string health_params(const HealthOptions& options, const std::string& link)
     return text(json);
 }
 
+std::string log_params(const LogOptions& options, std::uint64_t after) {
+    return text({{"level", options.level}, {"after", after}});
+}
+
 std::string leave_params(const LeaveOptions& options) {
     Json json = Json::object();
     if (options.force) json["force"] = true;

@@ -29,6 +29,8 @@ struct FetchOutput {
 /// `hash` in hexadecimal.
 [[nodiscard]] std::string locate_params(const LocateOptions& options, const std::string& hash);
 [[nodiscard]] std::string health_params(const HealthOptions& options, const std::string& link);
+/// `after`: the number of the last line that is known.
+[[nodiscard]] std::string log_params(const LogOptions& options, std::uint64_t after);
 [[nodiscard]] std::string leave_params(const LeaveOptions& options);
 [[nodiscard]] std::string block_params(const BlockOptions& options);
 [[nodiscard]] std::string transfer_params(const TransferOptions& options);

@@ -44,6 +44,15 @@ int dispatch(const HealthOptions& options, Context& context) {
 int dispatch(const ListOptions& options, Context& context) {
     return run_list(options, context);
 }
+int dispatch(const VerifyOptions& options, Context& context) {
+    return run_verify(options, context);
+}
+int dispatch(const LogOptions& options, Context& context) {
+    return run_log(options, context);
+}
+int dispatch(const WebOptions& options, Context& context) {
+    return run_web(options, context);
+}
 int dispatch(const LeaveOptions& options, Context& context) {
     return run_leave(options, context);
 }
@@ -82,6 +91,8 @@ int run_command(const Invocation& invocation, Output& output) {
                 return run_version(output);
             } else if constexpr (std::is_same_v<Options, CompletionOptions>) {
                 return run_completion(options, output);
+            } else if constexpr (std::is_same_v<Options, ConfigOptions>) {
+                return run_config(options, invocation.global, output);
             } else if constexpr (std::is_same_v<Options, HashOptions>) {
                 return run_hash(options, output, interrupt);
             } else {

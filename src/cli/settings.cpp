@@ -6,7 +6,10 @@
 #include <fstream>
 #include <iterator>
 
+#include <fmt/format.h>
+
 #include "api/web_address.hpp"
+#include "cli/quantity.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -103,6 +106,70 @@ Result<WebSettings> resolve_web(const GlobalOptions& global, const NodeOptions& 
         api::parse_web_address(gateway.value_or(std::string(api::gateway_address_default)));
     if (!gateway_at) return fail(Errc::usage, "--gateway: " + gateway_at.error().message());
     return WebSettings{*page_at, *gateway_at, page.has_value(), gateway.has_value()};
+}
+
+Result<fs::path> config_path(const GlobalOptions& global, const GetEnvironment& environment) {
+    if (global.config) return *global.config;
+    if (const auto named = environment("FLOW29_CONFIG")) return fs::path(*named);
+    const auto directory = user_directory(environment, "XDG_CONFIG_HOME", ".config");
+    if (!directory)
+        return fail(Errc::usage, "there is no home directory; name a file with --config");
+    return *directory / "config.toml";
+}
+
+Result<std::vector<SettingInForce>> settings_in_force(const GlobalOptions& global,
+                                                      const GetEnvironment& environment) {
+    const auto config = resolve_config(global, {}, environment);
+    if (!config) return fail(config.error());
+    const auto file = find_config(global, environment);
+    if (!file) return fail(file.error());
+    const auto& node = file->node;
+    std::vector<SettingInForce> settings;
+    const auto add = [&settings](std::string name, std::string value, bool in_file) {
+        settings.push_back({std::move(name), std::move(value), in_file ? "file" : "default"});
+    };
+    const auto list = [](const std::vector<std::string>& words) {
+        std::string text;
+        for (const std::string& word : words)
+            text += fmt::format("{}{}", text.empty() ? "" : ", ", word);
+        return text;
+    };
+    const auto rate = [](const std::optional<ByteCount>& limit) {
+        if (!limit) return std::string("as `flow29 limit` set it");
+        return limit->value == 0 ? std::string("off")
+                                 : format_rate(static_cast<double>(limit->value));
+    };
+    const auto percent = [](unsigned share) { return fmt::format("{}%", share); };
+
+    add("data", config->data.string(), file->data.has_value());
+    if (environment("FLOW29_DATA")) settings.back().source = "environment";
+    if (global.data) settings.back().source = "flag";
+    add("bootstrap", list(config->bootstrap), !file->bootstrap.empty());
+    if (!global.bootstrap.empty()) settings.back().source = "flag";
+    add("port", std::to_string(config->port), node.port.has_value());
+    add("listen", config->listen.empty() ? "0.0.0.0" : list(config->listen), !node.listen.empty());
+    add("capacity", format_size(config->capacity), node.capacity.has_value());
+    add("no-store", config->store ? "false" : "true", node.no_store);
+    add("copies", std::to_string(config->copies), node.copies.has_value());
+    add("grace", format_duration(config->grace), node.grace.has_value());
+    add("audit", format_duration(config->audit_period), node.audit.has_value());
+    add("quota-publisher", percent(config->quota_publisher), node.quota_publisher.has_value());
+    add("quota-group", percent(config->quota_group), node.quota_group.has_value());
+    add("repair-limit", rate(config->repair_limit), node.repair_limit.has_value());
+    add("up-limit", rate(config->up_limit), node.up_limit.has_value());
+    add("down-limit", rate(config->down_limit), node.down_limit.has_value());
+    add("web", node.web.value_or(std::string(api::web_address_default)), node.web.has_value());
+    add("gateway", node.gateway.value_or(std::string(api::gateway_address_default)),
+        node.gateway.has_value());
+    return settings;
+}
+
+fs::path page_url_file(const Config& config) {
+    return config.data / "web.url";
+}
+
+fs::path page_token_file(const Config& config) {
+    return config.data / "web.token";
 }
 
 fs::path control_socket(const Config& config) {

@@ -46,6 +46,23 @@ struct WebSettings {
 [[nodiscard]] Result<WebSettings> resolve_web(const GlobalOptions& global, const NodeOptions& node,
                                               const GetEnvironment& environment);
 
+/// A setting as `config` shows it.
+struct SettingInForce {
+    std::string name;  ///< as in the file
+    std::string value;
+    std::string source;  ///< "flag", "environment", "file" or "default"
+};
+/// What a node started now would have, in the order of `flow29 node --help`. Errors: as
+/// resolve_config.
+[[nodiscard]] Result<std::vector<SettingInForce>> settings_in_force(
+    const GlobalOptions& global, const GetEnvironment& environment);
+/// The configuration file that is read, if it is there. Errc::usage: there is no home directory.
+[[nodiscard]] Result<std::filesystem::path> config_path(const GlobalOptions& global,
+                                                        const GetEnvironment& environment);
+
+/// Where a node says at which URL its page is, while it serves one, and with which token.
+[[nodiscard]] std::filesystem::path page_url_file(const Config& config);
+[[nodiscard]] std::filesystem::path page_token_file(const Config& config);
 /// Where the node of this data directory answers.
 [[nodiscard]] std::filesystem::path control_socket(const Config& config);
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/log.hpp"
 
+#include "core/log_ring.hpp"
+
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
+#include <chrono>
+#include <deque>
+#include <mutex>
 
 namespace flow29::core::log {
 namespace {
@@ -12,6 +17,27 @@ namespace {
 std::atomic<Level>& threshold() {
     static std::atomic<Level> level = Level::warn;
     return level;
+}
+
+struct Ring {
+    std::mutex mutex;
+    std::deque<Line> lines;
+    std::uint64_t last_number = 0;
+};
+
+Ring& ring() {
+    static auto* const instance = new Ring;  // never destroyed, as the logger
+    return *instance;
+}
+
+void remember(Level level, std::string component, std::string text) {
+    if (text.size() > ring_line_bytes_max) text.resize(ring_line_bytes_max);
+    const auto now =
+        std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    Ring& kept = ring();
+    const std::lock_guard lock(kept.mutex);
+    kept.lines.push_back({++kept.last_number, now, level, std::move(component), std::move(text)});
+    if (kept.lines.size() > ring_lines_max) kept.lines.pop_front();
 }
 
 spdlog::logger& logger() {
@@ -76,7 +102,33 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view component, std::string_view text) {
     if (!enabled(level)) return;
-    logger().log(to_spdlog(level), "{}: {}", escape(component), escape(text));
+    std::string from = escape(component);
+    std::string line = escape(text);
+    logger().log(to_spdlog(level), "{}: {}", from, line);
+    remember(level, std::move(from), std::move(line));
+}
+
+std::vector<Line> recent(std::uint64_t after, Level level, std::size_t count_max) {
+    Ring& kept = ring();
+    const std::lock_guard lock(kept.mutex);
+    std::vector<Line> found;
+    for (auto line = kept.lines.rbegin(); line != kept.lines.rend() && line->number > after; ++line)
+        if (line->level >= level && found.size() < count_max) found.push_back(*line);
+    return {found.rbegin(), found.rend()};
+}
+
+std::string_view level_name(Level level) noexcept {
+    switch (level) {
+        case Level::debug:
+            return "debug";
+        case Level::info:
+            return "info";
+        case Level::warn:
+            return "warn";
+        case Level::error:
+            return "error";
+    }
+    return "error";
 }
 
 }  // namespace flow29::core::log

@@ -58,6 +58,9 @@ Engine::Engine(Services services, Settings settings)
       pins_(services, settings_, leases_,
             {[this] { return make_room(); },
              [this](RootHash root) { return withdraw(root, ProgressFn()); }}),
+      verifier_(services, tasks_, neighbourhood_, table_, caretaker_, keeper_,
+                {[this](const ExtentHash& extent) { on_damaged(extent); },
+                 [this](const Kept& kept) { on_kept(kept); }}),
       reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
       server_(services, settings_, keeper_, caretaker_.sync(), trimmer_, hinter_, table_,
               [this] { return local_record(); },
@@ -247,7 +250,7 @@ void Engine::on_damaged(const ExtentHash& extent) {
             if (known != nullptr && std::ranges::none_of(sources, same))
                 sources.push_back(known->record);
         }
-        if (lease && settings_.storing)
+        if (lease && settings_.storing && !sources.empty())
             keeper_.heal(*lease, {{item, planner.length_of(item)}}, std::move(sources));
     }
     caretaker_.give_up({item});

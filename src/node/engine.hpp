@@ -22,6 +22,7 @@
 #include "node/tasks.hpp"
 #include "node/transfers.hpp"
 #include "node/trimmer.hpp"
+#include "node/verifier.hpp"
 
 namespace flow29::node {
 
@@ -43,6 +44,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Survey& survey() { return survey_; }
     [[nodiscard]] Pins& pins() { return pins_; }
     [[nodiscard]] Blocker& blocker() { return blocker_; }
+    [[nodiscard]] Verifier& verifier() { return verifier_; }
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<RateLimits>> limit(RateLimitsChange change);
     [[nodiscard]] const RateLimits& limits() const { return limits_; }
@@ -99,6 +101,7 @@ class Engine : public net::PeerHandler {
     Trimmer trimmer_;
     Blocker blocker_;
     Pins pins_;
+    Verifier verifier_;
     Reporter reporter_;
     Server server_;
     std::optional<core::Endpoint> observed_;

@@ -179,10 +179,37 @@ std::vector<ExtentIndex> Intake::wanted_extents(const core::Descriptor& descript
     return wanted;
 }
 
+/// Extents that other objects have brought here, or that have lost theirs.
+asio::awaitable<void> Intake::keep_what_is_here(const core::Descriptor& descriptor) {
+    Items items;
+    std::uint64_t bytes = 0;
+    for (const auto extent : wanted_extents(descriptor))
+        items.push_back(proto::ItemId::of(descriptor.extents[extent.value]));
+    auto& store = services_.store;
+    const auto root = this->root();
+    const auto self = services_.identity.id();
+    auto keep = [&store, root, self, items]() mutable -> Result<Items> {
+        std::erase_if(items, [&](const auto& item) { return !store.owns_extent(item.extent()); });
+        if (items.empty()) return items;
+        if (auto kept = mark_kept(store, root, items, self); !kept) return fail(kept.error());
+        return items;
+    };
+    auto kept = co_await net::offload(services_.runtime, std::move(keep));
+    if (!kept || kept->empty()) co_return;
+    const std::set<proto::ItemId> here(kept->begin(), kept->end());
+    for (const auto extent : wanted_extents(descriptor))
+        if (here.contains(proto::ItemId::of(descriptor.extents[extent.value])))
+            bytes += descriptor.layout().extent_length(extent).value;
+    events_.on_kept({root, *kept, order_.inviter != nullptr});
+    settle(*kept, bytes);
+    report(std::move(*kept), {});
+}
+
 asio::awaitable<void> Intake::run() {
     auto descriptor = co_await begin();
     std::vector<ExtentIndex> wanted;
     if (descriptor) {
+        co_await keep_what_is_here(*descriptor);
         wanted = wanted_extents(*descriptor);
         // Room and quota were given for the lengths that the inviter named.
         std::uint64_t bytes = 0;

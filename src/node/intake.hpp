@@ -95,6 +95,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
   private:
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor();
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> begin();
+    [[nodiscard]] asio::awaitable<void> keep_what_is_here(const core::Descriptor& descriptor);
     [[nodiscard]] std::vector<ExtentIndex> wanted_extents(const core::Descriptor& descriptor) const;
     [[nodiscard]] asio::awaitable<void> pull(core::Descriptor descriptor,
                                              std::vector<ExtentIndex> wanted);

@@ -62,10 +62,12 @@ Keeper::Known Keeper::look(const proto::Invite& invite, const Quotas::Asker& ask
     Known known;
     known.superseded = is_superseded(store, invite.lease, wall_now);
     known.leased = is_in_force(store, invite.lease, wall_now);
+    // Without its descriptor nothing would keep an extent that is here: an intake gets that, and
+    // pulls nothing that is here.
+    const bool has_object = store.descriptor(invite.lease.root).has_value();
     for (const auto& [item, length] : invite.items)
-        known.owned.push_back(item.kind == proto::ItemId::Kind::extent
-                                  ? store.owns_extent(item.extent())
-                                  : store.descriptor(item.root()).has_value());
+        known.owned.push_back(has_object && (item.kind != proto::ItemId::Kind::extent ||
+                                             store.owns_extent(item.extent())));
     known.left = quotas_.left(asker, wall_now);
     return known;
 }

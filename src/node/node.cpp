@@ -302,6 +302,16 @@ void Node::pin(RootHash root, bool pinned, DoneFn<bool> done) {
     });
 }
 
+void Node::verify(VerifyRequest request, ProgressFn progress, DoneFn<Verification> done) {
+    auto* state = state_.get();
+    state->post<Verification>(
+        std::move(done), [state, request = std::move(request),
+                          progress = std::move(progress)](DoneFn<Verification> finish) {
+            return State::deliver<Verification>(state->engine->verifier().verify(request, progress),
+                                                std::move(finish));
+        });
+}
+
 void Node::leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> done) {
     auto* state = state_.get();
     state->post<Departure>(

@@ -21,6 +21,10 @@ std::string_view stage_text(Stage stage) noexcept {
             return "copies";
         case Stage::checking:
             return "checking holders";
+        case Stage::verifying:
+            return "verifying";
+        case Stage::healing:
+            return "healing";
         case Stage::paused:
             return "paused";
     }
@@ -45,6 +49,10 @@ std::string_view stage_name(Stage stage) noexcept {
             return "copies";
         case Stage::checking:
             return "checking";
+        case Stage::verifying:
+            return "verifying";
+        case Stage::healing:
+            return "healing";
         case Stage::paused:
             return "paused";
     }

@@ -222,6 +222,12 @@ Result<ByteCount> DiskStore::extent_length(const ExtentHash& extent) {
     return (*row)->length;
 }
 
+Result<std::vector<HeldExtent>> DiskStore::extents_after(const std::optional<ExtentHash>& after,
+                                                         std::size_t count_max) {
+    const std::lock_guard lock(mutex_);
+    return extents_.after(after, count_max);
+}
+
 Result<std::shared_ptr<const StoredExtent>> DiskStore::load(const ExtentHash& hash) {
     std::int64_t id = 0;
     Error damage;

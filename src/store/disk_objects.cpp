@@ -115,6 +115,16 @@ std::vector<ObjectInfo> DiskStore::objects() {
     return infos;
 }
 
+Result<std::vector<RootHash>> DiskStore::roots() {
+    const std::lock_guard lock(mutex_);
+    auto rows = objects_.all();
+    if (!rows) return fail(std::move(rows.error()));
+    std::vector<RootHash> roots;
+    for (const ObjectRow& row : *rows)
+        roots.push_back(row.root);
+    return roots;
+}
+
 std::vector<RootHash> DiskStore::roots_of(const ExtentHash& extent) {
     const std::lock_guard lock(mutex_);
     return objects_.roots_of(extent).value_or(std::vector<RootHash>());
@@ -198,7 +208,7 @@ Result<ByteCount> DiskStore::collect_all_extents(WallTime now) {
 }
 
 Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
-    auto doomed = extents_.collectable(rows, now);
+    auto doomed = extents_.collectable(rows, now, now >= orphans_kept_until_);
     if (!doomed) return fail(std::move(doomed.error()));
     return remove_extents(*doomed);
 }

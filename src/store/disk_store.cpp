@@ -2,6 +2,8 @@
 #include "store/disk_store.hpp"
 
 #include "core/log.hpp"
+#include "store/bounds.hpp"
+#include "store/catalogue.hpp"
 #include "store/cost.hpp"
 #include "store/schema.hpp"
 
@@ -62,6 +64,8 @@ Result<void> DiskStore::start() {
     if (!orphans) return fail(std::move(orphans.error()));
     if (*orphans != 0) core::log::info("store", "deleted {} files without a row", *orphans);
 
+    if (const auto rebuilt = rebuilt_at(database_))
+        orphans_kept_until_ = *rebuilt + bounds::orphans_kept;
     auto used = rows_cost(database_);
     if (!used) return fail(std::move(used.error()));
     auto objects = database_.integer("SELECT count(*) FROM objects");
@@ -70,6 +74,19 @@ Result<void> DiskStore::start() {
     if (!extents) return fail(std::move(extents.error()));
     ledger_->start_with(ByteCount(static_cast<std::uint64_t>(*used)),
                         static_cast<std::uint64_t>(*objects), static_cast<std::uint64_t>(*extents));
+    return {};
+}
+
+Result<void> DiskStore::check_catalogue() {
+    for (const char* const table : schema_tables()) {
+        // One at a time, so that others get their turn.
+        const std::lock_guard lock(mutex_);
+        auto sound = check_table(database_, table);
+        if (sound || sound.error().code != Errc::corrupt_store) continue;
+        if (auto noted = suspect_catalogue(directory_); !noted)
+            core::log::error("store", "{}", noted.error().message());
+        return sound;
+    }
     return {};
 }
 
@@ -116,28 +133,21 @@ Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options) 
     if (auto made = make_directory(directory); !made) return fail(std::move(made.error()));
     // It may be new, and its parent may be one that we can use but not open.
     (void)sync_directory(directory / "..");
-    auto lock = DirectoryLock::acquire(directory / "lock");
-    if (!lock) return fail(std::move(lock.error()));
-
-    auto database = Database::open(directory / "catalogue.db");
-    if (!database) return fail(in_directory(std::move(database.error()), directory));
-    if (auto sound = check_structure(*database); !sound)
-        return fail(in_directory(std::move(sound.error()), directory));
-    auto version = database->integer("PRAGMA user_version");
-    if (!version) return fail(std::move(version.error()));
-    // A new catalogue knows none of the files, and they would all be deleted.
-    if (*version == 0 && ExtentFiles(directory).any())
-        return fail(Errc::corrupt_store,
-                    "the catalogue is missing or empty, but there are extents in " +
-                        (directory / "extents").string() +
-                        ": put catalogue.db back, or move them away to begin anew");
-    if (auto done = migrate(*database, schema_steps()); !done)
-        return fail(in_directory(std::move(done.error()), directory));
-
-    auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));
-    if (auto started = store->start(); !started)
-        return fail(in_directory(std::move(started.error()), directory));
-    return std::unique_ptr<Store>(std::move(store));
+    for (bool made_anew = false;; made_anew = true) {
+        auto lock = DirectoryLock::acquire(directory / "lock");
+        if (!lock) return fail(std::move(lock.error()));
+        auto database = open_catalogue(directory);
+        if (!database) return fail(in_directory(std::move(database.error()), directory));
+        auto store = std::make_unique<DiskStore>(options, std::move(*lock), std::move(*database));
+        auto started = store->start();
+        if (started) return std::unique_ptr<Store>(std::move(store));
+        if (started.error().code != Errc::corrupt_store || made_anew)
+            return fail(in_directory(std::move(started.error()), directory));
+        // Sound in its structure, and yet not what it was.
+        store.reset();
+        if (auto noted = suspect_catalogue(directory); !noted)
+            return fail(in_directory(std::move(noted.error()), directory));
+    }
 }
 
 }  // namespace flow29::store

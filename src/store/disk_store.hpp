@@ -21,7 +21,7 @@ namespace flow29::store {
 /// The store in a directory:
 ///
 ///     lock            held while open; says the process id
-///     catalogue.db    SQLite: everything small, and which extents there are
+///     catalogue.db    SQLite: everything small, and which extents there are; see open_catalogue
 ///     extents/, tmp/  see ExtentFiles
 ///
 /// Locks: `mutex_` guards the catalogue and `writing_`, and is held across a commit's sync; the
@@ -52,12 +52,15 @@ class DiskStore final : public Store {
     Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override;
     Result<ByteCount> extent_length(const ExtentHash& extent) override;
     Result<void> scrub(const ExtentHash& extent) override;
+    Result<std::vector<HeldExtent>> extents_after(const std::optional<ExtentHash>& after,
+                                                  std::size_t count_max) override;
 
     Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
                             std::string_view name) override;
     Result<core::Descriptor> descriptor(const RootHash& root) override;
     Result<ObjectInfo> object(const RootHash& root) override;
     std::vector<ObjectInfo> objects() override;
+    Result<std::vector<RootHash>> roots() override;
     std::vector<RootHash> roots_of(const ExtentHash& extent) override;
     Result<void> set_published(const RootHash& root, bool published) override;
     Result<void> set_pinned(const RootHash& root, bool pinned) override;
@@ -90,6 +93,7 @@ class DiskStore final : public Store {
     std::optional<Bytes> setting(std::string_view key) override;
     Result<void> set_setting(std::string_view key, ByteView value) override;
 
+    Result<void> check_catalogue() override;
     Usage usage() override { return ledger_->usage(); }
 
   private:
@@ -151,6 +155,7 @@ class DiskStore final : public Store {
     NoteTable notes_{database_};
     Shares shares_;
     std::unordered_map<ExtentHash, unsigned> writing_;
+    WallTime orphans_kept_until_ = WallTime::min();  // extents that no object contains
 };
 
 }  // namespace flow29::store

@@ -156,6 +156,19 @@ bool ExtentFiles::any() const {
     return false;
 }
 
+std::vector<ExtentHash> ExtentFiles::all() const {
+    std::vector<ExtentHash> hashes;
+    for (unsigned number = 0; number < folders; ++number) {
+        std::error_code code;
+        for (fs::directory_iterator entry(folder_of(number), code), end; !code && entry != end;
+             entry.increment(code)) {
+            const auto hash = id_from_hex<ExtentHash>(entry->path().filename().string());
+            if (hash && hash->bytes[0] == number) hashes.push_back(*hash);
+        }
+    }
+    return hashes;
+}
+
 Result<std::uint64_t> ExtentFiles::remove_except(const std::unordered_set<ExtentHash>& wanted) {
     std::uint64_t removed = 0;
     for (unsigned number = 0; number < folders; ++number) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <unordered_set>
+#include <vector>
 
 #include <flow29/error.hpp>
 #include "store/store.hpp"
@@ -34,6 +35,8 @@ class ExtentFiles {
     [[nodiscard]] bool has(const ExtentHash& hash) const;
     /// Whether there is a file of any extent.
     [[nodiscard]] bool any() const;
+    /// Those of which there is a file, whatever is in it.
+    [[nodiscard]] std::vector<ExtentHash> all() const;
     /// Deletes the files of extents that are not in `wanted`; how many.
     [[nodiscard]] Result<std::uint64_t> remove_except(const std::unordered_set<ExtentHash>& wanted);
 

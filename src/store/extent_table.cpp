@@ -112,21 +112,38 @@ Result<bool> ExtentTable::is_marked(const ExtentHash& hash) {
     return query.step();
 }
 
-Result<std::vector<ExtentRow>> ExtentTable::collectable(RowRange rows, WallTime now) {
+Result<std::vector<ExtentRow>> ExtentTable::collectable(RowRange rows, WallTime now, bool orphans) {
     Query query = database_.query(R"(
         SELECT id, hash, length, place, cost FROM extents
         WHERE id >= ?1 AND id < ?2 AND NOT EXISTS (
             SELECT 1 FROM members JOIN objects ON objects.id = members.object
             WHERE members.hash = extents.hash AND (published OR pinned OR EXISTS (
                 SELECT 1 FROM leases
-                WHERE leases.root = objects.root AND NOT withdrawn AND expires > ?3))))",
-                                  rows.first, rows.last, now);
+                WHERE leases.root = objects.root AND NOT withdrawn AND expires > ?3)))
+            AND (?4 OR EXISTS (SELECT 1 FROM members WHERE members.hash = extents.hash)))",
+                                  rows.first, rows.last, now, orphans);
     std::vector<ExtentRow> found;
     for (;;) {
         auto row = query.step();
         if (!row) return fail(std::move(row.error()));
         if (!*row) return found;
         found.push_back(row_of(query));
+    }
+}
+
+Result<std::vector<HeldExtent>> ExtentTable::after(const std::optional<ExtentHash>& hash,
+                                                   std::size_t count_max) {
+    // Every hash is greater than the empty blob.
+    const ByteView bound = hash ? hash->view() : ByteView();
+    Query query =
+        database_.query("SELECT hash, length FROM extents WHERE hash > ?1 ORDER BY hash LIMIT ?2",
+                        bound, static_cast<std::int64_t>(count_max));
+    std::vector<HeldExtent> found;
+    for (;;) {
+        auto row = query.step();
+        if (!row) return fail(std::move(row.error()));
+        if (!*row) return found;
+        found.push_back({query.id<ExtentHash>(0), query.bytes(1)});
     }
 }
 

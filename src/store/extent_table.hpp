@@ -51,8 +51,13 @@ class ExtentTable {
 
     /// Whether an object that contains it is published or pinned here.
     [[nodiscard]] Result<bool> is_marked(const ExtentHash& hash);
-    /// Extents in `rows` that nothing published, pinned or leased at `now` contains.
-    [[nodiscard]] Result<std::vector<ExtentRow>> collectable(RowRange rows, WallTime now);
+    /// Extents in `rows` that nothing published, pinned or leased at `now` contains; with
+    /// `orphans`, those that no object contains are among them.
+    [[nodiscard]] Result<std::vector<ExtentRow>> collectable(RowRange rows, WallTime now,
+                                                             bool orphans);
+    /// In the order of their hashes, those after this one.
+    [[nodiscard]] Result<std::vector<HeldExtent>> after(const std::optional<ExtentHash>& hash,
+                                                        std::size_t count_max);
     /// From the first row to past the last.
     [[nodiscard]] Result<RowRange> all_rows();
     [[nodiscard]] Result<std::unordered_set<ExtentHash>> in_files();

@@ -113,6 +113,12 @@ Result<void> File::read_exactly(ByteCount offset, std::span<std::uint8_t> out) c
     return {};
 }
 
+void File::forget_cached(ByteCount offset, ByteCount length) const {
+    // Only a hint.
+    (void)::posix_fadvise(descriptor_, static_cast<off_t>(offset.value),
+                          static_cast<off_t>(length.value), POSIX_FADV_DONTNEED);
+}
+
 Result<void> sync_directory(const std::filesystem::path& directory) {
     auto file = File::open(directory, O_RDONLY | O_DIRECTORY);
     if (!file) return fail(std::move(file.error()));

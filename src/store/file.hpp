@@ -37,6 +37,9 @@ class File {
     /// Fills `out` from `offset`; Errc::corrupt_store when the file ends before, or the disk cannot
     /// read it.
     [[nodiscard]] Result<void> read_exactly(ByteCount offset, std::span<std::uint8_t> out) const;
+    /// The system need not keep this part in memory: the next read of it is one of the disk, unless
+    /// it has not been written there yet.
+    void forget_cached(ByteCount offset, ByteCount length) const;
 
   private:
     File(int descriptor, std::filesystem::path path)

@@ -88,6 +88,13 @@ std::vector<ObjectInfo> MemoryStore::objects() {
     return infos;
 }
 
+Result<std::vector<RootHash>> MemoryStore::roots() {
+    std::vector<RootHash> roots;
+    for (const ObjectInfo& info : objects())
+        roots.push_back(info.root);
+    return roots;
+}
+
 std::vector<RootHash> MemoryStore::roots_of(const ExtentHash& extent) {
     const std::lock_guard lock(mutex_);
     std::vector<RootHash> roots;

@@ -201,6 +201,19 @@ Result<void> MemoryStore::scrub(const ExtentHash& hash) {
     return fail(drop(extent, sound.error()));
 }
 
+Result<std::vector<HeldExtent>> MemoryStore::extents_after(const std::optional<ExtentHash>& after,
+                                                           std::size_t count_max) {
+    std::vector<HeldExtent> found;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [hash, extent] : extents_)
+            if (!after || hash > *after) found.push_back({hash, extent->length});
+    }
+    std::ranges::sort(found, {}, &HeldExtent::hash);
+    if (found.size() > count_max) found.resize(count_max);
+    return found;
+}
+
 std::shared_ptr<ExtentPool> make_extent_pool() {
     return std::make_shared<ExtentPool>();
 }

@@ -41,12 +41,15 @@ class MemoryStore final : public Store {
     Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override;
     Result<ByteCount> extent_length(const ExtentHash& extent) override;
     Result<void> scrub(const ExtentHash& extent) override;
+    Result<std::vector<HeldExtent>> extents_after(const std::optional<ExtentHash>& after,
+                                                  std::size_t count_max) override;
 
     Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
                             std::string_view name) override;
     Result<core::Descriptor> descriptor(const RootHash& root) override;
     Result<ObjectInfo> object(const RootHash& root) override;
     std::vector<ObjectInfo> objects() override;
+    Result<std::vector<RootHash>> roots() override;
     std::vector<RootHash> roots_of(const ExtentHash& extent) override;
     Result<void> set_published(const RootHash& root, bool published) override;
     Result<void> set_pinned(const RootHash& root, bool pinned) override;
@@ -79,6 +82,7 @@ class MemoryStore final : public Store {
     std::optional<Bytes> setting(std::string_view key) override;
     Result<void> set_setting(std::string_view key, ByteView value) override;
 
+    Result<void> check_catalogue() override { return {}; }
     Usage usage() override { return ledger_->usage(); }
 
   private:

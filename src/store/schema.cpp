@@ -111,6 +111,18 @@ UPDATE objects SET renewal = 31536000000 WHERE published AND EXISTS (
 )";
 
 constexpr std::array steps = {version_1, version_2};
+constexpr std::array tables = {"extents", "extent_contents", "objects", "descriptors",
+                               "members", "leases",          "holders", "node_records",
+                               "fetches", "settings"};
+
+Result<void> quick_check(Query check) {
+    auto row = check.step();
+    if (!row) return fail(std::move(row.error()));
+    if (!*row || check.text(0) != "ok")
+        return fail(Errc::corrupt_store,
+                    fmt::format("catalogue: {}", *row ? check.text(0) : "no answer"));
+    return {};
+}
 
 Result<void> run_step(Database& database, const char* step, std::int64_t version) {
     auto transaction = Transaction::begin(database);
@@ -159,13 +171,17 @@ Result<void> check_structure(Database& database) {
     if (!page_bytes) return fail(std::move(page_bytes.error()));
     if (*pages * *page_bytes > checked_bytes_max) return {};
 
-    Query check = database.query("PRAGMA quick_check(1)");
-    auto row = check.step();
-    if (!row) return fail(std::move(row.error()));
-    if (!*row || check.text(0) != "ok")
-        return fail(Errc::corrupt_store,
-                    fmt::format("catalogue: {}", *row ? check.text(0) : "no answer"));
-    return {};
+    return quick_check(database.query("PRAGMA quick_check(1)"));
+}
+
+std::span<const char* const> schema_tables() {
+    return tables;
+}
+
+Result<void> check_table(Database& database, const char* table) {
+    // Pragmas take no bound values, but there is a function of the same name that does.
+    return quick_check(
+        database.query("SELECT quick_check FROM pragma_quick_check(?1)", std::string_view(table)));
 }
 
 }  // namespace flow29::store

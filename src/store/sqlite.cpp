@@ -20,6 +20,9 @@ Errc code_of(int status, int system_errno) {
     switch (status & 0xff) {
         case SQLITE_FULL:
             return Errc::no_space;
+        // Our statements are right, so one that makes no sense is about tables that are not what
+        // they were.
+        case SQLITE_ERROR:
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
             return Errc::corrupt_store;

@@ -89,6 +89,12 @@ struct Usage {
     std::uint64_t extents = 0;
 };
 
+/// An extent that is here.
+struct HeldExtent {
+    ExtentHash hash;
+    ByteCount length;
+};
+
 /// Who holds an item as far as this node knows; hints to be confirmed.
 struct KnownHolder {
     proto::ItemId item;
@@ -136,8 +142,12 @@ class Store {
     [[nodiscard]] virtual Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) = 0;
     /// Length of a held extent.
     [[nodiscard]] virtual Result<ByteCount> extent_length(const ExtentHash& extent) = 0;
-    /// Re-reads the whole extent against its hash; a damaged one is dropped and reported.
+    /// Re-reads the whole extent against its hash, from the disk and not from memory as far as that
+    /// is possible; a damaged one is dropped and reported.
     [[nodiscard]] virtual Result<void> scrub(const ExtentHash& extent) = 0;
+    /// Those that follow `after` in the order of their hashes, from the first one if there is none.
+    [[nodiscard]] virtual Result<std::vector<HeldExtent>> extents_after(
+        const std::optional<ExtentHash>& after, std::size_t count_max) = 0;
 
     // Objects.
 
@@ -148,7 +158,10 @@ class Store {
                                                   std::string_view name) = 0;
     [[nodiscard]] virtual Result<core::Descriptor> descriptor(const RootHash& root) = 0;
     [[nodiscard]] virtual Result<ObjectInfo> object(const RootHash& root) = 0;
+    /// Those whose descriptors are sound.
     [[nodiscard]] virtual std::vector<ObjectInfo> objects() = 0;
+    /// All of them, those with a damaged descriptor too.
+    [[nodiscard]] virtual Result<std::vector<RootHash>> roots() = 0;
     /// Objects that contain this extent.
     [[nodiscard]] virtual std::vector<RootHash> roots_of(const ExtentHash& extent) = 0;
     [[nodiscard]] virtual Result<void> set_published(const RootHash& root, bool published) = 0;
@@ -180,7 +193,9 @@ class Store {
     /// excepted, and so are its marks.
     [[nodiscard]] virtual Result<void> release(const RootHash& root) = 0;
     /// Removes everything collectable and returns the bytes freed. Objects go too once nothing
-    /// keeps them and none of their extents is left.
+    /// keeps them and none of their extents is left. Extents that no object contains stay for a day
+    /// after the catalogue was made anew: whoever misses them here may have this node keep them
+    /// again.
     [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;
     /// Removes this extent although a lease keeps it, and returns the bytes freed. What is not
     /// here, is on its way, or is part of what is published or pinned here, is left as it is: 0
@@ -217,6 +232,10 @@ class Store {
     [[nodiscard]] virtual std::optional<Bytes> setting(std::string_view key) = 0;
     [[nodiscard]] virtual Result<void> set_setting(std::string_view key, ByteView value) = 0;
 
+    /// Looks for damage in what is not content. corrupt_store: the store made anew from what can be
+    /// read, when it is opened next.
+    [[nodiscard]] virtual Result<void> check_catalogue() = 0;
+
     [[nodiscard]] virtual Usage usage() = 0;
 };
 
@@ -227,9 +246,10 @@ struct DiskStoreOptions {
 };
 
 /// The store in a directory: SQLite catalogue, extents up to 64 KiB inside it, larger ones as
-/// files. Errors: locked (another process has it; says its pid when known), file_error (cannot be
-/// created or written), corrupt_store (the catalogue is damaged, or of a later version than this
-/// program).
+/// files. A damaged catalogue is made anew from what can be read of it and from the files. Errors:
+/// locked (another process has it; says its pid when known), file_error (cannot be created or
+/// written), corrupt_store (the catalogue is missing, some other program's, or of a later version
+/// than this program).
 [[nodiscard]] Result<std::unique_ptr<Store>> open_disk_store(const DiskStoreOptions& options);
 
 /// Extents that several memory stores hold at once, kept in memory once.

@@ -99,8 +99,21 @@ Result<ExtentSlice> read_slice(const StoredExtent& extent, ChunkRange chunks) {
     return slice;
 }
 
+namespace {
+
+/// Memory that the system has of the extent's file has not been on the disk since, and what is read
+/// once must not push out what others read.
+void forget_cached(const StoredExtent& extent) {
+    if (extent.place == Place::inside) return;
+    if (const auto file = File::open_content(extent.file))
+        file->forget_cached(extent.offset, extent.length);
+}
+
+}  // namespace
+
 Result<void> rehash(const StoredExtent& extent) {
     constexpr std::uint64_t step_bytes = 64 * limits::checksum_block_bytes;
+    forget_cached(extent);
     const std::span<const TreeHash> expected = extent.tree.group_hashes();
     std::size_t group = 0;
     for (ByteCount first; first < extent.length; first += ByteCount(step_bytes)) {
@@ -116,6 +129,7 @@ Result<void> rehash(const StoredExtent& extent) {
             ++group;
         }
     }
+    forget_cached(extent);
     if (extent.tree.top() != extent.hash)
         return fail(Errc::corrupt_store, "the stored tree does not match the extent");
     return {};

@@ -73,3 +73,35 @@ TEST_CASE("two publishers of one file at the same moment both have their copies"
     // Only what the second publisher held itself, and so may not rely on, is made once more.
     CHECK(swarm.network().data_bytes() - data <= 4 * mib * 11 / 10);
 }
+
+TEST_CASE("an extent that is here without its object is kept with it, and not pulled again") {
+    Swarm swarm({.seed = 97, .audit_period = no_audits});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = mib, .copies = 2});
+    const auto extent = object.descriptor.extents.front();
+    const auto item = proto::ItemId::of(extent);
+    const auto holders = swarm.holders(item);
+    const auto holder = holders.back();
+    std::size_t other = 1;
+    while (std::ranges::find(holders, other) != holders.end())
+        ++other;
+    const auto tree = core::GroupTree::build(object.content, limits::hash_group_level);
+    std::vector<store::NewExtent> extents;
+    extents.push_back({extent,
+                       core::Buffer::copy_of(object.content),
+                       {tree.group_hashes().begin(), tree.group_hashes().end()}});
+    REQUIRE(swarm.store(other).put_extents(std::move(extents)));
+
+    const auto moved = swarm.network().data_bytes();
+    proto::Invite invite;
+    invite.lease = swarm.store(holder).leases(object.root).front();
+    invite.items = {{item, ByteCount(mib)}};
+    invite.sources = {swarm.engine(holder).local_record()};
+    const auto reply = swarm.ask(holder, other, std::move(invite));
+    REQUIRE(reply);
+    swarm.world().run_for(3min);  // what nothing keeps is collected once a minute
+    CHECK(swarm.store(other).has_extent(extent));
+    CHECK(swarm.store(other).descriptor(object.root).has_value());
+    CHECK(swarm.network().data_bytes() - moved < 10'000);
+}

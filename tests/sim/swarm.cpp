@@ -246,6 +246,12 @@ std::vector<ExtentHash> Swarm::lose_extents(std::size_t number, const core::Desc
     return lost;
 }
 
+Result<Verification> Swarm::verify(std::size_t number, std::optional<RootHash> root) {
+    VerifyRequest request;
+    request.root = root;
+    return finish(number, engine(number).verifier().verify(std::move(request), {}));
+}
+
 Result<Departure> Swarm::leave(std::size_t number, bool force) {
     LeaveRequest request;
     request.force = force;

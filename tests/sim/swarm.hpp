@@ -21,6 +21,8 @@ class LossyStore : public test::ForwardingStore {
     using ForwardingStore::ForwardingStore;
 
     void lose(const ExtentHash& extent, bool claims) { lost_.emplace(extent, claims); }
+    /// Found damaged by the next look at it, and dropped then.
+    void rot(const ExtentHash& extent) { rotten_.insert(extent); }
     void lose(const RootHash& root) { lost_descriptors_.insert(root); }
 
     Result<core::Descriptor> descriptor(const RootHash& root) override {
@@ -31,6 +33,15 @@ class LossyStore : public test::ForwardingStore {
                             std::string_view name) override {
         lost_descriptors_.erase(root);
         return ForwardingStore::put_object(root, descriptor, name);
+    }
+
+    Result<void> scrub(const ExtentHash& extent) override {
+        if (rotten_.erase(extent) == 0) return ForwardingStore::scrub(extent);
+        // As a store does that drops what is damaged: what is noted about it stays.
+        const auto noted = holders({proto::ItemId::of(extent)});
+        if (auto dropped = drop_extent(extent); !dropped) return fail(dropped.error());
+        if (auto kept = add_holders(noted); !kept) return kept;
+        return fail(Errc::corrupt_store, "rotten");
     }
 
     Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
@@ -50,6 +61,7 @@ class LossyStore : public test::ForwardingStore {
   private:
     std::unordered_map<ExtentHash, bool> lost_;  // and whether it is claimed
     std::set<RootHash> lost_descriptors_;
+    std::set<ExtentHash> rotten_;
 };
 
 struct NodeOptions {
@@ -134,6 +146,12 @@ class Swarm {
     void lose_descriptor(std::size_t node, const RootHash& root) {
         nodes_[node]->disk->store.lose(root);
     }
+
+    /// From now on what the node stores of this extent is damaged.
+    void rot(std::size_t node, const ExtentHash& extent) { nodes_[node]->disk->store.rot(extent); }
+    /// Has a node read what it keeps against its hashes, and runs until it did.
+    [[nodiscard]] Result<Verification> verify(std::size_t node,
+                                              std::optional<RootHash> root = std::nullopt);
 
     /// Asks a node to leave and runs until it did, or said that it stays. It is still up then.
     [[nodiscard]] Result<Departure> leave(std::size_t node, bool force = false);

@@ -36,6 +36,10 @@ class ForwardingStore : public store::Store {
         return behind_->extent_length(extent);
     }
     Result<void> scrub(const ExtentHash& extent) override { return behind_->scrub(extent); }
+    Result<std::vector<store::HeldExtent>> extents_after(const std::optional<ExtentHash>& after,
+                                                         std::size_t count_max) override {
+        return behind_->extents_after(after, count_max);
+    }
     Result<void> put_object(const RootHash& root, const core::Descriptor& descriptor,
                             std::string_view name) override {
         return behind_->put_object(root, descriptor, name);
@@ -47,6 +51,7 @@ class ForwardingStore : public store::Store {
         return behind_->object(root);
     }
     std::vector<store::ObjectInfo> objects() override { return behind_->objects(); }
+    Result<std::vector<RootHash>> roots() override { return behind_->roots(); }
     std::vector<RootHash> roots_of(const ExtentHash& extent) override {
         return behind_->roots_of(extent);
     }
@@ -111,6 +116,7 @@ class ForwardingStore : public store::Store {
     Result<void> set_setting(std::string_view key, ByteView value) override {
         return behind_->set_setting(key, value);
     }
+    Result<void> check_catalogue() override { return behind_->check_catalogue(); }
     store::Usage usage() override { return behind_->usage(); }
 
   private:

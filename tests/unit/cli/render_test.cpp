@@ -116,6 +116,38 @@ TEST_CASE("several inputs give a line each and a summary") {
           "{\"event\":\"done\",\"objects\":[{\"root\":\"r\"}],\"failed\":1}\n");
 }
 
+TEST_CASE("a verification says what was read, found and healed, and whether all is sound") {
+    const auto sound = render_verification(
+        R"({"sound":true,"checked_bytes":2097152,"checked_extents":2,"checked_objects":1,)"
+        R"("damaged_extents":0,"missing_extents":0,"healed_extents":0,"damaged_objects":0})");
+    CHECK(sound.sound);
+    CHECK(sound.text == "read 2.0 MiB in 2 extents, and 1 descriptor\nall of it is sound\n");
+    const auto damaged = render_verification(
+        R"({"sound":false,"damaged_extents":2,"missing_extents":1,"healed_extents":2,)"
+        R"("damaged_objects":1,"healed_objects":0,"complaints":["extent \u001b is lost"]})");
+    CHECK_FALSE(damaged.sound);
+    CHECK(contains(damaged.text, "2 extents damaged, 1 missing; 2 healed from others\n"));
+    CHECK(contains(damaged.text, "1 descriptor damaged; 0 healed\n"));
+    CHECK(contains(damaged.text, "extent \\x1b is lost\n"));
+    // A catalogue alone that is damaged is no sound store.
+    const auto catalogue = render_verification(R"({"sound":false,"complaints":["catalogue"]})");
+    CHECK(contains(catalogue.text, "catalogue\n"));
+    CHECK_FALSE(contains(catalogue.text, "all of it is sound"));
+}
+
+TEST_CASE("a log's lines stand as they were written, and say where to go on") {
+    const auto log =
+        render_log(R"({"lines":[{"number":7,"time":"2026-01-02T03:04:05.678Z","level":"warn",)"
+                   R"("component":"store","text":"gone"}],"next":7})");
+    CHECK(log.text == "2026-01-02T03:04:05.678Z warn  store: gone\n");
+    CHECK(log.next == 7);
+}
+
+TEST_CASE("blocked roots are shown as links show them") {
+    const auto text = render_blocklist(R"({"nodes":[],"roots":[")" + root_hex + R"("]})");
+    CHECK(text == "root  " + root + "\n");
+}
+
 TEST_CASE("repeated results are marked as updates") {
     CHECK(with_event(R"({"event":"done","n":1})", "update") == "{\"event\":\"update\",\"n\":1}\n");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/settings.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -66,6 +67,34 @@ grace = "3s"
     CHECK(file->node.copies == 6);
     CHECK(file->node.grace == 3s);
     CHECK(parse_config("", "empty"));
+}
+
+TEST_CASE("each setting in force says where it comes from") {
+    const ScratchHome home("data = \"/srv/flow29\"\ncopies = 6\nbootstrap = \"a:1\"\n");
+    const auto source_of = [&](const std::string& name, const GlobalOptions& global,
+                               std::map<std::string, std::string> variables) {
+        variables["HOME"] = home.path.string();
+        const auto settings = settings_in_force(global, environment_of(variables));
+        REQUIRE(settings);
+        const auto found = std::ranges::find(*settings, name, &SettingInForce::name);
+        REQUIRE(found != settings->end());
+        return found->value + " " + found->source;
+    };
+    GlobalOptions flags;
+    flags.data = "/flag";
+    flags.bootstrap = {"b:2"};
+    CHECK(source_of("data", {}, {}) == "/srv/flow29 file");
+    CHECK(source_of("data", {}, {{"FLOW29_DATA", "/env"}}) == "/env environment");
+    CHECK(source_of("data", flags, {{"FLOW29_DATA", "/env"}}) == "/flag flag");
+    CHECK(source_of("copies", {}, {}) == "6 file");
+    CHECK(source_of("port", {}, {}) == "2929 default");
+    CHECK(source_of("bootstrap", {}, {}) == "a:1 file");
+    CHECK(source_of("bootstrap", flags, {}) == "b:2 flag");
+    CHECK(source_of("up-limit", {}, {}) == "as `flow29 limit` set it default");
+    CHECK(config_path({}, environment_of({{"HOME", "/home/a"}})) ==
+          fs::path("/home/a/.config/flow29/config.toml"));
+    CHECK(config_path({}, environment_of({{"FLOW29_CONFIG", "/c"}})) == fs::path("/c"));
+    CHECK_FALSE(config_path({}, environment_of({})));
 }
 
 TEST_CASE("quotas and the limit of repair come from the file, in either spelling") {

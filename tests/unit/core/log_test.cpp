@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/log.hpp"
+#include "core/log_ring.hpp"
 
 #include <doctest/doctest.h>
 
@@ -72,4 +73,41 @@ TEST_CASE("log escapes control characters, so that foreign text cannot forge lin
 TEST_CASE("log leaves other text as it is, braces and umlauts included") {
     const auto line = captured([] { log::write(log::Level::error, "test", "{} käse © %s ☃"); });
     CHECK(ends_with(line, "test: {} käse © %s ☃\n"));
+}
+
+TEST_CASE("what was logged last is kept, in order, by level and after a number") {
+    const LevelGuard guard;
+    log::set_level(log::Level::info);
+    const auto before = log::recent(0, log::Level::debug, log::ring_lines_max);
+    const auto start = before.empty() ? 0 : before.back().number;
+    (void)captured([] {
+        log::debug("ring", "not kept");
+        log::info("ring", "one\n");
+        log::warn("ring", "two");
+        log::info("ring", "{}", std::string(5000, 'x'));
+    });
+    const auto lines = log::recent(start, log::Level::debug, 100);
+    REQUIRE(lines.size() == 3);
+    CHECK(lines[0].text == "one\\x0a");
+    CHECK(lines[0].component == "ring");
+    CHECK(lines[0].number == start + 1);
+    CHECK(lines[1].level == log::Level::warn);
+    CHECK(lines[2].text.size() == log::ring_line_bytes_max);
+    CHECK(log::recent(start, log::Level::warn, 100).size() == 1);
+    CHECK(log::recent(start + 2, log::Level::debug, 100).size() == 1);
+    CHECK(log::recent(start, log::Level::debug, 1).front().number == start + 3);
+    CHECK(log::level_name(log::Level::warn) == "warn");
+}
+
+TEST_CASE("no more lines are kept than the ring has room for") {
+    const LevelGuard guard;
+    log::set_level(log::Level::info);
+    (void)captured([] {
+        for (std::size_t i = 0; i <= log::ring_lines_max; ++i)
+            log::info("ring", "{}", i);
+    });
+    const auto lines = log::recent(0, log::Level::debug, 10 * log::ring_lines_max);
+    REQUIRE(lines.size() == log::ring_lines_max);
+    CHECK(lines.front().text == "1");
+    CHECK(lines.back().text == std::to_string(log::ring_lines_max));
 }
