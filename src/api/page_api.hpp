@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <flow29/node.hpp>
+
+#include "api/http_message.hpp"
+#include "api/jobs.hpp"
+#include "api/router.hpp"
+#include "api/uploads.hpp"
+
+namespace flow29::api {
+
+/// What only a page needs of the API. Whoever calls it has checked the token.
+///
+/// | request                                     | does |
+/// |---------------------------------------------|---------------------------------------------------|
+/// | GET events                                  | see EventStream | | POST uploads, a JSON body |
+/// announces `{"name","bytes","tag","directory"}`;   | | | `{"id","received_bytes","total_bytes"}`
+/// | | GET uploads/ID[?path=]                      | `{"received_bytes"}` of the file | | PATCH
+/// uploads/ID?offset=[&path=], the bytes | takes a slice; likewise. 409 says the same when   | | |
+/// it begins elsewhere                               | | POST uploads/ID/publish[?copies=] | begins
+/// to publish what came: `{"job"}`            | | POST uploads/ID/cancel                      |
+/// removes it                                        | | POST fetch?link= | begins to fetch into
+/// `fetched/`: `{"job"}`        | | POST jobs/forget?id=                        | forgets what has
+/// ended                            |
+class PageApi {
+  public:
+    /// `data`: where `uploads/` and `fetched/` are. `node` and `router` must outlive it.
+    PageApi(Node& node, Router& router, std::filesystem::path data);
+
+    /// `path` is what follows the API's prefix. Nothing: the path is not one of these.
+    [[nodiscard]] std::optional<HttpResponse> answer(const HttpRequest& request,
+                                                     std::string_view path,
+                                                     const std::stop_token& stop);
+
+  private:
+    [[nodiscard]] HttpResponse events(const HttpRequest& request, const std::stop_token& stop);
+    [[nodiscard]] HttpResponse begin_upload(const HttpRequest& request);
+    [[nodiscard]] HttpResponse upload(const HttpRequest& request, const std::string& id);
+    [[nodiscard]] HttpResponse publish(const HttpRequest& request, const std::string& id);
+    [[nodiscard]] HttpResponse cancel(const HttpRequest& request, const std::string& id);
+    [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
+    [[nodiscard]] HttpResponse forget(const HttpRequest& request);
+
+    Node& node_;  // owned by whoever made this
+    std::filesystem::path data_;
+    std::shared_ptr<Uploads> uploads_;  // what is published releases its upload when it ends
+    Jobs jobs_;
+    std::shared_ptr<std::atomic<unsigned>> streams_ = std::make_shared<std::atomic<unsigned>>(0U);
+};
+
+}  // namespace flow29::api
