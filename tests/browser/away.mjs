@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The node goes away and comes back: the page says so, and is live again by itself.
+
+import { ask, check, drop, open, picture, play, show } from "./stage.mjs";
+
+await play(async (browser) => {
+  const { alone } = await ask("urls");
+  const page = await open(browser, alone);
+  await page.getByRole("heading", { name: "This node is alone" }).waitFor();
+  await page.getByText(/flow29 node --bootstrap/).or(page.locator("input").first()).first().waitFor();
+  await picture(page, "first-run");
+
+  await show(page, "Publish");
+  await page.getByText("No other node that stores is connected").waitFor();
+  await ask("stop");
+  await page.getByText("The node does not answer; trying again").waitFor();
+  await drop(page, "meanwhile.bin", 3_000_000, 7);
+  await page.getByText("The node does not answer; trying again.").waitFor();
+  await picture(page, "away");
+  await ask("start");
+  await page.getByText("Live", { exact: true }).waitFor();
+  const external = page.troubles.filter((trouble) => trouble.startsWith("a request"));
+  check(external.length === 0, external.join("\n"));
+});
