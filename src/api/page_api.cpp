@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <initializer_list>
 #include <utility>
 
@@ -15,6 +16,7 @@
 namespace flow29::api {
 namespace {
 
+constexpr auto tidy_period = std::chrono::minutes(1);
 constexpr std::string_view uploads_prefix = "uploads/";
 constexpr std::size_t root_chars = 16;  // of base32: 80 bits tell apart what one user fetched
 
@@ -77,12 +79,24 @@ std::string name_for(const Link& link) {
 PageApi::PageApi(Node& node, Router& router, std::filesystem::path data)
     : node_(node),
       data_(std::move(data)),
-      uploads_(std::make_shared<Uploads>(data_ / "uploads")),
-      jobs_(router) {}
+      uploads_(data_ / "uploads"),
+      jobs_(router),
+      tidying_([this](const std::stop_token& stop) { tidy(stop); }) {}
+
+void PageApi::tidy(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        std::unique_lock lock(ended_->mutex);
+        ended_->wake.wait_for(lock, stop, tidy_period, [this] { return !ended_->uploads.empty(); });
+        const auto ended = std::exchange(ended_->uploads, {});
+        lock.unlock();
+        for (const auto& [id, good] : ended)
+            uploads_.release(id, good);
+        uploads_.sweep(Uploads::Clock::now());
+    }
+}
 
 std::optional<HttpResponse> PageApi::answer(const HttpRequest& request, std::string_view path,
                                             const std::stop_token& stop) {
-    uploads_->sweep(Uploads::Clock::now());
     if (path == "events") return events(request, stop);
     if (path == "fetch") return fetch(request);
     if (path == "jobs/forget") return forget(request);
@@ -130,7 +144,7 @@ HttpResponse PageApi::begin_upload(const HttpRequest& request) {
     offer.bytes = ByteCount(bytes.get<std::uint64_t>());
     if (tag.is_string()) offer.tag = tag.get<std::string>();
     offer.is_directory = is_directory.is_boolean() && is_directory.get<bool>();
-    const auto begun = uploads_->begin(std::move(offer), Uploads::Clock::now());
+    const auto begun = uploads_.begin(std::move(offer), Uploads::Clock::now());
     if (!begun) return json_error(begun.error());
     return say({{"id", begun->id},
                 {"received_bytes", begun->received.value},
@@ -143,18 +157,18 @@ HttpResponse PageApi::upload(const HttpRequest& request, const std::string& id) 
     if (auto refusal = check_query(request, {"offset", "path"})) return std::move(*refusal);
     const std::string path = text_in(request, "path");
     if (reads) {
-        const auto received = uploads_->received(id, path);
+        const auto received = uploads_.received(id, path);
         if (!received) return json_error(received.error());
         return say({{"received_bytes", received->value}});
     }
     const auto offset = number_in(request, "offset");
     if (!offset) return json_error({Errc::usage, "\"offset\" must be given"});
     const Uploads::Slice slice{id, path, ByteCount(*offset), request.body};
-    const auto received = uploads_->write(slice, Uploads::Clock::now());
+    const auto received = uploads_.write(slice, Uploads::Clock::now());
     if (received) return say({{"received_bytes", received->value}});
     if (received.error().code != Errc::exists_already) return json_error(received.error());
     Json line = error_event(received.error());
-    if (const auto here = uploads_->received(id, path)) line["received_bytes"] = here->value;
+    if (const auto here = uploads_.received(id, path)) line["received_bytes"] = here->value;
     return json_response(to_line(line));
 }
 
@@ -164,7 +178,7 @@ HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id)
     const auto copies = number_in(request, "copies");
     if (!copies && request.query.contains("copies"))
         return json_error({Errc::usage, "\"copies\" must be a number"});
-    const auto complete = uploads_->close(id);
+    const auto complete = uploads_.close(id);
     if (!complete) return json_error(complete.error());
     Jobs::Options options;
     options.kind = "publish";
@@ -173,16 +187,20 @@ HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id)
     Json params = {{"path", options.path}, {"name", options.name}};
     if (copies) params["copies"] = *copies;
     options.params = text_of(params);
-    options.ended = [uploads = uploads_, id](bool good) { uploads->release(id, good); };
+    options.ended = [table = ended_, id](bool good) {
+        const std::lock_guard lock(table->mutex);
+        table->uploads.emplace_back(id, good);
+        table->wake.notify_one();
+    };
     const auto job = jobs_.begin(std::move(options));
     if (job) return say({{"job", *job}});
-    uploads_->release(id, false);
+    uploads_.release(id, false);
     return json_error(job.error());
 }
 
 HttpResponse PageApi::cancel(const HttpRequest& request, const std::string& id) {
     if (request.method != "POST") return not_allowed("POST");
-    const auto removed = uploads_->remove(id);
+    const auto removed = uploads_.remove(id);
     return removed ? say(Json::object()) : json_error(removed.error());
 }
 

@@ -2,11 +2,17 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include <flow29/node.hpp>
 
@@ -49,11 +55,22 @@ class PageApi {
     [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
     [[nodiscard]] HttpResponse forget(const HttpRequest& request);
 
+    /// Publications that ended. The node's thread says so and must not wait for a disk, so that what
+    /// was uploaded for them is removed on another one.
+    struct Ended {
+        std::mutex mutex;
+        std::condition_variable_any wake;
+        std::vector<std::pair<std::string, bool>> uploads;  // id; whether it went well
+    };
+    void tidy(const std::stop_token& stop);
+
     Node& node_;  // owned by whoever made this
     std::filesystem::path data_;
-    std::shared_ptr<Uploads> uploads_;  // what is published releases its upload when it ends
+    Uploads uploads_;
+    std::shared_ptr<Ended> ended_ = std::make_shared<Ended>();
     Jobs jobs_;
     std::shared_ptr<std::atomic<unsigned>> streams_ = std::make_shared<std::atomic<unsigned>>(0U);
+    std::jthread tidying_;  // last: it uses the others
 };
 
 }  // namespace flow29::api

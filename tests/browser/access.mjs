@@ -90,6 +90,7 @@ async function many(browser, url) {
   check(await drawn() < 60, `${await drawn()} rows exist`);
   await page.getByLabel("Search").fill("file 0777");
   await page.getByText("10 files").waitFor();
+  await page.getByRole("button", { name: "file 07779" }).waitFor();
   await picture(page, "files-many");
   await context.close();
 }

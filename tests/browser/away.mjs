@@ -19,6 +19,11 @@ await play(async (browser) => {
   await picture(page, "away");
   await ask("start");
   await page.getByText("Live", { exact: true }).waitFor();
+  // What was dropped meanwhile arrives, and its publication begins; nobody is there to take it.
+  const card = page.locator("article", { hasText: "meanwhile.bin" });
+  await card.getByText("Bringing it here").waitFor({ state: "detached" });
+  await card.waitFor();
+  check(await ask("arrived"), "what was dropped is not at the node");
   const external = page.troubles.filter((trouble) => trouble.startsWith("a request"));
   check(external.length === 0, external.join("\n"));
 });

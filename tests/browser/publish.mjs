@@ -20,7 +20,16 @@ await play(async (browser) => {
   await card.getByText("Copied").waitFor();
   check((await page.evaluate(() => navigator.clipboard.readText())) === link, "not what was copied");
   await picture(page, "publish-done");
-  check(await ask("uploads_left") === 0, "the upload is still there");
+
+  const folder = await ask("folder");
+  await page.getByLabel("Folder to publish").setInputFiles(folder);
+  const directory = page.locator("article", { hasText: "4 copies on other nodes" })
+    .filter({ hasText: "album" });
+  await directory.waitFor();
+  const folderLink = await directory.getByRole("textbox").inputValue();
+  check(await ask("is_folder", folderLink), "the folder is another");
+  await ask("withdraw", folderLink);
+  check(await ask("uploads_left") === 0, "an upload is still there");
 
   const other = await open(browser, reader);
   await show(other, "Fetch");

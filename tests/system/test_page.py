@@ -5,6 +5,7 @@ Skipped where there is no Node.js or Chromium (FLOW29_CHROMIUM names one), or wh
 not installed what drives it. FLOW29_SCREENSHOTS names a folder for pictures to look at.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -84,15 +85,32 @@ class Page(harness.SystemTest):
         self.lab.wait_connected(reader)
         publisher = nodes[0]
 
+        folder = self.lab.path / "album"
+        (folder / "2026").mkdir(parents=True)
+        for name, size in ("a.jpg", 70_000), ("2026/b.jpg", 3 * MIB), ("2026/empty", 0):
+            self.lab.file(f"album/{name}", size, size)
+
+        def is_folder(link):
+            raw = base64.b32decode(link.removeprefix("flow29:")[:52].upper() + "====")
+            return raw.hex() == self.lab.ask("hash", folder)["root"]
+
+        def uploads_left():
+            left = publisher.data / "uploads"
+            wait_until(lambda: not list(left.iterdir()), "uploads to be removed", 30)
+            return len(list(left.iterdir()))
+
         def kill_holder():
-            (published,) = publisher.ask("ls")["objects"]
+            (published,) = [entry for entry in publisher.ask("ls")["objects"] if entry["published"]]
             located = publisher.ask("locate", published["root"])["holders"]
             holders = {holder["node"] for holder in located}
             next(node for node in nodes[1:] if node.id in holders).kill()
 
         self.play("publish", {
             "urls": lambda: {"publisher": publisher.ready["web"], "reader": reader.ready["web"]},
-            "uploads_left": lambda: len(list((publisher.data / "uploads").iterdir())),
+            "folder": lambda: str(folder),
+            "is_folder": is_folder,
+            "withdraw": lambda link: publisher.ask("rm", link),
+            "uploads_left": uploads_left,
             "is_noise": lambda path, size, seed: open(path, "rb").read() == noise(size, seed),
             "serves_noise": lambda url, size, seed:
                 urllib.request.urlopen(url, timeout=60).read() == noise(size, seed),
@@ -122,6 +140,8 @@ class Page(harness.SystemTest):
             "urls": lambda: {"alone": node.ready["web"]},
             "stop": node.stop,
             "start": lambda: bool(node.start()),
+            "arrived": lambda: [path.read_bytes() == noise(3_000_000, 7)
+                                for path in (node.data / "uploads").glob("*/*")] == [True],
         })
 
     def test_for_everybody(self):

@@ -10,7 +10,7 @@ function meta(name: string): string {
 // Another machine's page comes without the token; then it is taken from the address, once.
 const fromAddress = /[#&]token=([0-9a-f]+)/.exec(location.hash)?.[1];
 if (fromAddress) history.replaceState(null, "", location.pathname);
-const token = meta("token") || fromAddress || "";
+let token = meta("token") || fromAddress || "";
 export const gateway = meta("gateway");
 
 /** What the node answers when something is not as it should be. */
@@ -114,13 +114,13 @@ export async function follow(
     }
     onState(accepted ? "lost" : "refused");
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    if (!accepted) await reloadWhenBack();
+    if (!accepted) await renewToken();
   }
 }
 
-/** The token is new at each start of the node, and the page has it. */
-async function reloadWhenBack(): Promise<void> {
+/** The token is new at each start of the node, and a fresh page has it. */
+async function renewToken(): Promise<void> {
   const page = await fetch("/").then((response) => response.text(), () => "");
   const fresh = /name="flow29-token" content="([0-9a-f]{64})"/.exec(page)?.[1];
-  if (fresh && fresh !== token) location.reload();
+  if (fresh) token = fresh;
 }

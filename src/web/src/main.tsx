@@ -71,7 +71,7 @@ function Page() {
         </nav>
         <span class={`state ${said.tone}`} role="status">{said.text}</span>
       </header>
-      <main ref={main} tabIndex={-1} class={connection === "lost" ? "stale" : ""}>
+      <main ref={main} tabIndex={-1}>
         <shown.view />
       </main>
     </>

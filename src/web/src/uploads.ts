@@ -8,6 +8,7 @@ import { changed } from "./store";
 const SLICE_BYTES = 1 << 20;
 const RETRY_MS = 1000;
 const TRIES = 60;
+const RESTARTS = 5;
 
 interface Part {
   path: string; // inside a directory; empty for a file
@@ -103,7 +104,7 @@ async function run(): Promise<void> {
     next.state = "sending";
     changed();
     try {
-      await send(next);
+      await sendAgain(next);
       if (!isCancelled(next)) forget(next);
     } catch (error) {
       if (!isCancelled(next)) {
@@ -126,13 +127,27 @@ async function patiently<T>(upload: Upload, work: () => Promise<T>): Promise<T> 
     try {
       return await work();
     } catch (error) {
-      if (error instanceof Refusal || isCancelled(upload)) throw error;
+      // A node that was started anew takes the page's next token.
+      const isFinal = error instanceof Refusal && error.status !== 401;
+      if (isFinal || isCancelled(upload)) throw error;
       if (tries >= TRIES) throw new Error(UNREACHABLE);
       upload.message = "The node does not answer; trying again.";
       changed();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     upload.message = "";
+  }
+}
+
+/** From the beginning when the node was started anew, and so knows nothing of it. */
+async function sendAgain(upload: Upload): Promise<void> {
+  for (let tries = 1; ; ++tries) {
+    try {
+      return await send(upload);
+    } catch (error) {
+      const isForgotten = error instanceof Refusal && error.status === 404;
+      if (!isForgotten || tries >= RESTARTS || isCancelled(upload)) throw error;
+    }
   }
 }
 

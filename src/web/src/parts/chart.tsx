@@ -17,6 +17,12 @@ const HEIGHT = 180;
 const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000];
 const BYTES = Array.from({ length: 40 }, (_, power) => 2 ** power);
 
+/** At least the last minute, so that the first seconds are not stretched over the whole. */
+function spanOf(first: number | null, last: number | null): [number, number] {
+  const end = last ?? Date.now() / 1000;
+  return [Math.min(first ?? end, end - 60), end];
+}
+
 export function Chart(props: {
   title: string;
   times: number[];
@@ -53,7 +59,10 @@ export function Chart(props: {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false, points: { show: false } },
-        scales: { y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, props.whole ? 4 : 1024)] } },
+        scales: {
+          x: { range: (_plot, first, last) => spanOf(first, last) },
+          y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, props.whole ? 4 : 1024)] },
+        },
         axes: [
           axis,
           {

@@ -30,8 +30,10 @@ export function Windowed<T>(props: {
     };
   }, []);
   const { rows, rowHeight } = props;
-  const first = Math.max(0, Math.floor(view.top / rowHeight) - BEYOND);
-  const last = Math.min(rows.length, Math.ceil((view.top + view.height) / rowHeight) + BEYOND);
+  // Fewer rows than before: what was in sight may be beyond the end.
+  const top = Math.max(0, Math.min(view.top, rows.length * rowHeight - view.height));
+  const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
+  const last = Math.min(rows.length, Math.ceil((top + view.height) / rowHeight) + BEYOND);
   return (
     <div
       class={`windowed ${props.kind}`}

@@ -95,7 +95,7 @@ function Ring(props: {
         class={`${kind} ${holders.has(node) ? "holds" : ""} ${props.chosen === node ? "chosen" : ""}`}
         cx={x}
         cy={y}
-        r={node === self ? 9 : 6}
+        r={node === self ? 9 : kind === "reader" ? 4 : 6}
         onMouseEnter={() => props.choose(node)}
         onMouseLeave={() => props.choose(null)}
       >
@@ -131,7 +131,7 @@ function Ring(props: {
         );
       })}
       {strangers.map((node) => dot(node, "stranger", `${short(node)}, holds ${holders.get(node)} parts, not connected`))}
-      {peers.map((peer) => dot(peer.node, peer.storing ? "peer" : "reader", `${short(peer.node)} at ${peer.address}`))}
+      {peers.map((peer) => dot(peer.node, peer.storing ? "peer" : "reader", `${short(peer.node)} at ${peer.address}${peer.storing ? "" : ", keeps nothing"}`))}
       {dot(self, "self", "This node")}
       <text x={selfX * 0.78} y={selfY * 0.78} text-anchor="middle" dominant-baseline="middle">
         this node
@@ -203,6 +203,9 @@ export function Swarm() {
           <ul class="legend">
             <li><i class="swatch round accent-fill" /> this node</li>
             <li><i class="swatch round ink-fill" /> connected</li>
+            {state.peers.some((peer) => !peer.storing) && (
+              <li><i class="swatch round soft-fill" /> connected, keeps nothing</li>
+            )}
             {map && <li><i class="swatch round hollow" /> holder, not connected</li>}
             {map && <li><i class="swatch good-fill" /> part with {target} copies or more</li>}
             {map && <li><i class="swatch low-fill" /> with fewer</li>}
