@@ -55,8 +55,8 @@ class PageApi {
     [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
     [[nodiscard]] HttpResponse forget(const HttpRequest& request);
 
-    /// Publications that ended. The node's thread says so and must not wait for a disk, so that what
-    /// was uploaded for them is removed on another one.
+    /// Publications that ended. The node's thread says so and must not wait for a disk, so that
+    /// what was uploaded for them is removed on another one.
     struct Ended {
         std::mutex mutex;
         std::condition_variable_any wake;
