@@ -24,6 +24,7 @@ await play(async (browser) => {
   await card.getByText("Bringing it here").waitFor({ state: "detached" });
   await card.waitFor();
   check(await ask("arrived"), "what was dropped is not at the node");
+  await picture(page, "back");
   const external = page.troubles.filter((trouble) => trouble.startsWith("a request"));
   check(external.length === 0, external.join("\n"));
 });

@@ -136,12 +136,14 @@ class Page(harness.SystemTest):
         node = self.lab.add_node(options=["--web", ANY])
         at = urllib.parse.urlsplit(node.ready["web"]).netloc
         node.options[node.options.index(ANY)] = at
+        root = harness.root_hash(noise(3_000_000, 7))
         self.play("away", {
             "urls": lambda: {"alone": node.ready["web"]},
             "stop": node.stop,
             "start": lambda: bool(node.start()),
-            "arrived": lambda: [path.read_bytes() == noise(3_000_000, 7)
-                                for path in (node.data / "uploads").glob("*/*")] == [True],
+            "arrived": lambda: wait_until(
+                lambda: root in [entry["root"] for entry in node.ask("ls")["objects"]],
+                "what was dropped to be published"),
         })
 
     def test_for_everybody(self):

@@ -17,6 +17,11 @@ const HEIGHT = 180;
 const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000];
 const BYTES = Array.from({ length: 40 }, (_, power) => 2 ** power);
 
+/** Nothing yet of a single moment, which would be stretched over years. */
+function dataOf(times: number[], values: (number | null)[][]): uPlot.AlignedData {
+  return times.length < 2 ? [[], ...values.map(() => [])] : [times, ...values];
+}
+
 /** At least the last minute, so that the first seconds are not stretched over the whole. */
 function spanOf(first: number | null, last: number | null): [number, number] {
   const end = last ?? Date.now() / 1000;
@@ -83,7 +88,7 @@ export function Chart(props: {
           })),
         ],
       },
-      [props.times, ...props.values],
+      dataOf(props.times, props.values),
       element,
     );
     plot.current = made;
@@ -93,7 +98,7 @@ export function Chart(props: {
     };
   }, [width, isDark]);
 
-  useEffect(() => plot.current?.setData([props.times, ...props.values]));
+  useEffect(() => plot.current?.setData(dataOf(props.times, props.values)));
 
   const now = props.values.map((series) => series.at(-1) ?? null);
   return (
