@@ -76,9 +76,9 @@ std::string name_for(const Link& link) {
 
 }  // namespace
 
-PageApi::PageApi(Node& node, Router& router, std::filesystem::path data)
+PageApi::PageApi(Node& node, Router& router, const std::filesystem::path& data)
     : node_(node),
-      data_(std::move(data)),
+      data_(std::filesystem::absolute(data)),
       uploads_(data_ / "uploads"),
       jobs_(router),
       tidying_([this](const std::stop_token& stop) { tidy(stop); }) {}

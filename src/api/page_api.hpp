@@ -39,7 +39,7 @@ namespace flow29::api {
 class PageApi {
   public:
     /// `data`: where `uploads/` and `fetched/` are. `node` and `router` must outlive it.
-    PageApi(Node& node, Router& router, std::filesystem::path data);
+    PageApi(Node& node, Router& router, const std::filesystem::path& data);
 
     /// `path` is what follows the API's prefix. Nothing: the path is not one of these.
     [[nodiscard]] std::optional<HttpResponse> answer(const HttpRequest& request,

@@ -107,6 +107,10 @@ export function Qr(props: { text: string; label: string }) {
 /** Asks before it does what cannot be undone, in place. */
 export function Confirm(props: { label: string; question: string; yes: string; act: () => void }) {
   const [asks, setAsks] = useState(false);
+  const keep = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (asks) keep.current?.focus();
+  }, [asks]);
   if (!asks)
     return (
       <button type="button" class="danger" onClick={() => setAsks(true)}>{props.label}</button>
@@ -124,7 +128,7 @@ export function Confirm(props: { label: string; question: string; yes: string; a
       >
         {props.yes}
       </button>
-      <button type="button" onClick={() => setAsks(false)}>Keep it</button>
+      <button type="button" ref={keep} onClick={() => setAsks(false)}>Keep it</button>
     </span>
   );
 }

@@ -43,7 +43,7 @@ export function Fetch() {
         </div>
         <div id="link-problem"><Problem text={error} /></div>
       </form>
-      <div aria-live="polite">
+      <div>
         {jobs.map((job) => (
           <FetchCard key={job.id} job={job} again={(wanted) => run(() => begin(wanted))} />
         ))}

@@ -77,7 +77,7 @@ export function Publish() {
           </p>
         )}
       </div>
-      <div aria-live="polite">
+      <div>
         {uploads.map((upload) => <UploadCard key={upload.key} upload={upload} />)}
         {jobs.map((job) => <PublishCard key={job.id} job={job} />)}
       </div>

@@ -80,7 +80,8 @@ function Head(props: { name: string; children?: ComponentChildren }) {
   return (
     <header>
       <h3 title={props.name}>{props.name || "No name"}</h3>
-      {props.children}
+      {/* What stage it is in is read out when that changes; numbers are not. */}
+      <div role="status">{props.children}</div>
     </header>
   );
 }
