@@ -92,6 +92,16 @@ inline constexpr unsigned quota_publisher_default = 50;  ///< percent of the cap
 inline constexpr unsigned quota_group_default = 75;
 inline constexpr unsigned blocked_max = 4'096;  ///< nodes, and objects, an operator can block
 
+// What the page shows and takes.
+inline constexpr std::size_t cells_max = 256;            ///< of a transfer's extent map
+inline constexpr std::size_t map_parts_max = 513;        ///< of an object's map, as JSON
+inline constexpr std::size_t uploads_max = 32;           ///< files on their way from a browser
+inline constexpr std::size_t upload_files_max = 20'000;  ///< of one directory
+inline constexpr std::size_t upload_slice_bytes_max = 1024 * 1024;
+inline constexpr auto upload_idle_max = std::chrono::hours(1);
+inline constexpr std::size_t jobs_max = 512;  ///< begun from the page; running, or their outcome
+inline constexpr unsigned event_streams_max = 6;
+
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;
 inline constexpr std::uint64_t manifest_bytes_max = 64ULL << 20;

@@ -176,6 +176,20 @@ struct Health {
     bool publisher_may_leave = false;
 };
 
+/// Where the parts of an object are, by the word of those who keep them.
+struct ObjectMap {
+    struct Part {
+        std::string hash;  ///< in hexadecimal; the root's for the descriptor
+        ByteCount bytes;
+        std::vector<NodeId> holders;  ///< others than this node that keep it under a lease
+        bool held_here = false;       ///< likewise, by this node
+        std::size_t coming = 0;       ///< nodes that are pulling it now
+    };
+    RootHash root;
+    ByteCount bytes;
+    std::vector<Part> parts;  ///< the descriptor, then the extents in order
+};
+
 struct PeerInfo {
     NodeId node;
     std::string address;
@@ -232,6 +246,14 @@ struct TransferHolder {
     double rate = 0;  ///< bytes per second now
     ByteCount bytes;  ///< delivered so far
 };
+/// Neighbouring extents of what is fetched, seen as one.
+struct TransferCell {
+    ByteCount wanted;         ///< of it, what this transfer is for; 0: nothing
+    ByteCount missing;        ///< of that, what is not verified here yet
+    std::size_t holders = 0;  ///< who can be asked and has it, of the extent with the fewest
+    /// Who delivered of it last; nothing: nobody yet.
+    std::optional<NodeId> by;
+};
 /// What a node does for one of its users now.
 struct TransferInfo {
     std::uint64_t id = 0;  ///< unique while the node runs
@@ -244,6 +266,7 @@ struct TransferInfo {
     double rate = 0;        ///< bytes per second over the last seconds
     std::optional<std::chrono::milliseconds> eta;
     std::vector<TransferHolder> holders;  ///< of a fetch or stream
+    std::vector<TransferCell> cells;      ///< likewise, in order; at most limits::cells_max
     unsigned copies_min = 0, copies_target = 0;
     TransferReason reason = TransferReason::looking_up;
     std::optional<NodeId> slowest;  ///< whom limited_by_holder means, if one stands out
@@ -358,6 +381,9 @@ class Node {
                 ProgressFn progress, DoneFn<Located> done);
     void health(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
                 DoneFn<Health> done);
+    /// Who keeps which part, unaudited. Errors: as `health`.
+    void map(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
+             DoneFn<ObjectMap> done);
     /// Makes missing copies now, without waiting for those whose turn it is; then as `health`.
     /// not_found when nobody reachable keeps it under a lease.
     void repair(Link link, std::chrono::milliseconds timeout, ProgressFn progress,

@@ -50,14 +50,13 @@ bool is_ours(const std::string& host, const HttpRequest& request,
 }  // namespace
 
 std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
-                                           const core::Endpoint& configured, bool may_post) {
+                                           const core::Endpoint& configured, bool may_change) {
     const auto host = request.header("host");
     if (!host || !is_ours(*host, request, configured))
         return http_text(403, "the Host header names another server");
     if (request.header_count("origin") != 0 && request.header("origin") != "http://" + *host)
         return http_text(403, "requests from other sites' pages are refused");
-    const bool posts = may_post && request.method == "POST";
-    if (request.method != "GET" && request.method != "HEAD" && !posts) {
+    if (request.method != "GET" && request.method != "HEAD" && !may_change) {
         HttpResponse response = http_text(405, "only GET and HEAD");
         response.headers.emplace_back("Allow", "GET, HEAD");
         return response;

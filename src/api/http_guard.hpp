@@ -11,13 +11,13 @@ namespace flow29::api {
 /// What every request must pass, before anything looks at what it asks for. Returns the refusal.
 ///
 /// Rules, with what each is against:
-/// - GET and HEAD only, which change nothing, and POST where `may_post`; else 405.
+/// - GET and HEAD only, which change nothing, or whatever is said that `may_change`; else 405.
 /// - Exactly one Host, which is localhost, a loopback literal, the address that was configured, or
 ///   the literal address on which the connection arrived; else 403. A site that points its own
 ///   name at 127.0.0.1 (DNS rebinding) sends that name.
 /// - Origin, when present, is `http://` and that Host; else 403. Other sites' scripts send theirs.
 [[nodiscard]] std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
                                                          const core::Endpoint& configured,
-                                                         bool may_post);
+                                                         bool may_change);
 
 }  // namespace flow29::api

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -20,7 +21,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t payload_bytes_max = 4'096;
+constexpr const char* any_path = R"([^]*)";
+
+constexpr std::size_t unread_bytes_max = 4'096;
 
 std::string lower(std::string text) {
     for (char& c : text)
@@ -52,6 +55,13 @@ tl::unexpected<Error> cannot_listen(const core::Endpoint& at) {
                     (reason != 0 ? ": " + std::generic_category().message(reason) : std::string()));
 }
 
+/// Whether a body follows whose end is known: the library would read one without a length until the
+/// client closes.
+bool has_length(const HttpRequest& request) {
+    const auto length = request.header("content-length");
+    return (request.method == "POST" || request.method == "PATCH") && length && *length != "0";
+}
+
 /// Feeds the library from a stream. A stream that ends early breaks the connection off, so that
 /// the client sees that something is missing.
 httplib::ContentProvider provider_of(std::shared_ptr<BodyStream> stream) {
@@ -62,13 +72,25 @@ httplib::ContentProvider provider_of(std::shared_ptr<BodyStream> stream) {
     };
 }
 
+/// The same without a length.
+httplib::ContentProviderWithoutLength endless_provider_of(std::shared_ptr<BodyStream> stream) {
+    return [stream = std::move(stream)](std::size_t, httplib::DataSink& sink) {
+        const auto bytes = stream->next();
+        if (!bytes || bytes->empty()) return false;
+        return sink.write(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    };
+}
+
 void put_into(httplib::Response& out, HttpResponse response) {
     out.status = response.status;
     out.set_header("X-Content-Type-Options", "nosniff");
     out.set_header("Referrer-Policy", "no-referrer");
     for (const auto& [name, value] : response.headers)
         out.set_header(name, value);
-    if (response.stream_bytes > 0) {
+    if (response.is_endless) {
+        out.set_chunked_content_provider(response.content_type,
+                                         endless_provider_of(std::move(response.stream)));
+    } else if (response.stream_bytes > 0) {
         out.set_content_provider(
             response.stream_bytes, response.content_type,
             response.stream ? provider_of(std::move(response.stream))
@@ -129,29 +151,48 @@ struct HttpListener::State {
         server.set_keep_alive_timeout(1);
         server.set_read_timeout(5);
         server.set_write_timeout(options.write_timeout.count());
-        server.set_payload_max_length(payload_bytes_max);
+        server.set_payload_max_length(std::max(unread_bytes_max, options.body_bytes_max));
         server.set_tcp_nodelay(true);
         server.new_task_queue = [threads = options.threads] {
             return new httplib::ThreadPool(threads);  // the server deletes it
         };
         server.set_pre_routing_handler([this](const auto& request, auto& response) {
-            answer(request, response);
-            return httplib::Server::HandlerResponse::Handled;
+            return look_at(request, response) ? httplib::Server::HandlerResponse::Unhandled
+                                              : httplib::Server::HandlerResponse::Handled;
         });
+        // Only what look_at lets through gets here, once its body is read.
+        const auto answer = [this](const httplib::Request& request, httplib::Response& response) {
+            HttpRequest taken = taken_from(request);
+            taken.body = request.body;
+            put_into(response, handler(taken, stop.get_token()));
+        };
+        server.Post(any_path, answer);
+        server.Patch(any_path, answer);
         server.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
             put_into(response, http_text(500, "internal error"));
         });
     }
 
-    void answer(const httplib::Request& request, httplib::Response& response) {
+    /// Answers, or says that the body is to be read first.
+    bool look_at(const httplib::Request& request, httplib::Response& response) {
         // Left to the library, a Range would also cut error pages. The object is the server's own
         // and not const there.
         const_cast<httplib::Request&>(request).ranges.clear();
         const HttpRequest taken = taken_from(request);
-        const bool may_post =
-            !options.post_prefix.empty() && taken.path.starts_with(options.post_prefix);
-        auto refusal = refuse_foreign(taken, at, may_post);
+        const bool has_body = options.body_bytes_max > 0 && has_length(taken);
+        auto refusal = refuse_foreign(taken, at, may_change(taken));
+        if (!refusal && has_body && options.refuse_body) refusal = options.refuse_body(taken);
+        if (!refusal && has_body) return true;
         put_into(response, refusal ? std::move(*refusal) : handler(taken, stop.get_token()));
+        return false;
+    }
+
+    [[nodiscard]] bool may_change(const HttpRequest& request) const {
+        const auto is_below = [&](const std::string& prefix) {
+            return !prefix.empty() && request.path.starts_with(prefix);
+        };
+        return (request.method == "POST" && is_below(options.post_prefix)) ||
+               (request.method == "PATCH" && is_below(options.patch_prefix));
     }
 };
 

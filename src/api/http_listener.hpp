@@ -2,7 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include <flow29/error.hpp>
 
@@ -14,7 +17,12 @@ namespace flow29::api {
 struct HttpListenerOptions {
     std::size_t threads = 8;                 ///< requests answered at the same time
     std::chrono::seconds write_timeout{10};  ///< a client that takes nothing is dropped
-    std::string post_prefix{};  ///< below this path, POST is let through; none: nowhere
+    std::string post_prefix{};   ///< below this path, POST is let through; none: nowhere
+    std::string patch_prefix{};  ///< likewise PATCH
+    /// Bodies up to this are read, of requests that pass `refuse_body`; 0: none is.
+    std::size_t body_bytes_max = 0;
+    /// Asked before a body is read, so that a stranger's takes no memory. The refusal, if any.
+    std::function<std::optional<HttpResponse>(const HttpRequest&)> refuse_body{};
 };
 
 /// HTTP/1.1 on one address, one request a connection, on threads of its own. Requests that do not

@@ -22,6 +22,7 @@ struct HttpRequest {
     std::string path;
     std::map<std::string, std::string> query;                  ///< the first of each name
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
+    std::string body;           ///< of a POST or PATCH, where one is read
     std::string local_address;  ///< where the connection arrived, a literal
     std::string remote_address;
 
@@ -47,6 +48,7 @@ struct HttpResponse {
     /// length for HEAD.
     std::shared_ptr<BodyStream> stream;
     std::uint64_t stream_bytes = 0;
+    bool is_endless = false;  ///< the stream has no length; it is sent as it comes
 };
 
 /// Answers on a thread of the listener, several at a time. It may block, until `stop` comes.

@@ -9,13 +9,14 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "api/http_status.hpp"
+#include "api/ask.hpp"
+#include "api/http_json.hpp"
 #include "api/json_results.hpp"
 #include "api/metrics.hpp"
 #include "api/page.hpp"
@@ -25,28 +26,42 @@
 namespace flow29::api {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr std::size_t threads = 8;
-constexpr auto answer_timeout = 90s;  // longer than any wait of the router's own
+constexpr std::size_t threads = 10 + limits::event_streams_max;  // a stream keeps one
 constexpr std::string_view api_prefix = "/api/v1/";
-constexpr std::string_view json_type = "application/json";
 
-struct Route {
-    std::string_view method;
-    std::string_view parameter;  ///< the one it takes and needs; none
-    bool posts = false;          ///< it changes something; the parameter is a number
+enum class Form : std::uint8_t { text, number };
+struct Parameter {
+    std::string_view name;
+    Form form = Form::text;
 };
-constexpr std::array routes{Route{"status", ""},
-                            Route{"peers", ""},
-                            Route{"ls", ""},
-                            Route{"health", "link"},
-                            Route{"block", ""},
-                            Route{"limit", ""},
-                            Route{"transfers", ""},
-                            Route{"transfers/pause", "id", true},
-                            Route{"transfers/resume", "id", true},
-                            Route{"transfers/cancel", "id", true}};
+/// A path of the API and what the router is asked for it.
+struct Route {
+    std::string_view path;
+    std::vector<Parameter> parameters{};
+    bool posts = false;         ///< it changes something
+    std::string_view method{};  ///< the router's; none: the path
+};
+
+const std::vector<Route>& routes() {
+    static const std::vector<Route> all{
+        {"status"},
+        {"peers"},
+        {"ls"},
+        {"health", {{"link"}}},
+        {"map", {{"link"}}},
+        {"block"},
+        {"limit"},
+        {"transfers"},
+        {"transfers/pause", {{"id", Form::number}}, true},
+        {"transfers/resume", {{"id", Form::number}}, true},
+        {"transfers/cancel", {{"id", Form::number}}, true},
+        {"rm", {{"link"}}, true},
+        {"pin", {{"link"}}, true},
+        {"unpin", {{"link"}}, true},
+        {"repair", {{"link"}}, true, "health"},
+        {"limit", {{"up", Form::number}, {"down", Form::number}, {"repair", Form::number}}, true}};
+    return all;
+}
 
 /// A number where the router wants one; else the text, which the router refuses.
 Json number_in(const std::string& text) {
@@ -54,6 +69,19 @@ Json number_in(const std::string& text) {
     const auto* const end = text.data() + text.size();
     const auto [read, error] = std::from_chars(text.data(), end, number);
     return error == std::errc() && read == end ? Json(number) : Json(text);
+}
+
+/// What the router is asked. Errors: usage (a parameter that the route does not have).
+Result<Json> params_of(const Route& route, const HttpRequest& request) {
+    Json params = Json::object();
+    for (const auto& [name, value] : request.query) {
+        const auto known = std::ranges::find(route.parameters, name, &Parameter::name);
+        if (known == route.parameters.end())
+            return fail(Errc::usage, "unknown parameter \"" + name + "\"");
+        params[name] = known->form == Form::number ? number_in(value) : Json(value);
+    }
+    if (route.path == "repair") params["repair"] = true;
+    return params;
 }
 
 std::string random_word() {
@@ -89,58 +117,12 @@ void fill_in(std::string& page, std::string_view place, std::string_view value) 
         page.replace(at, place.size(), value);
 }
 
-/// Something that another thread says once.
-template <class T>
-class Answer {
-  public:
-    void give(T value) {
-        {
-            const std::lock_guard lock(mutex_);
-            value_ = std::move(value);
-        }
-        given_.notify_all();
-    }
-    /// Nothing when `stop` or the time-out came first.
-    [[nodiscard]] std::optional<T> wait(const std::stop_token& stop) {
-        std::unique_lock lock(mutex_);
-        given_.wait_for(lock, stop, answer_timeout, [this] { return value_.has_value(); });
-        return std::move(value_);
-    }
-
-  private:
-    std::mutex mutex_;
-    std::condition_variable_any given_;
-    std::optional<T> value_;
-};
-
-template <class T>
-Result<T> ask(Node& node, void (Node::*question)(DoneFn<T>), const std::stop_token& stop) {
-    const auto answer = std::make_shared<Answer<Result<T>>>();
-    (node.*question)([answer](Result<T> result) { answer->give(std::move(result)); });
-    auto got = answer->wait(stop);
-    if (!got) return fail(Errc::timed_out, "the node does not answer");
-    return std::move(*got);
-}
-
-HttpResponse json_response(std::string line) {
+HttpResponse asset(const char* content_type, std::string_view content) {
     HttpResponse response;
-    const auto json = Json::parse(line, nullptr, false);
-    if (json.is_object() && json.value("event", "") == "error") {
-        response.status = 500;
-        const std::string code = json.value("code", "");
-        for (int i = 0; i <= static_cast<int>(Errc::locked); ++i)
-            if (errc_name(static_cast<Errc>(i)) == code)
-                response.status = http_status_of(static_cast<Errc>(i));
-    }
-    response.content_type = json_type;
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.body = std::move(line);
-    return response;
-}
-
-HttpResponse json_error(int status, const Error& error) {
-    HttpResponse response = json_response(error_line(error));
-    response.status = status;
+    response.content_type = content_type;
+    response.headers = {{"Cache-Control", "no-store"},
+                        {"Cross-Origin-Resource-Policy", "same-origin"}};
+    response.body = content;
     return response;
 }
 
@@ -157,9 +139,16 @@ HttpServer::HttpServer(Node& node, Router& router, HttpServerOptions options)
       router_(router),
       options_(std::move(options)),
       token_(random_word()),
+      page_api_(node, router, options_.token_file.parent_path()),
       listener_([this](const HttpRequest& request,
                        const std::stop_token& stop) { return answer(request, stop); },
-                {.threads = threads, .post_prefix = "/api/v1/transfers/"}) {}
+                {.threads = threads,
+                 .post_prefix = std::string(api_prefix),
+                 .patch_prefix = std::string(api_prefix) + "uploads/",
+                 .body_bytes_max = limits::upload_slice_bytes_max,
+                 .refuse_body = [this](const HttpRequest& request) {
+                     return refuse_stranger(request);
+                 }}) {}
 
 Result<core::Endpoint> HttpServer::listen(const core::Endpoint& at) {
     // First the file: whoever finds the port open finds the token that it takes.
@@ -178,62 +167,59 @@ bool HttpServer::has_token(const HttpRequest& request) const {
            same_secret(std::string_view(*header).substr(scheme.size()), token_);
 }
 
+std::optional<HttpResponse> HttpServer::refuse_stranger(const HttpRequest& request) const {
+    if (has_token(request)) return std::nullopt;
+    auto response = json_error(401, {Errc::refused, "the token is missing or wrong"});
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return response;
+}
+
 HttpResponse HttpServer::answer(const HttpRequest& request, const std::stop_token& stop) {
-    if (request.path == "/") return page(request);
-    if (request.path == "/metrics") return metrics(stop);
     if (request.path.starts_with(api_prefix)) return api(request, stop);
+    if (request.method != "GET" && request.method != "HEAD") return http_text(404, "not found");
+    if (request.path == "/") return page(request);
+    if (request.path == "/app.js") return asset("text/javascript; charset=utf-8", page_script);
+    if (request.path == "/app.css") return asset("text/css; charset=utf-8", page_style);
+    if (request.path == "/metrics") return metrics(stop);
     return http_text(404, "not found");
 }
 
 HttpResponse HttpServer::page(const HttpRequest& request) const {
-    const std::string nonce = random_word();
-    HttpResponse response;
-    response.content_type = "text/html; charset=utf-8";
-    response.headers = {
-        {"Cache-Control", "no-store"},
-        {"Content-Security-Policy",
-         fmt::format("default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; "
-                     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-                     "frame-ancestors 'none'",
-                     nonce)},
-        {"Cross-Origin-Opener-Policy", "same-origin"},
-        {"Cross-Origin-Resource-Policy", "same-origin"}};
-    response.body = page_html;
-    fill_in(response.body, "{{nonce}}", nonce);
+    HttpResponse response = asset("text/html; charset=utf-8", page_html);
+    response.headers.emplace_back("Content-Security-Policy",
+                                  "default-src 'none'; script-src 'self'; style-src 'self'; "
+                                  "connect-src 'self'; img-src data:; base-uri 'none'; "
+                                  "form-action 'none'; frame-ancestors 'none'");
+    response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
     fill_in(response.body, "{{gateway}}", options_.gateway_url);
     fill_in(response.body, "{{token}}", is_loopback(request.remote_address) ? token_ : "");
     return response;
 }
 
 HttpResponse HttpServer::api(const HttpRequest& request, const std::stop_token& stop) {
-    if (!has_token(request)) {
-        auto response = json_error(401, {Errc::refused, "the token is missing or wrong"});
-        response.headers.emplace_back("WWW-Authenticate", "Bearer");
-        return response;
-    }
-    const std::string method = request.path.substr(api_prefix.size());
-    const auto* const route =
-        std::find_if(routes.begin(), routes.end(),
-                     [&](const Route& candidate) { return candidate.method == method; });
-    if (route == routes.end())
-        return json_error(
-            404, {Errc::usage,
-                  "no such route; status, peers, ls, block, limit, transfers, health?link="});
-    if (route->posts != (request.method == "POST")) {
+    if (auto refusal = refuse_stranger(request)) return std::move(*refusal);
+    const std::string path = request.path.substr(api_prefix.size());
+    if (auto answer = page_api_.answer(request, path, stop)) return std::move(*answer);
+    const bool posts = request.method == "POST";
+    const bool is_known = std::ranges::count(routes(), path, &Route::path) > 0;
+    if (!is_known)
+        return json_error(404, {Errc::usage,
+                                "no such route; status, peers, ls, block, limit, transfers, "
+                                "health?link=, map?link="});
+    const auto route = std::ranges::find_if(routes(), [&](const Route& candidate) {
+        return candidate.path == path && candidate.posts == posts;
+    });
+    if (route == routes().end()) {
         auto response = json_error(405, {Errc::usage, "what changes something is a POST"});
-        response.headers.emplace_back("Allow", route->posts ? "POST" : "GET, HEAD");
+        response.headers.emplace_back("Allow", posts ? "GET, HEAD" : "POST");
         return response;
     }
-    Json params = Json::object();
-    for (const auto& [name, value] : request.query) {
-        if (name != route->parameter)
-            return json_error(400, {Errc::usage, "unknown parameter \"" + name + "\""});
-        params[name] = route->posts ? number_in(value) : Json(value);
-    }
+    const auto params = params_of(*route, request);
+    if (!params) return json_error(params.error());
 
     Request call;
-    call.method = method;
-    call.params = params.dump(-1, ' ', false, Json::error_handler_t::replace);
+    call.method = route->method.empty() ? path : std::string(route->method);
+    call.params = params->dump(-1, ' ', false, Json::error_handler_t::replace);
     call.stop = stop;
     const auto answer = std::make_shared<Answer<std::string>>();
     router_.call(std::move(call), [answer](std::string line, bool last) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/json_results.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 
 #include <fmt/chrono.h>
 #include <nlohmann/json.hpp>
@@ -62,6 +64,26 @@ std::string time_text(std::chrono::system_clock::time_point time) {
     return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(time));
 }
 
+Json map_json(const TransferInfo& transfer) {
+    constexpr std::size_t letters = 26;
+    std::string done, holders, by;
+    for (const TransferCell& cell : transfer.cells) {
+        const auto wanted = cell.wanted.value;
+        const auto here = wanted - std::min(cell.missing.value, wanted);
+        done += wanted == 0      ? '.'
+                : here == wanted ? 'a'
+                                 : static_cast<char>('0' + here / (wanted / 10 + 1));
+        holders += static_cast<char>('0' + std::min<std::size_t>(cell.holders, 9));
+        const auto giver = std::ranges::find_if(
+            transfer.holders, [&](const auto& holder) { return holder.node == cell.by; });
+        const auto place = static_cast<std::size_t>(giver - transfer.holders.begin());
+        by += giver == transfer.holders.end() ? '-'
+              : place < letters               ? static_cast<char>('A' + place)
+                                              : '+';
+    }
+    return {{"done", done}, {"holders", holders}, {"by", by}};
+}
+
 std::uint64_t whole(double value) {
     return value > 0 ? static_cast<std::uint64_t>(std::llround(value)) : 0;
 }
@@ -117,6 +139,35 @@ Json to_json(const Health& result) {
             {"repair", std::move(repair)},
             {"audited", result.audited},
             {"publisher_may_leave", result.publisher_may_leave}};
+}
+
+Json to_json(const ObjectMap& result) {
+    const std::size_t extents = result.parts.empty() ? 0 : result.parts.size() - 1;
+    const std::size_t step = std::max<std::size_t>(
+        1, (extents + limits::map_parts_max - 2) / (limits::map_parts_max - 1));
+    std::map<NodeId, std::size_t> places;
+    Json nodes = Json::array();
+    Json parts = Json::array();
+    for (std::size_t i = 0; i < result.parts.size(); i = i == 0 ? 1 : i + step) {
+        const ObjectMap::Part& part = result.parts[i];
+        Json holders = Json::array();
+        for (const NodeId& node : part.holders) {
+            const auto [place, is_new] = places.try_emplace(node, places.size());
+            if (is_new) nodes.push_back(to_hex(node));
+            holders.push_back(place->second);
+        }
+        parts.push_back({{"index", i},
+                         {"hash", part.hash},
+                         {"bytes", part.bytes.value},
+                         {"holders", std::move(holders)},
+                         {"held_here", part.held_here},
+                         {"coming", part.coming}});
+    }
+    return {{"root", to_hex(result.root)},
+            {"bytes", result.bytes.value},
+            {"parts_total", result.parts.size()},
+            {"nodes", std::move(nodes)},
+            {"parts", std::move(parts)}};
 }
 
 Json to_json(const Status& result) {
@@ -194,6 +245,7 @@ Json to_json(const std::vector<TransferInfo>& transfers) {
                      {"holders", std::move(holders)},
                      {"reason", reason_name(transfer.reason)},
                      {"why", transfer.why}};
+        if (!transfer.cells.empty()) json["map"] = map_json(transfer);
         if (transfer.slowest) json["reason_holder"] = to_hex(*transfer.slowest);
         if (transfer.copies_target != 0)
             json["copies"] = {{"min", transfer.copies_min}, {"target", transfer.copies_target}};

@@ -21,11 +21,18 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const HashResult& result);
 [[nodiscard]] Json to_json(const Located& result);
 [[nodiscard]] Json to_json(const Health& result);
+/// `nodes` and `parts`, whose `holders` are places in `nodes`. At most limits::map_parts_max parts,
+/// the descriptor and then every n-th extent; `parts_total` says of how many.
+[[nodiscard]] Json to_json(const ObjectMap& result);
 [[nodiscard]] Json to_json(const Status& result);
 [[nodiscard]] Json to_json(const std::vector<PeerInfo>& peers);
 [[nodiscard]] Json to_json(const std::vector<ObjectEntry>& objects);
 [[nodiscard]] Json to_json(const Withdrawal& result);
 [[nodiscard]] Json to_json(const Blocklist& result);
+/// A fetch or stream has a `map`, three strings of one character a cell: `done`, the verified
+/// tenths 0 to 9, "a" for all, "." for nothing wanted; `holders`, 0 to 9 or more; `by`, who
+/// delivered last, "A" for the first of the transfer's holders and so on, "-" for nobody, "+" for
+/// one further on.
 [[nodiscard]] Json to_json(const std::vector<TransferInfo>& transfers);
 [[nodiscard]] Json to_json(const RateLimits& result);
 [[nodiscard]] Json to_json(const Departure& result);

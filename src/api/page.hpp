@@ -5,7 +5,9 @@
 
 namespace flow29::api {
 
-/// src/web/index.html. `{{token}}`, `{{gateway}}` and `{{nonce}}` are to be filled in.
+/// What is in src/web/dist. In index.html, `{{token}}` and `{{gateway}}` are to be filled in.
 extern const std::string_view page_html;
+extern const std::string_view page_script;
+extern const std::string_view page_style;
 
 }  // namespace flow29::api

@@ -216,6 +216,13 @@ void health(Call& call) {
     call.node.health(std::move(link), timeout, progress_to(call.emit), done_to<Health>(call.emit));
 }
 
+void map(Call& call) {
+    Link link = call.params.link("link");
+    const auto timeout = call.params.duration_or("timeout_ms", idle_timeout_default);
+    if (!call.params_are_good()) return;
+    call.node.map(std::move(link), timeout, progress_to(call.emit), done_to<ObjectMap>(call.emit));
+}
+
 void withdraw(Call& call) {
     const Link link = call.params.link("link");
     if (!call.params_are_good()) return;
@@ -327,6 +334,7 @@ constexpr std::array routes{
     Route{"list", list},
     Route{"locate", locate},
     Route{"health", health},
+    Route{"map", map},
     Route{"rm", withdraw},
     Route{"verify", verify},
     Route{"leave", leave},

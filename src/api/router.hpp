@@ -45,6 +45,7 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | list    | link, [idle_timeout_ms]                                                           |
 /// | locate  | hash, [in, timeout_ms]                                                            |
 /// | health  | link, [timeout_ms, repair]                                                        |
+/// | map     | link, [timeout_ms]                                                                |
 /// | rm, pin, unpin | link                                                                       |
 /// | block   | [name]; without it the list                                                       |
 /// | unblock | name                                                                              |

@@ -276,6 +276,17 @@ void Node::health(Link link, std::chrono::milliseconds timeout, ProgressFn progr
     });
 }
 
+void Node::map(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
+               DoneFn<ObjectMap> done) {
+    auto* state = state_.get();
+    state->post<ObjectMap>(
+        std::move(done), [state, link = std::move(link), timeout,
+                          progress = std::move(progress)](DoneFn<ObjectMap> finish) {
+            return State::deliver<ObjectMap>(state->engine->survey().map(link, timeout, progress),
+                                             std::move(finish));
+        });
+}
+
 void Node::repair(Link link, std::chrono::milliseconds timeout, ProgressFn progress,
                   DoneFn<Health> done) {
     auto* state = state_.get();

@@ -167,7 +167,9 @@ Copies Publisher::copies() const {
 std::string Publisher::shortfall(unsigned copies) const {
     const auto alive = table_.alive();
     std::string text = "the other nodes are full or do not answer";
-    if (alive < copies)
+    if (alive == 0)
+        text = "no other node that stores can be reached";
+    else if (alive < copies)
         text = fmt::format("only {} other node{} that store{} can be reached", alive,
                            alive == 1 ? "" : "s", alive == 1 ? "s" : "");
     const auto refusing = placer_->over_quota();

@@ -225,6 +225,27 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     co_return health;
 }
 
+asio::awaitable<Result<ObjectMap>> Survey::map(Link link, Duration timeout, ProgressFn progress) {
+    ObjectMap map;
+    map.root = link.root;
+    const auto census = co_await this->census(std::move(link), timeout, std::move(progress));
+    if (!census) co_return fail(census.error());
+    const auto layout = census->descriptor.layout();
+    map.bytes = census->descriptor.length;
+    for (std::size_t i = 0; i < census->holders.size(); ++i) {
+        ObjectMap::Part part;
+        part.hash = i == 0 ? to_hex(map.root) : to_hex(census->descriptor.extents[i - 1]);
+        part.bytes = i == 0 ? ByteCount(census->descriptor.encode().size())
+                            : layout.extent_length(ExtentIndex(i - 1));
+        for (const auto& peer : census->holders[i])
+            part.holders.push_back(peer->id());
+        part.held_here = census->held_here[i];
+        part.coming = census->coming[i];
+        map.parts.push_back(std::move(part));
+    }
+    co_return map;
+}
+
 /// From how fast what was missing at earlier looks came.
 std::optional<std::chrono::milliseconds> Survey::note_progress(const RootHash& root,
                                                                ByteCount missing) {

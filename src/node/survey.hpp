@@ -25,6 +25,8 @@ class Survey {
 
     [[nodiscard]] asio::awaitable<Result<Health>> health(Link link, Duration timeout,
                                                          ProgressFn progress);
+    [[nodiscard]] asio::awaitable<Result<ObjectMap>> map(Link link, Duration timeout,
+                                                         ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<Located>> locate(std::string hash, std::optional<Link> in,
                                                           Duration timeout, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);

@@ -92,6 +92,8 @@ void Transfer::look_at(const Download& download, TransferInfo& info,
         if (asked > 0 || peer.bytes > 0)
             info.holders.push_back({peer.peer, asked > 0 ? peer.rate : 0, ByteCount(peer.bytes)});
     }
+    for (const auto& cell : download.planner().cells(limits::cells_max))
+        info.cells.push_back({cell.wanted, cell.missing, cell.holders, cell.by});
 }
 
 TransferInfo Transfer::info() const {

@@ -81,6 +81,9 @@ bool DownloadPlanner::on_piece(PieceId piece, const NodeId& peer, TimePoint now)
     (is_new ? state_->verified : state_->duplicated) += bytes;
 
     DownloadPeer* known = state_->find(peer);
+    if (is_new && known != nullptr)
+        state_->delivered_by[state_->pieces.extent_of(chunks).value] =
+            static_cast<std::uint16_t>(state_->position.at(peer));
     const bool expected =
         known != nullptr && std::ranges::count(known->asked(), piece, &DownloadPeer::Asked::piece);
     if (expected) {
@@ -186,6 +189,38 @@ std::vector<ExtentIndex> DownloadPlanner::starved(std::size_t count_max) const {
     starved.insert_all(held);
 
     return members(state_->unfinished().common(starved), extents, count_max);
+}
+
+std::vector<DownloadPlanner::Cell> DownloadPlanner::cells(std::size_t count_max) const {
+    FLOW29_ASSERT(count_max > 0);
+    const core::Layout& layout = state_->pieces.layout();
+    const std::uint64_t extents = layout.extents();
+    const std::uint64_t per_cell = (extents + count_max - 1) / count_max;
+    std::vector<Cell> cells;
+    for (std::uint64_t first = 0; first < extents; first += per_cell) {
+        const std::uint64_t last = std::min(first + per_cell, extents);
+        const ChunkRange chunks{layout.extent_chunks(ExtentIndex(first)).first,
+                                layout.extent_chunks(ExtentIndex(last - 1)).last};
+        Cell cell;
+        cell.wanted = state_->wanted_of(chunks);
+        cell.missing = state_->pieces.unasked(chunks);
+        cell.holders = state_->peers.size();
+        for (std::uint64_t extent = first; extent < last; ++extent) {
+            const auto holders = std::ranges::count_if(state_->peers, [&](const auto& peer) {
+                return peer.usable() && peer.holds().contains(ExtentIndex(extent));
+            });
+            cell.holders = std::min(cell.holders, static_cast<std::size_t>(holders));
+            if (const auto by = state_->delivered_by[extent]; by != State::nobody)
+                cell.by = state_->peers[by].id();
+        }
+        cells.push_back(cell);
+    }
+    for (const auto& [id, flying] : state_->in_flight) {
+        if (flying.done) continue;
+        const auto extent = state_->pieces.extent_of(flying.chunks).value;
+        cells[extent / per_cell].missing += state_->pieces.bytes_of(flying.chunks).count();
+    }
+    return cells;
 }
 
 bool DownloadPlanner::is_banned(const NodeId& peer) const {

@@ -149,6 +149,16 @@ class DownloadPlanner {
     [[nodiscard]] std::size_t in_flight() const;
     /// Everybody who was ever added.
     [[nodiscard]] std::vector<PeerStatus> peers() const;
+    /// Neighbouring extents, seen as one.
+    struct Cell {
+        ByteCount wanted;
+        ByteCount missing;         ///< of these, not verified
+        std::size_t holders = 0;   ///< usable, and said to hold it; of the extent with the fewest
+        std::optional<NodeId> by;  ///< who delivered a piece of it last
+    };
+    /// All extents in order, in at most `count_max` cells of equally many. What was in `have` is
+    /// not missing. O(extents × peers + runs).
+    [[nodiscard]] std::vector<Cell> cells(std::size_t count_max) const;
     /// Bytes that arrived twice, because of hedging.
     [[nodiscard]] ByteCount duplicated() const;
 

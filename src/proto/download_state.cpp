@@ -63,12 +63,19 @@ DownloadPlanner::State::State(core::Layout layout, ByteRange want, const core::R
     : options(o),
       pieces(layout, want, have, piece_bytes_for(layout, want, o)),
       begun(layout.extents()),
-      dropped(layout.extents()) {
+      dropped(layout.extents()),
+      delivered_by(layout.extents(), nobody) {
     FLOW29_ASSERT(options.pieces_min >= 1 && options.pieces_min <= options.pieces_max);
     consumed = want.first;
     if (options.in_order || layout.length().value == 0) return;
     const std::uint64_t start = options.start_at % layout.length().value;
     start_chunk = pieces.cell_start(ChunkIndex(start / limits::chunk_bytes));
+}
+
+ByteCount DownloadPlanner::State::wanted_of(ChunkRange chunks) const {
+    const ChunkRange want = pieces.want();
+    const ChunkRange both{std::max(chunks.first, want.first), std::min(chunks.last, want.last)};
+    return both.first < both.last ? pieces.bytes_of(both).count() : ByteCount(0);
 }
 
 DownloadPeer* DownloadPlanner::State::find(const NodeId& id) {

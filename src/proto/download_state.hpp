@@ -58,6 +58,10 @@ struct DownloadPlanner::State {
     void release(std::size_t peer, PieceId piece);
     void release_all(std::size_t peer);
     [[nodiscard]] ExtentSet unfinished() const;
+    /// The bytes of these chunks that the download is for, here already or not.
+    [[nodiscard]] ByteCount wanted_of(ChunkRange chunks) const;
+
+    static constexpr std::uint16_t nobody = 0xffff;
 
     Options options;
     PieceMap pieces;
@@ -73,6 +77,7 @@ struct DownloadPlanner::State {
     ExtentSet begun;  // and not taken
     ByteCount begun_bytes;
     ExtentSet dropped;
+    std::vector<std::uint16_t> delivered_by;  // of each extent, the position of a peer, or nobody
     std::uint64_t epoch = 1;  // goes up when there may be something for a peer that got nothing
 };
 

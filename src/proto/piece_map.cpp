@@ -116,10 +116,11 @@ ByteRange PieceMap::bytes_of(ChunkRange piece) const {
     return core::bytes_of(piece, layout_.length());
 }
 
-ByteCount PieceMap::unasked() const {
+ByteCount PieceMap::unasked(ChunkRange within) const {
     ByteCount sum;
-    for (ChunkIndex at = want_.first; at < want_.last;) {
-        const auto run = not_unasked_.first_gap(at.value, want_.last.value);
+    const ChunkIndex last = std::min(within.last, want_.last);
+    for (ChunkIndex at = std::max(within.first, want_.first); at < last;) {
+        const auto run = not_unasked_.first_gap(at.value, last.value);
         if (!run) break;
         sum += bytes_of({ChunkIndex(run->first), ChunkIndex(run->last)}).count();
         at = ChunkIndex(run->last);

@@ -61,8 +61,9 @@ class PieceMap {
     [[nodiscard]] ByteRange bytes_of(ChunkRange piece) const;
     /// Extents with an unasked piece.
     [[nodiscard]] const ExtentSet& open() const { return open_; }
-    /// The bytes of all unasked pieces. O(runs).
-    [[nodiscard]] ByteCount unasked() const;
+    /// The bytes of all unasked pieces, or of those within a range. O(runs).
+    [[nodiscard]] ByteCount unasked() const { return unasked(want_); }
+    [[nodiscard]] ByteCount unasked(ChunkRange within) const;
 
     void check_invariants() const;
 

@@ -1,172 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/http_server.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <future>
-#include <optional>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include "api/fd_channel.hpp"
-#include "api/gateway.hpp"
 #include "api/http_guard.hpp"
-#include "api/web_address.hpp"
+#include "served.hpp"
 
 namespace flow29::api {
-namespace {
-
-const core::Endpoint any_port = *core::Endpoint::parse("127.0.0.1:0");
-const std::string nobody_has(52, 'a');
-
-struct Reply {
-    int status = 0;
-    std::string head;  ///< names in lower case
-    std::string body;
-
-    [[nodiscard]] std::string header(const std::string& name) const {
-        const auto at = head.find("\n" + name + ": ");
-        if (at == std::string::npos) return {};
-        const auto value = at + name.size() + 3;
-        return head.substr(value, head.find('\r', value) - value);
-    }
-};
-
-Reply parse_reply(const std::string& text) {
-    Reply reply;
-    const auto split = text.find("\r\n\r\n");
-    REQUIRE(split != std::string::npos);
-    reply.head = text.substr(0, split + 2);
-    reply.body = text.substr(split + 4);
-    reply.status = std::atoi(reply.head.substr(reply.head.find(' ') + 1).c_str());
-    bool in_name = true;
-    for (char& c : reply.head) {
-        if (c == '\n') in_name = true;
-        if (c == ':') in_name = false;
-        if (in_name && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return reply;
-}
-
-/// Sends a request as it is written, and reads until the server closes.
-Reply raw(const core::Endpoint& at, const std::string& request) {
-    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(at.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
-            0);
-    REQUIRE(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(request.size()));
-    std::string text;
-    char buffer[4096];
-    for (ssize_t got = 0; (got = ::recv(socket.get(), buffer, sizeof buffer, 0)) > 0;)
-        text.append(buffer, static_cast<std::size_t>(got));
-    return parse_reply(text);
-}
-
-/// `headers`: whole lines, each with its CRLF; "Host" is added unless it is among them.
-Reply get(const core::Endpoint& at, const std::string& target, const std::string& headers = {},
-          const std::string& method = "GET") {
-    const std::string host =
-        headers.find("Host:") == std::string::npos ? "Host: " + at.to_string() + "\r\n" : "";
-    return raw(at, method + " " + target + " HTTP/1.1\r\n" + host + headers + "\r\n");
-}
-
-enum class Swarm { none, one_holder };
-
-std::unique_ptr<Node> start_node(const std::filesystem::path& data, std::vector<std::string> join) {
-    Config config;
-    config.data = data;
-    config.port = 0;
-    config.listen = {"127.0.0.1"};
-    config.bootstrap = std::move(join);
-    config.capacity = ByteCount(64U << 20);
-    auto started = Node::start(config);
-    REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().message()));
-    return std::move(*started);
-}
-
-/// A node with its page and gateway, alone or with another one that keeps what it publishes.
-struct Served {
-    std::filesystem::path data;
-    std::unique_ptr<Node> holder;
-    std::unique_ptr<Node> node;
-    std::optional<Router> router;
-    std::unique_ptr<HttpServer> server;
-    std::unique_ptr<Gateway> gateway;
-    core::Endpoint page_at;
-    core::Endpoint gateway_at;
-
-    explicit Served(Swarm swarm = Swarm::none) {
-        std::string name = (std::filesystem::temp_directory_path() / "flow29-web-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        data = name;
-        std::vector<std::string> join;
-        if (swarm == Swarm::one_holder) {
-            holder = start_node(data / "holder", {});
-            join.push_back("127.0.0.1:" + std::to_string(holder->port()));
-        }
-        node = start_node(data, std::move(join));
-        router.emplace(*node, 4U);
-        gateway = std::make_unique<Gateway>(*node);
-        const auto at = gateway->listen(any_port);
-        REQUIRE(at);
-        gateway_at = *at;
-        server = std::make_unique<HttpServer>(
-            *node, *router, HttpServerOptions{data / "web.token", url_of(gateway_at)});
-        const auto page = server->listen(any_port);
-        REQUIRE(page);
-        page_at = *page;
-    }
-    ~Served() {
-        server.reset();
-        gateway.reset();
-        node.reset();
-        holder.reset();
-        std::filesystem::remove_all(data);
-    }
-
-    [[nodiscard]] std::string with_token() const {
-        return "X-Flow29-Token: " + server->token() + "\r\n";
-    }
-
-    /// The base32 root of an object that the holder, if there is one, keeps.
-    std::string publish(const std::string& content) {
-        const auto path = data / "source";
-        std::ofstream(path, std::ios::binary) << content;
-        PublishRequest request;
-        request.path = path;
-        request.copies = 1;
-        request.wait = holder ? PublishWait::copies : PublishWait::none;
-        std::promise<Result<PublishResult>> promise;
-        auto result = promise.get_future();
-        node->publish(std::move(request), {},
-                      [&](Result<PublishResult> done) { promise.set_value(std::move(done)); });
-        const auto published = result.get();
-        REQUIRE_MESSAGE(published.has_value(), (published ? "" : published.error().message()));
-        return to_base32(published->root);
-    }
-};
-
-std::string noise(std::size_t size) {
-    std::string content(size, '\0');
-    std::uint32_t state = 29;
-    for (char& c : content) {
-        state = state * 1'664'525U + 1'013'904'223U;
-        c = static_cast<char>(state >> 24U);
-    }
-    return content;
-}
-
-}  // namespace
 
 TEST_CASE("an address to serve on is a literal with a port, or off") {
     CHECK((*parse_web_address("127.0.0.1:2930"))->to_string() == "127.0.0.1:2930");
@@ -232,6 +76,15 @@ TEST_CASE("what changes something is a POST with the token, and only there is on
     const std::string empty = "Content-Length: 0\r\n";
     CHECK(get(at, "/api/v1/transfers", token).status == 200);
     CHECK(get(at, "/api/v1/transfers", token + empty, "POST").status == 405);
+    for (const char* const route : {"rm", "pin", "unpin", "repair", "fetch", "jobs/forget",
+                                    "uploads", "uploads/x/publish", "uploads/x/cancel"}) {
+        const std::string target = std::string("/api/v1/") + route;
+        CHECK_MESSAGE(get(at, target, token).status == 405, route);
+        CHECK_MESSAGE(get(at, target, empty, "POST").status == 401, route);
+        CHECK_MESSAGE(get(at, target, token + empty + "Origin: null\r\n", "POST").status == 403,
+                      route);
+        CHECK_MESSAGE(get(at, target, token + empty, "POST").status >= 400, route);
+    }
     for (const std::string action : {"pause", "resume", "cancel"}) {
         const std::string target = "/api/v1/transfers/" + action;
         CHECK(get(at, target + "?id=1", token).status == 405);
@@ -267,7 +120,9 @@ TEST_CASE("the API answers with the router's JSON and a status that says the sam
     CHECK(ask("/api/v1/health").first == 400);
     CHECK(ask("/api/v1/health?link=nonsense").first == 400);
     CHECK(ask("/api/v1/status?x=1").first == 400);
-    CHECK(ask("/api/v1/rm?link=" + nobody_has).first == 404);
+    CHECK(ask("/api/v1/rm?link=" + nobody_has).first == 405);
+    CHECK(ask("/api/v1/limit?link=" + nobody_has).first == 400);
+    CHECK(ask("/api/v1/map?link=nonsense").first == 400);
     CHECK(ask("/api/v1/publish?path=/etc/hostname").first == 404);
     const auto [missing, error] = ask("/api/v1/health?link=" + nobody_has);
     CHECK(missing >= 400);
@@ -287,6 +142,14 @@ TEST_CASE("the page carries the token and nothing from elsewhere") {
     CHECK(page.body.find("{{") == std::string::npos);
     CHECK(page.body.find("https://") == std::string::npos);
     CHECK(get(served.page_at, "/index.php").status == 404);
+    CHECK(page.body.find("<script>") == std::string::npos);
+    CHECK(page.body.find("<style") == std::string::npos);
+    CHECK(page.header("content-security-policy").find("unsafe") == std::string::npos);
+    const auto script = get(served.page_at, "/app.js");
+    CHECK(script.header("content-type") == "text/javascript; charset=utf-8");
+    CHECK(script.body.find(served.server->token()) == std::string::npos);
+    CHECK(get(served.page_at, "/app.css").header("content-type") == "text/css; charset=utf-8");
+    CHECK(get(served.page_at, "/app.css", "Content-Length: 0\r\n", "POST").status == 405);
 
     struct stat info {};
     REQUIRE(::stat((served.data / "web.token").c_str(), &info) == 0);

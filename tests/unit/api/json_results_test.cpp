@@ -137,6 +137,37 @@ TEST_CASE("a transfer says what it is, how far it is and why it is no faster") {
     CHECK(fetch["holders"][0]["rate"] == 2);
     CHECK(fetch["holders"][0]["bytes"] == 9);
     CHECK_FALSE(fetch.contains("copies"));
+    CHECK_FALSE(fetch.contains("map"));
+    NodeId stranger;
+    stranger.bytes[0] = 1;
+    transfer.cells = {
+        {ByteCount(100), ByteCount(100), 0, {}},     {ByteCount(100), ByteCount(1), 12, NodeId{}},
+        {ByteCount(100), ByteCount(0), 9, stranger}, {ByteCount(100), ByteCount(45), 2, {}},
+        {ByteCount(5), ByteCount(1), 1, {}},         {ByteCount(0), ByteCount(0), 1, {}}};
+    const auto map = to_json(std::vector<TransferInfo>{transfer})["transfers"][0]["map"];
+    CHECK(map == Json{{"done", "09a54."}, {"holders", "099211"}, {"by", "-A----"}});
+}
+
+TEST_CASE("a map names every node once, and is thinned out when it is long") {
+    ObjectMap map;
+    NodeId other;
+    other.bytes[0] = 1;
+    map.parts.resize(4);
+    map.parts[0] = {"r", ByteCount(9), {NodeId{}}, true, 0};
+    map.parts[1] = {"e", ByteCount(9), {other, NodeId{}}, false, 2};
+    const auto json = to_json(map);
+    CHECK(json["nodes"].size() == 2);
+    CHECK(json["parts"][0]["holders"] == Json::array({0}));
+    CHECK(json["parts"][0]["held_here"] == true);
+    CHECK(json["parts"][1]["holders"] == Json::array({1, 0}));
+    CHECK(json["parts"][1]["coming"] == 2);
+    for (const std::size_t parts : {1U, 513U, 514U, 65'537U}) {
+        map.parts.resize(parts);
+        const auto thinned = to_json(map);
+        CHECK(thinned["parts_total"] == parts);
+        CHECK(thinned["parts"].size() <= limits::map_parts_max);
+        CHECK(thinned["parts"].size() >= std::min<std::size_t>(parts, 200));
+    }
 }
 
 TEST_CASE("status groups its numbers as documented") {

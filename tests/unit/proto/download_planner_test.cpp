@@ -74,6 +74,50 @@ TEST_CASE("what is in `have` is neither asked for nor counted") {
     CHECK(d.planner.done());
 }
 
+TEST_CASE("cells say what is missing, who has it and who gave it") {
+    core::RangeSet have;
+    have.insert(0, 4 * mib);  // two extents of 2 MiB
+    Download d(64, {}, have);
+    d.add(1);
+    auto cells = d.planner.cells(100);
+    REQUIRE(cells.size() == 32);
+    CHECK(cells[1].wanted == ByteCount(2 * mib));
+    CHECK(cells[1].missing == ByteCount(0));
+    CHECK(cells[2].missing == ByteCount(2 * mib));
+    CHECK(cells[2].holders == 1);
+    CHECK_FALSE(cells[2].by);
+    const auto requests = d.poll_all(0s);
+    REQUIRE(requests.size() == 2);
+    CHECK(d.planner.cells(100)[2].missing == ByteCount(2 * mib));  // asked is not there
+    CHECK(d.planner.on_piece(requests[0].piece, fake_node(1), at(1s)));
+    cells = d.planner.cells(100);
+    CHECK(cells[2].missing == ByteCount(mib));
+    CHECK(cells[2].by == fake_node(1));
+    CHECK_FALSE(cells[3].by);
+    d.planner.remove_peer(fake_node(1), at(1s));
+    CHECK(d.planner.cells(100)[2].holders == 0);
+
+    // 32 extents in at most 10 cells: four each, so eight.
+    cells = d.planner.cells(10);
+    REQUIRE(cells.size() == 8);
+    CHECK(cells[0].wanted == ByteCount(8 * mib));
+    CHECK(cells[0].missing == ByteCount(3 * mib));
+    CHECK(cells[0].by == fake_node(1));
+}
+
+TEST_CASE("a cell of which nothing is wanted says so") {
+    const core::Layout layout(ByteCount(8 * mib), 12);
+    const DownloadPlanner planner(layout, {ByteCount(5 * mib), ByteCount(6 * mib)}, {}, {});
+    const auto cells = planner.cells(4);
+    REQUIRE(cells.size() == 4);
+    CHECK(cells[1].wanted == ByteCount(0));
+    CHECK(cells[1].missing == ByteCount(0));
+    CHECK(cells[2].wanted == ByteCount(mib));
+    CHECK(cells[2].missing == ByteCount(mib));
+    const DownloadPlanner nothing(core::Layout(ByteCount(0), 11), {}, {}, {});
+    CHECK(nothing.cells(4).empty());
+}
+
 TEST_CASE("an extent is begun only while those begun and not taken have room for it") {
     Download d(64);
     d.planner.set_begin_max(ByteCount(4 * mib));  // two extents

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+
+#include "api/router.hpp"
+
+namespace flow29::api {
+
+/// What the page began and does not wait for: fetches and publications. They go on when the page is
+/// closed, and how they ended is told to whoever opens it next, until the node stops.
+///
+/// At most limits::jobs_max are known; of those that ended the oldest is forgotten first.
+/// Any thread may call anything.
+class Jobs {
+  public:
+    struct Options {
+        std::string kind;  ///< the router's method, which is also what people see
+        std::string name{};
+        std::string link{};    ///< of a fetch
+        std::string path{};    ///< what is read or written; a transfer has the same
+        std::string params{};  ///< a JSON object
+        /// Called once when it ended, on the node's thread, with whether it went well.
+        std::function<void(bool good)> ended{};
+    };
+
+    /// `router` must outlive the jobs.
+    explicit Jobs(Router& router) : router_(router) {}
+    /// Ends what runs, without waiting for it.
+    ~Jobs();
+    Jobs(const Jobs&) = delete;
+    Jobs& operator=(const Jobs&) = delete;
+
+    /// Begins one; its id. Errors: refused (too many run).
+    [[nodiscard]] Result<std::uint64_t> begin(Options options);
+    /// Forgets one that ended. Errors: not_found, refused (it runs).
+    [[nodiscard]] Result<void> forget(std::uint64_t id);
+    /// A JSON array, `[{"id","kind","name","link","path","state","progress","result"}]`, oldest
+    /// first. `state` is running, done or failed; `result` is the router's last line.
+    [[nodiscard]] std::string list() const;
+
+  private:
+    struct Job {
+        std::string kind, name, link, path;
+        const char* state = "running";
+        std::string progress, result;  // JSON; empty: none yet
+    };
+    /// Shared with the callbacks of what runs, which may come after the jobs are gone.
+    struct Table {
+        mutable std::mutex mutex;
+        std::map<std::uint64_t, Job> jobs;
+        std::uint64_t last_id = 0;
+    };
+
+    Router& router_;  // owned by whoever made this
+    std::shared_ptr<Table> table_ = std::make_shared<Table>();
+    std::stop_source stop_;
+};
+
+}  // namespace flow29::api

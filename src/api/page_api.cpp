@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/page_api.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <initializer_list>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "api/event_stream.hpp"
+#include "api/http_json.hpp"
+#include "api/json_results.hpp"
+
+namespace flow29::api {
+namespace {
+
+constexpr auto tidy_period = std::chrono::minutes(1);
+constexpr std::string_view uploads_prefix = "uploads/";
+constexpr std::size_t root_chars = 16;  // of base32: 80 bits tell apart what one user fetched
+
+HttpResponse not_allowed(const char* allowed) {
+    auto response = json_error(405, {Errc::usage, std::string("this takes ") + allowed});
+    response.headers.emplace_back("Allow", allowed);
+    return response;
+}
+
+/// The refusal when a parameter is none of `known`.
+std::optional<HttpResponse> check_query(const HttpRequest& request,
+                                        std::initializer_list<std::string_view> known) {
+    for (const auto& [name, value] : request.query)
+        if (std::ranges::find(known, name) == known.end())
+            return json_error(400, {Errc::usage, "unknown parameter \"" + name + "\""});
+    return std::nullopt;
+}
+
+std::string text_in(const HttpRequest& request, const char* name) {
+    const auto found = request.query.find(name);
+    return found == request.query.end() ? std::string() : found->second;
+}
+
+std::optional<std::uint64_t> number_in(const HttpRequest& request, const char* name) {
+    const std::string text = text_in(request, name);
+    std::uint64_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [read, error] = std::from_chars(text.data(), end, number);
+    if (text.empty() || error != std::errc() || read != end) return std::nullopt;
+    return number;
+}
+
+std::string text_of(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+HttpResponse say(const Json& json) {
+    return json_response(to_line(done_event(json)));
+}
+
+/// What a fetched object is called here: names come from others.
+std::string name_for(const Link& link) {
+    std::string name = link.name;
+    const auto end = link.path.find_last_not_of('/');
+    if (end != std::string::npos) {
+        const auto begin = link.path.find_last_of('/', end);
+        const auto first = begin == std::string::npos ? 0 : begin + 1;
+        name = link.path.substr(first, end + 1 - first);
+    }
+    for (char& c : name)
+        if (c == '/' || static_cast<unsigned char>(c) < 0x20) c = '_';
+    // Beside it lies NAME.flow29-part.
+    if (name.size() > limits::path_component_bytes_max - 16 || name.starts_with('.'))
+        return "object";
+    return is_file_name(name) ? name : "object";
+}
+
+}  // namespace
+
+PageApi::PageApi(Node& node, Router& router, const std::filesystem::path& data)
+    : node_(node),
+      data_(std::filesystem::absolute(data)),
+      uploads_(data_ / "uploads"),
+      jobs_(router),
+      tidying_([this](const std::stop_token& stop) { tidy(stop); }) {}
+
+void PageApi::tidy(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        std::unique_lock lock(ended_->mutex);
+        ended_->wake.wait_for(lock, stop, tidy_period, [this] { return !ended_->uploads.empty(); });
+        const auto ended = std::exchange(ended_->uploads, {});
+        lock.unlock();
+        for (const auto& [id, good] : ended)
+            uploads_.release(id, good);
+        uploads_.sweep(Uploads::Clock::now());
+    }
+}
+
+std::optional<HttpResponse> PageApi::answer(const HttpRequest& request, std::string_view path,
+                                            const std::stop_token& stop) {
+    if (path == "events") return events(request, stop);
+    if (path == "fetch") return fetch(request);
+    if (path == "jobs/forget") return forget(request);
+    if (path == "uploads") return begin_upload(request);
+    if (!path.starts_with(uploads_prefix)) return std::nullopt;
+    path.remove_prefix(uploads_prefix.size());
+    const auto slash = path.find('/');
+    const std::string id(path.substr(0, slash));
+    if (slash == std::string_view::npos) return upload(request, id);
+    const auto action = path.substr(slash + 1);
+    if (action == "publish") return publish(request, id);
+    if (action == "cancel") return cancel(request, id);
+    return std::nullopt;
+}
+
+HttpResponse PageApi::events(const HttpRequest& request, const std::stop_token& stop) {
+    if (request.method != "GET") return not_allowed("GET");
+    if (auto refusal = check_query(request, {})) return std::move(*refusal);
+    if (++*streams_ > limits::event_streams_max) {
+        --*streams_;
+        return json_error(503, {Errc::refused, "too many pages are open"});
+    }
+    HttpResponse response;
+    response.content_type = "text/event-stream";
+    response.headers.emplace_back("Cache-Control", "no-store");
+    response.stream = std::make_shared<EventStream>(node_, jobs_, streams_, stop);
+    response.is_endless = true;
+    return response;
+}
+
+HttpResponse PageApi::begin_upload(const HttpRequest& request) {
+    if (request.method != "POST") return not_allowed("POST");
+    const auto json = Json::parse(request.body, nullptr, false);
+    const auto field = [&](const char* name) {
+        return json.is_object() && json.contains(name) ? json[name] : Json();
+    };
+    const Json name = field("name");
+    const Json bytes = field("bytes");
+    const Json tag = field("tag");
+    const Json is_directory = field("directory");
+    if (!name.is_string() || !bytes.is_number_unsigned())
+        return json_error({Errc::usage, "\"name\" and \"bytes\" must be given"});
+    Uploads::Offer offer;
+    offer.name = name.get<std::string>();
+    offer.bytes = ByteCount(bytes.get<std::uint64_t>());
+    if (tag.is_string()) offer.tag = tag.get<std::string>();
+    offer.is_directory = is_directory.is_boolean() && is_directory.get<bool>();
+    const auto begun = uploads_.begin(std::move(offer), Uploads::Clock::now());
+    if (!begun) return json_error(begun.error());
+    return say({{"id", begun->id},
+                {"received_bytes", begun->received.value},
+                {"total_bytes", begun->total.value}});
+}
+
+HttpResponse PageApi::upload(const HttpRequest& request, const std::string& id) {
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    if (!reads && request.method != "PATCH") return not_allowed("GET, HEAD, PATCH");
+    if (auto refusal = check_query(request, {"offset", "path"})) return std::move(*refusal);
+    const std::string path = text_in(request, "path");
+    if (reads) {
+        const auto received = uploads_.received(id, path);
+        if (!received) return json_error(received.error());
+        return say({{"received_bytes", received->value}});
+    }
+    const auto offset = number_in(request, "offset");
+    if (!offset) return json_error({Errc::usage, "\"offset\" must be given"});
+    const Uploads::Slice slice{id, path, ByteCount(*offset), request.body};
+    const auto received = uploads_.write(slice, Uploads::Clock::now());
+    if (received) return say({{"received_bytes", received->value}});
+    if (received.error().code != Errc::exists_already) return json_error(received.error());
+    Json line = error_event(received.error());
+    if (const auto here = uploads_.received(id, path)) line["received_bytes"] = here->value;
+    return json_response(to_line(line));
+}
+
+HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id) {
+    if (request.method != "POST") return not_allowed("POST");
+    if (auto refusal = check_query(request, {"copies"})) return std::move(*refusal);
+    const auto copies = number_in(request, "copies");
+    if (!copies && request.query.contains("copies"))
+        return json_error({Errc::usage, "\"copies\" must be a number"});
+    const auto complete = uploads_.close(id);
+    if (!complete) return json_error(complete.error());
+    Jobs::Options options;
+    options.kind = "publish";
+    options.name = complete->name;
+    options.path = complete->path.string();
+    Json params = {{"path", options.path}, {"name", options.name}};
+    if (copies) params["copies"] = *copies;
+    options.params = text_of(params);
+    options.ended = [table = ended_, id](bool good) {
+        const std::lock_guard lock(table->mutex);
+        table->uploads.emplace_back(id, good);
+        table->wake.notify_one();
+    };
+    const auto job = jobs_.begin(std::move(options));
+    if (job) return say({{"job", *job}});
+    uploads_.release(id, false);
+    return json_error(job.error());
+}
+
+HttpResponse PageApi::cancel(const HttpRequest& request, const std::string& id) {
+    if (request.method != "POST") return not_allowed("POST");
+    const auto removed = uploads_.remove(id);
+    return removed ? say(Json::object()) : json_error(removed.error());
+}
+
+HttpResponse PageApi::fetch(const HttpRequest& request) {
+    if (request.method != "POST") return not_allowed("POST");
+    if (auto refusal = check_query(request, {"link"})) return std::move(*refusal);
+    const std::string text = text_in(request, "link");
+    const auto link = Link::parse(text);
+    if (!link) return json_error(link.error());
+    // A folder an object: the same link resumes, and no two objects meet.
+    const auto folder = data_ / "fetched" / to_base32(link->root).substr(0, root_chars);
+    std::error_code ec;
+    std::filesystem::create_directories(folder, ec);
+    if (ec) return json_error({Errc::file_error, folder.string() + ": " + ec.message()});
+    Jobs::Options options;
+    options.kind = "fetch";
+    options.name = name_for(*link);
+    options.link = link->to_string();
+    options.path = (folder / options.name).string();
+    options.params = text_of({{"link", text}, {"path", options.path}});
+    const auto job = jobs_.begin(std::move(options));
+    return job ? say({{"job", *job}}) : json_error(job.error());
+}
+
+HttpResponse PageApi::forget(const HttpRequest& request) {
+    if (request.method != "POST") return not_allowed("POST");
+    if (auto refusal = check_query(request, {"id"})) return std::move(*refusal);
+    const auto id = number_in(request, "id");
+    if (!id) return json_error({Errc::usage, "\"id\" must be given"});
+    const auto forgotten = jobs_.forget(*id);
+    return forgotten ? say(Json::object()) : json_error(forgotten.error());
+}
+
+}  // namespace flow29::api

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <flow29/node.hpp>
+
+#include "api/http_message.hpp"
+#include "api/jobs.hpp"
+#include "api/router.hpp"
+#include "api/uploads.hpp"
+
+namespace flow29::api {
+
+/// What only a page needs of the API. Whoever calls it has checked the token.
+///
+/// | request                                     | does |
+/// |---------------------------------------------|---------------------------------------------------|
+/// | GET events                                  | see EventStream | | POST uploads, a JSON body |
+/// announces `{"name","bytes","tag","directory"}`;   | | | `{"id","received_bytes","total_bytes"}`
+/// | | GET uploads/ID[?path=]                      | `{"received_bytes"}` of the file | | PATCH
+/// uploads/ID?offset=[&path=], the bytes | takes a slice; likewise. 409 says the same when   | | |
+/// it begins elsewhere                               | | POST uploads/ID/publish[?copies=] | begins
+/// to publish what came: `{"job"}`            | | POST uploads/ID/cancel                      |
+/// removes it                                        | | POST fetch?link= | begins to fetch into
+/// `fetched/`: `{"job"}`        | | POST jobs/forget?id=                        | forgets what has
+/// ended                            |
+class PageApi {
+  public:
+    /// `data`: where `uploads/` and `fetched/` are. `node` and `router` must outlive it.
+    PageApi(Node& node, Router& router, const std::filesystem::path& data);
+
+    /// `path` is what follows the API's prefix. Nothing: the path is not one of these.
+    [[nodiscard]] std::optional<HttpResponse> answer(const HttpRequest& request,
+                                                     std::string_view path,
+                                                     const std::stop_token& stop);
+
+  private:
+    [[nodiscard]] HttpResponse events(const HttpRequest& request, const std::stop_token& stop);
+    [[nodiscard]] HttpResponse begin_upload(const HttpRequest& request);
+    [[nodiscard]] HttpResponse upload(const HttpRequest& request, const std::string& id);
+    [[nodiscard]] HttpResponse publish(const HttpRequest& request, const std::string& id);
+    [[nodiscard]] HttpResponse cancel(const HttpRequest& request, const std::string& id);
+    [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
+    [[nodiscard]] HttpResponse forget(const HttpRequest& request);
+
+    /// Publications that ended. The node's thread says so and must not wait for a disk, so that
+    /// what was uploaded for them is removed on another one.
+    struct Ended {
+        std::mutex mutex;
+        std::condition_variable_any wake;
+        std::vector<std::pair<std::string, bool>> uploads;  // id; whether it went well
+    };
+    void tidy(const std::stop_token& stop);
+
+    Node& node_;  // owned by whoever made this
+    std::filesystem::path data_;
+    Uploads uploads_;
+    std::shared_ptr<Ended> ended_ = std::make_shared<Ended>();
+    Jobs jobs_;
+    std::shared_ptr<std::atomic<unsigned>> streams_ = std::make_shared<std::atomic<unsigned>>(0U);
+    std::jthread tidying_;  // last: it uses the others
+};
+
+}  // namespace flow29::api

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the node says, as docs/architecture.md and the command line's --json have it.
+
+export interface Status {
+  node: string;
+  version: string;
+  uptime_ms: number;
+  port: number;
+  addresses: string[];
+  storing: boolean;
+  dht: { connected: boolean; nodes: number; puts: number; lookups: number };
+  clock_skew_ms: number;
+  peers: number;
+  storage: { used_bytes: number; capacity_bytes: number; objects: number; extents: number };
+  repair: {
+    under_target_extents: number;
+    in_flight: number;
+    bytes_total: number;
+    limit: number | null;
+  };
+  announce: { records: number; due_per_hour: number; behind: boolean };
+  traffic: {
+    up_bytes: number;
+    down_bytes: number;
+    dht_up_bytes: number;
+    dht_down_bytes: number;
+    up_limit: number | null;
+    down_limit: number | null;
+  };
+}
+
+export interface Peer {
+  node: string;
+  address: string;
+  rtt_ms: number;
+  up_bytes: number;
+  down_bytes: number;
+  rate: number;
+  storing: boolean;
+  holds_extents: number;
+}
+
+export interface Transfer {
+  id: number;
+  kind: "fetch" | "stream" | "publish";
+  root: string | null;
+  name: string;
+  path: string;
+  stage: string;
+  paused: boolean;
+  done_bytes: number;
+  total_bytes: number;
+  rate: number;
+  eta_ms: number | null;
+  holders: { node: string; rate: number; bytes: number }[];
+  reason: string;
+  why: string;
+  map?: { done: string; holders: string; by: string };
+  copies?: { min: number; target: number };
+}
+
+export interface Progress {
+  stage: string;
+  done_bytes?: number;
+  total_bytes?: number;
+  holders?: number;
+  copies_min?: number;
+  copies_target?: number;
+}
+
+export interface Outcome {
+  event: "done" | "error";
+  code?: string;
+  message?: string;
+  root?: string;
+  link?: string;
+  path?: string;
+  kind?: string;
+  bytes?: number;
+  holders?: number;
+  elapsed_ms?: number;
+  copies?: { min: number; mean: number };
+  target?: number;
+  degraded?: boolean;
+  shortfall?: string;
+}
+
+export interface Job {
+  id: number;
+  kind: "fetch" | "publish";
+  name: string;
+  link: string;
+  path: string;
+  state: "running" | "done" | "failed";
+  progress: Progress | null;
+  result: Outcome | null;
+}
+
+export interface FlowObject {
+  root: string;
+  link: string;
+  name: string;
+  kind: "file" | "directory";
+  bytes: number;
+  extents: number;
+  extents_held: number;
+  published: boolean;
+  pinned: boolean;
+  copies_min: number;
+  target: number;
+  expires: string | null;
+  renewed: boolean;
+}
+
+export interface Health {
+  bytes: number;
+  target: number;
+  copies: { min: number; mean: number; histogram: Record<string, number> };
+  groups: number;
+  at_risk_chunks: number;
+  repair: { missing_bytes: number; in_flight: number; time_to_target_ms: number | null };
+  audited: number;
+  publisher_may_leave: boolean;
+}
+
+export interface ObjectMap {
+  root: string;
+  bytes: number;
+  parts_total: number;
+  nodes: string[];
+  parts: {
+    index: number;
+    hash: string;
+    bytes: number;
+    holders: number[];
+    held_here: boolean;
+    coming: number;
+  }[];
+}
+
+export interface Update {
+  version: number;
+  status?: Status;
+  peers?: Peer[];
+  transfers?: Transfer[];
+  jobs?: Job[];
+  objects?: { rows: FlowObject[]; gone: string[] };
+}

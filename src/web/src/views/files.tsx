@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { call, query } from "../api";
+import { count, date, duration, size, UNKNOWN } from "../format";
+import { openable } from "../links";
+import { Confirm, Fact, Problem, Qr, Takeaway, useAction } from "../parts/basics";
+import { Windowed } from "../parts/windowed";
+import { useStore } from "../store";
+import type { FlowObject, Health } from "../types";
+import { rootOf } from "../links";
+
+type Order = "name" | "bytes" | "copies";
+
+/** What is known here of the copies elsewhere; nothing for what others look after. */
+function copiesOf(object: FlowObject): number | null {
+  return object.published || object.copies_min > 0 ? object.copies_min : null;
+}
+
+function mayLeave(object: FlowObject): boolean {
+  return object.published && object.target > 0 && object.copies_min >= object.target;
+}
+
+function toneOf(object: FlowObject): "good" | "low" | "bad" | "soft" {
+  const copies = copiesOf(object);
+  if (copies === null) return "soft";
+  if (copies >= object.target) return "good";
+  return copies > 1 ? "low" : "bad";
+}
+
+function Copies(props: { object: FlowObject }) {
+  const { object } = props;
+  const copies = copiesOf(object);
+  if (copies === null || object.target === 0) return <span class="soft">{UNKNOWN}</span>;
+  const tone = toneOf(object);
+  return (
+    <span class={`copies ${tone}`}>
+      <span class="number">{copies} of {object.target}</span>
+      <span class="bar" aria-hidden="true">
+        <span style={{ width: `${Math.min(100, (100 * copies) / object.target)}%` }} />
+      </span>
+    </span>
+  );
+}
+
+function here(object: FlowObject): string {
+  const held = object.extents_held >= object.extents
+    ? "whole"
+    : object.extents_held === 0 ? "nothing" : `${object.extents_held} of ${object.extents} parts`;
+  return [held, object.published && "published", object.pinned && "pinned"]
+    .filter(Boolean).join(", ");
+}
+
+export function Files() {
+  const state = useStore();
+  const [search, setSearch] = useState("");
+  const [order, setOrder] = useState<Order>("name");
+  const [openRoot, setOpenRoot] = useState<string | null>(null);
+  const rows = useMemo(() => {
+    const wanted = search.trim().toLowerCase();
+    const found = [...state.objects.values()].filter((object) =>
+      wanted === "" || object.name.toLowerCase().includes(wanted) || object.link.includes(wanted));
+    const byName = (a: FlowObject, b: FlowObject) =>
+      a.name < b.name ? -1 : a.name > b.name ? 1 : a.root < b.root ? -1 : 1;
+    const key = (object: FlowObject) => copiesOf(object) ?? Number.MAX_SAFE_INTEGER;
+    return found.sort((a, b) =>
+      (order === "bytes" ? b.bytes - a.bytes : order === "copies" ? key(a) - key(b) : 0)
+      || byName(a, b));
+  }, [state.objects, search, order]);
+  const open = openRoot === null ? undefined : state.objects.get(openRoot);
+  if (state.objects.size === 0)
+    return (
+      <>
+        <h1>Files</h1>
+        <p class="soft">
+          {state.status
+            ? <>Nothing is here yet. <a href="#/publish">Publish</a> something, or{" "}
+                <a href="#/fetch">fetch</a> what a link names.</>
+            : "…"}
+        </p>
+      </>
+    );
+  return (
+    <>
+      <h1>Files</h1>
+      <div class="tools">
+        <label>
+          Search{" "}
+          <input
+            type="search"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
+        </label>
+        <label>
+          Order by{" "}
+          <select
+            value={order}
+            onChange={(event) => setOrder(event.currentTarget.value as Order)}
+          >
+            <option value="name">name</option>
+            <option value="bytes">size</option>
+            <option value="copies">fewest copies</option>
+          </select>
+        </label>
+        <span class="soft" role="status">{count(rows.length, "file")}</span>
+      </div>
+      <Windowed
+        label="Files"
+        kind="files"
+        columns={["Name", "Size", "Copies", "Here"]}
+        rows={rows}
+        rowHeight={52}
+        keyOf={(object) => object.root}
+        draw={(object) => [
+          <button type="button" class="plain" onClick={() => setOpenRoot(object.root)}>
+            {object.name || <span class="soft">No name</span>}{object.kind === "directory" && "/"}
+          </button>,
+          <span class="number">{size(object.bytes)}</span>,
+          <Copies object={object} />,
+          <span class="soft">
+            {here(object)}
+            {mayLeave(object) && <span class="good"> · you may leave now</span>}
+          </span>,
+        ]}
+      />
+      {open && <Details key={open.root} object={open} close={() => setOpenRoot(null)} />}
+    </>
+  );
+}
+
+function Details(props: { object: FlowObject; close: () => void }) {
+  const { object } = props;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [health, setHealth] = useState<Health | null>(null);
+  const [run, error, isBusy] = useAction();
+  useEffect(() => dialog.current?.showModal(), []);
+  const link = query({ link: object.link });
+  const ask = (method: "GET" | "POST", path: string) =>
+    run(async () => setHealth(await call<Health>(method, `${path}${link}`)));
+  const open = openable(object.link, object.name, object.kind);
+  const tone = toneOf(object);
+  return (
+    <dialog ref={dialog} onClose={props.close} aria-labelledby="details-name">
+      <header>
+        <h2 id="details-name">{object.name || "No name"}</h2>
+        <button type="button" aria-label="Close" onClick={() => dialog.current?.close()}>✕</button>
+      </header>
+      {mayLeave(object) && (
+        <p class="good">As last known, enough other nodes keep it: you may leave now.</p>
+      )}
+      {object.published && !mayLeave(object) && (
+        <p class={tone}>
+          Fewer copies than wanted. Keep this node running until others have taken them.
+        </p>
+      )}
+      <dl class="facts">
+        <Fact name="Size" value={size(object.bytes)} note={count(object.extents, "part")} />
+        <Fact name="Copies" value={<Copies object={object} />} note="as last known here" />
+        <Fact name="Here" value={here(object)} />
+        <Fact
+          name="Kept until"
+          value={date(object.expires)}
+          note={object.renewed ? "renewed by this node" : undefined}
+        />
+      </dl>
+      <div class="share">
+        <Qr text={`FLOW29:${rootOf(object.link).toUpperCase()}`} label="QR code of the link" />
+        <div><Takeaway text={object.link} label="Copy link" what="Link" /></div>
+      </div>
+      <div class="buttons">
+        {open && <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>}
+        <button type="button" disabled={isBusy} onClick={() => ask("GET", "health")}>
+          {isBusy ? "Asking…" : "Count the copies now"}
+        </button>
+        <button
+          type="button"
+          disabled={isBusy}
+          onClick={() => run(() => call("POST", `${object.pinned ? "unpin" : "pin"}${link}`))}
+        >
+          {object.pinned ? "Unpin" : "Pin: keep it here"}
+        </button>
+        {object.published && (
+          <Confirm
+            label="Remove"
+            question="Others will drop their copies too."
+            yes="Remove it"
+            act={() => run(async () => {
+              await call("POST", `rm${link}`);
+              dialog.current?.close();
+            })}
+          />
+        )}
+      </div>
+      <Problem text={error} />
+      {health && <HealthFacts health={health} repair={() => ask("POST", "repair")} isBusy={isBusy} />}
+    </dialog>
+  );
+}
+
+function HealthFacts(props: { health: Health; repair: () => void; isBusy: boolean }) {
+  const { health } = props;
+  const isLow = health.copies.min < health.target;
+  return (
+    <section aria-live="polite">
+      <p class={isLow ? "low" : "good"}>
+        {isLow
+          ? `${health.copies.min} of ${health.target} copies of its weakest part; ${size(health.repair.missing_bytes)} are still to be copied.`
+          : `${count(health.copies.min, "copy", "copies")} of every part, proved just now: whoever published it may leave.`}
+      </p>
+      <dl class="facts">
+        <Fact
+          name="Chunks at risk"
+          value={health.at_risk_chunks.toLocaleString("en")}
+          note="with fewer copies than wanted"
+        />
+        <Fact name="Networks" value={health.groups} note="that hold any one part, at least" />
+        <Fact name="Being copied" value={health.repair.in_flight} />
+        <Fact
+          name="Time left"
+          value={isLow ? duration(health.repair.time_to_target_ms) : UNKNOWN}
+        />
+      </dl>
+      {isLow && (
+        <button type="button" disabled={props.isBusy} onClick={props.repair}>
+          Make missing copies now
+        </button>
+      )}
+    </section>
+  );
+}

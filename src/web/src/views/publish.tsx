@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+import { useRef, useState } from "preact/hooks";
+import { count, percent, size } from "../format";
+import { Bar } from "../parts/basics";
+import { useStore } from "../store";
+import { type Upload, addDropped, addFiles, cancel, forget, retry, uploads } from "../uploads";
+import { PublishCard, Stages } from "./transfer";
+
+const COPIES_DEFAULT = 4;
+
+export function Publish() {
+  const state = useStore();
+  const [isOver, setOver] = useState(false);
+  const [copies, setCopies] = useState(COPIES_DEFAULT);
+  const files = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const chosen = (input: HTMLInputElement) => {
+    addFiles([...(input.files ?? [])], copies);
+    input.value = ""; // the same one can be chosen again
+  };
+  const others = state.peers.filter((peer) => peer.storing).length;
+  const jobs = state.jobs.filter((job) => job.kind === "publish").reverse();
+  return (
+    <>
+      <h1>Publish</h1>
+      <div
+        class={`drop ${isOver ? "over" : ""}`}
+        onDragOver={(event) => {
+          event.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          setOver(false);
+          if (event.dataTransfer) void addDropped(event.dataTransfer, copies);
+        }}
+      >
+        <p class="big">Drop files or folders here</p>
+        <div class="buttons">
+          <button type="button" class="primary" onClick={() => files.current?.click()}>
+            Choose files
+          </button>
+          <button type="button" onClick={() => folder.current?.click()}>Choose a folder</button>
+        </div>
+        <input
+          ref={files}
+          type="file"
+          multiple
+          hidden
+          aria-label="Files to publish"
+          onChange={(event) => chosen(event.currentTarget)}
+        />
+        <input
+          ref={folder}
+          type="file"
+          hidden
+          aria-label="Folder to publish"
+          onChange={(event) => chosen(event.currentTarget)}
+          {...{ webkitdirectory: true }}
+        />
+        <label>
+          Copies on other nodes{" "}
+          <select
+            value={copies}
+            onChange={(event) => setCopies(Number(event.currentTarget.value))}
+          >
+            {[1, 2, 3, 4, 5, 6, 8, 12, 16].map((n) => <option key={n} value={n}>{n}</option>)}
+          </select>
+        </label>
+        {state.status && others < copies && (
+          <p class="low">
+            {others === 0
+              ? "No other node that stores is connected, so nobody can take a copy yet."
+              : `Only ${count(others, "other node")} that store${others === 1 ? "s" : ""} ${others === 1 ? "is" : "are"} connected: the other copies are made when more join.`}
+          </p>
+        )}
+      </div>
+      <div>
+        {uploads.map((upload) => <UploadCard key={upload.key} upload={upload} />)}
+        {jobs.map((job) => <PublishCard key={job.id} job={job} />)}
+      </div>
+      {uploads.length + jobs.length === 0 && (
+        <p class="soft">
+          What you publish gets a link. Once enough other nodes have it, this machine may be switched
+          off. Whoever has the link can read it, and so can the nodes that keep it: nothing is
+          encrypted on their disks.
+        </p>
+      )}
+    </>
+  );
+}
+
+function UploadCard(props: { upload: Upload }) {
+  const { upload } = props;
+  return (
+    <article class="card" data-state={upload.state}>
+      <header>
+        <h3 title={upload.name}>{upload.name}</h3>
+        {upload.state === "failed"
+          ? <span class="bad">Not brought here</span>
+          : <span>{upload.state === "waiting" ? "Waiting its turn" : "Bringing it here"}</span>}
+      </header>
+      <Bar label={`Bringing ${upload.name} here`} done={upload.sent} total={upload.bytes} />
+      <p class="soft">
+        {percent(upload.sent, upload.bytes)} of {size(upload.bytes)}
+        {upload.isDirectory && `, ${count(upload.parts.length, "file")}`}
+      </p>
+      {upload.message
+        ? <p class={upload.state === "failed" ? "bad" : "low"} role="alert">{upload.message}</p>
+        : <Stages now={0} />}
+      <div class="buttons">
+        {upload.state === "failed" && (
+          <button type="button" onClick={() => retry(upload)}>Try again</button>
+        )}
+        <button
+          type="button"
+          aria-label={`Cancel ${upload.name}`}
+          onClick={() => (upload.state === "failed" ? forget(upload) : cancel(upload))}
+        >
+          {upload.state === "failed" ? "Dismiss" : "Cancel"}
+        </button>
+      </div>
+    </article>
+  );
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One fetch or publication, from its first second to what came of it.
+
+import type { ComponentChildren } from "preact";
+import { call, sentence } from "../api";
+import { count, duration, percent, rate, size, UNKNOWN } from "../format";
+import { openable, rootOf } from "../links";
+import { Bar, Problem, Qr, Takeaway, useAction } from "../parts/basics";
+import { ExtentMap } from "../parts/extentmap";
+import { state, transferOf } from "../store";
+import type { Job, Transfer } from "../types";
+
+const STAGES: Record<string, string> = {
+  joining: "Finding the swarm",
+  hashing: "Reading and hashing",
+  looking_up: "Looking for who has it",
+  connecting: "Connecting to those who have it",
+  tree: "Getting its description",
+  data: "Fetching",
+  copies: "Others are taking copies",
+  checking: "Asking who keeps it",
+  paused: "Paused",
+};
+
+export function stageText(stage: string | undefined): string {
+  return (stage && STAGES[stage]) || "Beginning";
+}
+
+/** Why it is no faster, unless that goes without saying. */
+function Why(props: { transfer: Transfer }) {
+  const { transfer } = props;
+  if (!transfer.why || transfer.reason === "paused") return null;
+  return <p class="soft">{sentence(transfer.why)}</p>;
+}
+
+export function Controls(props: { transfer: Transfer }) {
+  const { transfer } = props;
+  const [run, error, isBusy] = useAction();
+  const name = transfer.name || transfer.path.split("/").pop() || "this";
+  const act = (action: string) =>
+    run(() => call("POST", `transfers/${action}?id=${transfer.id}`));
+  return (
+    <>
+      <div class="buttons">
+        <button
+          type="button"
+          disabled={isBusy}
+          aria-label={`${transfer.paused ? "Resume" : "Pause"} ${name}`}
+          onClick={() => act(transfer.paused ? "resume" : "pause")}
+        >
+          {transfer.paused ? "Resume" : "Pause"}
+        </button>
+        <button
+          type="button"
+          disabled={isBusy}
+          aria-label={`Cancel ${name}`}
+          onClick={() => act("cancel")}
+        >
+          Cancel
+        </button>
+      </div>
+      <Problem text={error} />
+    </>
+  );
+}
+
+/** 1·2·3·4: how many copies there are of those that are wanted. */
+export function CopySteps(props: { copies: number; target: number }) {
+  const { copies, target } = props;
+  return (
+    <span class="steps" role="img" aria-label={`${copies} of ${target} copies`}>
+      {Array.from({ length: target }, (_, i) => (
+        <i key={i} class={i < copies ? "there" : ""}>{i + 1}</i>
+      ))}
+    </span>
+  );
+}
+
+function Head(props: { name: string; children?: ComponentChildren }) {
+  return (
+    <header>
+      <h3 title={props.name}>{props.name || "No name"}</h3>
+      {/* What stage it is in is read out when that changes; numbers are not. */}
+      <div role="status">{props.children}</div>
+    </header>
+  );
+}
+
+export function FetchCard(props: { job: Job; again: (link: string) => void }) {
+  const { job } = props;
+  const transfer = transferOf(job);
+  const [run, error] = useAction();
+  const forget = () => run(() => call("POST", `jobs/forget?id=${job.id}`));
+  const result = job.result;
+  if (job.state === "done" && result) {
+    const open = openable(job.link, job.name, result.kind);
+    return (
+      <article class="card" data-state="done">
+        <Head name={job.name}><span class="good">Here, every byte verified</span></Head>
+        <dl class="facts">
+          <div class="fact"><dt>Size</dt><dd>{size(result.bytes)}</dd></div>
+          <div class="fact"><dt>Took</dt><dd>{duration(result.elapsed_ms)}</dd></div>
+          <div class="fact"><dt>Holders that served</dt><dd>{result.holders ?? UNKNOWN}</dd></div>
+        </dl>
+        <p>It is at <code class="path">{result.path}</code></p>
+        <div class="buttons">
+          {open && <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>}
+          <button type="button" onClick={forget}>Dismiss</button>
+        </div>
+        <Problem text={error} />
+      </article>
+    );
+  }
+  if (job.state === "failed" && result) {
+    const isHere = result.code === "exists_already";
+    const open = openable(job.link, job.name, undefined);
+    return (
+      <article class="card" data-state="failed">
+        <Head name={job.name}>
+          <span class={isHere ? "good" : "bad"}>{isHere ? "Fetched before" : "Not fetched"}</span>
+        </Head>
+        <p>{explain(result.code, result.message)}</p>
+        {isHere && <p>It is at <code class="path">{job.path}</code></p>}
+        <div class="buttons">
+          {isHere && open && (
+            <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>
+          )}
+          {!isHere && (
+            <button
+              type="button"
+              onClick={() => run(async () => {
+                await call("POST", `jobs/forget?id=${job.id}`);
+                props.again(job.link);
+              })}
+            >
+              Try again
+            </button>
+          )}
+          <button type="button" onClick={forget}>Dismiss</button>
+        </div>
+        <Problem text={error} />
+      </article>
+    );
+  }
+  const stage = transfer?.stage ?? job.progress?.stage;
+  const done = transfer?.done_bytes ?? 0;
+  const total = transfer?.total_bytes ?? 0;
+  return (
+    <article class="card" data-state={transfer?.paused ? "paused" : "running"}>
+      <Head name={job.name}>
+        <span>{transfer?.paused ? "Paused" : stageText(stage)}</span>
+      </Head>
+      <Bar label={`Fetching ${job.name}`} done={done} total={total} />
+      <dl class="facts">
+        <div class="fact">
+          <dt>Done</dt><dd>{percent(done, total)}<small>of {total ? size(total) : UNKNOWN}</small></dd>
+        </div>
+        <div class="fact"><dt>Rate</dt><dd>{transfer ? rate(transfer.rate) : UNKNOWN}</dd></div>
+        <div class="fact">
+          <dt>Time left</dt>
+          <dd>{transfer && !transfer.paused ? duration(transfer.eta_ms) : UNKNOWN}</dd>
+        </div>
+        <div class="fact">
+          <dt>Holders</dt><dd>{transfer?.holders.length ?? job.progress?.holders ?? UNKNOWN}</dd>
+        </div>
+      </dl>
+      {transfer && <ExtentMap transfer={transfer} />}
+      {transfer && <Why transfer={transfer} />}
+      {transfer && <Controls transfer={transfer} />}
+    </article>
+  );
+}
+
+/** What went wrong and what to do next. */
+function explain(code: string | undefined, message: string | undefined): string {
+  switch (code) {
+    case "not_found":
+      return "Nobody who can be reached has it. Check the link, or try again when more nodes are there.";
+    case "no_network":
+      return "No other node answers. This node must join a swarm first: see Overview.";
+    case "interrupted":
+      return "It was cancelled. What came is kept, and trying again goes on from there.";
+    case "exists_already":
+      return "What this link names is on this machine already.";
+    default:
+      return sentence(message);
+  }
+}
+
+export function PublishCard(props: { job: Job }) {
+  const { job } = props;
+  const transfer = transferOf(job);
+  const [run, error] = useAction();
+  const forget = () => run(() => call("POST", `jobs/forget?id=${job.id}`));
+  const result = job.result;
+  if (job.state === "done" && result?.link) {
+    const open = openable(result.link, job.name, undefined);
+    const target = result.target ?? 0;
+    const copies = state.objects.get(result.root ?? "")?.copies_min ?? result.copies?.min ?? 0;
+    const mayLeave = copies >= target;
+    return (
+      <article class="card" data-state="done">
+        <Head name={job.name}>
+          <span class={mayLeave ? "good" : "low"}>Published</span>
+        </Head>
+        <p>
+          <CopySteps copies={Math.min(copies, target)} target={target} />{" "}
+          {mayLeave
+            ? `${count(copies, "copy", "copies")} on other nodes: you may leave now.`
+            : `${copies} of ${target} copies. ${result.shortfall ? sentence(result.shortfall) : ""}
+               The rest is made when more nodes join; keep this node running until then.`}
+        </p>
+        <div class="share">
+          <Qr text={`FLOW29:${rootOf(result.link).toUpperCase()}`} label={`QR code of the link to ${job.name}`} />
+          <div>
+            <Takeaway text={result.link} label="Copy link" what={`Link to ${job.name}`} />
+            <p class="soft">Whoever has this link can read it; so can the nodes that keep the copies.</p>
+            <div class="buttons">
+              {open && <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>}
+              <button type="button" onClick={forget}>Dismiss</button>
+            </div>
+          </div>
+        </div>
+        <Problem text={error} />
+      </article>
+    );
+  }
+  if (job.state === "failed")
+    return (
+      <article class="card" data-state="failed">
+        <Head name={job.name}><span class="bad">Not published</span></Head>
+        <p>{job.result?.code === "interrupted"
+          ? "It was cancelled. Choose the file again to publish it."
+          : sentence(job.result?.message)}</p>
+        <div class="buttons"><button type="button" onClick={forget}>Dismiss</button></div>
+        <Problem text={error} />
+      </article>
+    );
+  const stage = transfer?.stage ?? job.progress?.stage;
+  const target = transfer?.copies?.target ?? job.progress?.copies_target ?? 0;
+  const copies = transfer?.copies?.min ?? job.progress?.copies_min ?? 0;
+  return (
+    <article class="card" data-state={transfer?.paused ? "paused" : "running"}>
+      <Head name={job.name}>
+        <span>{transfer?.paused ? "Paused" : stageText(stage)}</span>
+      </Head>
+      <Bar
+        label={`Publishing ${job.name}`}
+        done={transfer?.done_bytes ?? 0}
+        total={transfer?.total_bytes ?? 0}
+      />
+      <Stages now={stage === "hashing" || stage === undefined ? 1 : 2} />
+      {target > 0 && (
+        <p><CopySteps copies={copies} target={target} /> {copies} of {target} copies</p>
+      )}
+      {transfer && <Why transfer={transfer} />}
+      {transfer && <Controls transfer={transfer} />}
+    </article>
+  );
+}
+
+/** Where a publication is: 0 sent from the browser, 1 hashed, 2 copied. */
+export function Stages(props: { now: number }) {
+  return (
+    <ol class="stages" aria-label="Stages">
+      {["Bring it here", "Hash", "Copies on other nodes"].map((name, i) => (
+        <li
+          key={name}
+          class={i < props.now ? "past" : ""}
+          aria-current={i === props.now ? "step" : undefined}
+        >
+          {name}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+/** What somebody else began: a command, a player at the gateway. */
+export function TransferCard(props: { transfer: Transfer }) {
+  const { transfer } = props;
+  const what = { fetch: "Fetching", stream: "Streaming", publish: "Publishing" }[transfer.kind];
+  const name = transfer.name || transfer.path.split("/").pop() || rootName(transfer);
+  return (
+    <article class="card">
+      <Head name={name}><span>{transfer.paused ? "Paused" : stageText(transfer.stage)}</span></Head>
+      <Bar label={`${what} ${name}`} done={transfer.done_bytes} total={transfer.total_bytes} />
+      <p class="soft">
+        {what}: {percent(transfer.done_bytes, transfer.total_bytes)} of{" "}
+        {transfer.total_bytes ? size(transfer.total_bytes) : UNKNOWN}, {rate(transfer.rate)}
+      </p>
+      <ExtentMap transfer={transfer} />
+      <Why transfer={transfer} />
+      <Controls transfer={transfer} />
+    </article>
+  );
+}
+
+function rootName(transfer: Transfer): string {
+  return transfer.root ? `${transfer.root.slice(0, 12)}…` : "No name";
+}

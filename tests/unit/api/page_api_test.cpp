@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/page_api.hpp"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "api/event_stream.hpp"
+#include "api/json_results.hpp"
+#include "served.hpp"
+
+namespace flow29::api {
+namespace {
+
+/// Sends a body with the token; the answer's fields, and its status as "status".
+Json send(const Served& served, const std::string& method, const std::string& target,
+          const std::string& body = {}) {
+    const auto reply = get(
+        served.page_at, "/api/v1/" + target,
+        served.with_token() + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body,
+        method);
+    Json json = Json::parse(reply.body, nullptr, false);
+    if (!json.is_object()) json = Json::object();
+    json["status"] = reply.status;
+    return json;
+}
+
+/// Reads a stream's updates.
+class Reader {
+  public:
+    Reader(Node& node, Jobs& jobs) {
+        stream_ = std::make_unique<EventStream>(node, jobs, open_, stop_.get_token());
+    }
+    Json next() {
+        for (;;) {
+            const auto bytes = stream_->next();
+            REQUIRE(bytes);
+            const std::string text(bytes->begin(), bytes->end());
+            const auto data = text.find("data: ");
+            if (data != std::string::npos) return Json::parse(text.substr(data + 6));
+        }
+    }
+
+  private:
+    std::shared_ptr<std::atomic<unsigned>> open_ = std::make_shared<std::atomic<unsigned>>(1U);
+    std::stop_source stop_;
+    std::unique_ptr<EventStream> stream_;
+};
+
+}  // namespace
+
+TEST_CASE("an uploaded file is published, and then no longer lies there") {
+    Served served(Swarm::one_holder);
+    const std::string content = noise(1'500'000);
+    const auto begun = send(served, "POST", "uploads",
+                            R"({"name":"a.bin","bytes":1500000,"tag":"1","directory":false})");
+    CHECK(begun["status"] == 200);
+    const std::string at = "uploads/" + begun["id"].get<std::string>();
+    CHECK(send(served, "PATCH", at + "?offset=0", content.substr(0, 1 << 20))["received_bytes"] ==
+          1 << 20);
+    const auto wrong = send(served, "PATCH", at + "?offset=0", "x");
+    CHECK(wrong["status"] == 409);
+    CHECK(wrong["received_bytes"] == 1 << 20);
+    CHECK(send(served, "POST", at + "/publish?copies=1")["status"] == 403);
+    CHECK(send(served, "PATCH", at + "?offset=" + std::to_string(1 << 20),
+               content.substr(1 << 20))["received_bytes"] == 1'500'000);
+    CHECK(send(served, "POST", at + "/publish?copies=x")["status"] == 400);
+    CHECK(send(served, "POST", at + "/publish?copies=1")["job"] == 1);
+
+    Jobs none(*served.router);
+    Reader reader(*served.node, none);
+    for (;;) {
+        const auto update = reader.next();
+        if (!update.contains("objects") || update["objects"]["rows"].empty()) continue;
+        const auto object = update["objects"]["rows"][0];
+        CHECK(object["name"] == "a.bin");
+        CHECK(object["bytes"] == 1'500'000);
+        if (object["copies_min"] == 1) break;
+    }
+    // Its upload goes when the job has ended.
+    while (!std::filesystem::is_empty(served.data / "uploads"))
+        reader.next();
+}
+
+TEST_CASE("slices need the token before they are read, and are bounded") {
+    Served served;
+    const auto refused =
+        get(served.page_at, "/api/v1/uploads/x?offset=0", "Content-Length: 1048576\r\n", "PATCH");
+    CHECK(refused.status == 401);
+    const auto large = get(served.page_at, "/api/v1/uploads/x?offset=0",
+                           served.with_token() + "Content-Length: 1048577\r\n", "PATCH");
+    CHECK(large.status == 413);
+    CHECK(send(served, "PATCH", "uploads/x?offset=0", "x")["status"] == 404);
+    CHECK(send(served, "PATCH", "status", "x")["status"] != 200);
+    CHECK(send(served, "POST", "uploads", "[]")["status"] == 400);
+    CHECK(send(served, "POST", "uploads", R"({"name":"../x","bytes":1})")["status"] == 400);
+    CHECK(send(served, "POST", "uploads", R"({"name":"x","bytes":-1})")["status"] == 400);
+}
+
+TEST_CASE("a fetch goes on by itself, and how it ended is told until it is forgotten") {
+    Served served;
+    CHECK(send(served, "POST", "fetch?link=nonsense")["status"] == 400);
+    CHECK(send(served, "POST", "fetch?link=" + nobody_has + "&path=/etc/x")["status"] == 400);
+    CHECK(send(served, "POST", "jobs/forget?id=1")["status"] == 404);
+
+    Jobs jobs(*served.router);
+    const auto target = (served.data / "got").string();
+    const Json params = {{"link", "flow29:" + nobody_has}, {"path", target}, {"name", 5}};
+    const auto id = jobs.begin({.kind = "fetch", .name = "x\xff", .params = params.dump()});
+    REQUIRE(id);
+    Reader reader(*served.node, jobs);
+    const auto first = reader.next();
+    CHECK(first["version"] == 1);
+    CHECK(first["status"]["node"] == to_hex(served.node->id()));
+    for (const char* const field : {"peers", "transfers", "jobs"})
+        CHECK_MESSAGE(first.contains(field), field);
+    const auto job = first["jobs"][0];
+    CHECK(job["id"] == *id);
+    CHECK(job["state"] == "failed");
+    CHECK(job["result"]["code"] == "usage");
+    CHECK(jobs.forget(*id));
+    Json update;
+    do
+        update = reader.next();
+    while (!update.contains("jobs"));
+    CHECK(update["jobs"].empty());
+    CHECK(update["version"] > 1);
+}
+
+TEST_CASE("changes alone are told, and objects that went by their root") {
+    Served served(Swarm::one_holder);
+    Jobs jobs(*served.router);
+    Reader reader(*served.node, jobs);
+    CHECK_FALSE(reader.next().contains("objects"));
+    served.publish(noise(3'000));
+    Json update;
+    do
+        update = reader.next();
+    while (!update.contains("objects"));
+    CHECK_FALSE(update.contains("jobs"));
+    const auto row = update["objects"]["rows"][0];
+    const auto removed = send(served, "POST", "rm?link=" + row["root"].get<std::string>());
+    CHECK(removed["status"] == 200);
+    do
+        update = reader.next();
+    while (!update.contains("objects"));
+    // It may stay for a while as what anybody may fetch.
+    const auto& objects = update["objects"];
+    if (objects["gone"].empty()) CHECK(objects["rows"][0]["published"] == false);
+}
+
+TEST_CASE("limits set from the page are in force, and a map names who keeps what") {
+    Served served(Swarm::one_holder);
+    const auto root = served.publish(noise(2'100'000));
+    const auto map =
+        Json::parse(get(served.page_at, "/api/v1/map?link=" + root, served.with_token()).body);
+    REQUIRE(map["nodes"].size() == 1);
+    CHECK(map["nodes"][0] == to_hex(served.holder->id()));
+    CHECK(map["parts_total"] == 4);
+    REQUIRE(map["parts"].size() == 4);
+    for (const auto& part : map["parts"])
+        CHECK(part["holders"] == Json::array({0}));
+    CHECK(send(served, "POST", "limit?up=1048576")["up"] == 1'048'576);
+    CHECK(send(served, "POST", "limit?up=5")["status"] == 400);
+    CHECK(send(served, "POST", "limit?up=0")["up"].is_null());
+}
+
+}  // namespace flow29::api
