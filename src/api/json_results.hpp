@@ -27,6 +27,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const std::vector<TransferInfo>& transfers);
 [[nodiscard]] Json to_json(const RateLimits& result);
 [[nodiscard]] Json to_json(const Departure& result);
+[[nodiscard]] Json to_json(const Invitation& result);
+[[nodiscard]] Json to_json(const Joined& result);
 
 /// `{"event":"progress","stage":…}` with the numbers that mean something for the stage.
 [[nodiscard]] Json progress_event(const Progress& progress);

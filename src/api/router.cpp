@@ -266,6 +266,15 @@ void limit(Call& call) {
     call.node.limit(change, done_to<RateLimits>(call.emit));
 }
 
+void invite(Call& call) {
+    if (call.params_are_good()) call.node.invite(done_to<Invitation>(call.emit));
+}
+
+void join(Call& call) {
+    std::string word = call.params.string("invite");
+    if (call.params_are_good()) call.node.join(std::move(word), done_to<Joined>(call.emit));
+}
+
 void status(Call& call) {
     if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
 }
@@ -307,6 +316,8 @@ constexpr std::array routes{
     Route{"block", [](Call& call) { set_block(call, true); }},
     Route{"unblock", [](Call& call) { set_block(call, false); }},
     Route{"limit", limit},
+    Route{"invite", invite},
+    Route{"join", join},
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},

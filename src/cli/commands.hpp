@@ -21,6 +21,8 @@ int run_block(const BlockOptions& options, Context& context);
 int run_transfer(const TransferOptions& options, Context& context);
 int run_limit(const LimitOptions& options, Context& context);
 int run_leave(const LeaveOptions& options, Context& context);
+int run_invite(Context& context);
+int run_join(const JoinOptions& options, Context& context);
 
 // These need neither a node nor a data directory.
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt);

@@ -7,10 +7,13 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/base32.hpp"
+
 namespace flow29 {
 namespace {
 
-constexpr std::string_view base32_alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+using core::base32_digit;
+
 constexpr std::size_t base32_chars = 52;
 constexpr std::size_t hex_chars = 2 * RootHash::size;
 constexpr std::size_t at_max = limits::addresses_per_record_max;
@@ -25,12 +28,6 @@ std::string to_lower(std::string_view text) {
     for (char& c : out)
         c = to_lower(c);
     return out;
-}
-
-std::optional<unsigned> base32_digit(char c) {
-    const auto found = base32_alphabet.find(to_lower(c));
-    if (found == std::string_view::npos) return std::nullopt;
-    return static_cast<unsigned>(found);
 }
 
 std::optional<unsigned> hex_digit(char c) {
@@ -261,21 +258,7 @@ Piece trimmed(std::string_view text) {
 }  // namespace
 
 std::string to_base32(const RootHash& root) {
-    std::string out;
-    out.reserve(base32_chars);
-    std::uint32_t pending = 0;
-    unsigned pending_bits = 0;
-    for (const std::uint8_t octet : root.bytes) {
-        pending = (pending << 8U) | octet;
-        pending_bits += 8;
-        while (pending_bits >= 5) {
-            pending_bits -= 5;
-            out.push_back(base32_alphabet[(pending >> pending_bits) & 31U]);
-        }
-        pending &= (1U << pending_bits) - 1;
-    }
-    out.push_back(base32_alphabet[(pending << (5 - pending_bits)) & 31U]);
-    return out;
+    return core::base32_of(root.view());
 }
 
 Result<RootHash> root_from_base32(std::string_view text) {

@@ -23,6 +23,7 @@ struct TrafficCounters {
     std::uint64_t bytes_up = 0;
     std::uint64_t bytes_down = 0;
     std::uint64_t datagrams_dropped = 0;
+    std::uint64_t datagrams_foreign = 0;  ///< of whoever has not the swarm's key
 };
 
 /// A UDP socket of one address family that delivers only what the datagram guard lets through, and

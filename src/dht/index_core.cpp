@@ -268,6 +268,7 @@ IndexStatus IndexCore::status() {
     status.bytes_up = traffic_.bytes_up;
     status.bytes_down = traffic_.bytes_down;
     status.datagrams_dropped = traffic_.datagrams_dropped;
+    status.datagrams_foreign = traffic_.datagrams_foreign;
     status.puts = puts_;
     status.lookups = lookups_;
     status.stored_values = server_ ? server_->stored_values() : 0;

@@ -34,6 +34,7 @@ struct Services {
 /// How this node behaves.
 struct Settings {
     bool storing = true;
+    bool is_private = false;  ///< the swarm has a key
     ByteCount capacity;
     std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved
                                             ///< by what peers say they see
