@@ -256,9 +256,8 @@ Json to_json(const Departure& result) {
 }
 
 Json to_json(const Invitation& result) {
-    return {{"invite", result.word},
-            {"addresses", result.addresses},
-            {"private", result.is_private}};
+    return {
+        {"invite", result.word}, {"addresses", result.addresses}, {"private", result.is_private}};
 }
 
 Json to_json(const Joined& result) {

@@ -39,9 +39,10 @@ int begin_private_swarm(Context& context) {
     if (!path) return output.fail(path.error());
     const api::Json json = {{"private", true}, {"swarm_key", path->string()}};
     if (output.is_json()) output.json(api::to_line(api::done_event(json)));
-    output.result(fmt::format("the key of a new private swarm is {}; start its first node with "
-                              "`flow29 node`, then invite others with `flow29 invite`\n",
-                              path->string()));
+    output.result(
+        fmt::format("the key of a new private swarm is {}; start its first node with "
+                    "`flow29 node`, then invite others with `flow29 invite`\n",
+                    path->string()));
     return 0;
 }
 

@@ -354,11 +354,11 @@ void Grammar::add_swarm() {
         "print a word that brings another node into this one's swarm; of a private swarm it is a "
         "secret",
         "flow29 invite", [] { return Command(InviteOptions{}); });
-    CLI::App& app = add("join",
-                        "have the node join the swarm of an invitation, now or when it is started; "
-                        "or begin a private swarm",
-                        "flow29 join flow29i:...\n  flow29 join --new",
-                        [this] { return Command(join_); });
+    CLI::App& app =
+        add("join",
+            "have the node join the swarm of an invitation, now or when it is started; "
+            "or begin a private swarm",
+            "flow29 join flow29i:...\n  flow29 join --new", [this] { return Command(join_); });
     auto* const word = app.add_option(
         "INVITE", join_.invite, "what `flow29 invite` prints; - reads it from standard input");
     auto* const begin =

@@ -127,7 +127,7 @@ struct LimitOptions {
 struct InviteOptions {};
 
 struct JoinOptions {
-    std::string invite;    ///< "-": from standard input
+    std::string invite;   ///< "-": from standard input
     bool is_new = false;  ///< begin a private swarm instead
 };
 
@@ -138,10 +138,10 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command =
-    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
-                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
-                 LeaveOptions, BlockOptions, LimitOptions, InviteOptions, JoinOptions, CompletionOptions>;
+using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
+                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
+                             TransferOptions, LeaveOptions, BlockOptions, LimitOptions,
+                             InviteOptions, JoinOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -370,8 +370,7 @@ InvitationText render_invitation(std::string_view line) {
 
 std::string render_joined(std::string_view line) {
     const Json json = parse(line);
-    const std::string swarm =
-        flag_at(json, {"private"}) ? "the private swarm" : "the swarm";
+    const std::string swarm = flag_at(json, {"private"}) ? "the private swarm" : "the swarm";
     if (!flag_at(json, {"running"}))
         return fmt::format("the node is in {} of {} from its next start, `flow29 node`\n", swarm,
                            joined(at(json, {"addresses"})));

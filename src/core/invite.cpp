@@ -118,8 +118,8 @@ std::string read_address(Reader& reader) {
     const auto type = reader.octet();
     if (type == type_name) {
         const auto host = reader.take(reader.octet());
-        const std::string text = fmt::format("{}:{}", std::string(host.begin(), host.end()),
-                                             reader.port());
+        const std::string text =
+            fmt::format("{}:{}", std::string(host.begin(), host.end()), reader.port());
         return split(text) ? text : std::string();
     }
     if (type != type_v4 && type != type_v6) return {};
@@ -193,8 +193,8 @@ Result<Letters> letters_of(std::string_view text) {
                                                  "a-z and 2-7",
                                                  i + 1, shown(text[i])));
         if (letters.text.size() == characters_max)
-            return fail(Errc::usage, fmt::format("the invite has more than {} characters",
-                                                 characters_max));
+            return fail(Errc::usage,
+                        fmt::format("the invite has more than {} characters", characters_max));
         letters.text.push_back(text[i]);
         letters.places.push_back(i + 1);
     }
@@ -225,18 +225,18 @@ std::optional<Repair> find_repair(const std::string& text) {
 
 tl::unexpected<Error> why_wrong(const Letters& letters) {
     // As far as whole octets go: what is left over of a word that was cut may be anything.
-    const auto octets = octets_of_base32(
-        std::string_view(letters.text).substr(0, letters.text.size() / 8 * 8));
+    const auto octets =
+        octets_of_base32(std::string_view(letters.text).substr(0, letters.text.size() / 8 * 8));
     if (octets && read_body(*octets).is_short)
         return fail(Errc::usage, fmt::format("the invite ends too early, after {} characters; was "
                                              "all of it pasted?",
                                              letters.places.empty() ? 0 : letters.places.back()));
     if (const auto repair = find_repair(letters.text))
-        return fail(Errc::usage, fmt::format("character {} of the invite ({}) is wrong; it was "
-                                             "probably '{}'",
-                                             letters.places[repair->index],
-                                             shown(letters.text[repair->index]),
-                                             repair->character));
+        return fail(Errc::usage,
+                    fmt::format("character {} of the invite ({}) is wrong; it was "
+                                "probably '{}'",
+                                letters.places[repair->index], shown(letters.text[repair->index]),
+                                repair->character));
     return fail(Errc::usage,
                 "the invite's checksum is wrong: more than one character is missing, too many or "
                 "another; paste it anew");

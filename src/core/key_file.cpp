@@ -59,7 +59,7 @@ Result<std::optional<KeyFile>> read_key_file(const std::filesystem::path& path) 
     const File file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.open() && errno == ENOENT) return std::optional<KeyFile>();
     if (!file.open()) return fail_errno(errno, "opening " + name);
-    struct stat facts{};
+    struct stat facts {};
     if (::fstat(file.fd(), &facts) != 0) return fail_errno(errno, "looking at " + name);
     auto text = read_all(file.fd(), name);
     if (!text) return fail(text.error());

@@ -32,7 +32,8 @@ using SwarmKey = FixedBytes<struct SwarmKeyTag, 32>;
 /// Creates or replaces the file, with mode 0600. Errors: those of the file system.
 [[nodiscard]] Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
 
-/// A key for one purpose: HKDF-SHA256 (RFC 5869) without salt, with "flow29/" and `purpose` as info.
+/// A key for one purpose: HKDF-SHA256 (RFC 5869) without salt, with "flow29/" and `purpose` as
+/// info.
 [[nodiscard]] Bytes derive_key(const SwarmKey& key, std::string_view purpose, std::size_t octets);
 
 /// HMAC-SHA256 (RFC 2104) of the concatenation of `parts`.

@@ -65,8 +65,9 @@ std::vector<core::Endpoint> interface_addresses() {
         if ((entry->ifa_flags & IFF_UP) == 0) continue;
         const auto endpoint = endpoint_of(entry->ifa_addr);
         if (!endpoint || endpoint->is_loopback()) continue;
-        const bool one_link = endpoint->is_v4() ? endpoint->address[12] == 169 && endpoint->address[13] == 254
-                                                : endpoint->address[0] == 0xfe;
+        const bool one_link = endpoint->is_v4()
+                                  ? endpoint->address[12] == 169 && endpoint->address[13] == 254
+                                  : endpoint->address[0] == 0xfe;
         if (!one_link && std::ranges::count(endpoints, *endpoint) == 0)
             endpoints.push_back(*endpoint);
     }

@@ -31,7 +31,7 @@ class Membership {
     struct Options {
         std::filesystem::path data;
         std::optional<core::SwarmKey> key;
-        std::vector<std::string> bootstrap;      ///< HOST:PORT, as configured
+        std::vector<std::string> bootstrap;       ///< HOST:PORT, as configured
         std::vector<core::Endpoint> listening{};  ///< with the port in use
     };
     Membership(Services services, Options options, const PeerBook& peers,

@@ -95,6 +95,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         options.listen = endpoints;
         options.bind_source = true;
         options.line = &line;
+        options.swarm_key = swarm_key;
         auto opened = net::TlsTransport::create(*runtime, *identity, std::move(options));
         if (!opened) return fail(opened.error());
         const auto listening = (*opened)->listening();
@@ -107,6 +108,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         dht_options.storing = config.store;
         dht_options.network = config.network;
         dht_options.line = &line;
+        dht_options.swarm_key = swarm_key;
         auto started = dht::OpenDhtIndex::start(std::move(dht_options));
         if (!started && config.port == 0) {
             problem = started.error().message();
@@ -184,7 +186,13 @@ Result<void> Node::State::open() {
     auto points = starting_points();
     if (!points) return fail(points.error());
     settings.bootstrap = std::move(*points);
-    const node::Services services{*runtime, *transport, *index, *store, *identity, &line};
+    const node::Services services{*runtime,
+                                  *transport,
+                                  *index,
+                                  *store,
+                                  *identity,
+                                  &line,
+                                  swarm_key ? core::KeySpace(*swarm_key) : core::KeySpace()};
     index->bootstrap(settings.bootstrap);
     node::Membership::Options member{config.data, swarm_key, config.bootstrap, settings.addresses};
     engine = std::make_unique<node::Engine>(services, std::move(settings));
@@ -359,11 +367,10 @@ void Node::invite(DoneFn<Invitation> done) {
 
 void Node::join(std::string invite, DoneFn<Joined> done) {
     auto* state = state_.get();
-    state->post<Joined>(std::move(done),
-                        [state, invite = std::move(invite)](DoneFn<Joined> finish) {
-                            return State::deliver<Joined>(state->membership->join(invite),
-                                                          std::move(finish));
-                        });
+    state->post<Joined>(
+        std::move(done), [state, invite = std::move(invite)](DoneFn<Joined> finish) {
+            return State::deliver<Joined>(state->membership->join(invite), std::move(finish));
+        });
 }
 
 void Node::transfers(DoneFn<std::vector<TransferInfo>> done) {

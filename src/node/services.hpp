@@ -11,6 +11,7 @@
 
 #include "core/endpoint.hpp"
 #include "core/identity.hpp"
+#include "core/key_space.hpp"
 #include "core/line.hpp"
 #include "dht/index.hpp"
 #include "net/runtime.hpp"
@@ -29,6 +30,7 @@ struct Services {
     const core::Identity& identity;
     /// What the transport and the index share, for the engine to set. Null: they know no limits.
     core::Line* line = nullptr;
+    core::KeySpace keys{};  ///< of the swarm
 };
 
 /// How this node behaves.

@@ -13,8 +13,9 @@
 
 /// What a data directory says about the swarm that its node is in:
 ///
-///     DATA/swarm.key   the key of a private swarm, mode 0600; unless Config::swarm_key names another
-///     DATA/bootstrap   HOST:PORT of nodes of the swarm, one a line, those joined last first
+///     DATA/swarm.key   the key of a private swarm, mode 0600; unless Config::swarm_key names
+///     another DATA/bootstrap   HOST:PORT of nodes of the swarm, one a line, those joined last
+///     first
 ///
 /// For the node itself, and for a command when none is running.
 namespace flow29::node {

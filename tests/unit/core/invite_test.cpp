@@ -58,10 +58,11 @@ TEST_CASE("an invite of the fewest and of the most addresses is read") {
 
 TEST_CASE("case, blanks and hyphens in an invite do not matter") {
     std::string word = sample(true).to_string();
-    std::ranges::transform(word, word.begin(),
-                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-    const std::string pasted = fmt::format("  {} \n{}-{}\n", word.substr(0, 20),
-                                           word.substr(20, 20), word.substr(40));
+    std::ranges::transform(word, word.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    });
+    const std::string pasted =
+        fmt::format("  {} \n{}-{}\n", word.substr(0, 20), word.substr(20, 20), word.substr(40));
     CHECK(Invite::parse(pasted).value() == sample(true));
 }
 

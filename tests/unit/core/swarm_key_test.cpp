@@ -82,7 +82,7 @@ TEST_CASE("a swarm key's file is whole, private and right, or an error") {
     const SwarmKey key = new_swarm_key();
     REQUIRE(save_swarm_key(path, key));
     CHECK(load_swarm_key(path).value() == key);
-    struct stat facts{};
+    struct stat facts {};
     REQUIRE(::stat(path.c_str(), &facts) == 0);
     CHECK((facts.st_mode & 0777U) == 0600U);
 
