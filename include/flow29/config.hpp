@@ -19,8 +19,11 @@ struct Config {
     std::uint16_t port = 2929;           ///< UDP for the DHT and TCP for transfers; 0 picks one
     std::vector<std::string> listen;     ///< literal addresses; none: 0.0.0.0
     std::vector<std::string> bootstrap;  ///< HOST:PORT of nodes of the swarm
-    ByteCount capacity{50ULL << 30};     ///< bytes on disk, everything counted
-    bool store = true;                   ///< false: fetch and publish only, hold nothing for others
+    /// The key of the private swarm that the node is in; empty: DATA/swarm.key if that is there,
+    /// else the swarm is public.
+    std::filesystem::path swarm_key;
+    ByteCount capacity{50ULL << 30};  ///< bytes on disk, everything counted
+    bool store = true;                ///< false: fetch and publish only, hold nothing for others
     unsigned copies = limits::copies_default;  ///< wanted of what is published here
     std::chrono::milliseconds grace = std::chrono::minutes(5);  ///< missing this long: lost
     /// Within this, a neighbour that lacks a tenth of what it acknowledged is found out (99 %).

@@ -208,6 +208,7 @@ struct Status {
     std::uint16_t port = 0;
     std::vector<std::string> addresses;
     bool storing = false;
+    bool is_private = false;  ///< only who has the swarm's key is answered
     bool dht_connected = false;
     std::size_t dht_nodes = 0;
     std::chrono::milliseconds clock_skew{};
@@ -223,6 +224,7 @@ struct Status {
     bool announce_behind = false;
     ByteCount up, down, dht_up, dht_down;
     std::uint64_t dht_packets_up = 0, dht_packets_down = 0;
+    std::uint64_t dht_foreign = 0;  ///< datagrams of whoever has not the swarm's key; dropped
     std::uint64_t dht_puts = 0, dht_lookups = 0;  ///< since the start, failed ones included
 };
 
@@ -350,6 +352,19 @@ struct Departure {
     std::uint64_t below_target = 0;  ///< of them, how many still lack copies elsewhere
 };
 
+/// What brings another node into this one's swarm.
+struct Invitation {
+    std::string word;  ///< to be pasted after `flow29 join`
+    std::vector<std::string> addresses;
+    bool is_private = false;  ///< then the word is a secret: whoever has it is in
+};
+struct Joined {
+    std::vector<std::string> addresses;  ///< those of the invitation
+    std::size_t reached = 0;             ///< of them, how many answered just now
+    bool is_private = false;
+    bool running = false;  ///< else the node uses them when it is started next
+};
+
 /// A node of the swarm, running on threads of its own. All functions return at once and may be
 /// called from any thread; callbacks run on the node's thread and must not block.
 ///
@@ -409,6 +424,12 @@ class Node {
     /// Changes limits at once and durably; gives those in force. Errors: usage, below
     /// limits::line_rate_min.
     void limit(RateLimitsChange change, DoneFn<RateLimits> done);
+
+    /// Errors: no_network, no address is known under which others could reach the swarm.
+    void invite(DoneFn<Invitation> done);
+    /// Remembers the addresses that an invitation names and tries them. Errors: usage, the word is
+    /// wrong, and where; refused, it is of another swarm than this node is in.
+    void join(std::string invite, DoneFn<Joined> done);
 
     /// What runs now: fetches, streams and publications.
     void transfers(DoneFn<std::vector<TransferInfo>> done);

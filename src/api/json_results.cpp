@@ -177,9 +177,11 @@ Json to_json(const Status& result) {
             {"port", result.port},
             {"addresses", result.addresses},
             {"storing", result.storing},
+            {"private", result.is_private},
             {"dht",
              {{"connected", result.dht_connected},
               {"nodes", result.dht_nodes},
+              {"foreign_packets", result.dht_foreign},
               {"puts", result.dht_puts},
               {"lookups", result.dht_lookups}}},
             {"clock_skew_ms", result.clock_skew.count()},
@@ -334,6 +336,18 @@ Json log_json(const std::vector<core::log::Line>& lines, std::uint64_t after) {
                         {"text", line.text}});
     }
     return {{"lines", std::move(list)}, {"next", after}};
+}
+
+Json to_json(const Invitation& result) {
+    return {
+        {"invite", result.word}, {"addresses", result.addresses}, {"private", result.is_private}};
+}
+
+Json to_json(const Joined& result) {
+    return {{"addresses", result.addresses},
+            {"reached", result.reached},
+            {"private", result.is_private},
+            {"running", result.running}};
 }
 
 Json progress_event(const Progress& progress) {

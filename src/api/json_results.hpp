@@ -41,6 +41,9 @@ using Json = nlohmann::ordered_json;
 /// Lines of the log; `next` is what to ask after next time.
 [[nodiscard]] Json log_json(const std::vector<core::log::Line>& lines, std::uint64_t after);
 
+[[nodiscard]] Json to_json(const Invitation& result);
+[[nodiscard]] Json to_json(const Joined& result);
+
 /// `{"event":"progress","stage":…}` with the numbers that mean something for the stage.
 [[nodiscard]] Json progress_event(const Progress& progress);
 /// `{"event":"done"}` followed by the fields of `result`.

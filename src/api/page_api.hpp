@@ -25,17 +25,18 @@ namespace flow29::api {
 
 /// What only a page needs of the API. Whoever calls it has checked the token.
 ///
-/// | request                                     | does |
-/// |---------------------------------------------|---------------------------------------------------|
-/// | GET events                                  | see EventStream | | POST uploads, a JSON body |
-/// announces `{"name","bytes","tag","directory"}`;   | | | `{"id","received_bytes","total_bytes"}`
-/// | | GET uploads/ID[?path=]                      | `{"received_bytes"}` of the file | | PATCH
-/// uploads/ID?offset=[&path=], the bytes | takes a slice; likewise. 409 says the same when   | | |
-/// it begins elsewhere                               | | POST uploads/ID/publish[?copies=] | begins
-/// to publish what came: `{"job"}`            | | POST uploads/ID/cancel                      |
-/// removes it                                        | | POST fetch?link= | begins to fetch into
-/// `fetched/`: `{"job"}`        | | POST jobs/forget?id=                        | forgets what has
-/// ended                            |
+/// | request                          | does                                                      |
+/// |----------------------------------|-----------------------------------------------------------|
+/// | GET events                       | see EventStream                                           |
+/// | POST uploads                     | announces `{"name","bytes","tag","directory"}`, a JSON    |
+/// |                                  | body; `{"id","received_bytes","total_bytes"}`             |
+/// | GET uploads/ID[?path=]           | `{"received_bytes"}` of the file                          |
+/// | PATCH uploads/ID?offset=[&path=] | takes a slice, the body; likewise. 409 says the same when |
+/// |                                  | it begins elsewhere                                       |
+/// | POST uploads/ID/publish[?copies=]| begins to publish what came: `{"job"}`                    |
+/// | POST uploads/ID/cancel           | removes it                                                |
+/// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`                |
+/// | POST jobs/forget?id=             | forgets what has ended                                    |
 class PageApi {
   public:
     /// `data`: where `uploads/` and `fetched/` are. `node` and `router` must outlive it.

@@ -300,6 +300,15 @@ void log(Call& call) {
     call.emit(to_line(done_event(log_json(core::log::recent(after, *level, count), after))), true);
 }
 
+void invite(Call& call) {
+    if (call.params_are_good()) call.node.invite(done_to<Invitation>(call.emit));
+}
+
+void join(Call& call) {
+    std::string word = call.params.string("invite");
+    if (call.params_are_good()) call.node.join(std::move(word), done_to<Joined>(call.emit));
+}
+
 void status(Call& call) {
     if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
 }
@@ -344,6 +353,8 @@ constexpr std::array routes{
     Route{"unblock", [](Call& call) { set_block(call, false); }},
     Route{"limit", limit},
     Route{"log", log},
+    Route{"invite", invite},
+    Route{"join", join},
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},

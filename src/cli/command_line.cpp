@@ -84,6 +84,11 @@ Result<void> check(const Invocation& invocation) {
     if (const auto* const list = std::get_if<ListOptions>(&invocation.command))
         if (list->watch && !list->link.empty())
             return fail(Errc::usage, "--watch: what is in a directory never changes");
+    if (const auto* const join = std::get_if<JoinOptions>(&invocation.command))
+        if (join->invite.empty() && !join->is_new)
+            return fail(Errc::usage,
+                        "`flow29 join` needs the word that `flow29 invite` prints; --new begins a "
+                        "private swarm instead");
     if (const auto* const publish = std::get_if<PublishOptions>(&invocation.command)) {
         const auto chunks = publish->extent_chunks.value_or(1);
         if ((chunks & (chunks - 1)) != 0)

@@ -24,6 +24,8 @@ int run_verify(const VerifyOptions& options, Context& context);
 int run_log(const LogOptions& options, Context& context);
 int run_web(const WebOptions& options, Context& context);
 int run_leave(const LeaveOptions& options, Context& context);
+int run_invite(Context& context);
+int run_join(const JoinOptions& options, Context& context);
 
 // These need neither a node nor its data directory.
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt);

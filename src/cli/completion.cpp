@@ -62,7 +62,7 @@ _flow29() {{
     case " {0} " in *" ${{COMP_WORDS[i]}} "*) command="${{COMP_WORDS[i]}}"; break;; esac
   done
   case "$before" in
-{3}    --data|--config|-o|--output) COMPREPLY=($(compgen -f -- "$word")); return;;
+{3}    --data|--config|--swarm-key|-o|--output) COMPREPLY=($(compgen -f -- "$word")); return;;
   esac
   case "$command" in
 {2}  esac

@@ -110,6 +110,8 @@ constexpr std::array keys{
         [](const Setting& s, FileSettings& file) { return put(read_string(s), file.data); }},
     Key{"bootstrap",
         [](const Setting& s, FileSettings& file) { return put(read_strings(s), file.bootstrap); }},
+    Key{"swarm-key",
+        [](const Setting& s, FileSettings& file) { return put(read_string(s), file.swarm_key); }},
     Key{"port",
         [](const Setting& s, FileSettings& file) {
             return put_number<std::uint16_t>(read_number(s, {0, 65'535}), file.node.port);

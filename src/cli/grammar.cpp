@@ -106,6 +106,7 @@ Grammar::Grammar()
     add_block();
     add_limit();
     add_log_web_and_config();
+    add_swarm();
     add_version_and_completion();
 }
 
@@ -121,6 +122,10 @@ void Grammar::add_global_options() {
         ->type_name("HOST:PORT")
         ->expected(1)
         ->take_all();
+    app_->add_option("--swarm-key", global_.swarm_key,
+                     "the key of the private swarm that the node is in ($DATA/swarm.key, if that "
+                     "is there)")
+        ->type_name("FILE");
     app_->add_flag("--json", global_.json, "one JSON object a line on standard output");
     app_->add_flag("-q,--quiet", global_.quiet, "only results and errors");
     app_->add_flag("-v,--verbose", global_.verbose, "say more; twice: still more");
@@ -375,6 +380,23 @@ void Grammar::add_log_web_and_config() {
                            "each comes from",
                            "flow29 config", [this] { return Command(config_); });
     config.add_flag("--path", config_.path, "print which file is read, whether it is there or not");
+}
+
+void Grammar::add_swarm() {
+    add("invite",
+        "print a word that brings another node into this one's swarm; of a private swarm it is a "
+        "secret",
+        "flow29 invite", [] { return Command(InviteOptions{}); });
+    CLI::App& app =
+        add("join",
+            "have the node join the swarm of an invitation, now or when it is started; "
+            "or begin a private swarm",
+            "flow29 join flow29i:...\n  flow29 join --new", [this] { return Command(join_); });
+    auto* const word = app.add_option(
+        "INVITE", join_.invite, "what `flow29 invite` prints; - reads it from standard input");
+    auto* const begin =
+        app.add_flag("--new", join_.is_new, "make the key of a new private swarm; no INVITE");
+    begin->excludes(word);
 }
 
 void Grammar::add_version_and_completion() {

@@ -45,6 +45,7 @@ class Grammar {
     void add_block();
     void add_transfers();
     void add_limit();
+    void add_swarm();
     void add_version_and_completion();
 
     /// `take` builds the command from the options once all are read.
@@ -71,6 +72,7 @@ class Grammar {
     std::optional<TransferAction> transfer_action_;
     std::optional<std::uint64_t> transfer_id_;
     LimitOptions limit_;
+    JoinOptions join_;
     CompletionOptions completion_;
     std::map<std::string, Chosen> commands_;
 };

@@ -20,6 +20,7 @@ struct GlobalOptions {
     std::optional<std::filesystem::path> data;
     std::optional<std::filesystem::path> config;
     std::vector<std::string> bootstrap;
+    std::optional<std::filesystem::path> swarm_key;
     ProgressMode progress = ProgressMode::automatic;
     bool json = false;
     bool quiet = false;
@@ -142,6 +143,13 @@ struct LimitOptions {
     std::optional<ByteCount> repair;
 };
 
+struct InviteOptions {};
+
+struct JoinOptions {
+    std::string invite;   ///< "-": from standard input
+    bool is_new = false;  ///< begin a private swarm instead
+};
+
 struct VersionOptions {};
 
 enum class Shell { bash, zsh, fish };
@@ -149,10 +157,11 @@ struct CompletionOptions {
     Shell shell = Shell::bash;
 };
 
-using Command = std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions,
-                             HashOptions, LocateOptions, HealthOptions, ListOptions, ObjectOptions,
-                             TransferOptions, VerifyOptions, LogOptions, WebOptions, ConfigOptions,
-                             LeaveOptions, BlockOptions, LimitOptions, CompletionOptions>;
+using Command =
+    std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
+                 LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
+                 VerifyOptions, LogOptions, WebOptions, ConfigOptions, LeaveOptions, BlockOptions,
+                 LimitOptions, InviteOptions, JoinOptions, CompletionOptions>;
 
 struct Invocation {
     GlobalOptions global;

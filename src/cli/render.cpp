@@ -204,7 +204,8 @@ std::string render_status(std::string_view line) {
                        duration_at(json, {"uptime_ms"}));
     out += fmt::format("listening  port {} ({})\n", number_at(json, {"port"}),
                        joined(at(json, {"addresses"})));
-    out += fmt::format("swarm      {}; {} in the index, {}\n",
+    out += fmt::format("swarm      {}{}; {} in the index, {}\n",
+                       flag_at(json, {"private"}) ? "private, " : "",
                        flag_at(json, {"dht", "connected"}) ? "connected" : "not connected",
                        counted(number_at(json, {"dht", "nodes"}), "node", "nodes"),
                        counted(number_at(json, {"peers"}), "peer", "peers"));
@@ -393,6 +394,28 @@ std::string render_limits(std::string_view line) {
                            rate == 0 ? "no limit" : format_rate(static_cast<double>(rate)));
     }
     return out;
+}
+
+InvitationText render_invitation(std::string_view line) {
+    const Json json = parse(line);
+    InvitationText text{string_at(json, {"invite"}) + "\n",
+                        fmt::format("through {}; elsewhere: flow29 join INVITE\n",
+                                    joined(at(json, {"addresses"})))};
+    if (flag_at(json, {"private"}))
+        text.note += "whoever has this word is in the private swarm: pass it on like a password\n";
+    return text;
+}
+
+std::string render_joined(std::string_view line) {
+    const Json json = parse(line);
+    const std::string swarm = flag_at(json, {"private"}) ? "the private swarm" : "the swarm";
+    if (!flag_at(json, {"running"}))
+        return fmt::format("the node is in {} of {} from its next start, `flow29 node`\n", swarm,
+                           joined(at(json, {"addresses"})));
+    const auto reached = number_at(json, {"reached"});
+    return fmt::format("joining {}: {} of {} answered{}\n", swarm, reached,
+                       counted(at(json, {"addresses"}).size(), "address", "addresses"),
+                       reached == 0 ? "; the node keeps trying" : "");
 }
 
 std::string render_withdrawal(std::string_view line) {

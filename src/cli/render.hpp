@@ -48,6 +48,13 @@ struct DepartureText {
 [[nodiscard]] std::string render_blocklist(std::string_view line);
 [[nodiscard]] std::string render_transfers(std::string_view line);
 [[nodiscard]] std::string render_limits(std::string_view line);
+/// What `invite` says: the word goes to standard output alone, so that it can be captured.
+struct InvitationText {
+    std::string word;
+    std::string note;
+};
+[[nodiscard]] InvitationText render_invitation(std::string_view line);
+[[nodiscard]] std::string render_joined(std::string_view line);
 [[nodiscard]] std::string render_withdrawal(std::string_view line);
 
 /// A failed input of several.

@@ -125,6 +125,11 @@ std::string limit_params(const LimitOptions& options) {
     return text(json);
 }
 
+std::string join_params(const std::string& invite) {
+    const Json json = {{"invite", invite}};
+    return text(json);
+}
+
 std::string link_params(const std::string& link) {
     const Json json = {{"link", link}};
     return text(json);

@@ -36,6 +36,7 @@ struct FetchOutput {
 [[nodiscard]] std::string transfer_params(const TransferOptions& options);
 [[nodiscard]] std::string list_params(const ListOptions& options, const std::string& link);
 [[nodiscard]] std::string limit_params(const LimitOptions& options);
+[[nodiscard]] std::string join_params(const std::string& invite);
 [[nodiscard]] std::string link_params(const std::string& link);
 
 }  // namespace flow29::cli

@@ -65,6 +65,12 @@ int dispatch(const LimitOptions& options, Context& context) {
 int dispatch(const TransferOptions& options, Context& context) {
     return run_transfer(options, context);
 }
+int dispatch(const InviteOptions&, Context& context) {
+    return run_invite(context);
+}
+int dispatch(const JoinOptions& options, Context& context) {
+    return run_join(options, context);
+}
 int dispatch(const ObjectOptions& options, Context& context) {
     return run_object(options, context);
 }

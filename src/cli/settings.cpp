@@ -78,6 +78,10 @@ Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& no
     config.port = node.port.value_or(file->node.port.value_or(config.port));
     config.listen = node.listen.empty() ? file->node.listen : node.listen;
     config.bootstrap = global.bootstrap.empty() ? file->bootstrap : global.bootstrap;
+    if (const auto& key = global.swarm_key ? global.swarm_key : file->swarm_key) {
+        config.swarm_key = fs::absolute(*key, error);
+        if (error) return fail(Errc::file_error, key->string() + ": " + error.message());
+    }
     config.capacity = node.capacity.value_or(file->node.capacity.value_or(config.capacity));
     config.copies = node.copies.value_or(file->node.copies.value_or(config.copies));
     config.grace = node.grace.value_or(file->node.grace.value_or(config.grace));

@@ -19,6 +19,7 @@ namespace flow29::cli {
 struct FileSettings {
     std::optional<std::filesystem::path> data;
     std::vector<std::string> bootstrap;
+    std::optional<std::filesystem::path> swarm_key;
     NodeOptions node;
 };
 

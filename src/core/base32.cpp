@@ -2,56 +2,50 @@
 #include "core/base32.hpp"
 
 namespace flow29::core {
-namespace {
 
-constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz234567";
-constexpr unsigned digit_bits = 5;
-
-// Locale-free: what is written reads the same everywhere.
-std::optional<unsigned> value_of(char c) {
+std::optional<unsigned> base32_digit(char c) {
+    // Locale-free: a text reads the same everywhere.
     const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    const auto found = alphabet.find(lower);
+    const auto found = base32_alphabet.find(lower);
     if (found == std::string_view::npos) return std::nullopt;
     return static_cast<unsigned>(found);
 }
 
-}  // namespace
-
-std::string to_base32(ByteView raw) {
+std::string base32_of(ByteView octets) {
     std::string out;
-    out.reserve((raw.size() * 8 + digit_bits - 1) / digit_bits);
+    out.reserve((8 * octets.size() + 4) / 5);
     std::uint32_t pending = 0;
-    unsigned bits = 0;
-    for (const std::uint8_t octet : raw) {
+    unsigned pending_bits = 0;
+    for (const std::uint8_t octet : octets) {
         pending = (pending << 8U) | octet;
-        bits += 8;
-        while (bits >= digit_bits) {
-            bits -= digit_bits;
-            out.push_back(alphabet[pending >> bits & 31U]);
+        pending_bits += 8;
+        while (pending_bits >= 5) {
+            pending_bits -= 5;
+            out.push_back(base32_alphabet[(pending >> pending_bits) & 31U]);
         }
-        pending &= (1U << bits) - 1;
+        pending &= (1U << pending_bits) - 1;
     }
-    if (bits > 0) out.push_back(alphabet[pending << (digit_bits - bits) & 31U]);
+    if (pending_bits != 0) out.push_back(base32_alphabet[(pending << (5 - pending_bits)) & 31U]);
     return out;
 }
 
-std::optional<Bytes> from_base32(std::string_view text) {
-    Bytes out;
-    out.reserve(text.size() * digit_bits / 8);
+std::optional<Bytes> octets_of_base32(std::string_view text) {
+    Bytes octets;
+    octets.reserve(5 * text.size() / 8);
     std::uint32_t pending = 0;
-    unsigned bits = 0;
+    unsigned pending_bits = 0;
     for (const char c : text) {
-        const auto value = value_of(c);
-        if (!value) return std::nullopt;
-        pending = (pending << digit_bits) | *value;
-        bits += digit_bits;
-        if (bits < 8) continue;
-        bits -= 8;
-        out.push_back(static_cast<std::uint8_t>(pending >> bits));
-        pending &= (1U << bits) - 1;
+        const auto digit = base32_digit(c);
+        if (!digit) return std::nullopt;
+        pending = (pending << 5U) | *digit;
+        pending_bits += 5;
+        if (pending_bits < 8) continue;
+        pending_bits -= 8;
+        octets.push_back(static_cast<std::uint8_t>(pending >> pending_bits));
+        pending &= (1U << pending_bits) - 1;
     }
-    if (bits >= digit_bits || pending != 0) return std::nullopt;
-    return out;
+    if (pending_bits >= 5 || pending != 0) return std::nullopt;
+    return octets;
 }
 
 }  // namespace flow29::core

@@ -12,8 +12,6 @@ namespace flow29::core {
 namespace {
 
 // These enter keys of the DHT: changing one hides everything published before.
-constexpr std::string_view root_domain = "flow29 root";
-constexpr std::string_view extent_domain = "flow29 extent";
 constexpr std::string_view node_domain = "flow29 node";
 
 constexpr std::uint64_t format_version = 1;
@@ -77,14 +75,6 @@ Result<Descriptor> Descriptor::decode(ByteView raw, const RootHash& root) {
     if (descriptor.root() != root)
         return fail(Errc::verification_failed, "the descriptor is not that of " + to_hex(root));
     return descriptor;
-}
-
-DhtKey root_key(const RootHash& root) {
-    return dht_key(root_domain, root.view());
-}
-
-DhtKey extent_key(const ExtentHash& extent) {
-    return dht_key(extent_domain, extent.view());
 }
 
 DhtKey node_key(const NodeId& node) {

@@ -29,11 +29,6 @@ struct Descriptor {
     [[nodiscard]] static Result<Descriptor> decode(ByteView raw, const RootHash& root);
 };
 
-/// The DHT key at which an object's descriptor holders announce themselves, and near which the
-/// descriptor is placed.
-[[nodiscard]] DhtKey root_key(const RootHash& root);
-/// Likewise for an extent, or for a single chunk at level 0.
-[[nodiscard]] DhtKey extent_key(const ExtentHash& extent);
 /// The DHT key of a node's own record.
 [[nodiscard]] DhtKey node_key(const NodeId& node);
 /// A node's position in the DHT: the first 20 bytes of its id.

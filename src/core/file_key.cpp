@@ -108,11 +108,11 @@ std::string FileKey::to_text(const RootHash& root) const {
     raw.insert(raw.end(), state_->key.begin(), state_->key.end());
     const auto check = check_of(state_->key, kind_, root);
     raw.insert(raw.end(), check.begin(), check.end());
-    return to_base32(raw);
+    return base32_of(raw);
 }
 
 Result<FileKey> FileKey::parse(std::string_view text, const RootHash& root) {
-    const auto raw = from_base32(text);
+    const auto raw = octets_of_base32(text);
     if (!raw || raw->size() != text_bytes)
         return fail(Errc::usage,
                     "what follows #k= in the link is not a key: it has 60 characters "

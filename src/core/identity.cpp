@@ -3,16 +3,14 @@
 
 #include "core/assert.hpp"
 #include "core/hash.hpp"
+#include "core/key_file.hpp"
 
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
-#include <fcntl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -23,7 +21,6 @@ namespace {
 /// SEQUENCE { SEQUENCE { OID 1.3.101.112 } BIT STRING } up to the key itself (RFC 8410 §4).
 constexpr std::array<std::uint8_t, 12> spki_prefix{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
                                                    0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
-constexpr std::size_t key_file_bytes_max = 16 * 1024;
 
 struct PrivateKeyDeleter {
     void operator()(gnutls_privkey_t key) const { gnutls_privkey_deinit(key); }
@@ -78,69 +75,6 @@ PrivateKeyHandle new_private_handle() {
     gnutls_privkey_t handle = nullptr;
     require_success(gnutls_privkey_init(&handle));
     return PrivateKeyHandle(handle);
-}
-
-/// A file descriptor that closes itself.
-class File {
-  public:
-    explicit File(int fd) : fd_(fd) {}
-    ~File() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-
-    [[nodiscard]] int fd() const { return fd_; }
-    [[nodiscard]] bool open() const { return fd_ >= 0; }
-
-  private:
-    int fd_;
-};
-
-Result<std::string> read_key_file(int fd, const std::string& name) {
-    std::string text(key_file_bytes_max + 1, '\0');
-    std::size_t used = 0;
-    while (used < text.size()) {
-        const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(errno, "reading " + name);
-        if (got == 0) break;
-        used += static_cast<std::size_t>(got);
-    }
-    if (used > key_file_bytes_max) return fail(Errc::file_error, name + " is too long to be a key");
-    text.resize(used);
-    return text;
-}
-
-Result<void> write_all(int fd, std::string_view text, const std::string& name) {
-    while (!text.empty()) {
-        const ssize_t put = ::write(fd, text.data(), text.size());
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return fail_errno(errno, "writing " + name);
-        text.remove_prefix(static_cast<std::size_t>(put));
-    }
-    return {};
-}
-
-/// Temporary, sync, rename, sync of the directory: after a power cut the file is absent or whole.
-Result<void> write_key_file(const std::filesystem::path& path, std::string_view text) {
-    const std::string temporary = path.string() + ".new";
-    ::unlink(temporary.c_str());  // what a crash left behind
-    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file.open()) return fail_errno(errno, "creating " + temporary);
-    auto written = write_all(file.fd(), text, temporary);
-    if (written && ::fsync(file.fd()) != 0) written = fail_errno(errno, "syncing " + temporary);
-    if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
-        written = fail_errno(errno, "renaming " + temporary);
-    if (!written) {
-        ::unlink(temporary.c_str());
-        return written;
-    }
-    const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    const File directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory.open() || ::fsync(directory.fd()) != 0)
-        return fail_errno(errno, "syncing " + parent.string());
-    return {};
 }
 
 }  // namespace
@@ -225,18 +159,16 @@ Result<Identity> Identity::from_pem(std::string_view pem) {
 }
 
 Result<Identity> Identity::load_or_create(const std::filesystem::path& file) {
-    const File existing(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (existing.open()) {
-        const auto text = read_key_file(existing.fd(), file.string());
-        if (!text) return fail(text.error());
-        auto identity = from_pem(*text);
+    const auto existing = read_key_file(file);
+    if (!existing) return fail(existing.error());
+    if (*existing) {
+        auto identity = from_pem((*existing)->text);
         if (!identity)
             return fail(Errc::file_error, file.string() + ": " + identity.error().context +
                                               "; put the node's key back, or move this file away "
                                               "to become a new node");
         return identity;
     }
-    if (errno != ENOENT) return fail_errno(errno, "opening " + file.string());
 
     auto identity = generate();
     if (!identity) return identity;

@@ -6,12 +6,14 @@
 #include <fmt/format.h>
 
 #include <flow29/limits.hpp>
+
 #include "core/base32.hpp"
 
 namespace flow29 {
 namespace {
 
-constexpr std::string_view base32_alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+using core::base32_digit;
+
 constexpr std::size_t base32_chars = 52;
 constexpr std::size_t hex_chars = 2 * RootHash::size;
 constexpr std::size_t at_max = limits::addresses_per_record_max;
@@ -26,12 +28,6 @@ std::string to_lower(std::string_view text) {
     for (char& c : out)
         c = to_lower(c);
     return out;
-}
-
-std::optional<unsigned> base32_digit(char c) {
-    const auto found = base32_alphabet.find(to_lower(c));
-    if (found == std::string_view::npos) return std::nullopt;
-    return static_cast<unsigned>(found);
 }
 
 std::optional<unsigned> hex_digit(char c) {
@@ -265,7 +261,7 @@ Piece trimmed(std::string_view text) {
 }  // namespace
 
 std::string to_base32(const RootHash& root) {
-    return core::to_base32(root.view());
+    return core::base32_of(root.view());
 }
 
 Result<RootHash> root_from_base32(std::string_view text) {

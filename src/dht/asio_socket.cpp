@@ -15,6 +15,9 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/seal.hpp"
+#include "dht/arrival.hpp"
+
 namespace flow29::dht {
 namespace {
 
@@ -23,6 +26,7 @@ using asio::ip::udp;
 constexpr int receive_buffer_bytes = 4 * 1024 * 1024;
 // Datagrams taken before other work gets its turn.
 constexpr int datagrams_per_turn = 64;
+constexpr std::string_view datagram_purpose = "datagram";
 
 udp::endpoint to_asio(const core::Endpoint& endpoint) {
     if (!endpoint.is_v4()) return {asio::ip::address_v6(endpoint.address), endpoint.port};
@@ -47,11 +51,30 @@ TimePoint monotonic_now() {
         std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
+WallTime wall_now() {
+    return std::chrono::time_point_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now());
+}
+
+/// What a private swarm's socket seals and opens with.
+struct Envelope {
+    core::Sealer sealer;
+    core::Opener opener;
+    Bytes sealed{};
+    Bytes opened{};
+};
+
 }  // namespace
 
 struct AsioSocket::State : std::enable_shared_from_this<State> {
     State(asio::io_context& io, const Options& o, TrafficCounters& c)
-        : options(o), counters(c), socket(io) {}
+        : options(o), counters(c), socket(io) {
+        if (!options.swarm_key) return;
+        // A client's port is new each time, so nothing can have been recorded on its way to it.
+        const auto since = options.client ? std::nullopt : std::optional(wall_now());
+        envelope.emplace(core::Sealer(*options.swarm_key, datagram_purpose),
+                         core::Opener(*options.swarm_key, datagram_purpose, since));
+    }
 
     std::error_code bind() {
         const udp::endpoint local = to_asio(options.bind);
@@ -63,6 +86,9 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
         // The kernel caps this at net.core.rmem_max; a smaller buffer loses packets in bursts only.
         std::error_code capped;
         socket.set_option(asio::socket_base::receive_buffer_size(receive_buffer_bytes), capped);
+        if (!ec && envelope && !note_arrivals(socket.native_handle(), options.bind.is_v4()))
+            return std::make_error_code(std::errc::not_supported);
+        if (!ec) bound = from_asio(socket.local_endpoint(ec));
         return ec;
     }
 
@@ -77,40 +103,60 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
 
     void receive_some() {
         for (int i = 0; i < datagrams_per_turn && socket.is_open(); ++i) {
+            if (envelope) {
+                const auto arrival = receive_arrival(socket.native_handle(), buffer, bound);
+                if (!arrival) break;
+                open(std::span(buffer).first(arrival->octets), *arrival);
+                continue;
+            }
             udp::endpoint from;
             std::error_code ec;
             const std::size_t size = socket.receive_from(asio::buffer(buffer), from, 0, ec);
             if (ec == asio::error::would_block) break;
             // An ICMP error for something sent earlier shows up here and says nothing of what
             // waits.
-            if (!ec) judge(std::span(buffer).first(size), from);
+            if (ec) continue;
+            count(size);
+            judge(std::span(buffer).first(size), from_asio(from));
         }
         if (drained) drained();
         if (socket.is_open()) wait();
     }
 
-    void judge(std::span<std::uint8_t> datagram, const udp::endpoint& from) {
+    void count(std::size_t octets) {
         ++counters.packets_down;
-        counters.bytes_down += datagram.size();
+        counters.bytes_down += octets;
         // It is here already: others wait the longer for it.
-        if (options.line != nullptr)
-            options.line->down.charge(ByteCount(datagram.size()), monotonic_now());
+        if (options.line != nullptr) options.line->down.charge(ByteCount(octets), monotonic_now());
+    }
+
+    /// What no member sealed goes no further: nothing of it was looked at, and nobody is answered.
+    void open(std::span<std::uint8_t> datagram, const Arrival& arrival) {
+        count(datagram.size());
+        if (envelope->opener.open(datagram, arrival.at, wall_now(), envelope->opened))
+            return judge(envelope->opened, arrival.from);
+        ++counters.datagrams_foreign;
+    }
+
+    void judge(std::span<std::uint8_t> datagram, const core::Endpoint& from) {
         const auto facts = guard_datagram(datagram, options.network);
         if (!facts) {
             ++counters.datagrams_dropped;
             return;
         }
-        receive(datagram, *facts, from_asio(from));
+        receive(datagram, *facts, from);
     }
 
     Options options;
     TrafficCounters& counters;  // owned by the index
     udp::socket socket;
+    core::Endpoint bound;
+    std::optional<Envelope> envelope;  // of a private swarm
     Receive receive;
     std::function<void()> drained;
     Bytes flagged;
     // One octet more than is allowed, so that what was cut off is seen to be too long.
-    std::array<std::uint8_t, limits::datagram_bytes_max + 1> buffer{};
+    std::array<std::uint8_t, limits::datagram_bytes_max + core::seal_overhead + 1> buffer{};
 };
 
 AsioSocket::AsioSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -142,6 +188,10 @@ int AsioSocket::send(ByteView datagram, const core::Endpoint& to) {
     if (state.options.client) {
         if (!flag_as_client(datagram, state.flagged)) return EINVAL;
         datagram = state.flagged;
+    }
+    if (state.envelope) {
+        state.envelope->sealer.seal(datagram, to, wall_now(), state.envelope->sealed);
+        datagram = state.envelope->sealed;
     }
     if (state.options.line != nullptr &&
         !state.options.line->up.charge_at_once(ByteCount(datagram.size()), monotonic_now()))

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <asio/io_context.hpp>
@@ -12,6 +13,7 @@
 #include <flow29/ids.hpp>
 #include "core/endpoint.hpp"
 #include "core/line.hpp"
+#include "core/swarm_key.hpp"
 #include "dht/datagram_guard.hpp"
 
 namespace flow29::dht {
@@ -23,6 +25,7 @@ struct TrafficCounters {
     std::uint64_t bytes_up = 0;
     std::uint64_t bytes_down = 0;
     std::uint64_t datagrams_dropped = 0;
+    std::uint64_t datagrams_foreign = 0;  ///< of whoever has not the swarm's key
 };
 
 /// A UDP socket of one address family that delivers only what the datagram guard lets through, and
@@ -38,6 +41,8 @@ class AsioSocket {
         bool client = false;  ///< add the client flag to everything sent
         /// What datagrams are charged to, payload only; it outlives the socket. Null: to nothing.
         core::Line* line = nullptr;
+        /// Of a private swarm: everything is sealed, and what is not is dropped unseen.
+        std::optional<core::SwarmKey> swarm_key{};
     };
     /// One datagram, valid during the call; the receiver may alter it.
     using Receive = std::function<void(std::span<std::uint8_t> datagram,

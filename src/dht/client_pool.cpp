@@ -40,6 +40,7 @@ Result<std::unique_ptr<ClientPool::Client>> ClientPool::create(TimePoint now) {
     options.network = options_.network;
     options.client = true;
     options.line = options_.line;
+    options.swarm_key = options_.swarm_key;
     core::random_bytes(options.position.bytes);
     auto runner = OpenDhtRunner::start(io_, options, counters_, {.on_status = on_status_});
     if (!runner) return fail(runner.error());

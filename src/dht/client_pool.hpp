@@ -26,7 +26,8 @@ class ClientPool {
         std::uint32_t network = 0;
         unsigned operations_max = 0;
         Duration age_max{};
-        core::Line* line = nullptr;  ///< see AsioSocket
+        core::Line* line = nullptr;                 ///< see AsioSocket
+        std::optional<core::SwarmKey> swarm_key{};  ///< likewise
     };
     /// Introduces a new client to the network.
     using Introduce = std::function<void(OpenDhtRunner&)>;

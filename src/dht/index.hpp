@@ -35,6 +35,7 @@ struct IndexStatus {
     std::uint64_t bytes_up = 0;
     std::uint64_t bytes_down = 0;
     std::uint64_t datagrams_dropped = 0;  ///< by the guard
+    std::uint64_t datagrams_foreign = 0;  ///< in a private swarm: sealed by no member
     std::uint64_t puts = 0;
     std::uint64_t lookups = 0;
     std::size_t stored_values = 0;

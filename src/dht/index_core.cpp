@@ -62,7 +62,8 @@ IndexCore::IndexCore(asio::io_context& io, OpenDhtIndex::Options options)
            .network = options_.network,
            .operations_max = options_.client_operations_max,
            .age_max = options_.client_age_max,
-           .line = options_.line},
+           .line = options_.line,
+           .swarm_key = options_.swarm_key},
           traffic_, [this](OpenDhtRunner& client) { introduce(client); }, [this] { on_status(); }) {
 }
 
@@ -75,6 +76,7 @@ Result<void> IndexCore::open() {
         server_options.network = options_.network;
         server_options.rules = &rules_;
         server_options.line = options_.line;
+        server_options.swarm_key = options_.swarm_key;
         auto started = OpenDhtRunner::start(
             io_, server_options, traffic_,
             {.on_status = [this] { on_status(); },
@@ -268,6 +270,7 @@ IndexStatus IndexCore::status() {
     status.bytes_up = traffic_.bytes_up;
     status.bytes_down = traffic_.bytes_down;
     status.datagrams_dropped = traffic_.datagrams_dropped;
+    status.datagrams_foreign = traffic_.datagrams_foreign;
     status.puts = puts_;
     status.lookups = lookups_;
     status.stored_values = server_ ? server_->stored_values() : 0;

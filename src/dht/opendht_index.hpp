@@ -8,6 +8,7 @@
 #include <flow29/error.hpp>
 #include <flow29/limits.hpp>
 #include "core/line.hpp"
+#include "core/swarm_key.hpp"
 #include "dht/index.hpp"
 
 namespace flow29::dht {
@@ -38,7 +39,8 @@ class OpenDhtIndex final : public Index {
         std::optional<bool> loopback_is_diverse{};
         unsigned client_operations_max = limits::dht_client_operations_max;
         Duration client_age_max = limits::dht_client_age_max;
-        core::Line* line = nullptr;  ///< see AsioSocket
+        core::Line* line = nullptr;                 ///< see AsioSocket
+        std::optional<core::SwarmKey> swarm_key{};  ///< likewise
     };
 
     /// Binds and starts the thread. The system's error when the port is in use.

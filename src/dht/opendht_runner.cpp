@@ -283,7 +283,8 @@ Result<std::unique_ptr<OpenDhtRunner>> OpenDhtRunner::start(asio::io_context& io
                                    {.bind = options.bind,
                                     .network = options.network,
                                     .client = options.client,
-                                    .line = options.line},
+                                    .line = options.line,
+                                    .swarm_key = options.swarm_key},
                                    counters);
     if (!socket) return fail(socket.error());
     auto state = std::make_shared<State>(io, options);

@@ -37,6 +37,7 @@ class OpenDhtRunner {
         bool client = false;           ///< nobody's neighbour; stores nothing for others
         RecordRules* rules = nullptr;  ///< what to store; owned by the index; none for a client
         core::Line* line = nullptr;    ///< see AsioSocket
+        std::optional<core::SwarmKey> swarm_key{};  ///< likewise
     };
     using Done = std::function<void(RunnerOutcome)>;
     /// Values that just came, none of them verified.

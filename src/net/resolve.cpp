@@ -1,12 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "net/resolve.hpp"
 
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace flow29::net {
+namespace {
+
+/// Nothing for a family that is neither.
+std::optional<core::Endpoint> endpoint_of(const sockaddr* address) {
+    if (address == nullptr) return std::nullopt;
+    ByteView octets;
+    std::uint16_t port = 0;
+    if (address->sa_family == AF_INET) {
+        const auto* v4 = reinterpret_cast<const sockaddr_in*>(address);
+        octets = {reinterpret_cast<const std::uint8_t*>(&v4->sin_addr), 4};
+        port = ntohs(v4->sin_port);
+    } else if (address->sa_family == AF_INET6) {
+        const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address);
+        octets = {reinterpret_cast<const std::uint8_t*>(&v6->sin6_addr), 16};
+        port = ntohs(v6->sin6_port);
+    }
+    const auto endpoint = core::Endpoint::from_octets(octets, port);
+    return endpoint ? std::optional(*endpoint) : std::nullopt;
+}
+
+}  // namespace
 
 Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port) {
     if (auto literal = core::Endpoint::parse(host_and_port)) return std::vector{*literal};
@@ -24,25 +48,30 @@ Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port) {
                     host + ": " + ::gai_strerror(code));
     std::vector<core::Endpoint> endpoints;
     for (const auto* entry = found; entry != nullptr; entry = entry->ai_next) {
-        ByteView octets;
-        std::uint16_t number = 0;
-        if (entry->ai_family == AF_INET) {
-            const auto* address = reinterpret_cast<const sockaddr_in*>(entry->ai_addr);
-            octets = {reinterpret_cast<const std::uint8_t*>(&address->sin_addr), 4};
-            number = ntohs(address->sin_port);
-        } else if (entry->ai_family == AF_INET6) {
-            const auto* address = reinterpret_cast<const sockaddr_in6*>(entry->ai_addr);
-            octets = {reinterpret_cast<const std::uint8_t*>(&address->sin6_addr), 16};
-            number = ntohs(address->sin6_port);
-        } else {
-            continue;
-        }
-        if (auto endpoint = core::Endpoint::from_octets(octets, number))
-            if (std::find(endpoints.begin(), endpoints.end(), *endpoint) == endpoints.end())
-                endpoints.push_back(*endpoint);
+        const auto endpoint = endpoint_of(entry->ai_addr);
+        if (endpoint && std::ranges::count(endpoints, *endpoint) == 0)
+            endpoints.push_back(*endpoint);
     }
     ::freeaddrinfo(found);
     if (endpoints.empty()) return fail(Errc::no_network, host + " has no address");
+    return endpoints;
+}
+
+std::vector<core::Endpoint> interface_addresses() {
+    std::vector<core::Endpoint> endpoints;
+    ifaddrs* interfaces = nullptr;
+    if (::getifaddrs(&interfaces) != 0) return endpoints;
+    for (const auto* entry = interfaces; entry != nullptr; entry = entry->ifa_next) {
+        if ((entry->ifa_flags & IFF_UP) == 0) continue;
+        const auto endpoint = endpoint_of(entry->ifa_addr);
+        if (!endpoint || endpoint->is_loopback()) continue;
+        const bool one_link = endpoint->is_v4()
+                                  ? endpoint->address[12] == 169 && endpoint->address[13] == 254
+                                  : endpoint->address[0] == 0xfe;
+        if (!one_link && std::ranges::count(endpoints, *endpoint) == 0)
+            endpoints.push_back(*endpoint);
+    }
+    ::freeifaddrs(interfaces);
     return endpoints;
 }
 

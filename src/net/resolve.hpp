@@ -13,4 +13,8 @@ namespace flow29::net {
 /// Errc::usage when malformed, Errc::no_network when the name has no address.
 [[nodiscard]] Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port);
 
+/// The addresses of this machine's interfaces that others may reach, with port 0: neither loopback
+/// nor those of one link only.
+[[nodiscard]] std::vector<core::Endpoint> interface_addresses();
+
 }  // namespace flow29::net

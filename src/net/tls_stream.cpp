@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -28,6 +29,7 @@ constexpr const char* priority_text =
     ":-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"
     ":-GROUP-ALL:+GROUP-X25519:-CTYPE-ALL:+CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK";
 constexpr std::string_view protocol = "flow29/1";
+constexpr std::string_view exporter_label = "EXPORTER-flow29-swarm";
 
 gnutls_datum_t datum(std::string_view text) {
     // GnuTLS takes what it only reads as non-const.
@@ -64,6 +66,12 @@ struct TlsStream::State {
     bool established = false;
     std::optional<PublicKey> proved;
     std::optional<Error> refusal;
+    Bytes knock;    // a client's own
+    Bytes prelude;  // what came of the knock, or of the answer to it
+    std::size_t prelude_wanted = 0;
+    Bytes own_proof;     // to be sent
+    Bytes wanted_proof;  // of the peer; empty once it came
+    Bytes proof;         // what came of it
 
     ~State() {
         if (session != nullptr) gnutls_deinit(session);
@@ -77,6 +85,37 @@ struct TlsStream::State {
         message.msg_iovlen = static_cast<std::size_t>(count);
         return ::sendmsg(state.socket, &message,
                          MSG_NOSIGNAL | MSG_DONTWAIT | (state.more ? MSG_MORE : 0));
+    }
+
+    /// In a private swarm: takes what stands in front of TLS away, and judges it.
+    static ssize_t pull(gnutls_transport_ptr_t self, void* out, std::size_t size) {
+        State& state = *static_cast<State*>(self);
+        while (state.prelude.size() < state.prelude_wanted) {
+            std::array<std::uint8_t, SwarmGate::knock_bytes> octets{};
+            const std::size_t left = state.prelude_wanted - state.prelude.size();
+            const ssize_t got = ::recv(state.socket, octets.data(), left, MSG_DONTWAIT);
+            if (got <= 0) return got;
+            state.prelude.insert(state.prelude.end(), octets.begin(), octets.begin() + got);
+            if (state.prelude.size() == state.prelude_wanted && !state.take_prelude()) {
+                gnutls_transport_set_errno(state.session, ECONNABORTED);
+                return -1;
+            }
+        }
+        return ::recv(state.socket, out, size, MSG_DONTWAIT);
+    }
+
+    bool take_prelude() {
+        if (options.role == Role::client) {
+            if (core::equal_secrets(prelude, options.gate->answer_to(knock))) return true;
+            return refuse(Errc::verification_failed, "the other end has not the swarm's key");
+        }
+        if (!options.gate->admits(prelude, options.at))
+            return refuse(Errc::verification_failed, "the other end has not the swarm's key");
+        const auto answer = options.gate->answer_to(prelude);
+        const ssize_t sent =
+            ::send(socket, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+        if (sent == static_cast<ssize_t>(answer.size())) return true;
+        return refuse(Errc::peer_unreachable, "the connection takes nothing");
     }
 
     static int verify(gnutls_session_t session) {
@@ -159,6 +198,13 @@ TlsStream::TlsStream(asio::ip::tcp::socket socket,
     gnutls_session_set_verify_function(session, &State::verify);
     if (server) gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
     gnutls_handshake_set_timeout(session, 0);
+    if (state.options.gate) {
+        state.prelude_wanted = server ? SwarmGate::knock_bytes : SwarmGate::answer_bytes;
+        gnutls_transport_set_ptr2(session, &state, &state);
+        gnutls_transport_set_vec_push_function(session, &State::push);
+        gnutls_transport_set_pull_function(session, &State::pull);
+        return;
+    }
     gnutls_transport_set_ptr2(session,
                               reinterpret_cast<gnutls_transport_ptr_t>(  // GnuTLS's own convention
                                   static_cast<std::intptr_t>(state.socket)),
@@ -168,7 +214,75 @@ TlsStream::TlsStream(asio::ip::tcp::socket socket,
 
 TlsStream::~TlsStream() = default;
 
+bool TlsStream::send_knock() {
+    State& state = *state_;
+    state.knock = state.options.gate->knock(state.options.at);
+    const ssize_t sent = ::send(state.socket, state.knock.data(), state.knock.size(),
+                                MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+    return sent == static_cast<ssize_t>(state.knock.size());
+}
+
+void TlsStream::prepare_proofs() {
+    State& state = *state_;
+    std::array<char, 32> exported{};
+    require(gnutls_prf_rfc5705(state.session, exporter_label.size(), exporter_label.data(), 0,
+                               nullptr, exported.size(), exported.data()),
+            "the TLS exporter");
+    const ByteView channel(reinterpret_cast<const std::uint8_t*>(exported.data()), exported.size());
+    const auto client = state.options.gate->proof(SwarmGate::Role::client, channel);
+    const auto server = state.options.gate->proof(SwarmGate::Role::server, channel);
+    const bool is_client = state.options.role == Role::client;
+    const auto& own = is_client ? client : server;
+    const auto& wanted = is_client ? server : client;
+    state.own_proof.assign(own.begin(), own.end());
+    state.wanted_proof.assign(wanted.begin(), wanted.end());
+}
+
+/// A server says nothing before it has seen the client's. A client has seen the answer to its knock
+/// and need not wait: what it reads first is the server's.
+asio::awaitable<bool> TlsStream::exchange_proofs() {
+    prepare_proofs();
+    while (state_->options.role == Role::server && !state_->wanted_proof.empty()) {
+        const Progress progress = read_proof();
+        if (progress.status == Status::ended) co_return false;
+        if (progress.status == Status::moved) continue;
+        const bool ready = co_await wait(progress.status);
+        if (!ready) co_return false;
+    }
+    const bool sent = co_await send_proof();
+    co_return sent;
+}
+
+asio::awaitable<bool> TlsStream::send_proof() {
+    Progress progress = try_write(state_->own_proof, false);
+    while (progress.status == Status::wants_read || progress.status == Status::wants_write) {
+        const bool ready = co_await wait(progress.status);
+        if (!ready) co_return false;
+        progress = resume_write(false);
+    }
+    co_return progress.status == Status::moved;
+}
+
+TlsStream::Progress TlsStream::read_proof() {
+    State& state = *state_;
+    std::array<std::uint8_t, SwarmGate::proof_bytes> octets{};
+    const std::span room(octets.data(), state.wanted_proof.size() - state.proof.size());
+    const Progress progress = receive(room);
+    if (progress.status != Status::moved) return progress;
+    const auto got = room.first(progress.octets);
+    state.proof.insert(state.proof.end(), got.begin(), got.end());
+    if (state.proof.size() < state.wanted_proof.size()) return progress;
+    if (!core::equal_secrets(state.proof, state.wanted_proof)) {
+        error_ = {Errc::verification_failed, "the other end does not prove the swarm's key"};
+        return {};
+    }
+    state.wanted_proof.clear();
+    return progress;
+}
+
 asio::awaitable<Result<PublicKey>> TlsStream::handshake() {
+    if (open() && state_->options.gate && state_->options.role == Role::client && !send_knock())
+        co_return fail(Errc::peer_unreachable, "the connection takes nothing");
     while (open()) {
         const int result = gnutls_handshake(state_->session);
         if (result == GNUTLS_E_AGAIN) {
@@ -180,7 +294,14 @@ asio::awaitable<Result<PublicKey>> TlsStream::handshake() {
             continue;
         }
         if (result < 0 && gnutls_error_is_fatal(result) == 0) continue;
-        co_return handshake_outcome(result);
+        auto outcome = handshake_outcome(result);
+        if (outcome && state_->options.gate) {
+            const bool in_swarm = co_await exchange_proofs();
+            if (!in_swarm && !open()) break;
+            if (!in_swarm) co_return fail(error_);
+        }
+        if (outcome) state_->established = true;
+        co_return outcome;
     }
     co_return fail(Errc::peer_unreachable, "the connection was closed during the TLS handshake");
 }
@@ -197,7 +318,6 @@ Result<PublicKey> TlsStream::handshake_outcome(int result) {
         std::string_view(reinterpret_cast<const char*>(selected.data), selected.size) != protocol)
         return fail(Errc::peer_unreachable, "the other end does not speak flow29/1");
     if (!state.proved) return fail(Errc::verification_failed, "the peer proved no key");
-    state.established = true;
     return *state.proved;
 }
 
@@ -221,6 +341,14 @@ TlsStream::Progress TlsStream::progress(long result) {
 
 TlsStream::Progress TlsStream::try_read(std::span<std::uint8_t> out) {
     FLOW29_ASSERT(!out.empty());
+    while (!state_->wanted_proof.empty()) {
+        const Progress progress = read_proof();
+        if (progress.status != Status::moved) return progress;
+    }
+    return receive(out);
+}
+
+TlsStream::Progress TlsStream::receive(std::span<std::uint8_t> out) {
     for (int attempts = 0; open(); ++attempts) {
         const long result = gnutls_record_recv(state_->session, out.data(), out.size());
         // Warnings and the like: not the data's end, but no peer may send them for ever.

@@ -3,7 +3,9 @@
 
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
+#include "core/endpoint.hpp"
 #include "core/identity.hpp"
+#include "net/swarm_gate.hpp"
 
 #include <asio/awaitable.hpp>
 #include <asio/ip/tcp.hpp>
@@ -38,8 +40,10 @@ class TlsStream {
     enum class Role { client, server };
     struct Options {
         Role role = Role::client;
-        std::optional<NodeId> expected{};  ///< who must be there
-        std::optional<DhtKey> position{};  ///< the first 20 bytes of who must be there
+        std::optional<NodeId> expected{};   ///< who must be there
+        std::optional<DhtKey> position{};   ///< the first 20 bytes of who must be there
+        std::shared_ptr<SwarmGate> gate{};  ///< of a private swarm; else null
+        core::Endpoint at{};  ///< with a gate: what is dialled, or where the connection came in
     };
     enum class Status { moved, wants_read, wants_write, ended };
     struct Progress {
@@ -55,10 +59,11 @@ class TlsStream {
     TlsStream(const TlsStream&) = delete;
     TlsStream& operator=(const TlsStream&) = delete;
 
-    /// Proves both ends to each other and gives the peer's key. In TLS 1.3 a client is done before
-    /// the server has judged it, so only the peer's first message shows that it did not refuse.
-    /// Errors: verification_failed (somebody else is there), refused (it is this very node),
-    /// peer_unreachable (anything else).
+    /// Proves both ends to each other and gives the peer's key; in a private swarm also that they
+    /// are in it, of which a client hears with the first octets that it reads. In TLS 1.3 a client
+    /// is done before the server has judged it, so only the peer's first message shows that it did
+    /// not refuse. Errors: verification_failed (somebody else is there), refused (it is this very
+    /// node), peer_unreachable (anything else).
     [[nodiscard]] asio::awaitable<Result<PublicKey>> handshake();
 
     /// Decrypts into `out`, at most one record. Requires `out` not to be empty.
@@ -84,6 +89,12 @@ class TlsStream {
 
     [[nodiscard]] Progress progress(long result);
     [[nodiscard]] Result<PublicKey> handshake_outcome(int result);
+    [[nodiscard]] bool send_knock();
+    void prepare_proofs();
+    [[nodiscard]] asio::awaitable<bool> exchange_proofs();
+    [[nodiscard]] asio::awaitable<bool> send_proof();
+    [[nodiscard]] Progress read_proof();
+    [[nodiscard]] Progress receive(std::span<std::uint8_t> out);
 
     std::optional<asio::ip::tcp::socket> socket_;  // nothing once closed
     std::unique_ptr<State> state_;

@@ -59,6 +59,9 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
 
     void listen(std::vector<tcp::acceptor> acceptors);
     void bind_source() { bind_source_ = true; }
+    void close_to_strangers(const core::SwarmKey& key) {
+        gate_ = std::make_shared<SwarmGate>(key, runtime_);
+    }
     [[nodiscard]] const std::vector<core::Endpoint>& listening() const { return listening_; }
 
     void start(PeerHandler& handler);
@@ -111,6 +114,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     std::vector<tcp::acceptor> acceptors_;
     std::vector<core::Endpoint> listening_;
     bool bind_source_ = false;
+    std::shared_ptr<SwarmGate> gate_;  // of a private swarm
     bool stopped_ = false;
     std::set<std::shared_ptr<TlsPeer>> peers_;
     std::uint64_t last_welcome_ = 0;
@@ -182,8 +186,12 @@ void TlsTransport::State::on_accepted(tcp::socket socket) {
         const auto oldest = welcomes_.extract(welcomes_.begin());
         if (const auto stream = oldest.mapped().lock()) stream->close();
     }
-    auto stream = std::make_shared<TlsStream>(std::move(socket), credentials_,
-                                              TlsStream::Options{.role = TlsStream::Role::server});
+    const tcp::endpoint local = socket.local_endpoint(ec);
+    if (ec) return;
+    TlsStream::Options options{.role = TlsStream::Role::server};
+    options.gate = gate_;
+    options.at = from_asio(local);
+    auto stream = std::make_shared<TlsStream>(std::move(socket), credentials_, options);
     spawn(runtime_, welcome(shared_from_this(), std::move(stream), from_asio(remote)));
 }
 
@@ -305,6 +313,8 @@ asio::awaitable<Result<PeerPtr>> TlsTransport::State::connect(std::shared_ptr<St
     const DialSlot slot(*self);
     auto socket = co_await dial(self, endpoint);
     if (!socket) co_return fail(std::move(socket.error()));
+    options.gate = self->gate_;
+    options.at = endpoint;
     auto stream = std::make_shared<TlsStream>(std::move(*socket), self->credentials_, options);
     auto peer = co_await establish(self, std::move(stream), endpoint, true, std::move(opening));
     if (!peer) co_return fail(std::move(peer.error()));
@@ -328,6 +338,7 @@ Result<std::unique_ptr<TlsTransport>> TlsTransport::create(Runtime& runtime,
     auto state = std::make_shared<State>(runtime, std::move(*credentials), options.line);
     state->listen(std::move(*acceptors));
     if (options.bind_source) state->bind_source();
+    if (options.swarm_key) state->close_to_strangers(*options.swarm_key);
     // A constructor that only this class may call.
     return std::unique_ptr<TlsTransport>(new TlsTransport(std::move(state)));
 }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "core/line.hpp"
+#include "core/swarm_key.hpp"
 #include "net/runtime.hpp"
 #include "net/transport.hpp"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace flow29::net {
@@ -29,6 +31,8 @@ class TlsTransport final : public Transport {
         /// What all connections share with whatever else uses it; it outlives the transport and its
         /// peers. Null: no limits.
         core::Line* line = nullptr;
+        /// Of a private swarm: others are not answered. See SwarmGate.
+        std::optional<core::SwarmKey> swarm_key{};
     };
 
     /// Listens, but does not accept before `start`.

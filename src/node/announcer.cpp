@@ -64,7 +64,7 @@ void Announcer::on_network_size(std::size_t nodes) {
 
 asio::awaitable<void> Announcer::put(proto::ItemId item, core::Endpoint address) {
     proto::ProviderRecord record;
-    record.key = item.key();
+    record.key = item.key(services_.keys);
     record.address = address;
     const auto wall_now = services_.runtime.wall_now();
     record.sequence = to_unix_ms(wall_now);

@@ -20,6 +20,7 @@ constexpr unsigned searches_max = 4;  // for candidates, at a time
 proto::CopyPlanner::Options planner_options(const Services& services, const Settings& settings) {
     proto::CopyPlanner::Options options;
     options.self = services.identity.id();
+    options.keys = services.keys;
     options.takeover = settings.takeover;
     // Right after a start nobody has been met yet, and everything looks lost.
     options.settle = settings.takeover * 2;
@@ -478,7 +479,7 @@ asio::awaitable<void> Caretaker::run() {
             inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
         inviter_.call_off(planner_);
         for (const auto& item : planner_.take_stuck())
-            if (searching_ < searches_max) tasks_.start(find_candidates(item.key()));
+            if (searching_ < searches_max) tasks_.start(find_candidates(item.key(services_.keys)));
         const auto now = services_.runtime.now();
         auto wake = now + Duration(tick);
         if (const auto next = planner_.next_deadline()) wake = std::min(wake, *next);

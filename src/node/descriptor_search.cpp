@@ -29,7 +29,7 @@ DescriptorSearch::DescriptorSearch(Services services, Tasks& tasks, PeerBook& pe
       neighbourhood_(neighbourhood),
       table_(table),
       options_(std::move(options)),
-      key_(core::root_key(options_.root)),
+      key_(services.keys.root_key(options_.root)),
       moved_(services.runtime) {}
 
 asio::awaitable<void> DescriptorSearch::run() {

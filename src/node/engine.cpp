@@ -243,7 +243,7 @@ void Engine::on_damaged(const ExtentHash& extent) {
     if (planner.has_item(item)) {
         const auto lease = caretaker_.lease_of(planner.root_of(item));
         // Those known to keep it, and those near its key, who may without our having heard of it.
-        auto sources = table_.nearest(item.key(), limits::candidates_max);
+        auto sources = table_.nearest(item.key(services_.keys), limits::candidates_max);
         for (const auto& node : planner.holders(item)) {
             const auto same = [&node](const auto& record) { return record.node() == node; };
             const auto* known = table_.find(node);

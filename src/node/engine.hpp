@@ -51,6 +51,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] const Keeper& keeper() const { return keeper_; }
     [[nodiscard]] Tasks& tasks() { return tasks_; }
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
+    [[nodiscard]] const PeerBook& peers() const { return peers_; }
     [[nodiscard]] const Caretaker& caretaker() const { return caretaker_; }
     [[nodiscard]] const proto::NodeTable& table() const { return table_; }
     [[nodiscard]] const Hinter& hinter() const { return hinter_; }

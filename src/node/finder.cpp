@@ -177,7 +177,8 @@ std::vector<net::PeerPtr> Finder::likely_holders(const proto::ItemId& item,
                                                  std::size_t count_max) const {
     std::vector<net::PeerPtr> likely;
     const auto now = services_.runtime.now();
-    for (const auto& candidate : table_.candidates(item.key(), now, services_.runtime.wall_now())) {
+    for (const auto& candidate :
+         table_.candidates(item.key(services_.keys), now, services_.runtime.wall_now())) {
         if (likely.size() >= count_max) break;
         if (auto peer = peers_.find(candidate.id)) likely.push_back(std::move(peer));
     }
@@ -195,7 +196,7 @@ asio::awaitable<std::vector<proto::NodeRecord>> Finder::ask_hinted(net::PeerPtr 
 
 asio::awaitable<std::vector<net::PeerPtr>> Finder::hinted(proto::ItemId item) {
     Gather<std::vector<proto::NodeRecord>> gather(services_.runtime, tasks_);
-    for (const auto& node : table_.nearest_ids(item.key(), hinted_asks))
+    for (const auto& node : table_.nearest_ids(item.key(services_.keys), hinted_asks))
         if (const auto peer = peers_.find(node)) gather.start(ask_hinted(peer, item));
     auto answers = co_await gather.all();
     std::map<NodeId, proto::NodeRecord> named;
@@ -210,7 +211,7 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::hinted(proto::ItemId item) {
 
 asio::awaitable<Finder::Located> Finder::locate(proto::ItemId item) {
     Located located;
-    const auto key = item.key();
+    const auto key = item.key(services_.keys);
     auto lookup = co_await neighbourhood_.explore(key);
     std::vector<dht::Contact> providers;
     for (const auto& record : lookup.providers) {

@@ -57,7 +57,7 @@ proto::HolderTable Hinter::answer(const proto::GetHinted& ask) const {
 /// The nearest nodes that do not keep the item; nobody while this node is among those that a search
 /// asks anyway.
 std::vector<NodeId> Hinter::to_be_told(const proto::ItemId& item) const {
-    const auto key = item.key();
+    const auto key = item.key(services_.keys);
     auto nearest = table_.nearest_ids(key, asked_anyway);
     if (nearest.size() < asked_anyway) return {};
     const auto own = core::dht_position(services_.identity.id());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "node/neighbourhood.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "core/log.hpp"
@@ -16,6 +17,7 @@ constexpr Duration request_timeout = 5s;
 constexpr Duration saturation_lasts = 30s;
 constexpr std::size_t widen_asks = 3;
 constexpr std::size_t dials_at_once = 128;
+constexpr std::size_t bootstrap_points_max = 64;
 }  // namespace
 
 asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
@@ -126,6 +128,18 @@ asio::awaitable<void> Neighbourhood::dial_bootstrap() {
     for (const auto& endpoint : bootstrap_)
         contacts.push_back({DhtKey{}, endpoint});
     co_await dial_all(std::move(contacts));
+}
+
+asio::awaitable<std::size_t> Neighbourhood::enter(std::vector<core::Endpoint> points) {
+    auto contacts = std::vector<dht::Contact>();
+    for (const auto& endpoint : points) {
+        contacts.push_back({DhtKey{}, endpoint});
+        if (std::ranges::count(bootstrap_, endpoint) > 0) continue;
+        if (bootstrap_.size() >= bootstrap_points_max) bootstrap_.erase(bootstrap_.begin());
+        bootstrap_.push_back(endpoint);
+    }
+    const auto reached = co_await dial_all(std::move(contacts));
+    co_return reached.size();
 }
 
 asio::awaitable<bool> Neighbourhood::wait_joined(TimePoint deadline) {

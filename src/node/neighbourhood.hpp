@@ -44,6 +44,9 @@ class Neighbourhood {
     /// Waits until joined or the deadline.
     [[nodiscard]] asio::awaitable<bool> wait_joined(TimePoint deadline);
 
+    /// Dials these too, now and whenever nobody is connected. How many of them answered.
+    [[nodiscard]] asio::awaitable<std::size_t> enter(std::vector<core::Endpoint> points);
+
     /// Dials all of them at once and waits for the outcomes.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> dial_all(
         std::vector<dht::Contact> contacts);

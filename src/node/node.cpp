@@ -11,6 +11,8 @@
 #include "net/resolve.hpp"
 #include "net/tls_transport.hpp"
 #include "node/engine.hpp"
+#include "node/membership.hpp"
+#include "node/swarm_files.hpp"
 #include "store/store.hpp"
 
 namespace flow29 {
@@ -44,12 +46,14 @@ Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
 struct Node::State {
     Config config;
     std::optional<core::Identity> identity;
+    std::optional<core::SwarmKey> swarm_key;
     std::unique_ptr<store::Store> store;
     core::Line line;
     std::unique_ptr<net::AsioRuntime> runtime;
     std::unique_ptr<dht::OpenDhtIndex> index;
     std::unique_ptr<net::TlsTransport> transport;
     std::unique_ptr<node::Engine> engine;
+    std::unique_ptr<node::Membership> membership;
     std::thread thread;
     std::uint16_t port = 0;
 
@@ -91,6 +95,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         options.listen = endpoints;
         options.bind_source = true;
         options.line = &line;
+        options.swarm_key = swarm_key;
         auto opened = net::TlsTransport::create(*runtime, *identity, std::move(options));
         if (!opened) return fail(opened.error());
         const auto listening = (*opened)->listening();
@@ -103,6 +108,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         dht_options.storing = config.store;
         dht_options.network = config.network;
         dht_options.line = &line;
+        dht_options.swarm_key = swarm_key;
         auto started = dht::OpenDhtIndex::start(std::move(dht_options));
         if (!started && config.port == 0) {
             problem = started.error().message();
@@ -120,7 +126,11 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
 Result<std::vector<core::Endpoint>> Node::State::starting_points() const {
     std::vector<core::Endpoint> points;
     std::optional<Error> unresolved;
-    for (const auto& name : config.bootstrap) {
+    const auto remembered = node::remembered_addresses(config.data);
+    if (!remembered) return fail(remembered.error());
+    auto names = config.bootstrap;
+    names.insert(names.end(), remembered->begin(), remembered->end());
+    for (const auto& name : names) {
         auto resolved = net::resolve(name);
         if (!resolved) {
             Error problem{resolved.error().code,
@@ -149,6 +159,9 @@ Result<void> Node::State::open() {
     auto loaded = core::Identity::load_or_create(config.data / "node.key");
     if (!loaded) return fail(loaded.error());
     identity = std::move(*loaded);
+    auto key = node::find_swarm_key(config);
+    if (!key) return fail(key.error());
+    swarm_key = *key;
     auto endpoints = listen_endpoints(config);
     if (!endpoints) return fail(endpoints.error());
 
@@ -157,6 +170,7 @@ Result<void> Node::State::open() {
 
     node::Settings settings;
     settings.storing = config.store;
+    settings.is_private = swarm_key.has_value();
     settings.capacity = config.capacity;
     settings.grace = config.grace;
     settings.audit_period = config.audit_period;
@@ -172,9 +186,18 @@ Result<void> Node::State::open() {
     auto points = starting_points();
     if (!points) return fail(points.error());
     settings.bootstrap = std::move(*points);
-    const node::Services services{*runtime, *transport, *index, *store, *identity, &line};
+    const node::Services services{*runtime,
+                                  *transport,
+                                  *index,
+                                  *store,
+                                  *identity,
+                                  &line,
+                                  swarm_key ? core::KeySpace(*swarm_key) : core::KeySpace()};
     index->bootstrap(settings.bootstrap);
+    node::Membership::Options member{config.data, swarm_key, config.bootstrap, settings.addresses};
     engine = std::make_unique<node::Engine>(services, std::move(settings));
+    membership = std::make_unique<node::Membership>(services, std::move(member), engine->peers(),
+                                                    engine->neighbourhood());
     return {};
 }
 
@@ -353,6 +376,22 @@ void Node::limit(RateLimitsChange change, DoneFn<RateLimits> done) {
     state->post<RateLimits>(std::move(done), [state, change](DoneFn<RateLimits> finish) {
         return State::deliver<RateLimits>(state->engine->limit(change), std::move(finish));
     });
+}
+
+void Node::invite(DoneFn<Invitation> done) {
+    auto* state = state_.get();
+    state->post<Invitation>(std::move(done), [state](DoneFn<Invitation> finish) {
+        return State::deliver<Invitation>(
+            state->membership->invite(state->engine->local_record().addresses), std::move(finish));
+    });
+}
+
+void Node::join(std::string invite, DoneFn<Joined> done) {
+    auto* state = state_.get();
+    state->post<Joined>(
+        std::move(done), [state, invite = std::move(invite)](DoneFn<Joined> finish) {
+            return State::deliver<Joined>(state->membership->join(invite), std::move(finish));
+        });
 }
 
 void Node::transfers(DoneFn<std::vector<TransferInfo>> done) {

@@ -20,6 +20,7 @@ constexpr std::size_t explorations_max = 16;
 proto::CopyPlanner::Options planner_options(const Services& services) {
     proto::CopyPlanner::Options options;
     options.self = services.identity.id();
+    options.keys = services.keys;
     options.self_is_copy = false;
     options.always_act = true;
     options.bytes_in_flight_max = bytes_in_flight_max;
@@ -62,7 +63,7 @@ asio::awaitable<void> Placer::explore_keys(std::shared_ptr<Placer> self) {
             co_await self->changed_.wait();
         if (self->tasks_.stopping()) break;
         ++self->exploring_;
-        self->tasks_.start(explore_key(self, item.key()));
+        self->tasks_.start(explore_key(self, item.key(self->services_.keys)));
     }
     while (self->exploring_ > 0)
         co_await self->changed_.wait();

@@ -45,6 +45,7 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
         status.addresses.push_back(address.to_string());
     if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
     status.storing = settings_.storing;
+    status.is_private = settings_.is_private;
     status.dht_connected = index.connected;
     status.dht_nodes = index.good_nodes;
     status.clock_skew = clock_skew();
@@ -72,6 +73,7 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     status.dht_down = ByteCount(index.bytes_down);
     status.dht_packets_up = index.packets_up;
     status.dht_packets_down = index.packets_down;
+    status.dht_foreign = index.datagrams_foreign;
     status.dht_puts = index.puts;
     status.dht_lookups = index.lookups;
     co_return status;

@@ -11,6 +11,7 @@
 
 #include "core/endpoint.hpp"
 #include "core/identity.hpp"
+#include "core/key_space.hpp"
 #include "core/line.hpp"
 #include "dht/index.hpp"
 #include "net/runtime.hpp"
@@ -29,11 +30,13 @@ struct Services {
     const core::Identity& identity;
     /// What the transport and the index share, for the engine to set. Null: they know no limits.
     core::Line* line = nullptr;
+    core::KeySpace keys{};  ///< of the swarm
 };
 
 /// How this node behaves.
 struct Settings {
     bool storing = true;
+    bool is_private = false;  ///< the swarm has a key
     ByteCount capacity;
     std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved
                                             ///< by what peers say they see

@@ -26,7 +26,7 @@ void CopyPlanner::add_item(const ItemId& item, const RootHash& root, ByteCount l
     if (is_new) {
         entry.root = root;
         entry.length = length;
-        entry.key = item.key();
+        entry.key = item.key(options_.keys);
         entry.order = next_order_++;
         entry.copies = count_copies(entry);
         new_items_.push_back(item);

@@ -66,6 +66,7 @@ class CopyPlanner {
   public:
     struct Options {
         NodeId self;
+        core::KeySpace keys{};     ///< of the swarm
         bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
         unsigned spare = 1;       ///< copies above the target that a repair makes as well

@@ -98,7 +98,7 @@ bool CopyPlanner::are_enough(const ItemId& item, const std::vector<NodeId>& node
 }
 
 bool CopyPlanner::ranks_before_us(const ItemId& item, const NodeId& node) const {
-    const auto key = item.key();
+    const auto key = item.key(options_.keys);
     return rank_of(key, node) < rank_of(key, options_.self);
 }
 

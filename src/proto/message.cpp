@@ -54,8 +54,8 @@ std::uint32_t get_u32(const std::uint8_t* in) {
 
 }  // namespace
 
-DhtKey ItemId::key() const {
-    return kind == Kind::descriptor ? core::root_key(root()) : core::extent_key(extent());
+DhtKey ItemId::key(const core::KeySpace& keys) const {
+    return kind == Kind::descriptor ? keys.root_key(root()) : keys.extent_key(extent());
 }
 
 std::string_view message_name(const Message& message) {

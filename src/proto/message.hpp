@@ -9,6 +9,7 @@
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
 #include "core/buffer.hpp"
+#include "core/key_space.hpp"
 #include "core/merkle.hpp"
 #include "proto/record.hpp"
 
@@ -37,7 +38,7 @@ struct ItemId {
     [[nodiscard]] RootHash root() const { return {hash}; }
     [[nodiscard]] ExtentHash extent() const { return {hash}; }
     /// Near which nodes it is placed, and where its provider records are.
-    [[nodiscard]] DhtKey key() const;
+    [[nodiscard]] DhtKey key(const core::KeySpace& keys) const;
 };
 
 /// The first message in each direction; nothing else counts before it.

@@ -67,7 +67,8 @@ void candidates(benchmark::State& state) {
     const World world(static_cast<std::uint32_t>(state.range(0)), 0);
     std::uint32_t item = 0;
     for (auto _ : state)
-        benchmark::DoNotOptimize(world.table.candidates(fake_item(item++).key(), at({}), wall({})));
+        benchmark::DoNotOptimize(
+            world.table.candidates(fake_item(item++).key(core::KeySpace()), at({}), wall({})));
     state.SetItemsProcessed(state.iterations());
 }
 

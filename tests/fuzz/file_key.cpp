@@ -9,9 +9,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace flow29;
     const auto text = fuzz::text_of(data, size);
-    if (const auto octets = core::from_base32(text)) {
-        const auto again = core::to_base32(*octets);
-        FLOW29_ASSERT(again.size() == text.size() && core::from_base32(again) == *octets);
+    if (const auto octets = core::octets_of_base32(text)) {
+        const auto again = core::base32_of(*octets);
+        FLOW29_ASSERT(again.size() == text.size() && core::octets_of_base32(again) == *octets);
     }
     const auto root = *RootHash::from(Bytes(RootHash::size, 7));
     if (const auto key = core::FileKey::parse(text, root))

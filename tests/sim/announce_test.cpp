@@ -29,7 +29,7 @@ TEST_CASE(
         for (std::size_t i = 0; i < object.descriptor.extents.size(); i += 16) {
             const auto item = proto::ItemId::of(object.descriptor.extents[i]);
             const auto holders = swarm.holders(item);
-            const auto records = swarm.network().providers[item.key()].size();
+            const auto records = swarm.network().providers[item.key(core::KeySpace())].size();
             if (records < holders.size()) ++without_record;
             const auto located = swarm.locate(reader, item);
             CHECK(located.size() >= 4);

@@ -25,7 +25,7 @@ bool ScaleSwarm::has(const Node& node, ExtentNumber extent) const {
 /// publishing costs is not the subject here.
 void ScaleSwarm::publish_all() {
     for (ExtentNumber extent = 0; extent < extents_.size(); ++extent) {
-        const DhtKey key = extents_[extent].item.key();
+        const DhtKey key = extents_[extent].item.key(core::KeySpace());
         const auto nearest = ring_.nearest(place_of(key.view()), 1);
         if (nearest.empty()) continue;
         const proto::NodeTable& table = nodes_[nearest.front()].mind->table;
@@ -74,7 +74,7 @@ void ScaleSwarm::act(NodeNumber number) {
         if (!next || *next > now_) break;
     }
     for (const proto::ItemId& stuck : mind.planner.take_stuck())
-        find_candidates(number, stuck.key());
+        find_candidates(number, stuck.key(core::KeySpace()));
     announce(number);
     touch(number);
 }

@@ -115,6 +115,10 @@ TEST_CASE("commands about a link take it as an argument, or leave it to the envi
     CHECK(options_of<LimitOptions>({"limit", "--up", "8KiB"}).up == ByteCount(8192));
     CHECK(options_of<LimitOptions>({"limit", "--down", "off"}).down == ByteCount(0));
     CHECK(error_of({"limit", "--up", "8191"}).find("keep in touch") != std::string::npos);
+    CHECK(options_of<JoinOptions>({"join", "flow29i:a"}).invite == "flow29i:a");
+    CHECK(options_of<JoinOptions>({"join", "--new"}).is_new);
+    CHECK(error_of({"join"}).find("needs the word") != std::string::npos);
+    CHECK_FALSE(error_of({"join", "flow29i:a", "--new"}).empty());
     CHECK(options_of<ListOptions>({"transfers", "--watch"}).what == Listing::transfers);
     CHECK(options_of<ListOptions>({"transfers", "--watch"}).watch);
     const auto transfer = options_of<TransferOptions>({"transfers", "cancel", "7"});

@@ -78,6 +78,18 @@ TEST_CASE("a transfer is shown with its rate and why it is no faster") {
     CHECK(render_transfers(R"({"transfers":[]})") == "nothing is being transferred\n");
 }
 
+TEST_CASE("an invitation is a word alone, and of a private swarm a secret") {
+    auto text = render_invitation(R"({"invite":"flow29i:a","addresses":["a:1"],"private":false})");
+    CHECK(text.word == "flow29i:a\n");
+    CHECK(text.note.find("password") == std::string::npos);
+    text = render_invitation(R"({"invite":"flow29i:a","addresses":["a:1"],"private":true})");
+    CHECK(text.note.find("like a password") != std::string::npos);
+    CHECK(render_joined(R"({"addresses":["a:1"],"private":true,"running":false})")
+              .find("next start") != std::string::npos);
+    CHECK(render_joined(R"({"addresses":["a:1"],"reached":0,"running":true})")
+              .find("0 of 1 address answered; the node keeps trying") != std::string::npos);
+}
+
 TEST_CASE("answers without the expected fields do no harm") {
     for (const char* line : {"", "{}", "[]", R"({"peers":5,"objects":{"a":1},"holders":"x"})",
                              R"({"copies":5,"histogram":[]})"}) {

@@ -97,6 +97,17 @@ TEST_CASE("each setting in force says where it comes from") {
     CHECK_FALSE(config_path({}, environment_of({})));
 }
 
+TEST_CASE("the swarm's key comes from the option, else from the file, else from the data") {
+    const ScratchHome home("swarm-key = \"/etc/flow29/swarm.key\"\n");
+    const auto environment = environment_of({{"HOME", home.path}});
+    CHECK(resolve_config({}, {}, environment)->swarm_key == "/etc/flow29/swarm.key");
+    GlobalOptions global;
+    global.swarm_key = "/other";
+    CHECK(resolve_config(global, {}, environment)->swarm_key == "/other");
+    CHECK(resolve_config({}, {}, environment_of({{"HOME", "/nowhere"}}))->swarm_key.empty());
+    CHECK(error_of("swarm-key = 5").find("must be a string") != std::string::npos);
+}
+
 TEST_CASE("quotas and the limit of repair come from the file, in either spelling") {
     const ScratchHome home(
         "quota-publisher = \"40%\"\nquota_group = 60\nrepair-limit = \"2MiB\"\n");

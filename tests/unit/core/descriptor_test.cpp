@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/descriptor.hpp"
 #include "core/hash.hpp"
+#include "core/key_space.hpp"
 #include "core/merkle.hpp"
 #include "core/pack.hpp"
 #include "support.hpp"
@@ -125,9 +126,13 @@ TEST_CASE(
 
 TEST_CASE("the keys of one hash in different roles differ") {
     const auto raw = make_id<TreeHash>(1);
-    const std::set<DhtKey> keys{root_key(RootHash{raw.bytes}), extent_key(raw),
-                                node_key(NodeId{raw.bytes}), dht_position(NodeId{raw.bytes})};
-    CHECK(keys.size() == 4);
+    const KeySpace space;
+    const KeySpace other(SwarmKey{raw.bytes});
+    const std::set<DhtKey> keys{
+        space.root_key(RootHash{raw.bytes}), space.extent_key(raw),
+        other.root_key(RootHash{raw.bytes}), other.extent_key(raw),
+        node_key(NodeId{raw.bytes}),         dht_position(NodeId{raw.bytes})};
+    CHECK(keys.size() == 6);
     CHECK(std::ranges::equal(dht_position(NodeId{raw.bytes}).bytes,
                              std::span(raw.bytes).first<20>()));
 }

@@ -5,8 +5,6 @@
 
 #include <numeric>
 
-#include "core/base32.hpp"
-
 using namespace flow29;
 using core::FileKey;
 
@@ -89,22 +87,4 @@ TEST_CASE("a key of another object, or mistyped anywhere, says so") {
     for (const std::string& text :
          {std::string(), text_of_link.substr(1), text_of_link + "a", std::string(60, '1')})
         CHECK(FileKey::parse(text, root_of(64)).error().code == Errc::usage);
-}
-
-TEST_CASE("base32 is that of RFC 4648, in one way only") {
-    const auto octets = [](std::string_view text) { return Bytes(text.begin(), text.end()); };
-    const std::pair<std::string_view, std::string_view> examples[] = {{"", ""},
-                                                                      {"f", "my"},
-                                                                      {"fo", "mzxq"},
-                                                                      {"foo", "mzxw6"},
-                                                                      {"foob", "mzxw6yq"},
-                                                                      {"fooba", "mzxw6ytb"},
-                                                                      {"foobar", "mzxw6ytboi"}};
-    for (const auto& [raw, text] : examples) {
-        CHECK(core::to_base32(octets(raw)) == text);
-        CHECK(core::from_base32(text) == octets(raw));
-    }
-    CHECK(core::from_base32("MZXW6YTBOI") == octets("foobar"));
-    for (const std::string_view wrong : {"m", "mz", "mzxr", "mzxq=", "mzx", "my1", "m y", "mya"})
-        CHECK_FALSE(core::from_base32(wrong).has_value());
 }

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,14 @@ namespace flow29::net {
 /// A node that answers ranges with octets that depend on their position, and keeps what it is told.
 class EchoNode final : public PeerHandler {
   public:
-    EchoNode(Runtime& runtime, const std::string& listen, bool bind_source = false)
+    EchoNode(Runtime& runtime, const std::string& listen, bool bind_source = false,
+             std::optional<core::SwarmKey> swarm_key = std::nullopt)
         : runtime_(runtime), identity_(*core::Identity::generate()) {
-        auto created = TlsTransport::create(runtime, identity_,
-                                            {{*core::Endpoint::parse(listen)}, bind_source});
+        TlsTransport::Options options;
+        options.listen = {*core::Endpoint::parse(listen)};
+        options.bind_source = bind_source;
+        options.swarm_key = swarm_key;
+        auto created = TlsTransport::create(runtime, identity_, std::move(options));
         REQUIRE(created);
         transport = std::move(*created);
         transport->start(*this);

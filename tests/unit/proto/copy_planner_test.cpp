@@ -122,7 +122,7 @@ TEST_CASE("a live holder of rank r waits r times the takeover time") {
     w.planner.on_copy(fake_item(1), fake_node(1), at(0s));
     w.planner.on_copy(fake_item(1), fake_node(2), at(0s));
     const auto hash = [](const NodeId& n) {
-        return core::sha256({fake_item(1).key().view(), n.view()});
+        return core::sha256({fake_item(1).key(core::KeySpace()).view(), n.view()});
     };
     const int rank =
         (hash(fake_node(1)) < hash(fake_node(0))) + (hash(fake_node(2)) < hash(fake_node(0)));
@@ -200,7 +200,7 @@ TEST_CASE("a dead holder is not waited for, and a changed number of copies start
     // An item for which node 1 comes before us and node 2 as well.
     std::uint32_t item = 0;
     const auto before_us = [&](std::uint32_t node) {
-        const DhtKey key = fake_item(item).key();
+        const DhtKey key = fake_item(item).key(core::KeySpace());
         return core::sha256({key.view(), fake_node(node).view()}) <
                core::sha256({key.view(), fake_node(0).view()});
     };

@@ -53,7 +53,8 @@ struct World {
     }
     std::vector<NodeId> ranked(std::uint32_t item, Duration now = 0s) {
         std::vector<NodeId> result;
-        for (const auto& c : table.candidates(fake_item(item).key(), at(now), wall(now)))
+        for (const auto& c :
+             table.candidates(fake_item(item).key(core::KeySpace()), at(now), wall(now)))
             result.push_back(c.id);
         return result;
     }

@@ -229,8 +229,10 @@ TEST_CASE("frame lengths are bounded and survive their encoding") {
 TEST_CASE("an item's key is that of the object or extent it is") {
     const auto root = sample_id<RootHash>(1);
     const auto extent = sample_id<ExtentHash>(1);
-    CHECK(ItemId::of(root).key() == core::root_key(root));
-    CHECK(ItemId::of(extent).key() == core::extent_key(extent));
+    for (const core::KeySpace& keys : {core::KeySpace(), core::KeySpace(core::new_swarm_key())}) {
+        CHECK(ItemId::of(root).key(keys) == keys.root_key(root));
+        CHECK(ItemId::of(extent).key(keys) == keys.extent_key(extent));
+    }
     CHECK(ItemId::of(root) != ItemId::of(extent));
 }
 

@@ -205,7 +205,7 @@ TEST_CASE("node table forgets the longest gone first, then the longest missing, 
 
 TEST_CASE("candidates are the nearest alive storing nodes that are not full") {
     NodeTable table(options());
-    const DhtKey key = fake_item(1).key();
+    const DhtKey key = fake_item(1).key(core::KeySpace());
     std::vector<NodeId> storing;
     for (std::uint32_t i = 1; i <= 60; ++i) {
         NodeRecord record = fake_record(i);
@@ -233,7 +233,7 @@ TEST_CASE("candidates are the nearest alive storing nodes that are not full") {
 
 TEST_CASE(
     "a node that stores takes its place among the candidates, so that all see the same ones") {
-    const DhtKey key = fake_item(1).key();
+    const DhtKey key = fake_item(1).key(core::KeySpace());
     std::vector<NodeId> nearest;
     for (std::uint32_t i = 1; i <= limits::candidates_max + 5; ++i)
         nearest.push_back(fake_node(i));
@@ -263,7 +263,7 @@ TEST_CASE(
 
 TEST_CASE("candidates come in placement order with class and group from the record") {
     NodeTable table(options());
-    const DhtKey key = fake_item(1).key();
+    const DhtKey key = fake_item(1).key(core::KeySpace());
     std::vector<core::Candidate> expected;
     for (std::uint32_t i = 1; i <= 10; ++i) {
         NodeRecord record = fake_record(i);
@@ -286,7 +286,8 @@ TEST_CASE("young is below the threshold or half the median, whichever is less") 
             record.started_ms = to_unix_ms(wall(-uptime));
             table.on_alive(record, at(0s));
         }
-        const auto candidates = table.candidates(fake_item(1).key(), at(0s), wall(0s));
+        const auto candidates =
+            table.candidates(fake_item(1).key(core::KeySpace()), at(0s), wall(0s));
         return std::ranges::count_if(candidates, [](const auto& c) { return c.young; });
     };
     CHECK(young_count({9min, 10min, 1h, 1h, 1h}) == 1);
@@ -298,7 +299,7 @@ TEST_CASE("young is below the threshold or half the median, whichever is less") 
 
 TEST_CASE("nearest lists alive storing nodes by distance, full ones included") {
     NodeTable table(options());
-    const DhtKey key = fake_item(7).key();
+    const DhtKey key = fake_item(7).key(core::KeySpace());
     std::vector<NodeId> expected;
     for (std::uint32_t i = 1; i <= 30; ++i) {
         NodeRecord record = fake_record(i);

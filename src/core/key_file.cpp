@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/key_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace flow29::core {
+namespace {
+
+/// A file descriptor that closes itself.
+class File {
+  public:
+    explicit File(int fd) : fd_(fd) {}
+    ~File() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    [[nodiscard]] int fd() const { return fd_; }
+    [[nodiscard]] bool open() const { return fd_ >= 0; }
+
+  private:
+    int fd_;
+};
+
+Result<std::string> read_all(int fd, const std::string& name) {
+    std::string text(key_file_bytes_max + 1, '\0');
+    std::size_t used = 0;
+    while (used < text.size()) {
+        const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail_errno(errno, "reading " + name);
+        if (got == 0) break;
+        used += static_cast<std::size_t>(got);
+    }
+    if (used > key_file_bytes_max) return fail(Errc::file_error, name + " is too long to be a key");
+    text.resize(used);
+    return text;
+}
+
+Result<void> write_all(int fd, std::string_view text, const std::string& name) {
+    while (!text.empty()) {
+        const ssize_t put = ::write(fd, text.data(), text.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return fail_errno(errno, "writing " + name);
+        text.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::optional<KeyFile>> read_key_file(const std::filesystem::path& path) {
+    const std::string name = path.string();
+    const File file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.open() && errno == ENOENT) return std::optional<KeyFile>();
+    if (!file.open()) return fail_errno(errno, "opening " + name);
+    struct stat facts {};
+    if (::fstat(file.fd(), &facts) != 0) return fail_errno(errno, "looking at " + name);
+    auto text = read_all(file.fd(), name);
+    if (!text) return fail(text.error());
+    return std::optional<KeyFile>({std::move(*text), facts.st_mode & 0777U});
+}
+
+/// Temporary, sync, rename, sync of the directory: after a power cut the file is absent or whole.
+Result<void> write_key_file(const std::filesystem::path& path, std::string_view text) {
+    const std::string temporary = path.string() + ".new";
+    ::unlink(temporary.c_str());  // what a crash left behind
+    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file.open()) return fail_errno(errno, "creating " + temporary);
+    auto written = write_all(file.fd(), text, temporary);
+    if (written && ::fsync(file.fd()) != 0) written = fail_errno(errno, "syncing " + temporary);
+    if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+        written = fail_errno(errno, "renaming " + temporary);
+    if (!written) {
+        ::unlink(temporary.c_str());
+        return written;
+    }
+    const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    const File directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.open() || ::fsync(directory.fd()) != 0)
+        return fail_errno(errno, "syncing " + parent.string());
+    return {};
+}
+
+}  // namespace flow29::core

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/swarm_key.hpp"
+
+#include "core/assert.hpp"
+#include "core/base32.hpp"
+#include "core/identity.hpp"
+#include "core/key_file.hpp"
+
+#include <fmt/format.h>
+#include <gnutls/crypto.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
+
+namespace flow29::core {
+namespace {
+
+constexpr std::size_t base32_chars = 52;
+constexpr std::size_t hex_chars = 2 * SwarmKey::size;
+// Anybody's access, and the group's writing: a group may be meant to read it, as with systemd.
+constexpr unsigned too_open = 0027;
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view blank = " \t\r\n";
+    const auto first = text.find_first_not_of(blank);
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(blank) + 1 - first);
+}
+
+gnutls_datum_t borrow(ByteView view) {
+    // GnuTLS takes input through pointers to non-const and does not write to it.
+    return {const_cast<unsigned char*>(view.data()), static_cast<unsigned>(view.size())};
+}
+
+}  // namespace
+
+SwarmKey new_swarm_key() {
+    SwarmKey key;
+    random_bytes(key.bytes);
+    return key;
+}
+
+Result<SwarmKey> parse_swarm_key(std::string_view text) {
+    text = trimmed(text);
+    std::optional<Bytes> octets;
+    if (text.size() == base32_chars) octets = octets_of_base32(text);
+    if (text.size() == hex_chars) octets = from_hex(text);
+    if (octets)
+        if (const auto key = SwarmKey::from(*octets)) return *key;
+    if (text.size() == base32_chars || text.size() == hex_chars)
+        return fail(Errc::usage, fmt::format("a swarm key is {} characters of base32 or {} "
+                                             "hexadecimal digits; a character is neither",
+                                             base32_chars, hex_chars));
+    return fail(Errc::usage,
+                fmt::format("a swarm key has {} characters of base32 or {} hexadecimal digits, "
+                            "not {}",
+                            base32_chars, hex_chars, text.size()));
+}
+
+std::string swarm_key_text(const SwarmKey& key) {
+    return base32_of(key.view()) + "\n";
+}
+
+Result<std::optional<SwarmKey>> load_swarm_key(const std::filesystem::path& path) {
+    const auto file = read_key_file(path);
+    if (!file) return fail(file.error());
+    if (!*file) return std::optional<SwarmKey>();
+    if (((*file)->mode & too_open) != 0)
+        return fail(Errc::refused,
+                    fmt::format("{} is a secret, but its mode {:o} lets others in; `chmod 600 {}`",
+                                path.string(), (*file)->mode, path.string()));
+    const auto key = parse_swarm_key((*file)->text);
+    if (!key) return fail(Errc::file_error, path.string() + ": " + key.error().message());
+    return std::optional<SwarmKey>(*key);
+}
+
+Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& key) {
+    return write_key_file(path, swarm_key_text(key));
+}
+
+Bytes derive_key(const SwarmKey& key, std::string_view purpose, std::size_t octets) {
+    const std::string info = "flow29/" + std::string(purpose);
+    const gnutls_datum_t secret = borrow(key.view());
+    const gnutls_datum_t salt = borrow({});
+    Sha256Digest extracted{};
+    const int status = gnutls_hkdf_extract(GNUTLS_MAC_SHA256, &secret, &salt, extracted.data());
+    FLOW29_ASSERT(status >= 0);
+    const gnutls_datum_t pseudorandom = borrow(extracted);
+    const gnutls_datum_t label =
+        borrow({reinterpret_cast<const std::uint8_t*>(info.data()), info.size()});
+    Bytes derived(octets);
+    const int expanded =
+        gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &pseudorandom, &label, derived.data(), octets);
+    FLOW29_ASSERT(expanded >= 0);
+    return derived;
+}
+
+Sha256Digest hmac_sha256(ByteView key, std::initializer_list<ByteView> parts) {
+    hmac_sha256_ctx context;
+    hmac_sha256_set_key(&context, key.size(), key.data());
+    for (const ByteView part : parts)
+        hmac_sha256_update(&context, part.size(), part.data());
+    Sha256Digest digest;
+    hmac_sha256_digest(&context, digest.size(), digest.data());
+    return digest;
+}
+
+bool equal_secrets(ByteView a, ByteView b) {
+    return a.size() == b.size() && memeql_sec(a.data(), b.data(), a.size()) != 0;
+}
+
+}  // namespace flow29::core

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/swarm_files.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "core/key_file.hpp"
+
+namespace flow29::node {
+
+namespace {
+std::filesystem::path key_path(const Config& config) {
+    return config.swarm_key.empty() ? config.data / "swarm.key" : config.swarm_key;
+}
+std::filesystem::path bootstrap_path(const std::filesystem::path& data) {
+    return data / "bootstrap";
+}
+
+Result<void> make_directory(const std::filesystem::path& data) {
+    std::error_code ec;
+    std::filesystem::create_directories(data, ec);
+    if (ec) return fail(Errc::file_error, data.string() + ": " + ec.message());
+    return {};
+}
+}  // namespace
+
+Result<std::optional<core::SwarmKey>> find_swarm_key(const Config& config) {
+    auto key = core::load_swarm_key(key_path(config));
+    // One that was named must be there: a private swarm must not become a public one by a typo.
+    if (key && !*key && !config.swarm_key.empty())
+        return fail(Errc::file_error,
+                    fmt::format("there is no swarm key {}; `flow29 join --new` makes one, and "
+                                "`flow29 join` takes one from an invitation",
+                                config.swarm_key.string()));
+    return key;
+}
+
+Result<std::vector<std::string>> remembered_addresses(const std::filesystem::path& data) {
+    const auto file = core::read_key_file(bootstrap_path(data));
+    if (!file) return fail(file.error());
+    std::vector<std::string> addresses;
+    std::istringstream lines(*file ? (*file)->text : std::string());
+    for (std::string line; std::getline(lines, line);)
+        if (core::check_invitable(line) && addresses.size() < remembered_addresses_max)
+            addresses.push_back(line);
+    return addresses;
+}
+
+Result<void> remember_addresses(const std::filesystem::path& data,
+                                const std::vector<std::string>& addresses) {
+    const auto before = remembered_addresses(data);
+    if (!before) return fail(before.error());
+    auto all = addresses;
+    for (const auto& address : *before)
+        if (std::ranges::count(all, address) == 0) all.push_back(address);
+    if (all.size() > remembered_addresses_max) all.resize(remembered_addresses_max);
+    if (all == *before) return {};
+    std::string text;
+    for (const auto& address : all)
+        text += address + "\n";
+    return core::write_key_file(bootstrap_path(data), text);
+}
+
+Result<void> check_same_swarm(const std::optional<core::SwarmKey>& own,
+                              const core::Invite& invite) {
+    if (own == invite.key) return {};
+    if (!own)
+        return fail(Errc::refused,
+                    "the invitation is to a private swarm, and this node runs without its key; "
+                    "stop it, run `flow29 join` again and start it");
+    return fail(Errc::refused,
+                fmt::format("the invitation is to {}, and this node runs in a private one; give "
+                            "another node to it with --data",
+                            invite.key ? "another private swarm" : "a public swarm"));
+}
+
+Result<Joined> join_when_started(const Config& config, const core::Invite& invite) {
+    if (auto made = make_directory(config.data); !made) return fail(made.error());
+    const auto path = key_path(config);
+    const auto own = core::load_swarm_key(path);
+    if (!own) return fail(own.error());
+    if (*own && *own != invite.key)
+        return fail(Errc::exists_already,
+                    fmt::format("the node of {} is in another swarm, which is private; name "
+                                "another directory with --data, or move {} away",
+                                config.data.string(), path.string()));
+    // The key first: the addresses without it would be asked in vain.
+    if (invite.key && !*own)
+        if (auto saved = core::save_swarm_key(path, *invite.key); !saved)
+            return fail(saved.error());
+    if (auto saved = remember_addresses(config.data, invite.addresses); !saved)
+        return fail(saved.error());
+    Joined joined;
+    joined.addresses = invite.addresses;
+    joined.is_private = invite.key.has_value();
+    return joined;
+}
+
+Result<std::filesystem::path> found_private_swarm(const Config& config) {
+    if (auto made = make_directory(config.data); !made) return fail(made.error());
+    const auto path = key_path(config);
+    const auto own = core::load_swarm_key(path);
+    if (!own) return fail(own.error());
+    if (*own)
+        return fail(Errc::exists_already,
+                    path.string() + " is there: the node is in a private swarm already");
+    if (auto saved = core::save_swarm_key(path, core::new_swarm_key()); !saved)
+        return fail(saved.error());
+    return path;
+}
+
+}  // namespace flow29::node
