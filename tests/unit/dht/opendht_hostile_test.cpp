@@ -127,7 +127,8 @@ TEST_CASE("a live index answers after 100,000 mutated datagrams") {
     const std::uint64_t before = swarm[0].status().packets_down;
     std::uint64_t sent = 0;
     while (sent < 100'000) {
-        // So few at a time that the kernel's queue of the victim holds them all, however slow it is.
+        // So few at a time that the kernel's queue of the victim holds them all, however slow it
+        // is.
         for (int i = 0; i < 50; ++i, ++sent)
             stranger.send(mutated(seeds[random() % seeds.size()], random));
         const auto arrived = [&] { return swarm[0].status().packets_down >= before + sent; };
