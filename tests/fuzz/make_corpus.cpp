@@ -188,20 +188,20 @@ void make_texts(const fs::path& all) {
     };
     const Seeds control(all, "control");
     control.add("fetch",
-                of_link("fetch", ",\"path\":\"/tmp/x\",\"range\":{\"first\":0,\"end\":9}"));
-    control.add("fetch-relative", of_link("fetch", ",\"path\":\"tmp/x\""));
-    control.add("fetch-name", of_link("fetch", ",\"path\":\"/tmp\",\"name\":\"../x\""));
+                of_link("fetch", ",\"path\":\"/srv/x\",\"range\":{\"first\":0,\"end\":9}"));
+    control.add("fetch-relative", of_link("fetch", ",\"path\":\"srv/x\""));
+    control.add("fetch-name", of_link("fetch", ",\"path\":\"/srv\",\"name\":\"../x\""));
     control.add("fetch-backwards",
-                of_link("fetch", ",\"path\":\"/tmp/x\",\"range\":{\"first\":9,\"end\":5}"));
+                of_link("fetch", ",\"path\":\"/srv/x\",\"range\":{\"first\":9,\"end\":5}"));
     control.add("publish-many",
-                "\1{\"method\":\"publish\",\"params\":{\"path\":\"/tmp/x\",\"copies\":99}}\n");
+                "\1{\"method\":\"publish\",\"params\":{\"path\":\"/srv/x\",\"copies\":99}}\n");
     control.add("publish-from-a-page",
-                "\2{\"method\":\"publish\",\"params\":{\"path\":\"/tmp/x\"}}\n");
+                "\2{\"method\":\"publish\",\"params\":{\"path\":\"/srv/x\"}}\n");
     control.add("cat", of_link("cat", ",\"idle_timeout_ms\":1000"));
     control.add("list", of_link("list", ""));
     control.add("health", of_link("health", ",\"timeout_ms\":5,\"repair\":true"));
     control.add("publish",
-                "\1{\"method\":\"publish\",\"params\":{\"path\":\"/tmp/x\",\"copies\":4,"
+                "\1{\"method\":\"publish\",\"params\":{\"path\":\"/srv/x\",\"copies\":4,"
                 "\"extent_chunks\":2048,\"wait\":\"none\",\"lease_ms\":86400000}}\n");
     control.add("limit", "\1{\"method\":\"limit\",\"params\":{\"up\":8192,\"repair\":0}}\n");
     control.add("two",
