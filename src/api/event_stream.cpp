@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr auto tick = 250ms;
 constexpr auto second = 1s;
 constexpr auto sign_of_life = 10s;
-constexpr int objects_share = 10;  // of the time goes to listing them, at most this part
+constexpr int objects_share = 10;  // they are listed for at most this part of the time
 
 std::string text_of(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -65,8 +65,16 @@ void EventStream::add(const char* name, std::string text) {
 }
 
 void EventStream::add_objects() {
-    const auto began = Clock::now();
-    const auto objects = ask(node_, &Node::objects, stop_);
+    if (!listing_.valid()) {
+        listing_since_ = Clock::now();
+        const auto promise = std::make_shared<std::promise<Result<std::vector<ObjectEntry>>>>();
+        listing_ = promise->get_future();
+        node_.objects([promise](auto objects) { promise->set_value(std::move(objects)); });
+    }
+    if (listing_.wait_for(0s) != std::future_status::ready) return;
+    const auto objects = listing_.get();
+    const auto now = Clock::now();
+    next_objects_ = std::max(now + second, now + objects_share * (now - listing_since_));
     if (!objects) return;
     std::string rows;
     std::set<std::string> seen;
@@ -85,10 +93,9 @@ void EventStream::add_objects() {
         if (!seen.contains(root)) gone.push_back(root);
     for (const Json& root : gone)
         objects_.erase(root.get<std::string>());
-    if (!rows.empty() || !gone.empty())
+    if (!has_listed_ || !rows.empty() || !gone.empty())
         update_ += fmt::format(",\"objects\":{{\"rows\":[{}],\"gone\":{}}}", rows, text_of(gone));
-    const auto now = Clock::now();
-    next_objects_ = std::max(now + second, now + objects_share * (now - began));
+    has_listed_ = true;
 }
 
 void EventStream::collect() {
@@ -104,7 +111,7 @@ void EventStream::collect() {
         if (const auto peers = ask(node_, &Node::peers, stop_))
             add("peers", list_of(*peers, "peers"));
     }
-    if (now >= next_objects_) add_objects();
+    if (version_ > 0 && now >= next_objects_) add_objects();
 }
 
 std::optional<Bytes> EventStream::next() {

@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include <flow29/node.hpp>
 
@@ -30,7 +32,8 @@ namespace flow29::api {
 /// what pages began, see Jobs                       | every 250 ms                   | | objects |
 /// `{"rows":[new or changed],"gone":[root…]}`       | each second, or a tenth of the | | | | time |
 ///
-/// Version 1 has all there is; what was known before it is to be forgotten.
+/// Version 1 means that what was known before is to be forgotten. Objects follow as soon as they
+/// are listed, all of them in one event, even when there are none.
 class EventStream final : public BodyStream {
   public:
     /// `node` and `jobs` must outlive it; `open` counts the streams.
@@ -60,6 +63,10 @@ class EventStream final : public BodyStream {
     std::string update_;
     std::map<std::string, std::string> said_;     // by field
     std::map<std::string, std::string> objects_;  // by root
+    /// Of many objects it takes seconds, which nothing else waits for.
+    std::future<Result<std::vector<ObjectEntry>>> listing_;
+    Clock::time_point listing_since_;
+    bool has_listed_ = false;
     Clock::time_point next_tick_, next_second_, next_objects_, next_sign_;
 };
 

@@ -24,6 +24,7 @@ export interface State {
   transfers: Transfer[];
   jobs: Job[];
   objects: Map<string, FlowObject>;
+  areObjectsKnown: boolean;
   history: Sample[];
 }
 
@@ -36,6 +37,7 @@ export const state: State = {
   transfers: [],
   jobs: [],
   objects: new Map(),
+  areObjectsKnown: false,
   history: [],
 };
 
@@ -80,6 +82,7 @@ function sample(status: Status): void {
 export function apply(update: Update): void {
   if (update.version === 1) {
     state.objects = new Map();
+    state.areObjectsKnown = false;
     state.peers = [];
     state.transfers = [];
     state.jobs = [];
@@ -96,6 +99,7 @@ export function apply(update: Update): void {
     for (const root of update.objects.gone) objects.delete(root);
     for (const row of update.objects.rows) objects.set(row.root, row);
     state.objects = objects;
+    state.areObjectsKnown = true;
   }
   changed();
 }

@@ -131,18 +131,21 @@ TEST_CASE("changes alone are told, and objects that went by their root") {
     Jobs jobs(*served.router);
     Reader reader(*served.node, jobs);
     CHECK_FALSE(reader.next().contains("objects"));
-    served.publish(noise(3'000));
     Json update;
-    do
-        update = reader.next();
-    while (!update.contains("objects"));
+    const auto wait_objects = [&] {
+        do
+            update = reader.next();
+        while (!update.contains("objects"));
+    };
+    wait_objects();
+    CHECK(update["objects"] == Json{{"rows", Json::array()}, {"gone", Json::array()}});
+    served.publish(noise(3'000));
+    wait_objects();
     CHECK_FALSE(update.contains("jobs"));
     const auto row = update["objects"]["rows"][0];
     const auto removed = send(served, "POST", "rm?link=" + row["root"].get<std::string>());
     CHECK(removed["status"] == 200);
-    do
-        update = reader.next();
-    while (!update.contains("objects"));
+    wait_objects();
     // It may stay for a while as what anybody may fetch.
     const auto& objects = update["objects"];
     if (objects["gone"].empty()) CHECK(objects["rows"][0]["published"] == false);

@@ -73,7 +73,7 @@ export function Files() {
       <>
         <h1>Files</h1>
         <p class="soft">
-          {state.status
+          {state.areObjectsKnown
             ? <>Nothing is here yet. <a href="#/publish">Publish</a> something, or{" "}
                 <a href="#/fetch">fetch</a> what a link names.</>
             : "…"}
