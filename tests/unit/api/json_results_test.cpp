@@ -195,7 +195,7 @@ TEST_CASE("status groups its numbers as documented") {
     CHECK(json["private"] == false);
     CHECK(json["dht"]["foreign_packets"] == 0);
     CHECK(to_json(Invitation{"flow29i:a", {"a:1"}, true}).dump() ==
-          R"({"addresses":["a:1"],"invite":"flow29i:a","private":true})");
+          R"({"invite":"flow29i:a","addresses":["a:1"],"private":true})");
     CHECK(to_json(RateLimits{}).dump() == R"({"up":null,"down":null,"repair":null})");
     CHECK(to_json(Blocklist{{}, std::vector<RootHash>(1)}).dump() ==
           R"({"nodes":[],"roots":[")" + std::string(64, '0') + R"("]})");
