@@ -315,8 +315,8 @@ asio::awaitable<void> Verifier::heal(PassPtr pass, Lacking lacking) {
     const auto item = lacking.item;
     for (unsigned attempt = 0; attempt < heal_attempts; ++attempt) {
         if (!keeper_.is_coming(item)) {
-            co_await neighbourhood_.ensure_near(item.key());
-            auto sources = table_.nearest(item.key(), limits::candidates_max);
+            co_await neighbourhood_.ensure_near(item.key(services_.keys));
+            auto sources = table_.nearest(item.key(services_.keys), limits::candidates_max);
             sources.insert(sources.end(), lacking.sources.begin(), lacking.sources.end());
             if (sources.empty()) co_return;
             const std::vector<proto::Invite::Item> items{{item, lacking.length}};
