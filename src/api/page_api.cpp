@@ -174,7 +174,7 @@ HttpResponse PageApi::upload(const HttpRequest& request, const std::string& id) 
 
 HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id) {
     if (request.method != "POST") return not_allowed("POST");
-    if (auto refusal = check_query(request, {"copies"})) return std::move(*refusal);
+    if (auto refusal = check_query(request, {"copies", "private"})) return std::move(*refusal);
     const auto copies = number_in(request, "copies");
     if (!copies && request.query.contains("copies"))
         return json_error({Errc::usage, "\"copies\" must be a number"});
@@ -186,6 +186,7 @@ HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id)
     options.path = complete->path.string();
     Json params = {{"path", options.path}, {"name", options.name}};
     if (copies) params["copies"] = *copies;
+    if (number_in(request, "private").value_or(0) != 0) params["private"] = true;
     options.params = text_of(params);
     options.ended = [table = ended_, id](bool good) {
         const std::lock_guard lock(table->mutex);

@@ -33,7 +33,8 @@ namespace flow29::api {
 /// | GET uploads/ID[?path=]           | `{"received_bytes"}` of the file                          |
 /// | PATCH uploads/ID?offset=[&path=] | takes a slice, the body; likewise. 409 says the same when |
 /// |                                  | it begins elsewhere                                       |
-/// | POST uploads/ID/publish[?copies=]| begins to publish what came: `{"job"}`                    |
+/// | POST uploads/ID/publish          | begins to publish what came, with `copies=` and           |
+/// |                                  | `private=1` if so: `{"job"}`                              |
 /// | POST uploads/ID/cancel           | removes it                                                |
 /// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`                |
 /// | POST jobs/forget?id=             | forgets what has ended                                    |

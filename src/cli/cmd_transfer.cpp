@@ -54,7 +54,7 @@ bool report_published(const PublishOptions& options, const std::string& line, bo
                       Output& output) {
     const PublishedText text = render_published(line, in_process);
     output.result(text.link);
-    if (options.qr && text.root) output.note(qr_code(*text.root, output.can_colour_notes()));
+    if (options.qr && text.parsed) output.note(qr_code(*text.parsed, output.can_colour_notes()));
     output.note(text.note);
     return text.degraded;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/qr.hpp"
 
-#include <flow29/link.hpp>
-
 #include <qrcodegen.hpp>
 
 namespace flow29::cli {
@@ -19,9 +17,12 @@ std::string upper(std::string text) {
 
 }  // namespace
 
-std::string qr_code(const RootHash& root, bool coloured) {
+std::string qr_code(const Link& link, bool coloured) {
     using qrcodegen::QrCode;
-    const std::string text = "FLOW29:" + upper(to_base32(root));
+    Link bare;
+    bare.root = link.root;
+    bare.key = link.key;
+    const std::string text = link.key.empty() ? upper(bare.to_string()) : bare.to_string();
     const QrCode code = QrCode::encodeText(text.c_str(), QrCode::Ecc::LOW);
     const int end = code.getSize() + margin;
     // Outside the code everything is light; below the last line there is nothing to draw.

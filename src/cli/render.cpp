@@ -118,7 +118,7 @@ PublishedText render_published(std::string_view line, bool in_process) {
                                  shortfall.empty() ? "" : ": ", shortfall, advice);
     }
     const auto parsed = Link::parse(link);
-    if (parsed) text.root = parsed->root;
+    if (parsed) text.parsed = *parsed;
     const std::string output = parsed ? file_name_for(*parsed) : "FILE";
     if (parsed && !parsed->key.empty())
         text.note += "private: whoever has the whole link can read it, and nobody else\n";

@@ -9,6 +9,7 @@
 
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
+#include <flow29/link.hpp>
 
 /// Last lines of a node's answers, as a person reads them. Each takes the JSON line and gives text
 /// that ends with a newline. A field that is missing is shown as nothing.
@@ -17,7 +18,7 @@ namespace flow29::cli {
 /// What `publish` says: the link goes to standard output alone, so that it can be captured.
 struct PublishedText {
     std::string link;
-    std::optional<RootHash> root;
+    std::optional<Link> parsed;
     std::string note;
     bool degraded = false;  ///< fewer copies than asked
 };

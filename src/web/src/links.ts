@@ -8,9 +8,16 @@ export function rootOf(link: string): string {
   return link.replace(/^flow29:/, "").slice(0, 52);
 }
 
-/** Where a browser on this machine opens it; nothing when the gateway is off. */
+/** The root alone makes a small code; a private object's link is worth nothing without its key. */
+export function qrText(link: string): string {
+  const key = /#k=.*$/.exec(link)?.[0];
+  return key ? `flow29:${rootOf(link)}${key}` : `FLOW29:${rootOf(link).toUpperCase()}`;
+}
+
+/** Where a browser on this machine opens it; nothing when the gateway is off or the object private. */
 export function openable(link: string, name: string, kind: string | undefined): string | null {
-  if (!gateway) return null;
+  // The key is in the fragment, which no browser sends.
+  if (!gateway || link.includes("#k=")) return null;
   const path = /^flow29:[^?#/]*(\/[^?#]*)?/.exec(link)?.[1] ?? "";
   const at = `${gateway}/f/${rootOf(link)}${path}`;
   if (kind === "directory") return path.endsWith("/") ? at : `${at}/`;

@@ -24,51 +24,57 @@ export interface Upload {
   message: string;
   parts: Part[];
   isDirectory: boolean;
-  copies: number;
+  terms: Terms;
   id: string | null;
+}
+
+/** How something is published. */
+export interface Terms {
+  copies: number;
+  isPrivate: boolean;
 }
 
 export const uploads: Upload[] = [];
 let lastKey = 0;
 let isRunning = false;
 
-function add(name: string, parts: Part[], isDirectory: boolean, copies: number): void {
+function add(name: string, parts: Part[], isDirectory: boolean, terms: Terms): void {
   const bytes = parts.reduce((sum, part) => sum + part.file.size, 0);
   uploads.push({
-    key: ++lastKey, name, bytes, sent: 0, state: "waiting", message: "", parts, isDirectory, copies,
+    key: ++lastKey, name, bytes, sent: 0, state: "waiting", message: "", parts, isDirectory, terms,
     id: null,
   });
 }
 
 /** Files chosen singly, or all of one directory, whose paths then begin with its name. */
-export function addFiles(files: Iterable<File>, copies: number): void {
+export function addFiles(files: Iterable<File>, terms: Terms): void {
   const directories = new Map<string, Part[]>();
   for (const file of files) {
     const path = file.webkitRelativePath;
     const slash = path.indexOf("/");
     if (slash < 0) {
-      add(file.name, [{ path: "", file }], false, copies);
+      add(file.name, [{ path: "", file }], false, terms);
       continue;
     }
     const name = path.slice(0, slash);
     if (!directories.has(name)) directories.set(name, []);
     directories.get(name)?.push({ path: path.slice(slash + 1), file });
   }
-  for (const [name, parts] of directories) add(name, parts, true, copies);
+  for (const [name, parts] of directories) add(name, parts, true, terms);
   begin();
 }
 
 /** What was dropped: files, and directories with all that is in them. */
-export async function addDropped(transfer: DataTransfer, copies: number): Promise<void> {
+export async function addDropped(transfer: DataTransfer, terms: Terms): Promise<void> {
   // The list is gone after the first wait, so the entries are taken now.
   const entries = [...transfer.items]
     .map((item) => item.webkitGetAsEntry?.() ?? null)
     .filter((entry): entry is FileSystemEntry => entry !== null);
-  if (entries.length === 0) return addFiles([...transfer.files], copies);
+  if (entries.length === 0) return addFiles([...transfer.files], terms);
   for (const entry of entries) {
     const parts: Part[] = [];
     await collect(entry, "", parts);
-    add(entry.name, parts, entry.isDirectory, copies);
+    add(entry.name, parts, entry.isDirectory, terms);
   }
   begin();
 }
@@ -161,8 +167,9 @@ async function send(upload: Upload): Promise<void> {
   upload.sent = 0;
   for (const part of upload.parts) await sendPart(upload, part);
   if (isCancelled(upload)) return;
+  const { copies, isPrivate } = upload.terms;
   await patiently(upload, () =>
-    call("POST", `uploads/${upload.id}/publish${query({ copies: upload.copies })}`));
+    call("POST", `uploads/${upload.id}/publish${query({ copies, private: isPrivate ? 1 : 0 })}`));
   upload.state = "handed over";
 }
 

@@ -33,8 +33,7 @@ std::vector<std::vector<bool>> modules_of(const std::string& drawn) {
 }
 
 TEST_CASE("a root's QR code has 29 modules, its three finders and a light margin") {
-    const auto root = RootHash{};
-    const auto modules = modules_of(qr_code(root, false));
+    const auto modules = modules_of(qr_code(Link{}, false));
     REQUIRE(modules.size() == 38);  // one line more than there are modules
     for (std::size_t y = 0; y < 37; ++y) {
         REQUIRE(modules[y].size() == 37);
@@ -57,9 +56,9 @@ TEST_CASE("a root's QR code has 29 modules, its three finders and a light margin
 }
 
 TEST_CASE("another root has another code, and colours change nothing but colours") {
-    RootHash other{};
-    other.bytes[31] = 1;
-    CHECK(qr_code(RootHash{}, false) != qr_code(other, false));
+    Link other;
+    other.root.bytes[31] = 1;
+    CHECK(qr_code(Link{}, false) != qr_code(other, false));
     std::istringstream plain(qr_code(other, false));
     std::istringstream coloured(qr_code(other, true));
     for (std::string a, b; std::getline(plain, a) && std::getline(coloured, b);) {
@@ -69,3 +68,14 @@ TEST_CASE("another root has another code, and colours change nothing but colours
 }
 
 }  // namespace
+
+TEST_CASE("a private link's code has its key, and not its name") {
+    Link link;
+    link.key = std::string(60, 'a');
+    const auto code = qr_code(link, false);
+    CHECK(modules_of(code).size() > 38);
+    link.name = "diary.txt";
+    CHECK(qr_code(link, false) == code);
+    link.key.back() = 'b';
+    CHECK(qr_code(link, false) != code);
+}

@@ -13,10 +13,12 @@ export function Publish() {
   const state = useStore();
   const [isOver, setOver] = useState(false);
   const [copies, setCopies] = useState(COPIES_DEFAULT);
+  const [isPrivate, setPrivate] = useState(false);
+  const terms = { copies, isPrivate };
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const chosen = (input: HTMLInputElement) => {
-    addFiles([...(input.files ?? [])], copies);
+    addFiles([...(input.files ?? [])], terms);
     input.value = ""; // the same one can be chosen again
   };
   const others = state.peers.filter((peer) => peer.storing).length;
@@ -34,7 +36,7 @@ export function Publish() {
         onDrop={(event) => {
           event.preventDefault();
           setOver(false);
-          if (event.dataTransfer) void addDropped(event.dataTransfer, copies);
+          if (event.dataTransfer) void addDropped(event.dataTransfer, terms);
         }}
       >
         <p class="big">Drop files or folders here</p>
@@ -69,6 +71,14 @@ export function Publish() {
             {[1, 2, 3, 4, 5, 6, 8, 12, 16].map((n) => <option key={n} value={n}>{n}</option>)}
           </select>
         </label>
+        <label>
+          <input
+            type="checkbox"
+            checked={isPrivate}
+            onChange={(event) => setPrivate(event.currentTarget.checked)}
+          />{" "}
+          Private: only who has the whole link can read it
+        </label>
         {state.status && others < copies && (
           <p class="low">
             {others === 0
@@ -84,8 +94,8 @@ export function Publish() {
       {uploads.length + jobs.length === 0 && (
         <p class="soft">
           What you publish gets a link. Once enough other nodes have it, this machine may be switched
-          off. Whoever has the link can read it, and so can the nodes that keep it: nothing is
-          encrypted on their disks.
+          off. Whoever has the link can read it. So can the nodes that keep it, unless it is private:
+          then it leaves this machine encrypted, and the key is in the link alone.
         </p>
       )}
     </>

@@ -4,7 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { call, sentence } from "../api";
 import { count, duration, percent, rate, size, UNKNOWN } from "../format";
-import { openable, rootOf } from "../links";
+import { openable, qrText } from "../links";
 import { Bar, Problem, Qr, Takeaway, useAction } from "../parts/basics";
 import { ExtentMap } from "../parts/extentmap";
 import { state, transferOf } from "../store";
@@ -211,7 +211,7 @@ export function PublishCard(props: { job: Job }) {
                The rest is made when more nodes join; keep this node running until then.`}
         </p>
         <div class="share">
-          <Qr text={`FLOW29:${rootOf(result.link).toUpperCase()}`} label={`QR code of the link to ${job.name}`} />
+          <Qr text={qrText(result.link)} label={`QR code of the link to ${job.name}`} />
           <div>
             <Takeaway text={result.link} label="Copy link" what={`Link to ${job.name}`} />
             <p class="soft">Whoever has this link can read it; so can the nodes that keep the copies.</p>
