@@ -14,6 +14,7 @@
 #include <httplib.h>
 
 #include "api/http_guard.hpp"
+#include "api/same_user.hpp"
 #include "core/log.hpp"
 
 namespace flow29::api {
@@ -45,6 +46,9 @@ HttpRequest taken_from(const httplib::Request& request) {
     }
     out.local_address = request.local_addr;
     out.remote_address = request.remote_addr;
+    const LocalConnection connection{static_cast<std::uint16_t>(request.remote_port),
+                                     static_cast<std::uint16_t>(request.local_port)};
+    out.is_of_same_user = [connection] { return is_of_same_user(connection); };
     return out;
 }
 

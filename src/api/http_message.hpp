@@ -25,6 +25,9 @@ struct HttpRequest {
     std::string body;           ///< of a POST or PATCH, where one is read
     std::string local_address;  ///< where the connection arrived, a literal
     std::string remote_address;
+    /// Whether the client is a process of this user's or of root's on this machine; may be empty,
+    /// and costs a look at all connections.
+    std::function<bool()> is_of_same_user;
 
     /// The header's value when it came exactly once; `name` in lower case.
     [[nodiscard]] std::optional<std::string> header(std::string_view name) const;

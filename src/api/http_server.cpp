@@ -192,7 +192,9 @@ HttpResponse HttpServer::page(const HttpRequest& request) const {
                                   "form-action 'none'; frame-ancestors 'none'");
     response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
     fill_in(response.body, "{{gateway}}", options_.gateway_url);
-    fill_in(response.body, "{{token}}", is_loopback(request.remote_address) ? token_ : "");
+    const bool is_own =
+        is_loopback(request.remote_address) && request.is_of_same_user && request.is_of_same_user();
+    fill_in(response.body, "{{token}}", is_own ? token_ : "");
     return response;
 }
 

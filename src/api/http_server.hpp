@@ -37,7 +37,7 @@ struct HttpServerOptions {
 ///
 /// The token is new at each start. It comes in `X-Flow29-Token` or `Authorization: Bearer`, never
 /// in a cookie: those ignore ports, so the gateway's content would have them. Clients of other
-/// machines get a page without it.
+/// machines and of other users get a page without it, which takes it from `#token=` in its address.
 class HttpServer {
   public:
     /// `node` and `router` must outlive the server.

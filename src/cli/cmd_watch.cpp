@@ -78,9 +78,11 @@ int run_web(const WebOptions& options, Context& context) {
         context.output.json(api::to_line(api::done_event(json)));
         return 0;
     }
-    context.output.result(url + "\n");
+    // A page that another user's browser asks for comes without it.
+    const std::string with_token = url + "#token=" + first_line(page_token_file(context.config));
+    context.output.result(with_token + "\n");
     const bool shows = !options.print && ::isatty(STDOUT_FILENO) == 1;
-    if (shows && !open_url(url))
+    if (shows && !open_url(with_token))
         context.output.note(fmt::format("{} could not open it; open it in a browser\n", opener));
     return 0;
 }

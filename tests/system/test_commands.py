@@ -166,6 +166,8 @@ class Looking(harness.SystemTest):
         shown = page.ask("web", "--print")
         self.assertRegex(shown["url"], r"^http://127\.0\.0\.1:\d+$")
         self.assertEqual(shown["token"], (page.data / "web.token").read_text().strip())
+        text = page.run("web", "--print", as_json=False).stdout.decode().strip()
+        self.assertEqual(text, f"{shown['url']}#token={shown['token']}")
         without = self.lab.add_node(options=["--web", "off"])
         self.assert_error(without.run("web"), harness.NOT_FOUND, "no page")
         without.stop()

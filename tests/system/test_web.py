@@ -4,6 +4,8 @@
 import http.client
 import re
 import socket
+import subprocess
+import unittest
 import urllib.parse
 
 import harness
@@ -86,6 +88,17 @@ class Web(harness.SystemTest):
         self.assertEqual(self.request(node.ready["web"], "/", Host="example.org").status, 403)
         metrics = self.request(node.ready["web"], "/metrics")
         self.assertIn(b"\nflow29_uptime_seconds ", metrics.content)
+
+    @unittest.skipUnless(harness.is_root(), "only root can ask as another user")
+    def test_another_users_page_comes_without_the_token(self):
+        node = self.lab.add_node(options=["--web", ANY, "--gateway", "off"])
+        ask = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
+        python = ["/usr/bin/python3", "-c", ask, node.ready["web"]]
+        own = subprocess.run(python, capture_output=True, check=True, text=True)
+        self.assertRegex(own.stdout, r'name="flow29-token" content="[0-9a-f]{64}"')
+        nobody = subprocess.run(python, capture_output=True, check=True, text=True, user=65534,
+                                cwd="/")
+        self.assertIn('name="flow29-token" content=""', nobody.stdout)
 
     def test_off_is_off_and_a_port_that_is_taken_is_an_error_only_when_it_was_named(self):
         quiet = self.lab.add_node(options=["--web", "off", "--gateway", "off"])

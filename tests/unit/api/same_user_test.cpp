@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/same_user.hpp"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <string>
+
+#include "core/unique_fd.hpp"
+
+using namespace flow29;
+using api::owners_in;
+
+namespace {
+
+// As Linux writes it: user 1000 from port 0xB22C to 0x0B72, root's own end of it, a connection of
+// user 33's from 0xC000 and one that has ended.
+constexpr std::string_view table =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
+    "inode\n"
+    "   0: 0100007F:0B72 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 "
+    "31 1 0000000000000000 100 0 0 10 0\n"
+    "   1: 0100007F:B22C 0100007F:0B72 01 00000000:00000000 00:00000000 00000000  1000        0 "
+    "32 1 0000000000000000 20 4 30 10 -1\n"
+    "   2: 0100007F:0B72 0100007F:B22C 01 00000000:00000000 00:00000000 00000000     0        0 "
+    "33 1 0000000000000000 20 4 30 10 -1\n"
+    "   3: 0100007F:C000 0100007F:0B72 01 00000000:00000000 00:00000000 00000000    33        0 "
+    "34 1 0000000000000000 20 4 30 10 -1\n"
+    "   4: 0100007F:C001 0100007F:0B72 06 00000000:00000000 03:00001770 00000000     0        0 "
+    "0 3 0000000000000000\n";
+
+bool is_of(std::uint16_t client, std::uint64_t user, std::string_view in = table) {
+    const auto owners = owners_in(in, {client, 0x0B72}, user);
+    return owners.any && !owners.foreign;
+}
+
+}  // namespace
+
+TEST_CASE("a connection is its user's, root's, or a stranger's") {
+    CHECK(is_of(0xB22C, 1000));
+    CHECK_FALSE(is_of(0xB22C, 33));
+    CHECK_FALSE(is_of(0xC000, 1000));
+    CHECK_FALSE(is_of(0xC001, 1000));  // ended, and so anybody's
+    CHECK_FALSE(is_of(0xC002, 1000));
+    CHECK_FALSE(owners_in("", {1, 2}, 0).any);
+    CHECK_FALSE(owners_in("a line of something else\n\n", {1, 2}, 0).any);
+}
+
+TEST_CASE("the same ports at another loopback address make it nobody's") {
+    const std::string both = std::string(table) +
+                             "   5: 0900007F:B22C 0100007F:0B72 01 00000000:00000000 00:00000000 "
+                             "00000000    33        0 35 1 0000000000000000 20 4 30 10 -1\n";
+    CHECK_FALSE(is_of(0xB22C, 1000, both));
+    CHECK_FALSE(is_of(0xB22C, 33, both));
+}
+
+TEST_CASE("this process's own connection is its own") {
+    const core::UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const address = reinterpret_cast<sockaddr*>(&at);  // the sockets' own convention
+    socklen_t size = sizeof at;
+    REQUIRE(::bind(listener.get(), address, size) == 0);
+    REQUIRE(::listen(listener.get(), 1) == 0);
+    REQUIRE(::getsockname(listener.get(), address, &size) == 0);
+    const auto server_port = ntohs(at.sin_port);
+    const core::UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), address, size) == 0);
+    REQUIRE(::getsockname(client.get(), address, &size) == 0);
+    CHECK(api::is_of_same_user({ntohs(at.sin_port), server_port}));
+    CHECK_FALSE(api::is_of_same_user({ntohs(at.sin_port), 1}));
+}
