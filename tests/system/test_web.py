@@ -2,6 +2,7 @@
 """The page and the gateway of real nodes, over HTTP."""
 
 import http.client
+import json
 import re
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import unittest
 import urllib.parse
 
 import harness
+import lab
 
 ANY = "127.0.0.1:0"
 
@@ -99,6 +101,19 @@ class Web(harness.SystemTest):
         nobody = subprocess.run(python, capture_output=True, check=True, text=True, user=65534,
                                 cwd="/")
         self.assertIn('name="flow29-token" content=""', nobody.stdout)
+
+    def test_every_metric_is_documented_and_the_dashboard_asks_for_no_other(self):
+        node = self.lab.add_node(options=["--web", ANY, "--gateway", "off"])
+        text = self.request(node.ready["web"], "/metrics").content.decode()
+        served = dict(re.findall(r"^# TYPE (flow29_\w+) (\w+)$", text, re.MULTILINE))
+        docs = lab.REPOSITORY / "docs"
+        documented = dict(re.findall(r"^\| `(flow29_\w+)` \| (\w+) \|",
+                                     (docs / "metrics.md").read_text(), re.MULTILINE))
+        self.assertEqual(documented, served)
+        panels = json.loads((docs / "examples/grafana.json").read_text())["panels"]
+        asked = {name for panel in panels for target in panel["targets"]
+                 for name in re.findall(r"flow29_\w+", target["expr"])}
+        self.assertLessEqual(asked, set(served))
 
     def test_off_is_off_and_a_port_that_is_taken_is_an_error_only_when_it_was_named(self):
         quiet = self.lab.add_node(options=["--web", "off", "--gateway", "off"])
