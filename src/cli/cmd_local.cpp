@@ -11,6 +11,7 @@
 #include "cli/command_line.hpp"
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
+#include "cli/manual.hpp"
 #include "cli/settings.hpp"
 #include "cli/source_file.hpp"
 #include "cli/text.hpp"
@@ -96,6 +97,14 @@ int run_completion(const CompletionOptions& options, Output& output) {
     const api::Json json = {{"script", script}};
     if (output.is_json()) output.json(api::to_line(api::done_event(json)));
     output.result(script);
+    return 0;
+}
+
+int run_manual(Output& output) {
+    const std::string page = manual_page(describe_commands());
+    const api::Json json = {{"page", page}};
+    if (output.is_json()) output.json(api::to_line(api::done_event(json)));
+    output.result(page);
     return 0;
 }
 

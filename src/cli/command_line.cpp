@@ -139,6 +139,23 @@ Result<std::variant<Invocation, HelpText>> parse_command_line(
     return invocation;
 }
 
+namespace {
+
+/// What stands between "Example:" and the next blank line, without its indent.
+std::string example_in(std::string_view footer) {
+    constexpr std::string_view begin = "Example:\n";
+    const auto at = footer.find(begin);
+    if (at == std::string_view::npos) return {};
+    footer.remove_prefix(at + begin.size());
+    std::string out;
+    for (const std::string& line :
+         CLI::detail::split(std::string(footer.substr(0, footer.find("\n\n"))), '\n'))
+        out += line.substr(std::min(line.find_first_not_of(' '), line.size())) + '\n';
+    return out;
+}
+
+}  // namespace
+
 std::vector<CommandSummary> describe_commands() {
     Grammar grammar;
     std::vector<const CLI::App*> apps{&grammar.app()};
@@ -149,6 +166,7 @@ std::vector<CommandSummary> describe_commands() {
         CommandSummary summary;
         if (app != &grammar.app()) summary.name = app->get_name();
         summary.description = app->get_description();
+        summary.example = example_in(app->get_footer());
         for (const CLI::Option* option : app->get_options()) {
             std::vector<std::string> values;
             const std::string type = option->get_type_name();
@@ -156,10 +174,13 @@ std::vector<CommandSummary> describe_commands() {
             if (option->get_positional()) {
                 summary.takes_files |= option->get_name() == "PATH";
                 summary.values = values;
+                summary.arguments.push_back(
+                    {{option->get_name()}, option->get_description(), true, values, {}});
                 continue;
             }
-            summary.options.push_back({names_of(*option), option->get_description(),
-                                       option->get_items_expected_max() > 0, values});
+            const bool takes_value = option->get_items_expected_max() > 0;
+            summary.options.push_back({names_of(*option), option->get_description(), takes_value,
+                                       values, takes_value ? type : std::string()});
         }
         summaries.push_back(std::move(summary));
     }

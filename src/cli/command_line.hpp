@@ -24,12 +24,13 @@ struct HelpText {
 /// True when --json is among them: an error in the others is reported as JSON too.
 [[nodiscard]] bool asks_for_json(const std::vector<std::string>& arguments);
 
-/// What the shells complete.
+/// What the shells complete and the manual tells.
 struct OptionSummary {
-    std::vector<std::string> names;  ///< "--copies", "-q"
+    std::vector<std::string> names;  ///< "--copies", "-q"; of an argument, "PATH"
     std::string description;
     bool takes_value = false;
     std::vector<std::string> values;  ///< when only some are allowed
+    std::string value_name{};         ///< "N"; empty when it takes none
 };
 struct CommandSummary {
     std::string name;  ///< empty: the global options
@@ -37,6 +38,8 @@ struct CommandSummary {
     std::vector<OptionSummary> options;
     bool takes_files = false;
     std::vector<std::string> values;  ///< of its positional argument, when only some are allowed
+    std::vector<OptionSummary> arguments{};
+    std::string example{};  ///< lines as they are typed
 };
 [[nodiscard]] std::vector<CommandSummary> describe_commands();
 

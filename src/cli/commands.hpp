@@ -32,5 +32,6 @@ int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt);
 int run_config(const ConfigOptions& options, const GlobalOptions& global, Output& output);
 int run_version(Output& output);
 int run_completion(const CompletionOptions& options, Output& output);
+int run_manual(Output& output);
 
 }  // namespace flow29::cli

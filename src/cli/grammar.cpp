@@ -408,6 +408,8 @@ void Grammar::add_version_and_completion() {
                     {{"bash", Shell::bash}, {"zsh", Shell::zsh}, {"fish", Shell::fish}},
                     "the shell")
         ->required();
+    add("manual", "print the manual's page in the form that scdoc makes a man page of",
+        "flow29 manual | scdoc > flow29.1", [] { return Command(ManualOptions{}); });
 }
 
 }  // namespace flow29::cli

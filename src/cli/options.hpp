@@ -153,6 +153,7 @@ struct JoinOptions {
 struct VersionOptions {};
 
 enum class Shell { bash, zsh, fish };
+struct ManualOptions {};
 struct CompletionOptions {
     Shell shell = Shell::bash;
 };
@@ -161,7 +162,7 @@ using Command =
     std::variant<VersionOptions, NodeOptions, PublishOptions, FetchOptions, CatOptions, HashOptions,
                  LocateOptions, HealthOptions, ListOptions, ObjectOptions, TransferOptions,
                  VerifyOptions, LogOptions, WebOptions, ConfigOptions, LeaveOptions, BlockOptions,
-                 LimitOptions, InviteOptions, JoinOptions, CompletionOptions>;
+                 LimitOptions, InviteOptions, JoinOptions, CompletionOptions, ManualOptions>;
 
 struct Invocation {
     GlobalOptions global;

@@ -95,6 +95,8 @@ int run_command(const Invocation& invocation, Output& output) {
             using Options = std::decay_t<decltype(options)>;
             if constexpr (std::is_same_v<Options, VersionOptions>) {
                 return run_version(output);
+            } else if constexpr (std::is_same_v<Options, ManualOptions>) {
+                return run_manual(output);
             } else if constexpr (std::is_same_v<Options, CompletionOptions>) {
                 return run_completion(options, output);
             } else if constexpr (std::is_same_v<Options, ConfigOptions>) {

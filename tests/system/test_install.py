@@ -74,6 +74,10 @@ class Installed(harness.SystemTest):
                         "bash-completion/completions/flow29", "site-functions/_flow29",
                         "vendor_completions.d/flow29.fish"):
             self.assertIsNotNone(installed(pattern), pattern)
+        if shutil.which("scdoc"):
+            page = installed("man1/flow29.1").read_text()
+            for words in (".SH NAME", "publish", "\\-\\-private"):
+                self.assertIn(words, page.replace("--", "\\-\\-"))
         if shutil.which("systemd-analyze"):
             unit = installed("system/flow29.service")
             text = unit.read_text().replace("/usr/local/bin/flow29", "/bin/true")
