@@ -6,6 +6,7 @@
 
 #include "core/descriptor.hpp"
 #include "core/file_key.hpp"
+#include "core/key_space.hpp"
 #include "core/manifest.hpp"
 #include "core/pack.hpp"
 
@@ -81,7 +82,7 @@ void make_messages(const Seeds& messages, const Seeds& packed) {
 
 void make_records(const Seeds& seeds) {
     // The first octet: what the rest is, and at which key.
-    const DhtKey key = core::root_key(fuzz::root(0));
+    const DhtKey key = core::KeySpace().root_key(fuzz::root(0));
     proto::ProviderRecord provider;
     provider.key = key;
     provider.address = proto::sample_v6();
