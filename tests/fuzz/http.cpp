@@ -46,7 +46,8 @@ HttpRequest make_request(fuzz::Input& input, const std::string& token) {
                                      "transfers", "transfers/pause", "leave", "rm", "map", "events",
                                      "uploads", "uploads/0", "fetch", "jobs/forget"});
     for (auto left = input.number(2); left > 0; --left)
-        request.query.emplace(pick(input, {"name", "link", "id", "up", "offset", "path"}), input.text(100));
+        request.query.emplace(pick(input, {"name", "link", "id", "up", "offset", "path"}),
+                              input.text(100));
     request.local_address = pick(input, {"127.0.0.1", "192.0.2.7", "2001:db8::7"});
     request.remote_address = pick(input, {"127.0.0.1", "192.0.2.8", "::1"});
     for (auto left = input.number(4); left > 0; --left) {
