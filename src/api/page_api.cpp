@@ -66,6 +66,10 @@ std::string name_for(const Link& link) {
         const auto first = begin == std::string::npos ? 0 : begin + 1;
         name = link.path.substr(first, end + 1 - first);
     }
+    // The node is told it in JSON, where octets that are no text would become others, and more.
+    if (Json::parse(text_of(name)) != Json(name))
+        for (char& c : name)
+            if (static_cast<unsigned char>(c) >= 0x80) c = '_';
     for (char& c : name)
         if (c == '/' || static_cast<unsigned char>(c) < 0x20) c = '_';
     // Beside it lies NAME.flow29-part.
@@ -221,7 +225,7 @@ HttpResponse PageApi::fetch(const HttpRequest& request) {
     options.name = name_for(*link);
     options.link = link->to_string();
     options.path = (folder / options.name).string();
-    options.params = text_of({{"link", text}, {"path", options.path}});
+    options.params = text_of({{"link", options.link}, {"path", options.path}});
     const auto job = jobs_.begin(std::move(options));
     return job ? say({{"job", *job}}) : json_error(job.error());
 }

@@ -26,6 +26,9 @@ constexpr std::size_t checksum_bytes = 4;
 constexpr std::size_t octets_max =
     3 + Invite::addresses_max * (4 + Invite::host_bytes_max) + SwarmKey::size + checksum_bytes;
 constexpr std::size_t characters_max = (8 * octets_max + 4) / 5;
+// Of eight addresses and a key; a mistake is looked for up to this. It takes time by the square of
+// the length, and who joins a swarm is on the node's thread.
+constexpr std::size_t repairable_characters_max = 512;
 
 Bytes checksum_of(ByteView octets) {
     const ByteView prefix(reinterpret_cast<const std::uint8_t*>(domain.data()), domain.size());
@@ -120,7 +123,8 @@ std::string read_address(Reader& reader) {
         const auto host = reader.take(reader.octet());
         const std::string text =
             fmt::format("{}:{}", std::string(host.begin(), host.end()), reader.port());
-        return split(text) ? text : std::string();
+        // An address as a name would have two spellings, and could be one that is nobody's.
+        return split(text) && !Endpoint::parse(text) ? text : std::string();
     }
     if (type != type_v4 && type != type_v6) return {};
     const auto octets = reader.take(type == type_v4 ? 4 : 16);
@@ -202,7 +206,7 @@ Result<Letters> letters_of(std::string_view text) {
 }
 
 /// The word with one character changed that has a right checksum, if there is exactly one.
-/// 31 hashes a character: a millisecond or so.
+/// 32 hashes a character: milliseconds.
 struct Repair {
     std::size_t index = 0;
     char character = 0;
@@ -231,6 +235,8 @@ tl::unexpected<Error> why_wrong(const Letters& letters) {
         return fail(Errc::usage, fmt::format("the invite ends too early, after {} characters; was "
                                              "all of it pasted?",
                                              letters.places.empty() ? 0 : letters.places.back()));
+    if (letters.text.size() > repairable_characters_max)
+        return fail(Errc::usage, "the invite's checksum is wrong; paste it anew");
     if (const auto repair = find_repair(letters.text))
         return fail(Errc::usage,
                     fmt::format("character {} of the invite ({}) is wrong; it was "

@@ -31,7 +31,7 @@ struct Invite {
     /// Requires addresses that `parse` would give. Hosts that are names keep their spelling.
     [[nodiscard]] std::string to_string() const;
     /// Errc::usage says what is wrong and where: of a single wrong character which one, and what it
-    /// probably was.
+    /// probably was, unless long names of hosts make it longer than 512 characters.
     [[nodiscard]] static Result<Invite> parse(std::string_view text);
 };
 

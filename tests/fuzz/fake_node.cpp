@@ -103,6 +103,13 @@ void Node::health(Link, std::chrono::milliseconds, ProgressFn, DoneFn<Health> do
     asked().push_back({"health", {}, {}, {}, 0, false});
     done(Health{});
 }
+void Node::map(Link link, std::chrono::milliseconds, ProgressFn, DoneFn<ObjectMap> done) {
+    asked().push_back({"map", {}, {}, {}, 0, false});
+    ObjectMap map;
+    map.root = link.root;
+    map.parts.emplace_back();
+    done(std::move(map));
+}
 void Node::repair(Link, std::chrono::milliseconds, ProgressFn, DoneFn<Health> done) {
     asked().push_back({"repair"});
     done(Health{});
@@ -114,6 +121,12 @@ void Node::withdraw(RootHash, ProgressFn, DoneFn<Withdrawal> done) {
 void Node::pin(RootHash, bool pinned, DoneFn<bool> done) {
     asked().push_back({"pin"});
     done(pinned);
+}
+void Node::verify(VerifyRequest, ProgressFn, DoneFn<Verification> done) {
+    asked().push_back({"verify"});
+    Verification found;
+    found.complaints.emplace_back("a\n\xff");
+    done(std::move(found));
 }
 void Node::leave(LeaveRequest, ProgressFn, DoneFn<Departure> done) {
     asked().push_back({"leave"});
@@ -131,6 +144,14 @@ void Node::limit(RateLimitsChange change, DoneFn<RateLimits> done) {
     const bool changes = change.up || change.down || change.repair;
     asked().push_back({"limit", {}, {}, {}, 0, changes});
     done(RateLimits{});
+}
+void Node::invite(DoneFn<Invitation> done) {
+    asked().push_back({"invite", {}, {}, {}, 0, false});
+    done(Invitation{"flow29i:a", {"192.0.2.1:2929"}});
+}
+void Node::join(std::string, DoneFn<Joined> done) {
+    asked().push_back({"join"});
+    done(Joined{});
 }
 void Node::transfers(DoneFn<std::vector<TransferInfo>> done) {
     asked().push_back({"transfers", {}, {}, {}, 0, false});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <array>
+#include <optional>
+#include <utility>
 
 #include "api/gateway.hpp"
 #include "api/http_guard.hpp"
@@ -7,6 +8,7 @@
 
 #include "fake_node.hpp"
 #include "input.hpp"
+#include "place.hpp"
 
 namespace {
 
@@ -20,7 +22,8 @@ const core::Endpoint configured = *core::Endpoint::parse("198.51.100.9:2930");
 struct Servers {
     std::unique_ptr<Node> node = std::move(*Node::start({}));
     api::Router router{*node, 4};
-    api::HttpServer page{*node, router, {}};
+    fuzz::Place place;  // of what pages upload and fetch
+    api::HttpServer page{*node, router, {place.path() / "token", {}}};
     api::HttpHandler page_handler = fuzz::handler();
     api::Gateway gateway{*node};
     api::HttpHandler gateway_handler = fuzz::handler();
@@ -33,16 +36,18 @@ std::string pick(fuzz::Input& input, std::initializer_list<const char*> usual) {
 
 HttpRequest make_request(fuzz::Input& input, const std::string& token) {
     HttpRequest request;
-    request.method = pick(input, {"GET", "GET", "HEAD", "POST", "PUT"});
+    request.method = pick(input, {"GET", "GET", "HEAD", "POST", "PATCH", "PUT"});
     const std::string root((input.octet() % 3) + 50, input.flag() ? 'a' : 'e');
     request.path = pick(input, {"/", "/f/", "/api/v1/", "/metrics", "/f/", "/f/"});
     if (request.path == "/f/") request.path += root;
     if (input.flag()) request.path += input.text(100);
     if (request.path == "/api/v1/")
         request.path += pick(input, {"status", "peers", "ls", "health", "block", "limit",
-                                     "transfers", "transfers/pause", "leave", "rm"});
+                                     "transfers", "transfers/pause", "leave", "rm", "map", "events",
+                                     "uploads", "uploads/0", "fetch", "jobs/forget"});
     for (auto left = input.number(2); left > 0; --left)
-        request.query.emplace(pick(input, {"name", "link", "id", "up"}), input.text(100));
+        request.query.emplace(pick(input, {"name", "link", "id", "up", "offset", "path"}),
+                              input.text(100));
     request.local_address = pick(input, {"127.0.0.1", "192.0.2.7", "2001:db8::7"});
     request.remote_address = pick(input, {"127.0.0.1", "192.0.2.8", "::1"});
     for (auto left = input.number(4); left > 0; --left) {
@@ -53,6 +58,7 @@ HttpRequest make_request(fuzz::Input& input, const std::string& token) {
         if (name == "x-flow29-token" && input.flag()) value = token;
         request.headers.emplace_back(name, value);
     }
+    request.body = pick(input, {"", R"({"name":"a","bytes":1})", R"({"name":"../a","bytes":1})"});
     return request;
 }
 
@@ -61,8 +67,8 @@ bool is_clean(std::string_view text) {
 }
 
 /// What is let through names this server, is no other site's, and does not ask for a change.
-void check_guard(const HttpRequest& request, bool may_post) {
-    const auto refusal = api::refuse_foreign(request, configured, may_post);
+void check_guard(const HttpRequest& request, bool may_change) {
+    const auto refusal = api::refuse_foreign(request, configured, may_change);
     if (refusal) {
         FLOW29_ASSERT(refusal->status == 403 || refusal->status == 405);
         return;
@@ -83,8 +89,7 @@ void check_guard(const HttpRequest& request, bool may_post) {
     if (!named && !address->is_loopback() && address->address != configured.address)
         FLOW29_ASSERT(address->host() == request.local_address ||
                       request.local_address.find(':') != std::string::npos || address->is_v4());
-    FLOW29_ASSERT(request.method == "GET" || request.method == "HEAD" ||
-                  (may_post && request.method == "POST"));
+    FLOW29_ASSERT(request.method == "GET" || request.method == "HEAD" || may_change);
 }
 
 /// No answer can be made to say more headers than it has, and a body is what was promised.
@@ -99,6 +104,11 @@ void check_answer(const HttpRequest& request, HttpResponse response) {
     FLOW29_ASSERT((response.status == 206 || response.status == 416) == !content_range.empty());
     if (request.method == "HEAD") FLOW29_ASSERT(!response.stream);
     if (!response.stream) return;
+    if (response.is_endless) {
+        const auto piece = response.stream->next();
+        FLOW29_ASSERT(request.path == "/api/v1/events" && piece && !piece->empty());
+        return;
+    }
     std::uint64_t first = 0;
     if (response.status == 206)
         first = std::strtoull(content_range.c_str() + std::string("bytes ").size(), nullptr, 10);
@@ -129,7 +139,10 @@ void check_range(const std::string& text) {
 
 /// Requests to the page's server and to the gateway, as they come out of the HTTP library.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static Servers servers;
+    static std::optional<Servers> all;
+    static bool is_used = true;  // what was uploaded would be there for the next input
+    if (std::exchange(is_used, false)) all.emplace();
+    auto& servers = *all;
     fuzz::Input input(data, size);
     const bool to_gateway = input.flag();
     const auto request = make_request(input, servers.page.token());
@@ -142,6 +155,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::asked().clear();
     const auto& handler = to_gateway ? servers.gateway_handler : servers.page_handler;
     check_answer(request, handler(request, {}));
+    is_used = !to_gateway && request.method != "GET" && request.method != "HEAD";
     const auto token = request.header("x-flow29-token");
     const auto bearer = request.header("authorization");
     const bool trusted =

@@ -68,8 +68,7 @@ core::RangeSet expected(ByteView records) {
         if (number_at(records, 20, 4) != store::crc32c(records.first(20))) break;
         if (first >= last || last - first > limits::range_bytes_max) break;
         if (last > output_bytes) continue;
-        if (number_at(records, 16, 4) == store::crc32c(output(first, last)))
-            set.insert(first, last);
+        if (number_at(records, 16, 4) == checksum_of(first, last)) set.insert(first, last);
     }
     return set;
 }

@@ -6,6 +6,8 @@
 
 #include "core/descriptor.hpp"
 #include "core/file_key.hpp"
+#include "core/invite.hpp"
+#include "core/key_space.hpp"
 #include "core/manifest.hpp"
 #include "core/pack.hpp"
 
@@ -81,7 +83,7 @@ void make_messages(const Seeds& messages, const Seeds& packed) {
 
 void make_records(const Seeds& seeds) {
     // The first octet: what the rest is, and at which key.
-    const DhtKey key = core::root_key(fuzz::root(0));
+    const DhtKey key = core::KeySpace().root_key(fuzz::root(0));
     proto::ProviderRecord provider;
     provider.key = key;
     provider.address = proto::sample_v6();
@@ -163,6 +165,28 @@ void make_identities(const Seeds& seeds) {
     seeds.add("spki", joined(spki, proto::sample_identity().public_key().view()));
 }
 
+void make_invites(const Seeds& seeds) {
+    core::Invite invite{{"192.0.2.1:2929"}, {}};
+    seeds.add("one", invite.to_string());
+    invite.addresses.emplace_back("[2001:db8::1]:2929");
+    invite.addresses.emplace_back("example.org:1");
+    invite.key = proto::sample_id<core::SwarmKey>(4);
+    seeds.add("private", invite.to_string());
+    // The target adds what makes words of them.
+    seeds.add("body-v4", Bytes{1, 0, 1, 4, 192, 0, 2, 1, 11, 113});
+    const std::string_view header("\1\0\1\0\11", 5);
+    seeds.add("body-name", std::string(header) + "a.example\13q");
+    seeds.add("body-address-as-name", std::string(header) + "192.0.2.1\13q");
+    seeds.add_decisions();
+}
+
+void make_swarm_keys(const Seeds& seeds) {
+    const auto key = proto::sample_id<core::SwarmKey>(4);
+    seeds.add("base32", core::swarm_key_text(key));
+    seeds.add("hex", to_hex(key));
+    seeds.add_decisions();
+}
+
 void make_texts(const fs::path& all) {
     Seeds(all, "config")
         .add_all({"data = \"/srv/flow29\"\nbootstrap = [\"192.0.2.1:2929\"]\nport = 2929\n",
@@ -229,10 +253,12 @@ int main(int argc, char** argv) {
     make_links(Seeds(all, "link"));
     make_file_keys(Seeds(all, "file_key"));
     make_identities(Seeds(all, "identity"));
+    make_invites(Seeds(all, "invite"));
+    make_swarm_keys(Seeds(all, "swarm_key"));
     make_texts(all);
     for (const char* const target :
          {"copy_planner", "download_planner", "fair_share", "http", "inbox", "journal", "kept",
-          "merkle", "range_set", "saved", "session", "store"})
+          "merkle", "page", "range_set", "saved", "sealed", "session", "store"})
         Seeds(all, target).add_decisions();
     return 0;
 }

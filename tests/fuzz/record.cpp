@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "proto/record.hpp"
 #include "core/descriptor.hpp"
+#include "core/key_space.hpp"
 #include "dht/record_rules.hpp"
 
 #include "fixtures.hpp"
@@ -73,7 +74,7 @@ void try_index(ByteView raw, const DhtKey& key, fuzz::Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Input input(data, size);
     const auto choice = input.octet();
-    const DhtKey key = core::root_key(fuzz::root(choice / 8U));
+    const DhtKey key = core::KeySpace().root_key(fuzz::root(choice / 8U));
     fuzz::Input options(&choice, 1);
     if (choice % 4 == 3) {
         // Signed anew, so that what is behind the signature is reached.

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/base32.hpp"
+#include "core/hash.hpp"
 
 namespace flow29::core {
 namespace {
@@ -34,6 +35,16 @@ std::string problem_of(std::string_view text) {
 
 bool has(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
+}
+
+/// With a right checksum, whatever is in it.
+std::string word_of(ByteView body) {
+    const std::string_view domain = "flow29 invite";
+    const auto digest = sha256(
+        {ByteView(reinterpret_cast<const std::uint8_t*>(domain.data()), domain.size()), body});
+    Bytes octets(body.begin(), body.end());
+    octets.insert(octets.end(), digest.begin(), digest.begin() + 4);
+    return "flow29i:" + base32_of(octets);
 }
 
 TEST_CASE("an invite is read as it was written") {
@@ -108,6 +119,27 @@ TEST_CASE("what is not an invite is refused with its reason") {
     CHECK(has(problem_of("flow29:abc"), "begins with flow29i:"));
     CHECK(has(problem_of("flow29i:ab!c"), "character 11 of the invite ('!')"));
     CHECK(has(problem_of("flow29i:"), "ends too early"));
+}
+
+TEST_CASE("in a very long invite no wrong character is looked for") {
+    Invite invite;
+    for (std::size_t i = 0; i < Invite::addresses_max; ++i)
+        invite.addresses.push_back(std::string(Invite::host_bytes_max, 'a') + ":1");
+    std::string word = invite.to_string();
+    CHECK(Invite::parse(word).value() == invite);
+    word[word.size() / 2] = word[word.size() / 2] == 'a' ? 'b' : 'a';
+    CHECK(has(problem_of(word), "checksum is wrong; paste it anew"));
+}
+
+TEST_CASE("an address is not taken for a host's name") {
+    for (const std::string_view host : {"192.0.2.1", "0.0.0.0"}) {
+        Bytes octets{1, 0, 1, 0, static_cast<std::uint8_t>(host.size())};
+        octets.insert(octets.end(), host.begin(), host.end());
+        octets.insert(octets.end(), {11, 113});
+        CHECK(has(problem_of(word_of(octets)), "nothing that makes sense"));
+        octets[octets.size() - 3] = 'x';
+        CHECK(Invite::parse(word_of(octets)));
+    }
 }
 
 TEST_CASE("only what a node can be dialled at is invitable") {
