@@ -24,13 +24,15 @@ namespace flow29::api {
 ///
 /// Each event is `update`, its id counts from 1, and its data is one JSON object with what changed:
 ///
-/// | field     | what                                             | at most |
-/// |-----------|--------------------------------------------------|--------------------------------|
-/// | version   | the id                                           | | | status    | as `status` |
-/// each second                    | | peers     | the list of `peers` | each second | | transfers |
-/// the list of `transfers`                          | every 250 ms                   | | jobs |
-/// what pages began, see Jobs                       | every 250 ms                   | | objects |
-/// `{"rows":[new or changed],"gone":[root…]}`       | each second, or a tenth of the | | | | time |
+/// | field     | what                                             | at most                    |
+/// |-----------|--------------------------------------------------|----------------------------|
+/// | version   | the id                                           |                            |
+/// | status    | as `status`                                      | each second                |
+/// | peers     | the list of `peers`                              | each second                |
+/// | transfers | the list of `transfers`                          | every 250 ms               |
+/// | jobs      | what pages began, see Jobs                       | every 250 ms               |
+/// | objects   | `{"rows":[new or changed],"gone":[root…]}`       | each second, or a tenth of |
+/// |           |                                                  | the time                   |
 ///
 /// Version 1 means that what was known before is to be forgotten. Objects follow as soon as they
 /// are listed, all of them in one event, even when there are none.
