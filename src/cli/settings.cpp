@@ -150,6 +150,12 @@ Result<std::vector<SettingInForce>> settings_in_force(const GlobalOptions& globa
     if (global.data) settings.back().source = "flag";
     add("bootstrap", list(config->bootstrap), !file->bootstrap.empty());
     if (!global.bootstrap.empty()) settings.back().source = "flag";
+    // Unless one is named, the node looks into its own directory for it.
+    add("swarm-key",
+        config->swarm_key.empty() ? "swarm.key in the data directory, if it is there"
+                                  : config->swarm_key.string(),
+        file->swarm_key.has_value());
+    if (global.swarm_key) settings.back().source = "flag";
     add("port", std::to_string(config->port), node.port.has_value());
     add("listen", config->listen.empty() ? "0.0.0.0" : list(config->listen), !node.listen.empty());
     add("capacity", format_size(config->capacity), node.capacity.has_value());

@@ -189,8 +189,11 @@ Result<void> parse_query(const Piece& query, Link& link) {
             const char* const end = decoded->data() + decoded->size();
             const auto [stop, error] = std::from_chars(decoded->data(), end, size);
             if (error != std::errc{} || stop != end)
-                return fail(Errc::usage, fmt::format("character {}: the size is not a number",
-                                                     value.offset + 1));
+                return fail(Errc::usage, fmt::format("character {}: the size is not a number{}",
+                                                     value.offset + 1,
+                                                     decoded->find('/') == std::string::npos
+                                                         ? ""
+                                                         : "; a path goes before the '?'"));
             link.size = ByteCount(size);
         } else if (key == "at" && link.at.size() < at_max) {
             link.at.push_back(std::move(*decoded));

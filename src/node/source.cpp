@@ -53,7 +53,15 @@ class FileSource final : public Source {
 Result<std::unique_ptr<Source>> open_source(int fd) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return fail_errno(errno, "looking at the source");
-    if (S_ISREG(status.st_mode)) return std::make_unique<FileSource>(fd, facts_of(status));
+    if (S_ISREG(status.st_mode)) {
+        // As in /proc: what is in it is made while it is read.
+        std::uint8_t octet = 0;
+        if (status.st_size == 0 && ::pread(fd, &octet, 1, 0) > 0)
+            return fail(Errc::usage,
+                        "its size is not known before it is read; `flow29 publish -` takes it "
+                        "from standard input");
+        return std::make_unique<FileSource>(fd, facts_of(status));
+    }
     if (!S_ISDIR(status.st_mode))
         return fail(Errc::usage, "the source is neither a regular file nor a directory");
     auto directory = DirectorySource::scan(fd);

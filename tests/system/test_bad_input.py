@@ -168,6 +168,8 @@ class WithNodes(harness.SystemTest):
         folder.mkdir()
         (folder / "link").symlink_to("missing")
         self.assert_error(node.run("publish", folder), REFUSED, "link", "symbolic")
+        # It says that it is empty, and is not.
+        self.assert_error(node.run("publish", "/proc/version"), USAGE, "size", "publish -")
 
     def test_one_bad_path_of_several_is_partly_done(self):
         swarm = self.lab.add_swarm(3)

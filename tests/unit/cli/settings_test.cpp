@@ -87,6 +87,10 @@ TEST_CASE("each setting in force says where it comes from") {
     CHECK(source_of("data", {}, {{"FLOW29_DATA", "/env"}}) == "/env environment");
     CHECK(source_of("data", flags, {{"FLOW29_DATA", "/env"}}) == "/flag flag");
     CHECK(source_of("copies", {}, {}) == "6 file");
+    CHECK(source_of("swarm-key", {}, {}) ==
+          "swarm.key in the data directory, if it is there default");
+    flags.swarm_key = "/keys/ours";
+    CHECK(source_of("swarm-key", flags, {}) == "/keys/ours flag");
     CHECK(source_of("port", {}, {}) == "2929 default");
     CHECK(source_of("bootstrap", {}, {}) == "a:1 file");
     CHECK(source_of("bootstrap", flags, {}) == "b:2 flag");
