@@ -197,11 +197,13 @@ asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
     }
 }
 
-asio::awaitable<void> Fetcher::note_progress(std::shared_ptr<PartialOutput> output,
+asio::awaitable<void> Fetcher::note_progress(std::weak_ptr<PartialOutput> weak,
                                              std::shared_ptr<bool> ended) {
     while (!*ended) {
+        // Not held while this sleeps: the next fetch to the same place may come at once.
         const bool go_on = co_await tasks_.sleep_for(note_period);
-        if (!go_on || *ended) co_return;
+        const auto output = weak.lock();
+        if (!go_on || *ended || !output) co_return;
         if (!output->note_due()) continue;
         auto verified = output->verified();
         output->on_noted();

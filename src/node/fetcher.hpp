@@ -63,7 +63,7 @@ class Fetcher {
                                                           Download::Options options);
     /// The extents that the guesses are about.
     std::vector<ExtentIndex> guess_holders(Download& download, const FoundObject& found);
-    [[nodiscard]] asio::awaitable<void> note_progress(std::shared_ptr<PartialOutput> output,
+    [[nodiscard]] asio::awaitable<void> note_progress(std::weak_ptr<PartialOutput> weak,
                                                       std::shared_ptr<bool> ended);
     /// Into `output`, which is then in its final place.
     [[nodiscard]] asio::awaitable<Result<std::shared_ptr<Download>>> fill(

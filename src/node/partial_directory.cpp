@@ -39,7 +39,7 @@ fs::path parent_of(const fs::path& path) {
 
 PartialDirectory::PartialDirectory(store::Store& store, core::Descriptor descriptor,
                                    std::shared_ptr<const core::Manifest> manifest, Options options)
-    : PartialOutput(options.path.string() + ".flow29-part", note_bytes),
+    : PartialOutput(options.path, note_bytes),
       store_(store),
       descriptor_(std::move(descriptor)),
       manifest_(std::move(manifest)),

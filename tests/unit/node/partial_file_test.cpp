@@ -255,3 +255,28 @@ TEST_CASE("what was fetched whole can be served from where it lies") {
     CHECK(references[1].offset.value == 1 << 20);
     CHECK(core::fold(references[1].group_hashes) == descriptor.extents[1]);
 }
+
+TEST_CASE("a name as long as names may be is fetched under its own name, and resumed") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(3 << 20, 7);
+    const auto descriptor = descriptor_of(content);
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    // Also one that is cut inside a character.
+    for (const std::string& name :
+         {std::string(255, 'n'), std::string(239, 'n'), "x" + std::string(254, '\xc3')}) {
+        const PartialFile::Options options{place.directory / name, descriptor.root(), everything};
+        {
+            PartialFile file(*store, descriptor, options);
+            REQUIRE(file.open().has_value());
+            give(file, whole_extent(descriptor, 0), content);
+        }
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        CHECK(file.verified().contains(0, 1 << 20));
+        for (std::uint64_t i = 1; i < 3; ++i)
+            give(file, whole_extent(descriptor, i), content);
+        REQUIRE(file.finish().has_value());
+        CHECK(read_all(place.directory / name).size() == content.size());
+    }
+}
