@@ -3,15 +3,13 @@
 
 #include <nettle/aes.h>
 #include <nettle/ctr.h>
-#include <nettle/hkdf.h>
-#include <nettle/hmac.h>
-#include <nettle/memops.h>
 
 #include <algorithm>
 #include <array>
 
 #include "core/assert.hpp"
 #include "core/base32.hpp"
+#include "core/kdf.hpp"
 
 namespace flow29::core {
 namespace {
@@ -29,27 +27,6 @@ ByteView octets(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-class HmacSha256 {
-  public:
-    explicit HmacSha256(ByteView key) { hmac_sha256_set_key(&context_, key.size(), key.data()); }
-    void update(ByteView data) { hmac_sha256_update(&context_, data.size(), data.data()); }
-    void finish(std::span<std::uint8_t> out) {
-        hmac_sha256_digest(&context_, out.size(), out.data());
-    }
-    [[nodiscard]] hmac_sha256_ctx* context() { return &context_; }
-
-  private:
-    hmac_sha256_ctx context_{};
-};
-
-void update(void* context, std::size_t length, const std::uint8_t* data) {
-    hmac_sha256_update(static_cast<hmac_sha256_ctx*>(context), length, data);
-}
-
-void digest(void* context, std::size_t length, std::uint8_t* out) {
-    hmac_sha256_digest(static_cast<hmac_sha256_ctx*>(context), length, out);
-}
-
 void encrypt_blocks(const void* context, std::size_t length, std::uint8_t* out,
                     const std::uint8_t* in) {
     aes256_encrypt(static_cast<const aes256_ctx*>(context), length, out, in);
@@ -57,12 +34,9 @@ void encrypt_blocks(const void* context, std::size_t length, std::uint8_t* out,
 
 Check check_of(ByteView key, ObjectKind kind, const RootHash& root) {
     const std::array<std::uint8_t, 1> kind_octet{static_cast<std::uint8_t>(kind)};
-    HmacSha256 hmac(key);
-    hmac.update(octets(check_domain));
-    hmac.update(kind_octet);
-    hmac.update(root.view());
+    const auto mac = hmac_sha256(key, {octets(check_domain), kind_octet, root.view()});
     Check check{};
-    hmac.finish(check);
+    std::copy_n(mac.begin(), check.size(), check.begin());
     return check;
 }
 
@@ -92,15 +66,7 @@ FileKey::FileKey(ObjectKind kind, ByteView key) : kind_(kind) {
 
 FileKey FileKey::derive(ByteView secret, ObjectKind kind, const RootHash& plain_root) {
     FLOW29_ASSERT(kind == ObjectKind::file || kind == ObjectKind::directory);
-    std::array<std::uint8_t, SHA256_DIGEST_SIZE> extracted{};
-    HmacSha256 salted(octets(key_domain));
-    hkdf_extract(salted.context(), update, digest, extracted.size(), secret.size(), secret.data(),
-                 extracted.data());
-    HmacSha256 expanding(extracted);
-    Key key{};
-    hkdf_expand(expanding.context(), update, digest, extracted.size(), plain_root.view().size(),
-                plain_root.view().data(), key.size(), key.data());
-    return {kind, key};
+    return {kind, hkdf_sha256(octets(key_domain), secret, plain_root.view(), key_bytes)};
 }
 
 std::string FileKey::to_text(const RootHash& root) const {
@@ -120,7 +86,7 @@ Result<FileKey> FileKey::parse(std::string_view text, const RootHash& root) {
     const auto kind = static_cast<ObjectKind>(raw->front());
     const ByteView key = ByteView(*raw).subspan(1, key_bytes);
     const auto check = check_of(key, kind, root);
-    const bool is_its = memeql_sec(check.data(), raw->data() + 1 + key_bytes, check_bytes) != 0;
+    const bool is_its = equal_secrets(check, ByteView(*raw).last(check_bytes));
     if (!is_its || (kind != ObjectKind::file && kind != ObjectKind::directory))
         return fail(Errc::verification_failed,
                     "the key in the link is not this object's, or was mistyped");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/identity.hpp"
+#include "core/kdf.hpp"
 
 #include "core/assert.hpp"
 #include "core/hash.hpp"
 #include "core/key_file.hpp"
 
 #include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
@@ -200,16 +200,9 @@ std::array<std::uint8_t, 32> Identity::derive_secret(std::string_view purpose) c
     gnutls_ecc_curve_t curve{};
     require_success(
         gnutls_privkey_export_ecc_raw2(state_->key.get(), &curve, nullptr, nullptr, seed.out(), 0));
-    const gnutls_datum_t text =
-        borrow({reinterpret_cast<const std::uint8_t*>(purpose.data()), purpose.size()});
-    const gnutls_datum_t no_salt{};
-    const gnutls_datum_t key = borrow(seed.view());
-    std::array<std::uint8_t, 32> extracted{};
+    const ByteView info{reinterpret_cast<const std::uint8_t*>(purpose.data()), purpose.size()};
     std::array<std::uint8_t, 32> secret{};
-    require_success(gnutls_hkdf_extract(GNUTLS_MAC_SHA256, &key, &no_salt, extracted.data()));
-    const gnutls_datum_t extracted_key = borrow(extracted);
-    require_success(
-        gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &extracted_key, &text, secret.data(), secret.size()));
+    std::ranges::copy(hkdf_sha256({}, seed.view(), info, secret.size()), secret.begin());
     return secret;
 }
 

@@ -7,9 +7,6 @@
 #include "core/key_file.hpp"
 
 #include <fmt/format.h>
-#include <gnutls/crypto.h>
-#include <nettle/hmac.h>
-#include <nettle/memops.h>
 
 namespace flow29::core {
 namespace {
@@ -24,11 +21,6 @@ std::string_view trimmed(std::string_view text) {
     const auto first = text.find_first_not_of(blank);
     if (first == std::string_view::npos) return {};
     return text.substr(first, text.find_last_not_of(blank) + 1 - first);
-}
-
-gnutls_datum_t borrow(ByteView view) {
-    // GnuTLS takes input through pointers to non-const and does not write to it.
-    return {const_cast<unsigned char*>(view.data()), static_cast<unsigned>(view.size())};
 }
 
 }  // namespace
@@ -79,33 +71,8 @@ Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& k
 
 Bytes derive_key(const SwarmKey& key, std::string_view purpose, std::size_t octets) {
     const std::string info = "flow29/" + std::string(purpose);
-    const gnutls_datum_t secret = borrow(key.view());
-    const gnutls_datum_t salt = borrow({});
-    Sha256Digest extracted{};
-    const int status = gnutls_hkdf_extract(GNUTLS_MAC_SHA256, &secret, &salt, extracted.data());
-    FLOW29_ASSERT(status >= 0);
-    const gnutls_datum_t pseudorandom = borrow(extracted);
-    const gnutls_datum_t label =
-        borrow({reinterpret_cast<const std::uint8_t*>(info.data()), info.size()});
-    Bytes derived(octets);
-    const int expanded =
-        gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &pseudorandom, &label, derived.data(), octets);
-    FLOW29_ASSERT(expanded >= 0);
-    return derived;
-}
-
-Sha256Digest hmac_sha256(ByteView key, std::initializer_list<ByteView> parts) {
-    hmac_sha256_ctx context;
-    hmac_sha256_set_key(&context, key.size(), key.data());
-    for (const ByteView part : parts)
-        hmac_sha256_update(&context, part.size(), part.data());
-    Sha256Digest digest;
-    hmac_sha256_digest(&context, digest.size(), digest.data());
-    return digest;
-}
-
-bool equal_secrets(ByteView a, ByteView b) {
-    return a.size() == b.size() && memeql_sec(a.data(), b.data(), a.size()) != 0;
+    return hkdf_sha256({}, key.view(),
+                       {reinterpret_cast<const std::uint8_t*>(info.data()), info.size()}, octets);
 }
 
 }  // namespace flow29::core

@@ -9,7 +9,7 @@
 
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
-#include "core/hash.hpp"
+#include "core/kdf.hpp"
 
 namespace flow29::core {
 
@@ -35,11 +35,5 @@ using SwarmKey = FixedBytes<struct SwarmKeyTag, 32>;
 /// A key for one purpose: HKDF-SHA256 (RFC 5869) without salt, with "flow29/" and `purpose` as
 /// info.
 [[nodiscard]] Bytes derive_key(const SwarmKey& key, std::string_view purpose, std::size_t octets);
-
-/// HMAC-SHA256 (RFC 2104) of the concatenation of `parts`.
-[[nodiscard]] Sha256Digest hmac_sha256(ByteView key, std::initializer_list<ByteView> parts);
-
-/// Compares in a time that does not depend on where they differ.
-[[nodiscard]] bool equal_secrets(ByteView a, ByteView b);
 
 }  // namespace flow29::core

@@ -10,6 +10,7 @@
 #include <asio/post.hpp>
 
 #include "core/log.hpp"
+#include "core/unique_fd.hpp"
 #include "node/private_source.hpp"
 
 namespace flow29::node {
@@ -20,21 +21,6 @@ namespace log = core::log;
 namespace {
 constexpr Duration announce_timeout = 10s;
 constexpr std::string_view private_purpose = "29 flow private objects 1";
-
-/// A descriptor that closes itself.
-class OpenFile {
-  public:
-    explicit OpenFile(int fd) : fd_(fd) {}
-    ~OpenFile() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    OpenFile(const OpenFile&) = delete;
-    OpenFile& operator=(const OpenFile&) = delete;
-    [[nodiscard]] int get() const { return fd_; }
-
-  private:
-    int fd_;
-};
 }  // namespace
 
 Publisher::Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
@@ -233,7 +219,7 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     lease_.copies = static_cast<std::uint8_t>(request.copies);
     const int raw = request.fd >= 0 ? ::fcntl(request.fd, F_DUPFD_CLOEXEC, 0)
                                     : ::open(request.path.c_str(), O_RDONLY | O_CLOEXEC);
-    const OpenFile source(raw);
+    const core::UniqueFd source(raw);
     if (source.get() < 0) co_return fail_errno(errno, request.path.string());
     auto descriptor = co_await ingest(request, source.get());
     if (!descriptor) co_return fail(descriptor.error());
