@@ -39,7 +39,7 @@ def targets():
                   if path.is_file() and os.access(path, os.X_OK) and path.name != "fuzz_make_corpus")
 
 
-def run_one(target, seconds):
+def run_one(target, seconds, seed):
     """The corpus first, then mutations for so many seconds, 0 for none."""
     grown, found = GROWN / target, FOUND / target
     grown.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def run_one(target, seconds):
     seeds = SEEDS / target
     command = [PROGRAMS / f"fuzz_{target}", f"-timeout={INPUT_SECONDS_MAX}",
                f"-rss_limit_mb={MEMORY_MIB_MAX}", f"-artifact_prefix={found}/",
-               "-print_final_stats=1", "-use_value_profile=1",
+               "-print_final_stats=1", "-use_value_profile=1", f"-seed={seed}",
                *([f"-max_total_time={seconds}"] if seconds else ["-runs=0"]),
                grown, *([seeds] if seeds.is_dir() else [])]
     began = time.monotonic()
@@ -79,6 +79,7 @@ def explain(verdict):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/fuzz")
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corpus-only", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--make-corpus", action="store_true")
@@ -93,7 +94,7 @@ def main():
     chosen = [name for name in known if not options.target or name in options.target]
     seconds = 0 if options.corpus_only else options.seconds
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        verdicts = list(pool.map(lambda name: run_one(name, seconds), chosen))
+        verdicts = list(pool.map(lambda name: run_one(name, seconds, options.seed), chosen))
     print(f"{'target':18}{'executions':>12}{'edges':>8}{'corpus':>8}{'seconds':>9}  verdict")
     for verdict in verdicts:
         print(f"{verdict.target:18}{verdict.executions:12}{verdict.edges:8}{verdict.corpus:8}"

@@ -109,7 +109,8 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
         case InviteAnswer::coming: {
             latest_ = std::max(latest_, now);
             Item* entry = find(item);
-            if (entry == nullptr || entry->holders.contains(node)) return;
+            if (entry == nullptr || node == options_.self) return;
+            if (entry->holders.contains(node)) return;
             const auto known = entry->pending.find(node);
             const bool leads = known != entry->pending.end() && known->second.leads;
             add_pending(item, *entry, node, {now + options_.patience, leads});

@@ -17,19 +17,30 @@ constexpr ByteCount cache_footprint_max{16 * 1024 * 1024};
 // What is left free on the disk so that deleting, which writes the catalogue first, still works.
 constexpr std::uint64_t disk_reserve_bytes_max = 64 * 1024 * 1024;
 
+// No row costs as much: what says so was damaged, and the sum cannot overflow.
+constexpr std::uint64_t row_cost_max = 1ULL << 40;
+
 // Costs of rows without a cost of their own are counted, as they were charged.
+// Errc::corrupt_store when a cost is none.
 Result<std::int64_t> rows_cost(Database& database) {
-    const std::string sums =
-        "SELECT (SELECT total(cost) FROM extents) + (SELECT total(cost) FROM objects)"
-        " + (SELECT total(cost) FROM node_records) + (SELECT total(cost) FROM fetches)"
-        " + (SELECT total(cost) FROM settings)";
-    auto sum = database.integer(sums);
-    if (!sum) return sum;
+    std::int64_t sum = 0;
+    for (const char* const table : {"extents", "objects", "node_records", "fetches", "settings"}) {
+        auto impossible =
+            database.integer(fmt::format("SELECT count(*) FROM {} WHERE cost NOT BETWEEN 0 AND {}",
+                                         table, row_cost_max));
+        if (!impossible) return impossible;
+        if (*impossible != 0)
+            return fail(Errc::corrupt_store,
+                        fmt::format("{} rows of {} have a cost that cannot be", *impossible, table));
+        auto cost = database.integer(fmt::format("SELECT total(cost) FROM {}", table));
+        if (!cost) return cost;
+        sum += *cost;
+    }
     auto leases = database.integer("SELECT count(*) FROM leases");
     if (!leases) return leases;
     auto holders = database.integer("SELECT count(*) FROM holders");
     if (!holders) return holders;
-    return *sum + *leases * static_cast<std::int64_t>(cost::lease_row) +
+    return sum + *leases * static_cast<std::int64_t>(cost::lease_row) +
            *holders * static_cast<std::int64_t>(cost::holder_row);
 }
 

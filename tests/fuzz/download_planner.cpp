@@ -71,7 +71,18 @@ class Run {
         bool added = false;
         bool banned = false;
         std::set<std::uint64_t> holds;
+        std::set<std::uint64_t> guessed;  // among holds: nobody said so
         std::set<std::uint64_t> lacks;
+
+        void learn(std::uint64_t extent, bool is_guess) {
+            if (!is_guess) guessed.erase(extent);
+            if (lacks.contains(extent) || !holds.insert(extent).second) return;
+            if (is_guess) guessed.insert(extent);
+        }
+        /// Who said that it has it is not believed again; a wrong guess was not its fault.
+        void unlearn(std::uint64_t extent) {
+            if (holds.erase(extent) != 0 && guessed.erase(extent) == 0) lacks.insert(extent);
+        }
         std::set<PieceId> asked;
     };
     struct Piece {
@@ -101,16 +112,16 @@ class Run {
                 break;
             case 2:
                 planner_.set_holds(id, extent);
-                if (exists) peer.holds.insert(extent.value);
+                if (exists) peer.learn(extent.value, false);
                 break;
             case 3:
                 planner_.set_holds_all(id);
                 for (std::uint64_t i = 0; i < set_.layout.extents(); ++i)
-                    peer.holds.insert(i);
+                    peer.learn(i, false);
                 break;
             case 4:
                 planner_.guess_holds(id, extent);
-                if (exists) peer.holds.insert(extent.value);
+                if (exists) peer.learn(extent.value, true);
                 break;
             case 5:
                 now_ += std::chrono::milliseconds(input_.number(5000));
@@ -227,7 +238,7 @@ class Run {
             peer.banned = true;
             give_back_all(peer);
         } else if (was_asked && blame == Blame::lacks) {
-            peer.lacks.insert(pieces_.at(*piece).extent.value);
+            peer.unlearn(pieces_.at(*piece).extent.value);
             give_back(peer, *piece);
         } else if (was_asked && blame == Blame::ours) {
             give_back(peer, *piece);
@@ -277,7 +288,7 @@ class Run {
         planner_.set_holds_all(id);
         peer.added = true;
         for (std::uint64_t i = 0; i < set_.layout.extents(); ++i)
-            peer.holds.insert(i);
+            peer.learn(i, false);
         for (unsigned turns = 0; !planner_.done(); ++turns) {
             FLOW29_ASSERT(turns < 10'000);
             poll();

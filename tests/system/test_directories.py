@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -416,13 +417,21 @@ class Directories(harness.SystemTest):
 
     def test_a_file_that_changes_meanwhile_is_noticed(self):
         source = self.tree({"a": noise(30_000_000, 1), "b": noise(30_000_000, 2)})
-        command = self.lab.start("publish", source, "--wait", "none", data=self.publisher.data)
-        stop = time.monotonic() + 60
-        seed = 0
-        while command.poll() is None and time.monotonic() < stop:
-            seed += 1
-            (source / "b").write_bytes(noise(30_000_000, seed))
-        self.assertNotEqual(command.wait(timeout=60), 0)
+        over = threading.Event()
+
+        def change():
+            with (source / "b").open("r+b") as file:
+                while not over.is_set():
+                    os.pwrite(file.fileno(), os.urandom(8), 29_999_990)
+
+        writer = threading.Thread(target=change)
+        writer.start()
+        try:
+            done = self.publisher.run("publish", source, "--wait", "none")
+        finally:
+            over.set()
+            writer.join()
+        self.assert_error(done, harness.REFUSED, "changed")
 
     def test_several_paths_are_objects_of_their_own(self):
         source = self.tree({"a": b"1"})

@@ -30,12 +30,12 @@ double hours(Duration duration) {
 std::vector<std::pair<TimePoint, ItemId>> run(AnnounceScheduler& scheduler, TimePoint now,
                                               TimePoint end) {
     std::vector<std::pair<TimePoint, ItemId>> puts;
-    while (now < end) {
+    for (std::size_t step = 0; now < end; ++step) {
         while (const auto item = scheduler.poll(now)) {
             puts.emplace_back(now, *item);
             scheduler.on_put(*item, true, now);
         }
-        scheduler.check_invariants();
+        if (step < 1000 || step % 100 == 0) scheduler.check_invariants();  // looks at every item
         const auto next = scheduler.next_deadline();
         if (!next) break;
         REQUIRE(*next > now);

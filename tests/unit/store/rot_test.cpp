@@ -268,6 +268,15 @@ TEST_CASE("what of a damaged catalogue can be read is taken over") {
         }
         small.store.reopen();
     }
+    SUBCASE("a row costs more than there is, or less than nothing") {
+        auto beside = Database::open(small.catalogue());
+        REQUIRE(beside);
+        const char* change = "";
+        SUBCASE("more") { change = "UPDATE extents SET cost = 9223372036854775807 WHERE id = 1"; }
+        SUBCASE("less") { change = "UPDATE settings SET cost = -1"; }
+        REQUIRE(beside->execute(change));
+        small.store.open();
+    }
     SUBCASE("it was set aside, and then the machine went down") {
         fs::rename(small.catalogue(), small.store.path() / "catalogue.db.damaged");
         small.store.open();
