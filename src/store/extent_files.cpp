@@ -89,11 +89,10 @@ Result<void> ExtentFiles::write_some(std::span<const NewExtent* const> extents) 
         auto file = File::open(path, O_WRONLY | O_CREAT | O_EXCL);
         if (!file) return fail(std::move(file.error()));
         Temporary& made = temporaries.files.emplace_back(Temporary{path, std::move(*file), extent});
-        if (auto written = made.file.write_past_cache(extent->data.view()); !written)
-            return written;
-        for (const core::Buffer& piece : extent->rest) {
-            if (auto written = made.file.write_past_cache(piece.view()); !written) return written;
-        }
+        std::vector<ByteView> parts{extent->data.view()};
+        for (const core::Buffer& piece : extent->rest)
+            parts.push_back(piece.view());
+        if (auto written = made.file.write_past_cache(parts); !written) return written;
         made.file.start_writeback();
     }
 

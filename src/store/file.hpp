@@ -27,16 +27,20 @@ class File {
 
     [[nodiscard]] int descriptor() const { return descriptor_; }
     [[nodiscard]] Result<void> write_all(ByteView data);
-    /// The same, past the page cache as far as that is possible: for what is not soon read again.
-    /// What was written before must end on a page border. Requires that nobody else has the
-    /// descriptor.
-    [[nodiscard]] Result<void> write_past_cache(ByteView data);
+    /// Writes one after the other, past the page cache as far as that is possible: for what is not
+    /// soon read again. What was written before must end on a page border. Requires that nobody
+    /// else has the descriptor.
+    [[nodiscard]] Result<void> write_past_cache(std::span<const ByteView> parts);
     /// Starts writing to the disk what the system holds back, without waiting.
     void start_writeback();
     [[nodiscard]] Result<void> sync();
     /// Fills `out` from `offset`; Errc::corrupt_store when the file ends before, or the disk cannot
     /// read it.
     [[nodiscard]] Result<void> read_exactly(ByteCount offset, std::span<std::uint8_t> out) const;
+    /// The same, and what the system has to fetch from the disk for that, it is not to keep in
+    /// memory, as far as that is possible: for what is hardly read again. Requires that nobody else
+    /// has the descriptor.
+    [[nodiscard]] Result<void> read_past_cache(ByteCount offset, std::span<std::uint8_t> out) const;
     /// The system need not keep this part in memory: the next read of it is one of the disk, unless
     /// it has not been written there yet.
     void forget_cached(ByteCount offset, ByteCount length) const;

@@ -14,6 +14,8 @@ namespace flow29::store {
 namespace {
 
 constexpr std::uint64_t block_chunks = 1ULL << limits::hash_group_level;
+/// Smaller reads are better made with what lies beside them.
+constexpr std::uint64_t past_cache_bytes_min = 256 * 1024;
 static_assert(block_chunks * limits::chunk_bytes == limits::checksum_block_bytes);
 
 /// Octets of an extent that either are a view of its memory or were read for this.
@@ -51,6 +53,14 @@ Result<void> check_blocks(const StoredExtent& extent, ByteView data, ByteCount f
     return {};
 }
 
+/// A copy of a store is read by one node and then no more, or by many: so the system is to keep in
+/// memory what is read a second time, and all of somebody's own file.
+bool is_read_once(const StoredExtent& extent, ByteCount bytes) {
+    const std::uint64_t before = extent.read.add(bytes);
+    return extent.place == Place::file && bytes.value >= past_cache_bytes_min &&
+           before < extent.length.value;
+}
+
 Result<Octets> read_blocks(const StoredExtent& extent, ByteRange bytes) {
     Octets octets{{}, {}, bytes.first};
     if (extent.place == Place::inside) {
@@ -59,7 +69,10 @@ Result<Octets> read_blocks(const StoredExtent& extent, ByteRange bytes) {
         auto file = File::open_content(extent.file);
         if (!file) return fail(std::move(file.error()));
         octets.owned = core::Buffer(bytes.count().value);
-        auto read = file->read_exactly(extent.offset + bytes.first, octets.owned.span());
+        const ByteCount at = extent.offset + bytes.first;
+        auto read = is_read_once(extent, bytes.count())
+                        ? file->read_past_cache(at, octets.owned.span())
+                        : file->read_exactly(at, octets.owned.span());
         if (!read) return fail(std::move(read.error()));
         octets.view = octets.owned.view();
     }

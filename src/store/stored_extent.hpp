@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <vector>
@@ -20,6 +21,21 @@ enum class Place : std::uint8_t {
     reference = 2,  ///< in somebody else's file
 };
 
+/// How many bytes were read of something, by any number of threads. A copy begins at none.
+class ReadCount {
+  public:
+    ReadCount() = default;
+    ReadCount(const ReadCount&) {}
+    ReadCount& operator=(const ReadCount&) { return *this; }
+    ~ReadCount() = default;
+
+    /// What it was before.
+    std::uint64_t add(ByteCount bytes) const { return bytes_.fetch_add(bytes.value); }
+
+  private:
+    mutable std::atomic<std::uint64_t> bytes_ = 0;
+};
+
 /// All that it takes to serve an extent.
 struct StoredExtent {
     std::int64_t id = 0;  ///< its row
@@ -32,6 +48,7 @@ struct StoredExtent {
     core::GroupTree tree;
     /// Per block; none: the data need no check, as they are memory.
     std::vector<std::uint32_t> checksums = {};
+    ReadCount read = {};
 
     /// What it takes in memory.
     [[nodiscard]] ByteCount footprint() const;
