@@ -132,12 +132,10 @@ std::optional<Bytes> DiskStore::setting(std::string_view key) {
 
 Result<void> DiskStore::set_setting(std::string_view key, ByteView value) {
     const std::lock_guard lock(mutex_);
-    auto before = notes_.setting(key);
+    auto before = notes_.setting_cost(key);
     if (!before) return fail(std::move(before.error()));
-    ByteCount old;
-    if (*before) old = cost::of_setting(key.size(), (*before)->size());
     const ByteCount cost = cost::of_setting(key.size(), value.size());
-    auto charge = ledger_->charge_change(old, cost, Purpose::bookkeeping);
+    auto charge = ledger_->charge_change(*before, cost, Purpose::bookkeeping);
     if (!charge) return fail(std::move(charge.error()));
     if (auto done = notes_.set_setting(key, value, cost); !done) return done;
     charge->keep();

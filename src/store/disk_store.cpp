@@ -8,6 +8,7 @@
 #include "store/schema.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace flow29::store {
 namespace {
@@ -17,22 +18,33 @@ constexpr ByteCount cache_footprint_max{16 * 1024 * 1024};
 // What is left free on the disk so that deleting, which writes the catalogue first, still works.
 constexpr std::uint64_t disk_reserve_bytes_max = 64 * 1024 * 1024;
 
-// No row costs as much: what says so was damaged, and the sum cannot overflow.
-constexpr std::uint64_t row_cost_max = 1ULL << 40;
+struct CostQueries {
+    const char* impossible;  // rows that cost more than there is, or less than nothing
+    const char* sum;
+};
+constexpr std::array cost_queries = {
+    CostQueries{"SELECT count(*) FROM extents WHERE cost NOT BETWEEN 0 AND 1 << 40",
+                "SELECT total(cost) FROM extents"},
+    CostQueries{"SELECT count(*) FROM objects WHERE cost NOT BETWEEN 0 AND 1 << 40",
+                "SELECT total(cost) FROM objects"},
+    CostQueries{"SELECT count(*) FROM node_records WHERE cost NOT BETWEEN 0 AND 1 << 40",
+                "SELECT total(cost) FROM node_records"},
+    CostQueries{"SELECT count(*) FROM fetches WHERE cost NOT BETWEEN 0 AND 1 << 40",
+                "SELECT total(cost) FROM fetches"},
+    CostQueries{"SELECT count(*) FROM settings WHERE cost NOT BETWEEN 0 AND 1 << 40",
+                "SELECT total(cost) FROM settings"},
+};
 
 // Costs of rows without a cost of their own are counted, as they were charged.
 // Errc::corrupt_store when a cost is none.
 Result<std::int64_t> rows_cost(Database& database) {
     std::int64_t sum = 0;
-    for (const char* const table : {"extents", "objects", "node_records", "fetches", "settings"}) {
-        auto impossible =
-            database.integer(fmt::format("SELECT count(*) FROM {} WHERE cost NOT BETWEEN 0 AND {}",
-                                         table, row_cost_max));
+    for (const CostQueries& of_table : cost_queries) {
+        auto impossible = database.integer(of_table.impossible);
         if (!impossible) return impossible;
         if (*impossible != 0)
-            return fail(Errc::corrupt_store,
-                        fmt::format("{} rows of {} have a cost that cannot be", *impossible, table));
-        auto cost = database.integer(fmt::format("SELECT total(cost) FROM {}", table));
+            return fail(Errc::corrupt_store, "catalogue: what something costs cannot be");
+        auto cost = database.integer(of_table.sum);
         if (!cost) return cost;
         sum += *cost;
     }

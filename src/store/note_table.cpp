@@ -154,11 +154,17 @@ Result<ByteCount> NoteTable::trim_node_records(std::size_t count_max) {
 
 Result<core::RangeSet> NoteTable::fetch_progress(const RootHash& root,
                                                  const std::filesystem::path& partial) {
-    Query query = database_.query("SELECT verified FROM fetches WHERE root = ?1 AND partial = ?2",
-                                  root, octets_of(partial));
+    Query query = database_.query(
+        "SELECT verified, checksum = crc32c(root, partial, verified) "
+        "FROM fetches WHERE root = ?1 AND partial = ?2",
+        root, octets_of(partial));
     auto row = query.step();
     if (!row) return fail(std::move(row.error()));
-    return *row ? decoded(query.blob(0)) : core::RangeSet();
+    if (!*row) return core::RangeSet();
+    if (!query.boolean(1))
+        return fail(Errc::corrupt_store,
+                    "catalogue: what was noted of " + partial.string() + " is damaged");
+    return decoded(query.blob(0));
 }
 
 Result<ByteCount> NoteTable::fetch_cost(const RootHash& root,
@@ -174,8 +180,8 @@ Result<void> NoteTable::set_fetch(const RootHash& root, const std::filesystem::p
                                   const core::RangeSet& verified, ByteCount cost) {
     return without_count(
         database_
-            .query("INSERT OR REPLACE INTO fetches (root, partial, verified, cost) "
-                   "VALUES (?1, ?2, ?3, ?4)",
+            .query("INSERT OR REPLACE INTO fetches (root, partial, verified, cost, checksum) "
+                   "VALUES (?1, ?2, ?3, ?4, crc32c(?1, ?2, ?3))",
                    root, octets_of(partial), encoded(verified), cost)
             .run());
 }
@@ -188,20 +194,31 @@ Result<void> NoteTable::remove_fetch(const RootHash& root, const std::filesystem
 }
 
 Result<std::optional<Bytes>> NoteTable::setting(std::string_view key) {
-    Query query = database_.query("SELECT value FROM settings WHERE key = ?1", key);
+    Query query = database_.query(
+        "SELECT value, checksum = crc32c(key, value) FROM settings WHERE key = ?1", key);
     auto row = query.step();
     if (!row) return fail(std::move(row.error()));
     if (!*row) return std::nullopt;
+    if (!query.boolean(1))
+        return fail(Errc::corrupt_store,
+                    "catalogue: the setting " + std::string(key) + " is damaged");
     const ByteView value = query.blob(0);
     return Bytes(value.begin(), value.end());
 }
 
+Result<ByteCount> NoteTable::setting_cost(std::string_view key) {
+    Query query = database_.query("SELECT cost FROM settings WHERE key = ?1", key);
+    auto row = query.step();
+    if (!row) return fail(std::move(row.error()));
+    return *row ? query.bytes(0) : ByteCount(0);
+}
+
 Result<void> NoteTable::set_setting(std::string_view key, ByteView value, ByteCount cost) {
-    return without_count(
-        database_
-            .query("INSERT OR REPLACE INTO settings (key, value, cost) VALUES (?1, ?2, ?3)", key,
-                   value, cost)
-            .run());
+    return without_count(database_
+                             .query("INSERT OR REPLACE INTO settings (key, value, cost, checksum) "
+                                    "VALUES (?1, ?2, ?3, crc32c(?1, ?2))",
+                                    key, value, cost)
+                             .run());
 }
 
 }  // namespace flow29::store

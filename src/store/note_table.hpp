@@ -40,6 +40,8 @@ class NoteTable {
     /// Removes all but the `count_max` most recent; what they cost.
     [[nodiscard]] Result<ByteCount> trim_node_records(std::size_t count_max);
 
+    // Fetches and settings have checksums: corrupt_store when one does not match.
+
     [[nodiscard]] Result<core::RangeSet> fetch_progress(const RootHash& root,
                                                         const std::filesystem::path& partial);
     /// 0 when there is none.
@@ -51,6 +53,8 @@ class NoteTable {
                                             const std::filesystem::path& partial);
 
     [[nodiscard]] Result<std::optional<Bytes>> setting(std::string_view key);
+    /// 0 when there is none.
+    [[nodiscard]] Result<ByteCount> setting_cost(std::string_view key);
     [[nodiscard]] Result<void> set_setting(std::string_view key, ByteView value, ByteCount cost);
 
   private:

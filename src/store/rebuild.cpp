@@ -42,8 +42,9 @@ constexpr Rows holder_rows{"SELECT item, node FROM holders ORDER BY item, node",
                            "SELECT item, node FROM holders ORDER BY item DESC, node DESC"};
 constexpr Rows node_rows{"SELECT encoded FROM node_records ORDER BY seen",
                          "SELECT encoded FROM node_records ORDER BY seen DESC"};
-constexpr Rows setting_rows{"SELECT key, value, cost FROM settings ORDER BY key",
-                            "SELECT key, value, cost FROM settings ORDER BY key DESC"};
+constexpr Rows setting_rows{
+    "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) ORDER BY key",
+    "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) ORDER BY key DESC"};
 
 class Rebuilding {
   public:

@@ -110,7 +110,15 @@ UPDATE objects SET renewal = 31536000000 WHERE published AND EXISTS (
         AND expires - objects.added >= 31532400000);
 )";
 
-constexpr std::array steps = {version_1, version_2};
+// Version 3: what has no hash or signature of its own has a checksum.
+constexpr const char* version_3 = R"(
+ALTER TABLE fetches ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE fetches SET checksum = crc32c(root, partial, verified);
+ALTER TABLE settings ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE settings SET checksum = crc32c(key, value);
+)";
+
+constexpr std::array steps = {version_1, version_2, version_3};
 constexpr std::array tables = {"extents", "extent_contents", "objects", "descriptors",
                                "members", "leases",          "holders", "node_records",
                                "fetches", "settings"};

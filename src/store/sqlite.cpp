@@ -2,6 +2,7 @@
 #include "store/sqlite.hpp"
 
 #include "core/assert.hpp"
+#include "store/checksum.hpp"
 #include "store/file.hpp"
 
 #include <sqlite3.h>
@@ -53,6 +54,20 @@ constexpr const char* connection_settings = R"(
     PRAGMA journal_size_limit = 67108864;
     PRAGMA busy_timeout = 5000;
 )";
+
+/// SQL's crc32c(a, b…): of the octets of all of them, each after its length, so that none may pass
+/// to its neighbour.
+void crc32c_of_values(sqlite3_context* context, int count, sqlite3_value** values) {
+    Bytes octets;
+    for (int i = 0; i < count; ++i) {
+        const auto* data = static_cast<const std::uint8_t*>(sqlite3_value_blob(values[i]));
+        const auto size = static_cast<std::uint32_t>(sqlite3_value_bytes(values[i]));
+        for (int shift = 24; shift >= 0; shift -= 8)
+            octets.push_back(static_cast<std::uint8_t>(size >> shift));
+        if (data != nullptr) octets.insert(octets.end(), data, data + size);
+    }
+    sqlite3_result_int64(context, std::int64_t{crc32c(octets)});
+}
 
 }  // namespace
 
@@ -143,6 +158,11 @@ Result<Database> Database::open(const std::filesystem::path& file) {
     auto state = std::make_unique<State>();
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (sqlite3_open_v2(file.c_str(), &state->connection, flags, nullptr) != SQLITE_OK)
+        return fail_sqlite(state->connection);
+    constexpr int any_count = -1;
+    if (sqlite3_create_function_v2(state->connection, "crc32c", any_count,
+                                   SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,
+                                   crc32c_of_values, nullptr, nullptr, nullptr) != SQLITE_OK)
         return fail_sqlite(state->connection);
     Database database(std::move(state));
     if (auto set = database.execute(connection_settings); !set) return fail(std::move(set.error()));

@@ -67,7 +67,8 @@ class Query {
     int position_ = 0;
 };
 
-/// A connection to one SQLite file, in WAL mode with every commit synced. Not thread-safe.
+/// A connection to one SQLite file, in WAL mode with every commit synced. Not thread-safe. Its SQL
+/// has crc32c(a, b…), of the lengths and octets of any number of values.
 class Database {
   public:
     /// Makes the file (mode 0600) unless it is there.

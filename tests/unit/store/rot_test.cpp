@@ -136,6 +136,49 @@ TEST_CASE("a flip of any byte of a stored descriptor is found") {
     CHECK(store->descriptor(object.root()) == object);
 }
 
+TEST_CASE("a flip of any byte of what is noted of a fetch, or of a setting, is found") {
+    OnDisk store;
+    auto beside = Database::open(store.path() / "catalogue.db");
+    REQUIRE(beside);
+    const auto root = make_id<RootHash>(1);
+    core::RangeSet verified;
+    verified.insert(512, 1'024);
+    verified.insert(4'096, 1'000'000);
+    const Bytes value{1, 2, 3, 4, 5, 6, 7, 8};
+    const auto flipped = [](ByteView octets, std::size_t at) {
+        Bytes changed(octets.begin(), octets.end());
+        changed[at] ^= static_cast<std::uint8_t>(1U << (at % 8));
+        return changed;
+    };
+    const auto blob = [&](const char* select) {
+        Query query = beside->query(select);
+        const auto row = query.step();
+        REQUIRE((row && *row));
+        const ByteView octets = query.blob(0);
+        return Bytes(octets.begin(), octets.end());
+    };
+    std::size_t bytes = 1;
+    for (std::size_t at = 0; at < bytes; ++at) {
+        CAPTURE(at);
+        REQUIRE(store->set_fetch_progress(root, "part", verified));
+        REQUIRE(store->fetch_progress(root, "part") == verified);
+        const Bytes noted = blob("SELECT verified FROM fetches");
+        bytes = noted.size();
+        REQUIRE(beside->query("UPDATE fetches SET verified = ?1", flipped(noted, at)).run() == 1U);
+        REQUIRE(store->fetch_progress(root, "part") == core::RangeSet());
+    }
+    CHECK(bytes == 32);
+    for (std::size_t at = 0; at < value.size(); ++at) {
+        CAPTURE(at);
+        REQUIRE(store->set_setting("limit", value));
+        REQUIRE(store->setting("limit") == value);
+        REQUIRE(beside->query("UPDATE settings SET value = ?1", flipped(value, at)).run() == 1U);
+        REQUIRE_FALSE(store->setting("limit"));
+    }
+    REQUIRE(store->set_setting("limit", value));
+    CHECK(store->setting("limit") == value);
+}
+
 /// A store with one object of two extents, one in a file and one inside, under a lease.
 struct Small {
     Small() {
@@ -272,8 +315,12 @@ TEST_CASE("what of a damaged catalogue can be read is taken over") {
         auto beside = Database::open(small.catalogue());
         REQUIRE(beside);
         const char* change = "";
-        SUBCASE("more") { change = "UPDATE extents SET cost = 9223372036854775807 WHERE id = 1"; }
-        SUBCASE("less") { change = "UPDATE settings SET cost = -1"; }
+        SUBCASE("more") {
+            change = "UPDATE extents SET cost = 9223372036854775807 WHERE id = 1";
+        }
+        SUBCASE("less") {
+            change = "UPDATE settings SET cost = -1";
+        }
         REQUIRE(beside->execute(change));
         small.store.open();
     }

@@ -34,6 +34,26 @@ TEST_CASE("migrations run from the version a file has, each once") {
     CHECK(database.integer("SELECT x FROM a WHERE y IS NULL") == 7);
 }
 
+TEST_CASE("what an older version noted is there after the migration") {
+    OnDisk store;
+    const auto root = make_id<RootHash>(1);
+    core::RangeSet verified;
+    verified.insert(0, 512);
+    REQUIRE(store->set_fetch_progress(root, "part", verified));
+    REQUIRE(store->set_setting("limit", Bytes{1, 2}));
+    store.close();
+    {
+        Database database = open_new(store.path() / "catalogue.db");
+        REQUIRE(
+            database.execute("ALTER TABLE fetches DROP COLUMN checksum;"
+                             "ALTER TABLE settings DROP COLUMN checksum;"
+                             "PRAGMA user_version = 2"));
+    }
+    store.open();
+    CHECK(store->fetch_progress(root, "part") == verified);
+    CHECK(store->setting("limit") == Bytes{1, 2});
+}
+
 TEST_CASE("a migration that fails changes nothing of its step") {
     const TemporaryDirectory directory;
     Database database = open_new(directory.path() / "db");
