@@ -200,6 +200,40 @@ TEST_CASE("a changed byte of an extent file is never served") {
     }
 }
 
+TEST_CASE("a large extent that came in pieces reads right however often and however much") {
+    constexpr std::size_t size = 3 * (1U << 20) + 5'001;
+    const NewExtent extent = make_extent(1, size);
+    for (const std::size_t piece_bytes : {std::size_t{1} << 20, std::size_t{96} << 10}) {
+        NewExtent pieces = make_extent(1, 0);
+        pieces.hash = extent.hash;
+        pieces.group_hashes = extent.group_hashes;
+        for (std::size_t at = 0; at < size; at += piece_bytes) {
+            const auto part = extent.data.view().subspan(at, std::min(piece_bytes, size - at));
+            auto& into = at == 0 ? pieces.data : pieces.rest.emplace_back();
+            into = core::Buffer::copy_of(part);
+        }
+        OnDisk store;
+        REQUIRE(store->put_extents(one(std::move(pieces))));
+        require_readable(*store, extent, chunks(0, 2048));  // on page borders
+        require_readable(*store, extent, chunks(33, 2111));
+        require_readable(*store, extent, chunks(2048, 6154));  // to the end
+        for (unsigned times = 0; times < 3; ++times)
+            require_readable(*store, extent);
+        flip_byte(file_of(store, extent.hash), size - 1);
+        CHECK(code_of(store->read(extent.hash, all_chunks(size))) == Errc::corrupt_store);
+    }
+}
+
+TEST_CASE("a file that lost its end is never served, large reads neither") {
+    OnDisk store;
+    constexpr std::size_t size = 1U << 20;
+    const NewExtent extent = make_extent(1, size);
+    REQUIRE(store->put_extents(one(make_extent(1, size))));
+    fs::resize_file(file_of(store, extent.hash), size - 4096);
+    CHECK(code_of(store->read(extent.hash, all_chunks(size))) == Errc::corrupt_store);
+    CHECK_FALSE(store->has_extent(extent.hash));
+}
+
 TEST_CASE("a changed byte of an extent in the catalogue is never served") {
     OnDisk store;
     std::vector<NewExtent> extents;
