@@ -220,6 +220,7 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
     const auto now = self->services_.runtime.now();
     if (self->planner_.on_piece(request.piece, request.peer, now)) {
         if (request.peer != self->services_.identity.id()) {
+            self->peers_.note_outcome(request.peer, true);
             self->fetched_ += request.bytes.count();
             self->served_by_.insert(request.peer);
         }
@@ -234,7 +235,10 @@ void Download::on_request_failed(const Planner::Request& request, const Error& e
     planner_.on_failure(request.piece, request.peer, blame, services_.runtime.now());
     // A lie says more than that the liar's connection was closed afterwards.
     if (last_error_.code != Errc::verification_failed) last_error_ = error;
-    if (request.peer == services_.identity.id()) give_up_local();
+    if (request.peer == services_.identity.id())
+        give_up_local();
+    else if (blame != Planner::Blame::busy)
+        peers_.note_outcome(request.peer, false);
     if (blame == Planner::Blame::lied) {
         log::warn("transfer", "node {} sent wrong data for chunks {} to {} of extent {}: {}",
                   to_hex(request.peer).substr(0, 12), request.chunks.first.value,
@@ -373,6 +377,9 @@ asio::awaitable<Result<void>> Download::run() {
     }
     ended_ = true;
     set_waited_for(false);
+    // Who was asked, and has not given one piece until others had given everything.
+    for (const auto& peer : planner_.peers())
+        if (peer.in_flight > 0 && peer.bytes == 0) peers_.note_outcome(peer.peer, false);
     // Jobs on a worker still use the sink, which the caller is about to destroy.
     while (storing_ > 0)
         co_await moved_.wait_until(services_.runtime.now() + tick);
