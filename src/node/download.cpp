@@ -17,6 +17,8 @@ constexpr Duration holdings_timeout = 10s;
 constexpr Duration report_period = 200ms;
 constexpr Duration search_period = 3s;
 constexpr Duration tick = 1s;
+constexpr Duration stuck_after = 5s;
+constexpr std::size_t starved_max = 64;
 
 /// A piece never crosses an extent, so where extents are single chunks a rate takes many more of
 /// them.
@@ -285,7 +287,12 @@ asio::awaitable<void> Download::find_more(std::shared_ptr<Download> self,
 void Download::look_for_more() {
     const auto now = services_.runtime.now();
     if (!options_.find_more || searching_ || now < next_search_) return;
-    auto starved = planner_.starved(64);
+    auto starved = planner_.starved(starved_max);
+    if (starved.empty() && now >= last_progress_ + stuck_after) {
+        // Those who say that they hold it give nothing: as good as nobody.
+        starved = planner_.unfinished();
+        starved.resize(std::min(starved.size(), starved_max));
+    }
     if (starved.empty()) return;
     next_search_ = now + search_period;
     searching_ = true;
