@@ -52,7 +52,7 @@ class RealNode {
         endpoint_ = transport_->listening().front();
         dht::OpenDhtIndex::Options options;
         options.bind = endpoint_;
-        options.id = identity_.id();
+        options.identity = &identity_;
         options.network = 4711;
         index_ = std::move(*dht::OpenDhtIndex::start(options));
         index_->bootstrap(bootstrap);
