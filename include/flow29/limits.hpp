@@ -49,6 +49,7 @@ inline constexpr unsigned error_text_bytes_max = 256;
 // Connections.
 inline constexpr unsigned peers_max = 512;
 inline constexpr unsigned handshakes_max = 128;
+inline constexpr unsigned conduct_nodes_max = 4'096;  ///< whose behaviour is remembered
 inline constexpr auto connect_timeout = 5s;
 inline constexpr auto handshake_timeout = 10s;
 inline constexpr auto request_idle_timeout = 20s;

@@ -199,6 +199,12 @@ struct PeerInfo {
     double rate = 0;  ///< bytes per second from it lately
     bool storing = false;
     std::uint64_t holds_extents = 0;  ///< of those this node knows
+    bool connected = true;            ///< false: it is listed for what it did
+    unsigned score = 100;             ///< how much of what was lately asked of it came, in percent
+    unsigned strikes = 0;             ///< times that it broke a rule or lied
+    unsigned disconnects = 0;         ///< connections that ended for that
+    bool banned = false;              ///< not talked to any more in this run
+    std::string reason;               ///< of the last strike; empty: none
 };
 
 struct Status {

@@ -213,16 +213,28 @@ Json to_json(const Status& result) {
 
 Json to_json(const std::vector<PeerInfo>& peers) {
     Json list = Json::array();
-    for (const PeerInfo& peer : peers)
-        list.push_back({{"node", to_hex(peer.node)},
-                        {"address", peer.address},
-                        {"rtt_ms", rounded(static_cast<double>(peer.rtt.count()) / 1000)},
-                        {"up_bytes", peer.up.value},
-                        {"down_bytes", peer.down.value},
-                        {"rate", whole(peer.rate)},
-                        {"storing", peer.storing},
-                        {"holds_extents", peer.holds_extents}});
-    return {{"peers", std::move(list)}};
+    Json dropped = Json::array();
+    for (const PeerInfo& peer : peers) {
+        Json json = {{"node", to_hex(peer.node)},
+                     {"address", peer.address},
+                     {"score", peer.score},
+                     {"strikes", peer.strikes},
+                     {"disconnects", peer.disconnects},
+                     {"banned", peer.banned},
+                     {"reason", peer.reason}};
+        if (!peer.connected) {
+            dropped.push_back(std::move(json));
+            continue;
+        }
+        json.update({{"rtt_ms", rounded(static_cast<double>(peer.rtt.count()) / 1000)},
+                     {"up_bytes", peer.up.value},
+                     {"down_bytes", peer.down.value},
+                     {"rate", whole(peer.rate)},
+                     {"storing", peer.storing},
+                     {"holds_extents", peer.holds_extents}});
+        list.push_back(std::move(json));
+    }
+    return {{"peers", std::move(list)}, {"dropped", std::move(dropped)}};
 }
 
 Json to_json(const std::vector<TransferInfo>& transfers) {

@@ -77,7 +77,12 @@ std::string metrics_text(const Status& status, const std::vector<PeerInfo>& peer
     out.gauge("dht_connected", "1 when other nodes of the DHT answer.",
               status.dht_connected ? 1 : 0);
     out.gauge("dht_nodes", "Good nodes in the routing table.", status.dht_nodes);
-    out.gauge("peers", "Open connections.", peers.size());
+    out.gauge("peers", "Open connections.",
+              std::count_if(peers.begin(), peers.end(),
+                            [](const PeerInfo& peer) { return peer.connected; }));
+    out.gauge("peers_banned", "Nodes not talked to any more for what they did.",
+              std::count_if(peers.begin(), peers.end(),
+                            [](const PeerInfo& peer) { return peer.banned; }));
     out.gauge("peers_storing", "Open connections to nodes that store.",
               std::count_if(peers.begin(), peers.end(),
                             [](const PeerInfo& peer) { return peer.storing; }));

@@ -240,16 +240,28 @@ std::string render_status(std::string_view line) {
 
 std::string render_peers(std::string_view line) {
     const Json json = parse(line);
-    if (at(json, {"peers"}).empty()) return "no peers are connected\n";
-    std::vector<std::vector<std::string>> rows{
-        {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS"}};
-    for (const Json& peer : at(json, {"peers"}))
+    std::string out = "no peers are connected\n";
+    if (!at(json, {"peers"}).empty()) {
+        std::vector<std::vector<std::string>> rows{
+            {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS", "SCORE", "STRIKES"}};
+        for (const Json& peer : at(json, {"peers"}))
+            rows.push_back({short_id(string_at(peer, {"node"})), string_at(peer, {"address"}),
+                            fmt::format("{:.1f} ms", real_at(peer, {"rtt_ms"})),
+                            size_at(peer, {"up_bytes"}), size_at(peer, {"down_bytes"}),
+                            format_rate(real_at(peer, {"rate"})),
+                            format_count(number_at(peer, {"holds_extents"})),
+                            fmt::format("{} %", number_at(peer, {"score"})),
+                            format_count(number_at(peer, {"strikes"}))});
+        out = table(rows);
+    }
+    if (at(json, {"dropped"}).empty()) return out;
+    std::vector<std::vector<std::string>> rows{{"DROPPED", "ADDRESS", "STRIKES", "", "WHY"}};
+    for (const Json& peer : at(json, {"dropped"}))
         rows.push_back({short_id(string_at(peer, {"node"})), string_at(peer, {"address"}),
-                        fmt::format("{:.1f} ms", real_at(peer, {"rtt_ms"})),
-                        size_at(peer, {"up_bytes"}), size_at(peer, {"down_bytes"}),
-                        format_rate(real_at(peer, {"rate"})),
-                        format_count(number_at(peer, {"holds_extents"}))});
-    return table(rows);
+                        format_count(number_at(peer, {"strikes"})),
+                        flag_at(peer, {"banned"}) ? "banned" : "",
+                        string_at(peer, {"reason"})});
+    return out + "\n" + table(rows);
 }
 
 std::string render_objects(std::string_view line) {

@@ -17,6 +17,7 @@
 
 #include "core/seal.hpp"
 #include "dht/arrival.hpp"
+#include "dht/id_proofs.hpp"
 
 namespace flow29::dht {
 namespace {
@@ -26,6 +27,7 @@ using asio::ip::udp;
 constexpr int receive_buffer_bytes = 4 * 1024 * 1024;
 // Datagrams taken before other work gets its turn.
 constexpr int datagrams_per_turn = 64;
+constexpr std::size_t position_bytes = 20;
 constexpr std::string_view datagram_purpose = "datagram";
 
 udp::endpoint to_asio(const core::Endpoint& endpoint) {
@@ -68,10 +70,11 @@ struct Envelope {
 
 struct AsioSocket::State : std::enable_shared_from_this<State> {
     State(asio::io_context& io, const Options& o, TrafficCounters& c)
-        : options(o), counters(c), socket(io) {
+        : options(o), counters(c), socket(io), proofs(o.identity) {
         if (!options.swarm_key) return;
         // A client's port is new each time, so nothing can have been recorded on its way to it.
-        const auto since = options.client ? std::nullopt : std::optional(wall_now());
+        const auto since =
+            options.identity == nullptr ? std::nullopt : std::optional(wall_now());
         envelope.emplace(core::Sealer(*options.swarm_key, datagram_purpose),
                          core::Opener(*options.swarm_key, datagram_purpose, since));
     }
@@ -86,7 +89,7 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
         // The kernel caps this at net.core.rmem_max; a smaller buffer loses packets in bursts only.
         std::error_code capped;
         socket.set_option(asio::socket_base::receive_buffer_size(receive_buffer_bytes), capped);
-        if (!ec && envelope && !note_arrivals(socket.native_handle(), options.bind.is_v4()))
+        if (!ec && !note_arrivals(socket.native_handle(), options.bind.is_v4()))
             return std::make_error_code(std::errc::not_supported);
         if (!ec) bound = from_asio(socket.local_endpoint(ec));
         return ec;
@@ -103,21 +106,15 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
 
     void receive_some() {
         for (int i = 0; i < datagrams_per_turn && socket.is_open(); ++i) {
-            if (envelope) {
-                const auto arrival = receive_arrival(socket.native_handle(), buffer, bound);
-                if (!arrival) break;
-                open(std::span(buffer).first(arrival->octets), *arrival);
-                continue;
-            }
-            udp::endpoint from;
-            std::error_code ec;
-            const std::size_t size = socket.receive_from(asio::buffer(buffer), from, 0, ec);
-            if (ec == asio::error::would_block) break;
-            // An ICMP error for something sent earlier shows up here and says nothing of what
-            // waits.
-            if (ec) continue;
-            count(size);
-            judge(std::span(buffer).first(size), from_asio(from));
+            // An ICMP error for something sent earlier shows up here as well, and ends the turn.
+            const auto arrival = receive_arrival(socket.native_handle(), buffer, bound);
+            if (!arrival) break;
+            const auto datagram = std::span(buffer).first(arrival->octets);
+            count(datagram.size());
+            if (envelope)
+                open(datagram, *arrival);
+            else
+                judge(datagram, *arrival);
         }
         if (drained) drained();
         if (socket.is_open()) wait();
@@ -132,19 +129,26 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
 
     /// What no member sealed goes no further: nothing of it was looked at, and nobody is answered.
     void open(std::span<std::uint8_t> datagram, const Arrival& arrival) {
-        count(datagram.size());
         if (envelope->opener.open(datagram, arrival.at, wall_now(), envelope->opened))
-            return judge(envelope->opened, arrival.from);
+            return judge(envelope->opened, arrival);
         ++counters.datagrams_foreign;
     }
 
-    void judge(std::span<std::uint8_t> datagram, const core::Endpoint& from) {
+    void judge(std::span<std::uint8_t> datagram, const Arrival& arrival) {
+        const auto proof = take_proof(datagram);
         const auto facts = guard_datagram(datagram, options.network);
-        if (!facts) {
+        if (!facts || !is_its_id(datagram, *facts, proof, arrival)) {
             ++counters.datagrams_dropped;
             return;
         }
-        receive(datagram, *facts, from);
+        receive(datagram, *facts, arrival.from);
+    }
+
+    bool is_its_id(std::span<std::uint8_t> datagram, const GuardedDatagram& facts,
+                   const std::optional<IdProofs::Proof>& proof, const Arrival& arrival) {
+        const ClaimedId id{datagram.subspan(facts.id_offset, position_bytes), facts.from_client};
+        return proofs.admit(id, proof ? ByteView(*proof) : ByteView(),
+                            {arrival.from, arrival.at, monotonic_now(), wall_now()});
     }
 
     Options options;
@@ -152,11 +156,14 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
     udp::socket socket;
     core::Endpoint bound;
     std::optional<Envelope> envelope;  // of a private swarm
+    IdProofs proofs;
     Receive receive;
     std::function<void()> drained;
-    Bytes flagged;
+    Bytes outgoing;
     // One octet more than is allowed, so that what was cut off is seen to be too long.
-    std::array<std::uint8_t, limits::datagram_bytes_max + core::seal_overhead + 1> buffer{};
+    std::array<std::uint8_t,
+               limits::datagram_bytes_max + proof_field_bytes + core::seal_overhead + 1>
+        buffer{};
 };
 
 AsioSocket::AsioSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -185,9 +192,13 @@ int AsioSocket::send(ByteView datagram, const core::Endpoint& to) {
     State& state = *state_;
     if (!state.socket.is_open()) return EPIPE;
     if (to.is_v4() != state.options.bind.is_v4()) return EAFNOSUPPORT;
-    if (state.options.client) {
-        if (!flag_as_client(datagram, state.flagged)) return EINVAL;
-        datagram = state.flagged;
+    if (state.options.identity == nullptr) {
+        if (!flag_as_client(datagram, state.outgoing)) return EINVAL;
+        datagram = state.outgoing;
+    } else if (const auto proof = state.proofs.proof_for(to, monotonic_now(), wall_now());
+               !proof.empty()) {
+        if (!add_proof(datagram, proof, state.outgoing)) return EINVAL;
+        datagram = state.outgoing;
     }
     if (state.envelope) {
         state.envelope->sealer.seal(datagram, to, wall_now(), state.envelope->sealed);

@@ -12,6 +12,7 @@
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
 #include "core/endpoint.hpp"
+#include "core/identity.hpp"
 #include "core/line.hpp"
 #include "core/swarm_key.hpp"
 #include "dht/datagram_guard.hpp"
@@ -28,8 +29,8 @@ struct TrafficCounters {
     std::uint64_t datagrams_foreign = 0;  ///< of whoever has not the swarm's key
 };
 
-/// A UDP socket of one address family that delivers only what the datagram guard lets through, and
-/// flags what it sends as a client's if told so. OpenDHT's own socket waits with select() and
+/// A UDP socket of one address family that delivers only what the datagram guard and the proofs of
+/// ids let through, and proves its own, or flags what it sends as a client's. OpenDHT's own socket waits with select() and
 /// aborts the process past 1,024 descriptors; this one waits with epoll.
 ///
 /// Lives on the io_context's one thread.
@@ -38,7 +39,9 @@ class AsioSocket {
     struct Options {
         core::Endpoint bind;  ///< port 0: any free one
         std::uint32_t network = 0;
-        bool client = false;  ///< add the client flag to everything sent
+        /// Whose position is proved in what is sent; outlives the socket. Null: the client flag is
+        /// added instead.
+        const core::Identity* identity = nullptr;
         /// What datagrams are charged to, payload only; it outlives the socket. Null: to nothing.
         core::Line* line = nullptr;
         /// Of a private swarm: everything is sealed, and what is not is dropped unseen.

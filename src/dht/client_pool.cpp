@@ -38,7 +38,6 @@ Result<std::unique_ptr<ClientPool::Client>> ClientPool::create(TimePoint now) {
     OpenDhtRunner::Options options;
     options.bind = options_.bind;
     options.network = options_.network;
-    options.client = true;
     options.line = options_.line;
     options.swarm_key = options_.swarm_key;
     core::random_bytes(options.position.bytes);

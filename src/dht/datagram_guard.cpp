@@ -99,6 +99,7 @@ struct BodyFacts {
     Seen seen;
     std::size_t values = 0;
     bool query_is_narrow = false;
+    std::size_t id_offset = 0;
     std::size_t contacts4_offset = 0;
     std::size_t contacts4_bytes = 0;
 };
@@ -208,6 +209,9 @@ void check_contacts(WireCursor& in, std::size_t each, BodyFacts& facts) {
 void check_body_field(WireCursor& in, unsigned field, BodyFacts& facts) {
     switch (field) {
         case body_id:
+            check_position(in);
+            facts.id_offset = in.position() - (in.ok() ? position_bytes : 0);
+            return;
         case body_key:
         case body_target:
             return check_position(in);
@@ -351,7 +355,8 @@ std::optional<GuardedDatagram> guard_datagram(ByteView datagram, std::uint32_t n
     if (!in.at_end() || top.network != network) return std::nullopt;
     const auto kind = kind_of(top);
     if (!kind) return std::nullopt;
-    return GuardedDatagram{*kind, top.client, top.body.contacts4_offset, top.body.contacts4_bytes};
+    return GuardedDatagram{*kind, top.client, top.body.id_offset, top.body.contacts4_offset,
+                           top.body.contacts4_bytes};
 }
 
 bool flag_as_client(ByteView datagram, Bytes& flagged) {

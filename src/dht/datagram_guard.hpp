@@ -14,7 +14,8 @@ enum class DatagramKind { ping, find, get, put, reply, error };
 /// What the guard learnt about a datagram it lets through.
 struct GuardedDatagram {
     DatagramKind kind = DatagramKind::ping;
-    bool from_client = false;  ///< the sender asks not to be a neighbour
+    bool from_client = false;   ///< the sender asks not to be a neighbour
+    std::size_t id_offset = 0;  ///< of the sender's id, 20 octets
     /// Where the IPv4 contacts lie in the datagram: 26 octets each, of id, address and port.
     std::size_t contacts4_offset = 0;
     std::size_t contacts4_bytes = 0;

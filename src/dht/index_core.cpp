@@ -51,7 +51,7 @@ IndexCore::IndexCore(asio::io_context& io, OpenDhtIndex::Options options)
     : options_(std::move(options)),
       io_(io),
       ticker_(io),
-      rules_({.self = options_.id,
+      rules_({.self = options_.identity->id(),
               .bound_to_loopback = options_.bind.is_loopback(),
               .loopback_is_diverse =
                   options_.loopback_is_diverse.value_or(options_.bind.is_loopback()),
@@ -72,7 +72,8 @@ Result<void> IndexCore::open() {
     if (options_.storing) {
         OpenDhtRunner::Options server_options;
         server_options.bind = options_.bind;
-        server_options.position = core::dht_position(options_.id);
+        server_options.identity = options_.identity;
+        server_options.position = core::dht_position(options_.identity->id());
         server_options.network = options_.network;
         server_options.rules = &rules_;
         server_options.line = options_.line;
@@ -170,7 +171,7 @@ void IndexCore::complete(OperationId id, RunnerOutcome outcome) {
 }
 
 void IndexCore::drop_self(std::vector<Contact>& contacts) const {
-    const DhtKey own = core::dht_position(options_.id);
+    const DhtKey own = core::dht_position(options_.identity->id());
     std::erase_if(contacts, [this, &own](const Contact& contact) {
         return contact.position == own || contact.endpoint == local_ ||
                clients_.is_own(contact.position);

@@ -97,6 +97,7 @@ OpenDhtIndex::~OpenDhtIndex() {
 }
 
 Result<std::unique_ptr<OpenDhtIndex>> OpenDhtIndex::start(Options options) {
+    FLOW29_ASSERT(options.identity != nullptr);
     auto state = std::make_unique<State>(std::move(options));
     const auto opened = state->core.open();
     if (!opened) return fail(opened.error());

@@ -7,6 +7,7 @@
 
 #include <flow29/error.hpp>
 #include <flow29/limits.hpp>
+#include "core/identity.hpp"
 #include "core/line.hpp"
 #include "core/swarm_key.hpp"
 #include "dht/index.hpp"
@@ -30,7 +31,7 @@ class OpenDhtIndex final : public Index {
   public:
     struct Options {
         core::Endpoint bind;  ///< UDP; port 0: any free one
-        NodeId id{};
+        const core::Identity* identity = nullptr;  ///< of this node; outlives the index
         bool storing = true;
         std::uint32_t network = 0;     ///< nodes of another number are not heard
         std::vector<Contact> saved{};  ///< neighbours of an earlier run
@@ -43,7 +44,8 @@ class OpenDhtIndex final : public Index {
         std::optional<core::SwarmKey> swarm_key{};  ///< likewise
     };
 
-    /// Binds and starts the thread. The system's error when the port is in use.
+    /// Binds and starts the thread. The system's error when the port is in use. Requires an
+    /// identity.
     [[nodiscard]] static Result<std::unique_ptr<OpenDhtIndex>> start(Options options);
     /// stop().
     ~OpenDhtIndex() override;

@@ -282,7 +282,7 @@ Result<std::unique_ptr<OpenDhtRunner>> OpenDhtRunner::start(asio::io_context& io
     auto socket = AsioSocket::open(io,
                                    {.bind = options.bind,
                                     .network = options.network,
-                                    .client = options.client,
+                                    .identity = options.identity,
                                     .line = options.line,
                                     .swarm_key = options.swarm_key},
                                    counters);

@@ -34,7 +34,9 @@ class OpenDhtRunner {
         core::Endpoint bind;
         DhtKey position;
         std::uint32_t network = 0;
-        bool client = false;           ///< nobody's neighbour; stores nothing for others
+        /// Of the node; outlives the runner. Null: a client, nobody's neighbour, which stores nothing
+        /// for others.
+        const core::Identity* identity = nullptr;
         RecordRules* rules = nullptr;  ///< what to store; owned by the index; none for a client
         core::Line* line = nullptr;    ///< see AsioSocket
         std::optional<core::SwarmKey> swarm_key{};  ///< likewise

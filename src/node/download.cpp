@@ -17,6 +17,8 @@ constexpr Duration holdings_timeout = 10s;
 constexpr Duration report_period = 200ms;
 constexpr Duration search_period = 3s;
 constexpr Duration tick = 1s;
+constexpr Duration stuck_after = 5s;
+constexpr std::size_t starved_max = 64;
 
 /// A piece never crosses an extent, so where extents are single chunks a rate takes many more of
 /// them.
@@ -220,6 +222,7 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
     const auto now = self->services_.runtime.now();
     if (self->planner_.on_piece(request.piece, request.peer, now)) {
         if (request.peer != self->services_.identity.id()) {
+            self->peers_.note_outcome(request.peer, true);
             self->fetched_ += request.bytes.count();
             self->served_by_.insert(request.peer);
         }
@@ -234,7 +237,10 @@ void Download::on_request_failed(const Planner::Request& request, const Error& e
     planner_.on_failure(request.piece, request.peer, blame, services_.runtime.now());
     // A lie says more than that the liar's connection was closed afterwards.
     if (last_error_.code != Errc::verification_failed) last_error_ = error;
-    if (request.peer == services_.identity.id()) give_up_local();
+    if (request.peer == services_.identity.id())
+        give_up_local();
+    else if (blame != Planner::Blame::busy)
+        peers_.note_outcome(request.peer, false);
     if (blame == Planner::Blame::lied) {
         log::warn("transfer", "node {} sent wrong data for chunks {} to {} of extent {}: {}",
                   to_hex(request.peer).substr(0, 12), request.chunks.first.value,
@@ -281,7 +287,12 @@ asio::awaitable<void> Download::find_more(std::shared_ptr<Download> self,
 void Download::look_for_more() {
     const auto now = services_.runtime.now();
     if (!options_.find_more || searching_ || now < next_search_) return;
-    auto starved = planner_.starved(64);
+    auto starved = planner_.starved(starved_max);
+    if (starved.empty() && now >= last_progress_ + stuck_after) {
+        // Those who say that they hold it give nothing: as good as nobody.
+        starved = planner_.unfinished();
+        starved.resize(std::min(starved.size(), starved_max));
+    }
     if (starved.empty()) return;
     next_search_ = now + search_period;
     searching_ = true;
@@ -373,6 +384,9 @@ asio::awaitable<Result<void>> Download::run() {
     }
     ended_ = true;
     set_waited_for(false);
+    // Who was asked, and has not given one piece until others had given everything.
+    for (const auto& peer : planner_.peers())
+        if (peer.in_flight > 0 && peer.bytes == 0) peers_.note_outcome(peer.peer, false);
     // Jobs on a worker still use the sink, which the caller is about to destroy.
     while (storing_ > 0)
         co_await moved_.wait_until(services_.runtime.now() + tick);

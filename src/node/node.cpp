@@ -104,7 +104,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         dht::OpenDhtIndex::Options dht_options;
         dht_options.bind = endpoints.front();
         dht_options.bind.port = chosen;
-        dht_options.id = identity->id();
+        dht_options.identity = &*identity;
         dht_options.storing = config.store;
         dht_options.network = config.network;
         dht_options.line = &line;

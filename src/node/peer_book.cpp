@@ -39,6 +39,7 @@ void PeerBook::on_peer_closed(const net::PeerPtr& peer, const Error& reason) {
     const auto traffic = peer->traffic();
     closed_traffic_.bytes_up += traffic.bytes_up;
     closed_traffic_.bytes_down += traffic.bytes_down;
+    if (reason.code == Errc::peer_misbehaved) note_misconduct(peer, reason);
     const auto found = open_.find(peer->id());
     if (found == open_.end()) return;
     std::erase(found->second, peer);
@@ -48,6 +49,9 @@ void PeerBook::on_peer_closed(const net::PeerPtr& peer, const Error& reason) {
     // A closed connection is not yet a missing node: it may only have been the connection. But
     // whoever has been silent for that long must not be waited for any longer; keep_contact dials.
     if (reason.code == Errc::timed_out) {
+        table_.on_missing(peer->id(), services_.runtime.now());
+        node_changed_(peer->id());
+    } else if (is_banned(peer->id())) {
         table_.on_missing(peer->id(), services_.runtime.now());
         node_changed_(peer->id());
     } else {
@@ -162,14 +166,27 @@ void PeerBook::note_failure(const core::Endpoint& endpoint) {
 }
 
 void PeerBook::ban(const NodeId& node, std::string_view why) {
-    if (is_banned(node) || node == services_.identity.id()) return;
+    if (node == services_.identity.id() || !conduct_.on_lie(node, why)) return;
     log::warn("peers", "node {} is not used again: {}", to_hex(node).substr(0, 12), why);
-    banned_.emplace(node, why);
     const auto found = open_.find(node);
     if (found == open_.end()) return;
     const auto connections = found->second;
     for (const auto& peer : connections)
         peer->close(Error{Errc::peer_misbehaved, std::string(why)});
+}
+
+/// The transport, or `ban`, ended a connection for what came over it.
+void PeerBook::note_misconduct(const net::PeerPtr& peer, const Error& reason) {
+    const auto& node = peer->id();
+    conduct_.on_disconnected(node, peer->remote().to_string());
+    if (is_banned(node) || !conduct_.on_strike(node, reason.message())) return;
+    log::warn("peers", "node {} is not used again: {}", to_hex(node).substr(0, 12),
+              reason.message());
+    const auto found = open_.find(node);
+    if (found == open_.end()) return;
+    const auto connections = found->second;
+    for (const auto& other : connections)
+        other->close(Error{Errc::peer_misbehaved, reason.message()});
 }
 
 void PeerBook::block(const NodeId& node) {

@@ -11,6 +11,7 @@
 #include "node/services.hpp"
 #include "node/tasks.hpp"
 #include "proto/node_table.hpp"
+#include "proto/peer_conduct.hpp"
 
 namespace flow29::node {
 
@@ -47,7 +48,10 @@ class PeerBook {
 
     /// It lied: its connections are closed and it is not talked to again in this run.
     void ban(const NodeId& node, std::string_view why);
-    [[nodiscard]] bool is_banned(const NodeId& node) const { return banned_.contains(node); }
+    [[nodiscard]] bool is_banned(const NodeId& node) const { return conduct_.is_banned(node); }
+    /// It delivered what was asked of it, or it did not: for its score.
+    void note_outcome(const NodeId& node, bool delivered) { conduct_.on_outcome(node, delivered); }
+    [[nodiscard]] const proto::PeerConduct& conduct() const { return conduct_; }
     /// The operator wants nothing to do with it: gone at once, until unblocked.
     void block(const NodeId& node);
     void unblock(const NodeId& node) { blocked_.erase(node); }
@@ -84,6 +88,7 @@ class PeerBook {
     [[nodiscard]] bool is_shunned(const NodeId& node) const {
         return is_banned(node) || blocked_.contains(node);
     }
+    void note_misconduct(const net::PeerPtr& peer, const Error& reason);
     void note_rates();
     void note_failure(const core::Endpoint& endpoint);
 
@@ -95,7 +100,7 @@ class PeerBook {
     std::unordered_map<NodeId, std::vector<net::PeerPtr>> open_;
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
     std::unordered_map<core::Endpoint, Rest> resting_;
-    std::unordered_map<NodeId, std::string> banned_;
+    proto::PeerConduct conduct_{limits::conduct_nodes_max};
     std::set<NodeId> blocked_;
     std::unordered_map<NodeId, Rate> rates_;
     std::set<NodeId> trying_;

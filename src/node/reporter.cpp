@@ -11,6 +11,14 @@ namespace {
 constexpr std::size_t clock_skews_max = 31;
 constexpr double own_records_per_hour =
     1 / std::chrono::duration<double, std::ratio<3600>>(limits::own_record_period).count();
+
+void note_conduct(PeerInfo& info, const proto::PeerConduct::Entry& conduct) {
+    info.score = conduct.score;
+    info.strikes = conduct.strikes;
+    info.disconnects = conduct.disconnects;
+    info.banned = conduct.banned;
+    info.reason = conduct.reason;
+}
 }  // namespace
 
 void Reporter::note_clock_skew(std::chrono::milliseconds skew) {
@@ -92,9 +100,19 @@ std::vector<PeerInfo> Reporter::peers() const {
         info.down = ByteCount(traffic.bytes_down);
         info.storing = peer->record().storing;
         info.rate = peers_.rate(peer->id());
+        note_conduct(info, peers_.conduct().of(peer->id()));
         const auto items = caretaker_.planner().items_of(peer->id());
         info.holds_extents = static_cast<std::uint64_t>(
             std::ranges::count(items, proto::ItemId::Kind::extent, &proto::ItemId::kind));
+        infos.push_back(std::move(info));
+    }
+    for (const auto& [node, conduct] : peers_.conduct().marked()) {
+        if (peers_.find(node)) continue;
+        PeerInfo info;
+        info.node = node;
+        info.address = conduct.address;
+        info.connected = false;
+        note_conduct(info, conduct);
         infos.push_back(std::move(info));
     }
     return infos;

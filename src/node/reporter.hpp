@@ -30,6 +30,7 @@ class Reporter {
 
     /// `own_record` says where this node can be reached.
     [[nodiscard]] asio::awaitable<Status> status(proto::NodeRecord own_record, RateLimits limits);
+    /// Those that are connected, then those that are not for what they did.
     [[nodiscard]] std::vector<PeerInfo> peers() const;
     [[nodiscard]] asio::awaitable<std::vector<ObjectEntry>> objects();
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "core/assert.hpp"
 #include "dht/datagram_guard.hpp"
+#include "dht/id_proofs.hpp"
 
 /// The first four octets choose the network, so that a mutation can match it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -14,9 +16,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                   static_cast<std::uint32_t>(data[2]) << 8 | data[3];
     const ByteView datagram(data + 4, size - 4);
     const auto facts = dht::guard_datagram(datagram, network);
+    Bytes received(datagram.begin(), datagram.end());
+    std::span<std::uint8_t> rest(received);
+    if (const auto proof = dht::take_proof(rest)) {
+        Bytes again;
+        FLOW29_ASSERT(dht::add_proof(rest, *proof, again));
+        FLOW29_ASSERT(std::ranges::equal(again, datagram));
+    } else {
+        FLOW29_ASSERT(std::ranges::equal(rest, datagram));
+    }
     Bytes flagged;
     const bool flaggable = dht::flag_as_client(datagram, flagged);
     if (!facts) return 0;
+    FLOW29_ASSERT(facts->id_offset > 0 && facts->id_offset + 20 <= datagram.size());
     FLOW29_ASSERT(facts->contacts4_offset + facts->contacts4_bytes <= datagram.size());
     FLOW29_ASSERT(facts->contacts4_bytes % 26 == 0);
     FLOW29_ASSERT(flaggable);

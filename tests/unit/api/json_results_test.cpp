@@ -94,9 +94,17 @@ TEST_CASE("health says what is missing, and when it will be there once that is k
 }
 
 TEST_CASE("lists are wrapped in an object, also when they are empty or of one") {
-    CHECK(to_json(std::vector<PeerInfo>{}).dump() == R"({"peers":[]})");
+    CHECK(to_json(std::vector<PeerInfo>{}).dump() == R"({"dropped":[],"peers":[]})");
     CHECK(to_json(std::vector<ObjectEntry>{}).dump() == R"({"objects":[]})");
     CHECK(to_json(std::vector<PeerInfo>(1))["peers"].size() == 1);
+    PeerInfo gone;
+    gone.connected = false;
+    gone.banned = true;
+    gone.strikes = 3;
+    const Json peers = to_json(std::vector<PeerInfo>{gone});
+    CHECK(peers["peers"].empty());
+    CHECK(peers["dropped"][0]["strikes"] == 3);
+    CHECK(peers["dropped"][0]["banned"] == true);
     Located located;
     located.hash = zero_hex;
     located.kind = "root";

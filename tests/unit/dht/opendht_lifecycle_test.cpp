@@ -76,6 +76,7 @@ void exchange_records(const core::Endpoint& bind, const core::Endpoint& claimed)
 TEST_CASE("a port in use is a clear error at the start") {
     Peer first(at(loopback(1)));
     OpenDhtIndex::Options options = at(first.index->local_endpoint());
+    options.identity = &first.identity;
     const auto second = OpenDhtIndex::start(options);
     REQUIRE_FALSE(second.has_value());
     CHECK(second.error().message().find(options.bind.to_string()) != std::string::npos);
@@ -175,7 +176,9 @@ TEST_CASE("a client is replaced when it is used up, and ends when its operations
     TrafficCounters counters;
     OpenDhtRunner::Options server_options;
     server_options.bind = loopback(1);
-    server_options.position.bytes.fill(7);
+    const auto identity = core::Identity::generate().value();
+    server_options.identity = &identity;
+    server_options.position = core::dht_position(identity.id());
     server_options.network = test_network;
     const auto server =
         std::move(*OpenDhtRunner::start(io, server_options, counters, {.on_status = [] {}}));
@@ -239,7 +242,10 @@ TEST_CASE("nodes on all addresses of one machine meet over loopback") {
 TEST_CASE("nodes meet over IPv6") {
     auto bind = core::Endpoint::parse("[::1]:1").value();
     bind.port = 0;
-    if (!OpenDhtIndex::start(at(bind)).has_value()) {
+    auto options = at(bind);
+    const auto identity = core::Identity::generate().value();
+    options.identity = &identity;
+    if (!OpenDhtIndex::start(options).has_value()) {
         MESSAGE("skipped: no IPv6 here");
         return;
     }

@@ -69,7 +69,7 @@ struct Peer {
         : identity(core::Identity::generate().value()), index(start(std::move(options))) {}
 
     std::unique_ptr<OpenDhtIndex> start(OpenDhtIndex::Options options) const {
-        options.id = identity.id();
+        options.identity = &identity;
         options.network = test_network;
         auto started = OpenDhtIndex::start(std::move(options));
         REQUIRE_MESSAGE(started.has_value(), started.error().message());

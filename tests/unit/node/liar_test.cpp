@@ -52,7 +52,7 @@ class RealNode {
         endpoint_ = transport_->listening().front();
         dht::OpenDhtIndex::Options options;
         options.bind = endpoint_;
-        options.id = identity_.id();
+        options.identity = &identity_;
         options.network = 4711;
         index_ = std::move(*dht::OpenDhtIndex::start(options));
         index_->bootstrap(bootstrap);
@@ -169,7 +169,7 @@ TEST_CASE("a holder that serves one wrong byte is found out, and the file arrive
         return [](node::Engine* of) -> asio::awaitable<std::vector<NodeId>> {
             std::vector<NodeId> ids;
             for (const auto& peer : of->reporter().peers())
-                ids.push_back(peer.node);
+                if (peer.connected) ids.push_back(peer.node);
             co_return ids;
         }(&engine);
     });
