@@ -48,6 +48,7 @@ std::string Arena::blamed() const {
 
 void Arena::clear() {
     // The list is as long as its count says; the rest need not be touched.
+    data_->clock = 0;
     data_->acks = 0;
     data_->text_bytes = 0;
     std::memset(static_cast<void*>(&data_->control), 0, sizeof(Control));

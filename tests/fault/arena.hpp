@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <flow29/ids.hpp>
+#include "core/time.hpp"
 #include "fault/shim.hpp"
 
 namespace flow29::fault {
@@ -46,6 +47,9 @@ class Arena {
     void add(const Ack& ack);
     [[nodiscard]] std::size_t acks() const { return data_->acks; }
     [[nodiscard]] const Ack& ack(std::size_t at) const { return data_->list[at]; }
+    /// The latest moment that a run reached.
+    [[nodiscard]] TimePoint clock() const { return TimePoint(Duration(data_->clock)); }
+    void set_clock(TimePoint now) { data_->clock = now.time_since_epoch().count(); }
     /// Something is not as it must be.
     void blame(std::string_view what);
     [[nodiscard]] std::string blamed() const;
@@ -57,6 +61,7 @@ class Arena {
     static constexpr std::size_t acks_max = 200'000;
     struct Data {
         Control control;
+        std::atomic<std::int64_t> clock;
         std::atomic<std::uint64_t> acks;
         std::atomic<std::uint64_t> text_bytes;
         std::array<char, 16384> text;

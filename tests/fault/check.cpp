@@ -6,6 +6,8 @@
 #include <iterator>
 #include <set>
 
+#include "fault/ack_store.hpp"
+
 namespace flow29::fault {
 
 namespace fs = std::filesystem;
@@ -82,13 +84,14 @@ class Check {
           acknowledged_(arena) {}
 
     void run() {
-        scene_.pass(places_.round + 2);
         auto opened = store::open_disk_store({places_.data(), store_capacity});
         if (!opened) return blame("the store does not open: " + opened.error().message());
         check_acknowledged(**opened);
         check_whole(**opened);
         check_outputs();
-        const auto node = swarm_.add({}, std::move(*opened));
+        // So that whoever runs another round after this knows what this one did.
+        auto noting = std::make_unique<AckStore>(std::move(*opened), arena_, places_.round);
+        const auto node = swarm_.add({}, std::move(noting));
         node_ = node;
         if (!scene_.join(node)) return blame("the restarted node never joined");
         check_published_before();
@@ -173,6 +176,11 @@ class Check {
         }
     }
 
+    /// Whether it was deleting this that failed.
+    [[nodiscard]] bool was_refused(const fs::path& path) const {
+        const auto relative = path.string().substr(places_.directory.string().size());
+        return std::string_view(arena_.control().where.data()) == "unlink " + relative;
+    }
     /// The store as it is for whoever asks another node.
     void check_readable(const Bytes& content, const RootHash& root) {
         const auto read = swarm_.fetch(Scene::reader, root);
@@ -204,7 +212,8 @@ class Check {
         const auto out = places_.out();
         for (const auto& entry : fs::directory_iterator(out)) {
             const auto name = entry.path().filename().string();
-            if (name != "file" && name != "tree") blame("left behind: " + name);
+            if (name == "file" || name == "tree" || was_refused(entry.path())) continue;
+            blame("left behind: " + name);
         }
         const auto withdrawn = acknowledged_.has_begun(places_.round, Step::withdraw);
         if (!withdrawn) publish(large_content(places_.round));
@@ -239,6 +248,8 @@ class Check {
 
     void check_withdrawn() {
         const auto root = root_of(large_content(places_.round));
+        arena_.add({Ack::Kind::step_begins, places_.round,
+                    static_cast<std::uint64_t>(Step::withdraw), {}});
         auto& engine = swarm_.engine(*node_);
         // Not there if the withdrawal was done before.
         (void)scene_.run(*node_, engine.withdraw(root, {}), arena_);

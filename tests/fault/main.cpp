@@ -99,6 +99,7 @@ void run_some(Scene& scene, const fs::path& directory, const std::vector<Trial>&
         if (at >= trials.size()) return;
         const auto wrong = runs.run(trials[at]);
         if (runs.was_hit()) ++counts.hit;
+        if ((at + 1) % 500 == 0) std::fprintf(stderr, "  %zu of %zu\n", at + 1, trials.size());
         if (wrong.empty()) continue;
         ++counts.wrong;
         std::printf("%s\n", wrong.c_str());

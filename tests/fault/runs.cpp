@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <sstream>
@@ -112,6 +114,7 @@ void Runs::prepare(Part part) {
         arena_.control().at = points_of(Part::all).size() / 2;
         arena_.control().kind = static_cast<std::uint32_t>(Kind::kill);
         (void)in_child([&] { run_script(scene_, {used, 0}, Part::all, arena_); });
+        prepared_until_ = arena_.clock();
         is_prepared_ = true;
     }
     const fs::path run = directory_ / "run";
@@ -119,11 +122,15 @@ void Runs::prepare(Part part) {
     fs::create_directories(run);
     if (part == Part::restart) fs::copy(used, run, fs::copy_options::recursive);
     arena_.clear();
+    if (part == Part::restart) arena_.set_clock(prepared_until_);
 }
 
 std::vector<Op> Runs::points_of(Part part) {
     prepare(part);
-    const int status = in_child([&] { run_script(scene_, {directory_ / "run", 0}, part, arena_); });
+    const int status = in_child([&] {
+        scene_.catch_up(arena_);
+        run_script(scene_, {directory_ / "run", 0}, part, arena_);
+    });
     arena_.blame(ending(status));
     const Control& control = arena_.control();
     const std::size_t count = std::min<std::size_t>(control.points, Control::ops_max);
@@ -137,14 +144,20 @@ std::string Runs::run(const Trial& trial) {
     control.at = trial.point;
     control.kind = static_cast<std::uint32_t>(trial.kind);
     control.sticky = trial.sticky ? 1 : 0;
-    const int status = in_child([&] { run_script(scene_, places, trial.part, arena_); });
+    const int status = in_child([&] {
+        scene_.catch_up(arena_);
+        run_script(scene_, places, trial.part, arena_);
+    });
     const bool was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     const bool should_be = kills(trial.kind) && control.hits != 0;
     if (was_killed != should_be || !was_killed) {
         const auto how = ending(status);
         if (!how.empty() || should_be) arena_.blame("the run: " + how);
     }
-    const int checked = in_child([&] { check(scene_, places, arena_); });
+    const int checked = in_child([&] {
+        scene_.catch_up(arena_);
+        check(scene_, places, arena_);
+    });
     if (const auto how = ending(checked); !how.empty()) arena_.blame("the check: " + how);
     auto blamed = arena_.blamed();
     if (blamed.empty()) return {};
@@ -152,11 +165,18 @@ std::string Runs::run(const Trial& trial) {
 }
 
 void work(Scene& scene, const fs::path& directory, Arena& arena) {
+    scene.catch_up(arena);
+    std::puts("begun");
+    std::fflush(stdout);
     for (;;) {
         const std::uint32_t round = rounds_of(arena);
         const int status =
             in_child([&] { run_script(scene, {directory, round}, Part::all, arena); });
-        if (!ending(status).empty()) ::_exit(1);
+        if (const auto how = ending(status); !how.empty()) {
+            std::fputs(how.c_str(), stdout);
+            std::exit(1);
+        }
+        scene.catch_up(arena);
     }
 }
 
@@ -165,6 +185,7 @@ std::string check_work(Scene& scene, const fs::path& directory, Arena& arena) {
     if (rounds == 0) return {};
     // What a step said when its disk was gone was said to nobody any more.
     arena.forget_blame();
+    scene.catch_up(arena);
     const int status = in_child([&] { check(scene, {directory, rounds - 1}, arena); });
     return arena.blamed() + ending(status);
 }

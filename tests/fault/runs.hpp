@@ -47,10 +47,11 @@ class Runs {
     std::filesystem::path directory_;
     Arena arena_;
     bool is_prepared_ = false;
+    TimePoint prepared_until_{};
 };
 
-/// Round after round in `directory`, without faults of our own, until the process is killed. What
-/// was acknowledged is in the arena.
+/// Says "begun", then runs round after round in `directory`, without faults of our own, until the
+/// process is killed. What was acknowledged is in the arena.
 [[noreturn]] void work(Scene& scene, const std::filesystem::path& directory, Arena& arena);
 /// Restarts what `work` left; what was wrong.
 [[nodiscard]] std::string check_work(Scene& scene, const std::filesystem::path& directory,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "fault/scene.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -45,8 +46,8 @@ Scene::Scene()
     tree_root_ = tree->root;
 }
 
-void Scene::pass(std::uint32_t rounds) {
-    swarm_->world().run_for(rounds * Duration(12min));
+void Scene::catch_up(const Arena& arena) {
+    swarm_->world().run_until(std::max(swarm_->world().now(), arena.clock()) + 1min);
 }
 
 bool Scene::join(std::size_t node) {

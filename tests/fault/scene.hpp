@@ -37,9 +37,9 @@ class Scene {
     template <class T>
     [[nodiscard]] Result<T> run(std::size_t node, asio::awaitable<Result<T>> operation,
                                 Arena& arena);
-    /// Lets so much time pass as `rounds` of the script need at most, so that a node that was in them
-    /// does not find the clock set back.
-    void pass(std::uint32_t rounds);
+    /// Lets time pass until after what a run reached, so that its node does not find the clock set
+    /// back.
+    void catch_up(const Arena& arena);
     /// Runs until a node is in touch with the others.
     [[nodiscard]] bool join(std::size_t node);
 
