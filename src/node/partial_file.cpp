@@ -197,6 +197,10 @@ Result<void> PartialFile::finish() {
     if (::ftruncate(fd_, static_cast<off_t>(options_.range.count().value)) != 0)
         return fail_errno(errno, partial_.string());
     if (::fsync(fd_) != 0) return fail_errno(errno, "syncing " + partial_.string());
+    // Before it is moved: whatever fails or ends the process after that leaves nothing beside it,
+    // and before that only what is known by its hash as well.
+    if (auto forgotten = store_.end_fetch(options_.root, notes()); !forgotten) return forgotten;
+    journal_.remove();
     const unsigned flags = options_.overwrite ? 0U : RENAME_NOREPLACE;
     if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, options_.path.c_str(), flags) != 0) {
         if (errno == EEXIST)
@@ -205,9 +209,7 @@ Result<void> PartialFile::finish() {
                                                   partial_.string());
         return fail_errno(errno, "moving into place " + options_.path.string());
     }
-    if (auto synced = sync_directory(options_.path); !synced) return synced;
-    journal_.remove();
-    return store_.end_fetch(options_.root, notes());
+    return sync_directory(options_.path);
 }
 
 std::vector<store::ExtentReference> PartialFile::references() const {

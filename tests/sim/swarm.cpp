@@ -69,12 +69,17 @@ void Swarm::boot(SimNode& node) {
 }
 
 std::size_t Swarm::add(NodeOptions options) {
+    const auto capacity = options.capacity.value_or(options_.capacity);
+    return add(options, store::make_memory_store(capacity));
+}
+
+std::size_t Swarm::add(NodeOptions options, std::unique_ptr<store::Store> store) {
     const auto number = nodes_.size();
     auto node = std::make_unique<SimNode>();
     node->options = options;
     node->key_seed = options_.seed * 1'000'003 + keys_++;
     node->endpoint = endpoint_of(number, options_.nodes_per_group);
-    node->disk = new_disk(*node);
+    node->disk.reset(new Disk{make_identity(node->key_seed), LossyStore(std::move(store))});
     boot(*node);
     nodes_.push_back(std::move(node));
     return number;

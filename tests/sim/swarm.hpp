@@ -104,6 +104,8 @@ class Swarm {
 
     /// Adds a node that joins through an earlier one; its number.
     std::size_t add(NodeOptions options = {});
+    /// The same with a store that was there before.
+    std::size_t add(NodeOptions options, std::unique_ptr<store::Store> store);
     /// As kill -9: nothing is said to anybody, the store stays.
     void crash(std::size_t node);
     void restart(std::size_t node);

@@ -215,6 +215,34 @@ TEST_CASE("an output that appears meanwhile is kept, and so is what was fetched"
     CHECK(read_all(place.directory / "out.flow29-part").size() == 1000);
 }
 
+TEST_CASE("a file that cannot be moved into place leaves no notes, and is known by its hash") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(2'500'000, 7);
+    const auto descriptor = descriptor_of(content);
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    const auto path = place.directory / "out";
+    const auto partial = place.directory / "out.flow29-part";
+    {
+        PartialFile file(*store, descriptor, {path, descriptor.root(), everything});
+        REQUIRE(file.open().has_value());
+        for (std::uint64_t i = 0; i < descriptor.extents.size(); ++i)
+            give(file, whole_extent(descriptor, i), content);
+        REQUIRE(file.note(file.verified()).has_value());
+        std::ofstream(path) << "in the way";
+        REQUIRE_FALSE(file.finish().has_value());
+    }
+    // Whatever ends the process between the two, nothing is beside the file that nobody clears away.
+    CHECK_FALSE(std::filesystem::exists(partial.string() + ".log"));
+    CHECK(store->fetch_progress(descriptor.root(), partial).empty());
+    std::filesystem::remove(path);
+    PartialFile again(*store, descriptor, {path, descriptor.root(), everything});
+    REQUIRE(again.open().has_value());
+    CHECK(again.verified().contains(0, content.size()));
+    REQUIRE(again.finish().has_value());
+    CHECK(read_all(path).size() == content.size());
+}
+
 TEST_CASE("a range is written from the first byte of the file") {
     const Place place;
     const auto store = store::make_memory_store(ByteCount(1 << 30));
