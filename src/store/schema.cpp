@@ -110,7 +110,13 @@ UPDATE objects SET renewal = 31536000000 WHERE published AND EXISTS (
         AND expires - objects.added >= 31532400000);
 )";
 
-constexpr std::array steps = {version_1, version_2};
+// Version 3: a node's record says in which swarm it was met. Of those from before that is not known:
+// any swarm may try them.
+constexpr const char* version_3 = R"(
+ALTER TABLE node_records ADD COLUMN swarm BLOB NOT NULL DEFAULT x'';
+)";
+
+constexpr std::array steps = {version_1, version_2, version_3};
 constexpr std::array tables = {"extents", "extent_contents", "objects", "descriptors",
                                "members", "leases",          "holders", "node_records",
                                "fetches", "settings"};
