@@ -69,6 +69,13 @@ Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& k
     return write_key_file(path, swarm_key_text(key));
 }
 
+SwarmName name_of_swarm(const std::optional<SwarmKey>& key) {
+    if (!key) return {};
+    const auto name = SwarmName::from(derive_key(*key, "swarm-name", SwarmName::size));
+    FLOW29_ASSERT(name.has_value());
+    return *name;
+}
+
 Bytes derive_key(const SwarmKey& key, std::string_view purpose, std::size_t octets) {
     const std::string info = "flow29/" + std::string(purpose);
     return hkdf_sha256({}, key.view(),

@@ -32,6 +32,11 @@ using SwarmKey = FixedBytes<struct SwarmKeyTag, 32>;
 /// Creates or replaces the file, with mode 0600. Errors: those of the file system.
 [[nodiscard]] Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
 
+/// Which swarm something that a node wrote down belongs to: of the public one all zero, of a private
+/// one what follows from its key, of which it says nothing.
+using SwarmName = FixedBytes<struct SwarmNameTag, 8>;
+[[nodiscard]] SwarmName name_of_swarm(const std::optional<SwarmKey>& key);
+
 /// A key for one purpose: HKDF-SHA256 (RFC 5869) without salt, with "flow29/" and `purpose` as
 /// info.
 [[nodiscard]] Bytes derive_key(const SwarmKey& key, std::string_view purpose, std::size_t octets);

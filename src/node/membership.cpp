@@ -88,8 +88,9 @@ asio::awaitable<Result<Joined>> Membership::join(std::string word) {
     const auto invite = core::Invite::parse(word);
     if (!invite) co_return fail(invite.error());
     if (auto same = check_same_swarm(options_.key, *invite); !same) co_return fail(same.error());
-    auto save = [data = options_.data, addresses = invite->addresses] {
-        return remember_addresses(data, addresses);
+    auto save = [data = options_.data, swarm = core::name_of_swarm(options_.key),
+                 addresses = invite->addresses] {
+        return remember_addresses(data, swarm, addresses);
     };
     const auto saved = co_await net::offload(services_.runtime, std::move(save));
     if (!saved) co_return fail(saved.error());

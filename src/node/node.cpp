@@ -126,7 +126,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
 Result<std::vector<core::Endpoint>> Node::State::starting_points() const {
     std::vector<core::Endpoint> points;
     std::optional<Error> unresolved;
-    const auto remembered = node::remembered_addresses(config.data);
+    const auto remembered = node::remembered_addresses(config.data, core::name_of_swarm(swarm_key));
     if (!remembered) return fail(remembered.error());
     auto names = config.bootstrap;
     names.insert(names.end(), remembered->begin(), remembered->end());
@@ -153,15 +153,16 @@ Result<void> Node::State::open() {
     std::error_code ec;
     std::filesystem::create_directories(config.data, ec);
     if (ec) return fail(Errc::file_error, config.data.string() + ": " + ec.message());
-    auto opened = store::open_disk_store({config.data, config.capacity});
+    auto key = node::find_swarm_key(config);
+    if (!key) return fail(key.error());
+    swarm_key = *key;
+    auto opened = store::open_disk_store(
+        {config.data, config.capacity, core::name_of_swarm(swarm_key)});
     if (!opened) return fail(opened.error());
     store = std::move(*opened);
     auto loaded = core::Identity::load_or_create(config.data / "node.key");
     if (!loaded) return fail(loaded.error());
     identity = std::move(*loaded);
-    auto key = node::find_swarm_key(config);
-    if (!key) return fail(key.error());
-    swarm_key = *key;
     auto endpoints = listen_endpoints(config);
     if (!endpoints) return fail(endpoints.error());
 

@@ -18,6 +18,28 @@ std::filesystem::path bootstrap_path(const std::filesystem::path& data) {
     return data / "bootstrap";
 }
 
+/// A line of DATA/bootstrap.
+struct Remembered {
+    std::string address;
+    std::string swarm;  // in hexadecimal; empty: any
+
+    bool operator==(const Remembered&) const = default;
+};
+
+Result<std::vector<Remembered>> read_remembered(const std::filesystem::path& data) {
+    const auto file = core::read_key_file(bootstrap_path(data));
+    if (!file) return fail(file.error());
+    std::vector<Remembered> all;
+    std::istringstream lines(*file ? (*file)->text : std::string());
+    for (std::string line; std::getline(lines, line);) {
+        const auto blank = std::min(line.find(' '), line.size());
+        Remembered one{line.substr(0, blank), line.substr(std::min(blank + 1, line.size()))};
+        if (core::check_invitable(one.address) && all.size() < remembered_addresses_max)
+            all.push_back(std::move(one));
+    }
+    return all;
+}
+
 Result<void> make_directory(const std::filesystem::path& data) {
     std::error_code ec;
     std::filesystem::create_directories(data, ec);
@@ -37,29 +59,30 @@ Result<std::optional<core::SwarmKey>> find_swarm_key(const Config& config) {
     return key;
 }
 
-Result<std::vector<std::string>> remembered_addresses(const std::filesystem::path& data) {
-    const auto file = core::read_key_file(bootstrap_path(data));
-    if (!file) return fail(file.error());
+Result<std::vector<std::string>> remembered_addresses(const std::filesystem::path& data,
+                                                      const core::SwarmName& swarm) {
+    const auto all = read_remembered(data);
+    if (!all) return fail(all.error());
     std::vector<std::string> addresses;
-    std::istringstream lines(*file ? (*file)->text : std::string());
-    for (std::string line; std::getline(lines, line);)
-        if (core::check_invitable(line) && addresses.size() < remembered_addresses_max)
-            addresses.push_back(line);
+    for (const auto& [address, of] : *all)
+        if (of.empty() || of == to_hex(swarm)) addresses.push_back(address);
     return addresses;
 }
 
-Result<void> remember_addresses(const std::filesystem::path& data,
+Result<void> remember_addresses(const std::filesystem::path& data, const core::SwarmName& swarm,
                                 const std::vector<std::string>& addresses) {
-    const auto before = remembered_addresses(data);
+    const auto before = read_remembered(data);
     if (!before) return fail(before.error());
-    auto all = addresses;
-    for (const auto& address : *before)
-        if (std::ranges::count(all, address) == 0) all.push_back(address);
+    std::vector<Remembered> all;
+    for (const auto& address : addresses)
+        all.push_back({address, to_hex(swarm)});
+    for (const auto& one : *before)
+        if (std::ranges::count(all, one.address, &Remembered::address) == 0) all.push_back(one);
     if (all.size() > remembered_addresses_max) all.resize(remembered_addresses_max);
     if (all == *before) return {};
     std::string text;
-    for (const auto& address : all)
-        text += address + "\n";
+    for (const auto& [address, of] : all)
+        text += address + (of.empty() ? "" : " ") + of + "\n";
     return core::write_key_file(bootstrap_path(data), text);
 }
 
@@ -90,7 +113,9 @@ Result<Joined> join_when_started(const Config& config, const core::Invite& invit
     if (invite.key && !*own)
         if (auto saved = core::save_swarm_key(path, *invite.key); !saved)
             return fail(saved.error());
-    if (auto saved = remember_addresses(config.data, invite.addresses); !saved)
+    if (auto saved = remember_addresses(config.data, core::name_of_swarm(invite.key),
+                                        invite.addresses);
+        !saved)
         return fail(saved.error());
     Joined joined;
     joined.addresses = invite.addresses;

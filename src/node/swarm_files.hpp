@@ -14,8 +14,9 @@
 /// What a data directory says about the swarm that its node is in:
 ///
 ///     DATA/swarm.key   the key of a private swarm, mode 0600; unless Config::swarm_key names
-///     another DATA/bootstrap   HOST:PORT of nodes of the swarm, one a line, those joined last
-///     first
+///                      another
+///     DATA/bootstrap   HOST:PORT of nodes, one a line, those joined last first; behind a blank the
+///                      core::SwarmName of their swarm in hexadecimal, else they may be of any
 ///
 /// For the node itself, and for a command when none is running.
 namespace flow29::node {
@@ -26,12 +27,13 @@ inline constexpr std::size_t remembered_addresses_max = 16;
 /// Errors: those of core::load_swarm_key; file_error (Config::swarm_key is not there).
 [[nodiscard]] Result<std::optional<core::SwarmKey>> find_swarm_key(const Config& config);
 
-/// Empty when nothing is remembered. Lines that are not HOST:PORT are passed over.
-/// Errors: those of the file system.
+/// What is remembered of this swarm. Other lines are passed over. Errors: those of the file system.
 [[nodiscard]] Result<std::vector<std::string>> remembered_addresses(
-    const std::filesystem::path& data);
-/// Puts `addresses` in front of what is remembered; the oldest go. Errors: as above.
+    const std::filesystem::path& data, const core::SwarmName& swarm);
+/// Puts `addresses`, of this swarm, in front of what is remembered; the oldest go. Errors: as
+/// above.
 [[nodiscard]] Result<void> remember_addresses(const std::filesystem::path& data,
+                                              const core::SwarmName& swarm,
                                               const std::vector<std::string>& addresses);
 
 /// Errc::refused unless a node with `own` key is in the swarm that is invited to.

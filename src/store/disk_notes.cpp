@@ -64,7 +64,8 @@ Result<void> DiskStore::put_node_record(const proto::NodeRecord& record) {
     // A damaged one is replaced like an older one, at no other cost than its own.
     if (!known && known.error().code != Errc::corrupt_store) return fail(std::move(known.error()));
     const bool replaces = known && *known;
-    if (replaces && (*known)->record.sequence > record.sequence) return {};
+    if (replaces && (*known)->is_of(swarm_) && (*known)->record.sequence > record.sequence)
+        return {};
 
     const ByteCount cost(cost::node_record_row + record.encode().size());
     auto charge = ledger_->charge_change(replaces ? (*known)->cost : ByteCount(0), cost,
@@ -72,7 +73,9 @@ Result<void> DiskStore::put_node_record(const proto::NodeRecord& record) {
     if (!charge) return fail(std::move(charge.error()));
     auto transaction = Transaction::begin(database_);
     if (!transaction) return fail(std::move(transaction.error()));
-    if (auto put = notes_.put_node_record(record, cost); !put) return put;
+    const ByteView swarm = swarm_.view();
+    if (auto put = notes_.put_node_record({record, cost, {swarm.begin(), swarm.end()}}); !put)
+        return put;
     auto trimmed = notes_.trim_node_records(bounds::node_records_max);
     if (!trimmed) return fail(std::move(trimmed.error()));
     if (auto done = transaction->commit(); !done) return done;
@@ -84,14 +87,14 @@ Result<void> DiskStore::put_node_record(const proto::NodeRecord& record) {
 std::optional<proto::NodeRecord> DiskStore::node_record(const NodeId& node) {
     const std::lock_guard lock(mutex_);
     auto known = or_nothing(notes_.node_record(node));
-    if (!known) return std::nullopt;
+    if (!known || !known->is_of(swarm_)) return std::nullopt;
     return std::move(known->record);
 }
 
 std::vector<proto::NodeRecord> DiskStore::node_records(std::size_t count_max) {
     const std::lock_guard lock(mutex_);
     std::vector<proto::NodeRecord> records;
-    for (auto& known : or_nothing(notes_.node_records(count_max)))
+    for (auto& known : or_nothing(notes_.node_records(swarm_, count_max)))
         records.push_back(std::move(known.record));
     return records;
 }

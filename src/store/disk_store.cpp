@@ -60,6 +60,7 @@ Result<std::int64_t> rows_cost(Database& database) {
 
 DiskStore::DiskStore(const DiskStoreOptions& options, DirectoryLock lock, Database database)
     : directory_(options.directory),
+      swarm_(options.swarm),
       lock_(std::move(lock)),
       ledger_(std::make_shared<Ledger>(options.capacity)),
       cache_(cache_footprint_max),

@@ -142,6 +142,7 @@ class DiskStore final : public Store {
     void shrink_catalogue();
 
     const std::filesystem::path directory_;
+    const core::SwarmName swarm_;
     DirectoryLock lock_;
     std::shared_ptr<Ledger> ledger_;
     ExtentCache cache_;

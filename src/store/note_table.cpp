@@ -51,6 +51,12 @@ core::RangeSet decoded(ByteView raw) {
     return set;
 }
 
+/// From a row of `encoded, cost, swarm`.
+NoteTable::KnownNode known_node(proto::NodeRecord record, const Query& row) {
+    const ByteView swarm = row.blob(2);
+    return {std::move(record), row.bytes(1), {swarm.begin(), swarm.end()}};
+}
+
 Result<void> without_count(Result<std::uint64_t> changed) {
     if (!changed) return fail(std::move(changed.error()));
     return {};
@@ -96,19 +102,22 @@ Result<std::vector<NodeId>> NoteTable::holders(const proto::ItemId& item) {
 }
 
 Result<std::optional<NoteTable::KnownNode>> NoteTable::node_record(const NodeId& node) {
-    Query query = database_.query("SELECT encoded, cost FROM node_records WHERE node = ?1", node);
+    Query query =
+        database_.query("SELECT encoded, cost, swarm FROM node_records WHERE node = ?1", node);
     auto row = query.step();
     if (!row) return fail(std::move(row.error()));
     if (!*row) return std::nullopt;
     auto record = proto::NodeRecord::decode(query.blob(0));
     if (!record) return fail(Errc::corrupt_store, "catalogue: a node's record is damaged");
-    return KnownNode{std::move(*record), query.bytes(1)};
+    return known_node(std::move(*record), query);
 }
 
-Result<std::vector<NoteTable::KnownNode>> NoteTable::node_records(std::size_t count_max) {
-    Query query =
-        database_.query("SELECT encoded, cost FROM node_records ORDER BY seen DESC LIMIT ?1",
-                        static_cast<std::int64_t>(count_max));
+Result<std::vector<NoteTable::KnownNode>> NoteTable::node_records(const core::SwarmName& swarm,
+                                                                  std::size_t count_max) {
+    Query query = database_.query(
+        "SELECT encoded, cost, swarm FROM node_records WHERE swarm IN (x'', ?1) "
+        "ORDER BY seen DESC LIMIT ?2",
+        swarm, static_cast<std::int64_t>(count_max));
     std::vector<KnownNode> nodes;
     for (;;) {
         auto row = query.step();
@@ -116,19 +125,19 @@ Result<std::vector<NoteTable::KnownNode>> NoteTable::node_records(std::size_t co
         if (!*row) return nodes;
         // A damaged one is left out: it is a hint, and its node will send it again.
         if (auto record = proto::NodeRecord::decode(query.blob(0)))
-            nodes.push_back({std::move(*record), query.bytes(1)});
+            nodes.push_back(known_node(std::move(*record), query));
     }
 }
 
-Result<void> NoteTable::put_node_record(const proto::NodeRecord& record, ByteCount cost) {
-    const NodeId node = record.node();
-    auto removed = database_.query("DELETE FROM node_records WHERE node = ?1", node).run();
+Result<void> NoteTable::put_node_record(const KnownNode& node) {
+    const NodeId id = node.record.node();
+    auto removed = database_.query("DELETE FROM node_records WHERE node = ?1", id).run();
     if (!removed) return without_count(std::move(removed));
     return without_count(
         database_
-            .query("INSERT INTO node_records (seen, node, encoded, cost) "
-                   "SELECT coalesce(max(seen), 0) + 1, ?1, ?2, ?3 FROM node_records",
-                   node, record.encode(), cost)
+            .query("INSERT INTO node_records (seen, node, encoded, cost, swarm) "
+                   "SELECT coalesce(max(seen), 0) + 1, ?1, ?2, ?3, ?4 FROM node_records",
+                   id, node.record.encode(), node.cost, node.swarm)
             .run());
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
 #include <flow29/error.hpp>
 #include "core/range_set.hpp"
+#include "core/swarm_key.hpp"
 #include "proto/message.hpp"
 #include "proto/record.hpp"
 #include "store/sqlite.hpp"
@@ -31,12 +33,18 @@ class NoteTable {
     struct KnownNode {
         proto::NodeRecord record;
         ByteCount cost;
+        Bytes swarm;  ///< core::SwarmName in which the node was met; empty: not known
+
+        [[nodiscard]] bool is_of(const core::SwarmName& name) const {
+            return swarm.empty() || std::ranges::equal(swarm, name.bytes);
+        }
     };
     [[nodiscard]] Result<std::optional<KnownNode>> node_record(const NodeId& node);
-    /// Newest first.
-    [[nodiscard]] Result<std::vector<KnownNode>> node_records(std::size_t count_max);
+    /// Those of one swarm, and those that may be of any; newest first.
+    [[nodiscard]] Result<std::vector<KnownNode>> node_records(const core::SwarmName& swarm,
+                                                              std::size_t count_max);
     /// Replaces the node's record; the node is then the most recently seen one.
-    [[nodiscard]] Result<void> put_node_record(const proto::NodeRecord& record, ByteCount cost);
+    [[nodiscard]] Result<void> put_node_record(const KnownNode& node);
     /// Removes all but the `count_max` most recent; what they cost.
     [[nodiscard]] Result<ByteCount> trim_node_records(std::size_t count_max);
 

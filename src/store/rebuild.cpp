@@ -40,8 +40,8 @@ constexpr Rows lease_rows{
     "SELECT encoded, asker, remembered_until FROM leases ORDER BY root DESC, publisher DESC"};
 constexpr Rows holder_rows{"SELECT item, node FROM holders ORDER BY item, node",
                            "SELECT item, node FROM holders ORDER BY item DESC, node DESC"};
-constexpr Rows node_rows{"SELECT encoded FROM node_records ORDER BY seen",
-                         "SELECT encoded FROM node_records ORDER BY seen DESC"};
+constexpr Rows node_rows{"SELECT encoded, swarm FROM node_records ORDER BY seen",
+                         "SELECT encoded, swarm FROM node_records ORDER BY seen DESC"};
 constexpr Rows setting_rows{
     "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) ORDER BY key",
     "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) ORDER BY key DESC"};
@@ -158,7 +158,8 @@ class Rebuilding {
         const auto record = proto::NodeRecord::decode(row.blob(0));
         if (!record) return {};
         const ByteCount cost(cost::node_record_row + row.blob(0).size());
-        return notes_.put_node_record(*record, cost);
+        const ByteView swarm = row.blob(1);
+        return notes_.put_node_record({*record, cost, {swarm.begin(), swarm.end()}});
     }
 
     Result<void> take_setting(const Query& row) {

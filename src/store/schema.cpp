@@ -118,7 +118,13 @@ ALTER TABLE settings ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 UPDATE settings SET checksum = crc32c(key, value);
 )";
 
-constexpr std::array steps = {version_1, version_2, version_3};
+// Version 4: a node's record says in which swarm it was met. Of those from before that is not known:
+// any swarm may try them.
+constexpr const char* version_4 = R"(
+ALTER TABLE node_records ADD COLUMN swarm BLOB NOT NULL DEFAULT x'';
+)";
+
+constexpr std::array steps = {version_1, version_2, version_3, version_4};
 constexpr std::array tables = {"extents", "extent_contents", "objects", "descriptors",
                                "members", "leases",          "holders", "node_records",
                                "fetches", "settings"};

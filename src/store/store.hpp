@@ -15,6 +15,7 @@
 #include "core/endpoint.hpp"
 #include "core/merkle.hpp"
 #include "core/range_set.hpp"
+#include "core/swarm_key.hpp"
 #include "core/time.hpp"
 #include "proto/message.hpp"
 #include "proto/record.hpp"
@@ -243,6 +244,8 @@ class Store {
 struct DiskStoreOptions {
     std::filesystem::path directory;
     ByteCount capacity;
+    /// The swarm that its node is in: nodes that were met in another one are not given.
+    core::SwarmName swarm{};
 };
 
 /// The store in a directory: SQLite catalogue, extents up to 64 KiB inside it, larger ones as

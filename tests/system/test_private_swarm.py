@@ -60,6 +60,62 @@ class Members(harness.SystemTest):
         self.assertIn("record", {holder["source"] for holder in located["holders"]})
 
 
+class Doorbell:
+    """An address where nobody lives, that notices whoever tries it by TCP."""
+
+    def __init__(self, address, port=0):
+        self.socket = socket.create_server((address, port))
+        self.socket.settimeout(0)
+        self.at = f"{address}:{self.socket.getsockname()[1]}"
+        self.rung = 0
+
+    def count(self):
+        while True:
+            try:
+                self.socket.accept()[0].close()
+                self.rung += 1
+            except BlockingIOError:
+                return self.rung
+
+    def close(self):
+        self.socket.close()
+
+
+class Moved(harness.SystemTest):
+    """A data directory that was in the public swarm goes on in a private one."""
+
+    def test_neighbours_of_the_old_swarm_are_not_dialled(self):
+        old = self.lab.add_node()
+        node = self.lab.add_node(bootstrap=[old])
+        wait_peers(node, 1)
+        word = old.ask("invite")["invite"]
+        node.ask("join", word)
+        old.stop()
+        node.stop()
+        # Where the old neighbour was, and where the new swarm is said to be.
+        before = Doorbell(old.address, old.port)
+        self.addCleanup(before.close)
+        now = Doorbell("127.0.9.1")
+        self.addCleanup(now.close)
+        node.options = ["--port", "0", "--bootstrap", now.at]
+        node.start()
+        wait_until(lambda: now.count() >= 1 and before.count() >= 1,
+                   "the old neighbour to be tried, as long as the swarm is the same")
+        node.stop()
+        node.ask("join", "--new")
+        rung = before.count()
+        node.start()
+        # All addresses are tried together, so that the second time shows who is among them.
+        seen = now.count()
+        wait_until(lambda: now.count() >= seen + 2, "the new address to be tried twice")
+        self.assertEqual(before.count(), rung, "the old neighbour was tried in another swarm")
+        # Back in the old swarm, it is remembered still.
+        node.stop()
+        (node.data / "swarm.key").rename(self.lab.path / "put-away")
+        node.start()
+        wait_until(lambda: before.count() > rung, "the old neighbour to be tried again")
+
+
 class Strangers(harness.SystemTest):
     def setUp(self):
         super().setUp()

@@ -129,5 +129,13 @@ TEST_CASE("HMAC-SHA256 is RFC 4231's") {
     CHECK_FALSE(equal_secrets(digest, ByteView(digest).first(31)));
 }
 
+TEST_CASE("a swarm's name follows from its key, and the public swarm's is zero") {
+    const SwarmKey key = new_swarm_key();
+    CHECK(name_of_swarm(std::nullopt).is_zero());
+    CHECK(name_of_swarm(key) == name_of_swarm(key));
+    CHECK_FALSE(name_of_swarm(key).is_zero());
+    CHECK(name_of_swarm(key) != name_of_swarm(new_swarm_key()));
+}
+
 }  // namespace
 }  // namespace flow29::core

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "core/invite.hpp"
@@ -53,10 +54,10 @@ TEST_CASE("the addresses joined last come first, and the oldest are forgotten") 
     const Scratch node;
     REQUIRE(join_when_started(node.config, invite_of({"a:1", "b:1"})));
     REQUIRE(join_when_started(node.config, invite_of({"c:1", "a:1"})));
-    CHECK(remembered_addresses(node.config.data).value() == Addresses{"c:1", "a:1", "b:1"});
+    CHECK(remembered_addresses(node.config.data, {}).value() == Addresses{"c:1", "a:1", "b:1"});
     for (std::size_t i = 0; i < remembered_addresses_max; ++i)
-        REQUIRE(remember_addresses(node.config.data, {"x:" + std::to_string(i + 1)}));
-    const auto kept = remembered_addresses(node.config.data).value();
+        REQUIRE(remember_addresses(node.config.data, {}, {"x:" + std::to_string(i + 1)}));
+    const auto kept = remembered_addresses(node.config.data, {}).value();
     CHECK(kept.size() == remembered_addresses_max);
     CHECK(kept.front() == "x:" + std::to_string(remembered_addresses_max));
     CHECK(kept.back() == "x:1");
@@ -75,7 +76,28 @@ TEST_CASE("a directory takes one private swarm's key, and no other's") {
         CHECK(joined.error().code == Errc::exists_already);
     }
     CHECK(found_private_swarm(node.config).error().code == Errc::exists_already);
-    CHECK(remembered_addresses(node.config.data).value() == Addresses{"b:1", "a:1"});
+    CHECK(remembered_addresses(node.config.data, core::name_of_swarm(key)).value() ==
+          Addresses{"b:1", "a:1"});
+}
+
+TEST_CASE("addresses are those of one swarm, and of a time before they said of which of any") {
+    const Scratch node;
+    const auto key = core::new_swarm_key();
+    const auto name = core::name_of_swarm(key);
+    REQUIRE(join_when_started(node.config, invite_of({"public:1"})));
+    REQUIRE(join_when_started(node.config, invite_of({"private:1"}, key)));
+    CHECK(remembered_addresses(node.config.data, {}).value() == Addresses{"public:1"});
+    CHECK(remembered_addresses(node.config.data, name).value() == Addresses{"private:1"});
+    CHECK(remembered_addresses(node.config.data, core::name_of_swarm(core::new_swarm_key()))
+              .value()
+              .empty());
+    // Whoever is invited to an address again is told of which swarm it is now.
+    REQUIRE(remember_addresses(node.config.data, name, {"public:1"}));
+    CHECK(remembered_addresses(node.config.data, {}).value().empty());
+
+    std::ofstream(node.config.data / "bootstrap") << "old:1\nno port\nother:1 00ff\n";
+    CHECK(remembered_addresses(node.config.data, {}).value() == Addresses{"old:1"});
+    CHECK(remembered_addresses(node.config.data, name).value() == Addresses{"old:1"});
 }
 
 TEST_CASE("a key that is named must be there, and is where a new one goes") {

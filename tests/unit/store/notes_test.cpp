@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "store/bounds.hpp"
+#include "store/sqlite.hpp"
 #include "support.hpp"
 
 namespace flow29::store::test {
@@ -80,6 +81,58 @@ TEST_CASE_TEMPLATE("the newest record of a node is kept and counts as seen last"
     CHECK(all[2].node() == b.id());
     CHECK(store->node_records(1).size() == 1);
     CHECK(store->node_records(0).empty());
+}
+
+TEST_CASE("a node that was met in another swarm is not given") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory.path() / "data";
+    const core::SwarmName name = core::name_of_swarm(core::new_swarm_key());
+    const core::Identity a = new_identity();
+    const core::Identity b = new_identity();
+    const auto open = [&](const core::SwarmName& swarm) {
+        auto opened = open_disk_store({path, default_capacity, swarm});
+        REQUIRE(opened);
+        return std::move(*opened);
+    };
+    REQUIRE(open({})->put_node_record(make_record(a, 10)));
+    {
+        const auto store = open(name);
+        CHECK(store->node_records(10).empty());
+        CHECK_FALSE(store->node_record(a.id()));
+        REQUIRE(store->put_node_record(make_record(b, 10)));
+        CHECK(store->node_records(10).size() == 1);
+    }
+    {
+        const auto store = open({});
+        REQUIRE(store->node_records(10).size() == 1);
+        CHECK(store->node_record(a.id()));
+        CHECK_FALSE(store->node_record(b.id()));
+        // It moved here, with a clock that runs behind.
+        REQUIRE(store->put_node_record(make_record(b, 9)));
+        CHECK(store->node_record(b.id())->sequence == 9);
+    }
+    CHECK(open(name)->node_records(10).empty());
+}
+
+TEST_CASE("nodes from before it was noted where they were met are given in any swarm") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory.path() / "data";
+    const core::Identity a = new_identity();
+    {
+        auto store = open_disk_store({path, default_capacity});
+        REQUIRE(store);
+        REQUIRE((*store)->put_node_record(make_record(a, 10)));
+    }
+    {
+        auto database = Database::open(path / "catalogue.db");
+        REQUIRE(database);
+        REQUIRE(database->execute("UPDATE node_records SET swarm = x''"));
+    }
+    auto store =
+        open_disk_store({path, default_capacity, core::name_of_swarm(core::new_swarm_key())});
+    REQUIRE(store);
+    CHECK((*store)->node_record(a.id()));
+    CHECK((*store)->node_records(10).size() == 1);
 }
 
 TEST_CASE("the least recently seen node is forgotten past the bound") {

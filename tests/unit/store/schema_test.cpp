@@ -47,6 +47,7 @@ TEST_CASE("what an older version noted is there after the migration") {
         REQUIRE(
             database.execute("ALTER TABLE fetches DROP COLUMN checksum;"
                              "ALTER TABLE settings DROP COLUMN checksum;"
+                             "ALTER TABLE node_records DROP COLUMN swarm;"
                              "PRAGMA user_version = 2"));
     }
     store.open();
