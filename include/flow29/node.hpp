@@ -19,6 +19,10 @@
 
 namespace flow29 {
 
+namespace node {
+class Folder;  // src/node/folder.hpp: only the program itself gives one
+}
+
 /// What an operation is waiting for or doing; every wait has one.
 enum class Stage : std::uint8_t {
     joining,     ///< finding the swarm
@@ -66,6 +70,8 @@ struct PublishRequest {
     /// open `path`. What is in a directory is opened by the node, beneath it.
     int fd = -1;
     std::filesystem::path path;
+    /// Instead of both, a directory that somebody else opens for the node.
+    std::shared_ptr<node::Folder> folder{};
     std::string name;  ///< for the link and the catalogue
     unsigned copies = limits::copies_default;
     std::optional<unsigned> extent_level;  ///< log2 of chunks per extent; default automatic
@@ -104,11 +110,27 @@ struct FetchRequest {
     std::optional<ByteRange> range;  ///< of a file
     /// Replaces a file by a file, a whole directory by a directory.
     bool overwrite = false;
-    /// Serve what was fetched from where it lies, while it is unchanged; files only.
+    /// Serve what was fetched from where it lies, while it is unchanged; files only, and not what
+    /// is private.
     bool share = true;
+    /// With `share`: take a copy into the node's own store instead, so that the file may be changed
+    /// or deleted. Costs as much disk again, until the room is needed.
+    bool keep_copy = false;
+    /// Who opens, makes and renames what is in the directory that `path` is in, and in `path` if
+    /// that is a directory; null: the node itself does, by `path`.
+    std::shared_ptr<node::Folder> folder{};
+    std::shared_ptr<node::Folder> inside{};
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
     std::stop_token stop;
 };
+/// How others are served what was fetched.
+enum class Sharing : std::uint8_t {
+    none,
+    in_place,  ///< from where it lies, without a second copy
+    copy,      ///< from a copy in the node's store
+};
+/// For scripts, like "in_place".
+[[nodiscard]] std::string_view sharing_name(Sharing sharing) noexcept;
 struct FetchResult {
     RootHash root;
     std::filesystem::path path;
@@ -117,6 +139,8 @@ struct FetchResult {
     ByteCount bytes;                     ///< of the object or range; of the files of a directory
     ByteCount fetched;                   ///< over the network now; less than bytes after a resume
     std::uint64_t holders = 0;           ///< how many served
+    Sharing shared = Sharing::none;
+    std::string unshared_why;  ///< for people, when it was to be shared and is not
     std::chrono::milliseconds elapsed{};
     std::chrono::milliseconds first_byte{};
 };
@@ -207,12 +231,30 @@ struct PeerInfo {
     std::string reason;               ///< of the last strike; empty: none
 };
 
+/// Whether others can dial this node.
+enum class Reach : std::uint8_t {
+    unknown,      ///< nobody was there to try it
+    reachable,    ///< somebody did just that
+    unreachable,  ///< nobody who tried could: it keeps nothing for others until somebody can
+};
+/// For scripts, like "unreachable".
+[[nodiscard]] std::string_view reach_name(Reach reach) noexcept;
+
+/// What a gateway was asked for, so that nodes outside can dial this one.
+struct PortMapping {
+    std::string method;    ///< "pcp", "natpmp" or "upnp"; empty: there is no mapping
+    std::string external;  ///< ADDRESS:PORT outside
+    std::string problem;   ///< for people: why there is none; empty too when it was not tried
+};
+
 struct Status {
     NodeId node;
     std::string version;
     std::chrono::milliseconds uptime{};
     std::uint16_t port = 0;
     std::vector<std::string> addresses;
+    Reach reach = Reach::unknown;
+    PortMapping mapping;
     bool storing = false;
     bool is_private = false;  ///< only who has the swarm's key is answered
     bool dht_connected = false;

@@ -104,6 +104,7 @@ Json to_json(const FetchResult& result) {
             {"kind", kind_name(result.kind)},        {"files", result.files},
             {"bytes", result.bytes.value},           {"verified", true},
             {"fetched_bytes", result.fetched.value}, {"holders", result.holders},
+            {"shared", sharing_name(result.shared)}, {"unshared_why", result.unshared_why},
             {"elapsed_ms", result.elapsed.count()},  {"first_byte_ms", result.first_byte.count()}};
 }
 
@@ -176,6 +177,11 @@ Json to_json(const Status& result) {
             {"uptime_ms", result.uptime.count()},
             {"port", result.port},
             {"addresses", result.addresses},
+            {"reach", reach_name(result.reach)},
+            {"port_mapping",
+             {{"method", result.mapping.method},
+              {"external", result.mapping.external},
+              {"problem", result.mapping.problem}}},
             {"storing", result.storing},
             {"private", result.is_private},
             {"dht",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/router.hpp"
 
+#include <sys/stat.h>
+
 #include <array>
 #include <bit>
 #include <utility>
@@ -8,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "api/folder_channel.hpp"
 #include "api/json_results.hpp"
 #include "api/params.hpp"
 #include "core/log_ring.hpp"
@@ -113,9 +116,20 @@ Json published_json(const PublishResult& result, PublishWait wait) {
     return json;
 }
 
+bool is_socket(const UniqueFd& fd) {
+    struct stat facts {};
+    return fd && ::fstat(fd.get(), &facts) == 0 && S_ISSOCK(facts.st_mode);
+}
+
 void publish(Call& call) {
     auto request = publish_request(call);
     if (!request) return call.fail_with(request.error());
+    if (is_socket(call.request.input)) {
+        auto folders = remote_folders(std::move(call.request.input), 1);
+        if (!folders) return call.fail_with(folders.error());
+        request->fd = -1;
+        request->folder = folders->front();
+    }
     const PublishWait wait = request->wait;
     // The source stays open until the node is done with it.
     auto source = std::make_shared<UniqueFd>(std::move(call.request.input));
@@ -136,6 +150,8 @@ void fetch(Call& call) {
     fetch.range = params.range("range");
     fetch.overwrite = params.flag_or("overwrite", false);
     fetch.share = params.flag_or("share", true);
+    fetch.keep_copy = params.flag_or("keep_copy", false);
+    const bool inside = params.flag_or("inside", false);
     fetch.idle_timeout = params.duration_or("idle_timeout_ms", idle_timeout_default);
     fetch.stop = call.request.stop;
     if (!call.params_are_good()) return;
@@ -143,6 +159,12 @@ void fetch(Call& call) {
         return call.fail_with(checked.error());
     if (fetch.name == "." || fetch.name == ".." || fetch.name.find('/') != std::string::npos)
         return call.fail_with({Errc::usage, "\"name\" must be the name of a file"});
+    if (call.request.input) {
+        auto folders = remote_folders(std::move(call.request.input), inside ? 2 : 1);
+        if (!folders) return call.fail_with(folders.error());
+        fetch.folder = folders->front();
+        if (inside) fetch.inside = folders->back();
+    }
     call.node.fetch(std::move(fetch), progress_to(call.emit), done_to<FetchResult>(call.emit));
 }
 
@@ -170,7 +192,7 @@ void cat(Call& call) {
                 return emit(error_line(result.error()), true);
             }
             Json line = done_event(to_json(*result));
-            for (const char* const of_files : {"path", "kind", "files"})
+            for (const char* const of_files : {"path", "kind", "files", "shared", "unshared_why"})
                 line.erase(of_files);
             output->finish([emit, text = to_line(line)](bool all_written) {
                 if (all_written) return emit(text, true);

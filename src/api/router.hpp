@@ -18,8 +18,10 @@ namespace flow29::api {
 /// One operation asked of a node, whatever carried it here.
 struct Request {
     std::string method;
-    std::string params;                  ///< a JSON object; empty: none
-    UniqueFd input;                      ///< what `publish` reads; none: params name a path
+    std::string params;  ///< a JSON object; empty: none
+    /// What `publish` reads; none: params name a path. A socket of a FolderServer if that is a
+    /// directory, and likewise of where `fetch` writes.
+    UniqueFd input;
     std::shared_ptr<ByteOutput> output;  ///< what `cat` writes to
     /// False for callers that may not make the node read or write files of their choice.
     bool may_name_paths = false;
@@ -40,7 +42,8 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// |---------|-----------------------------------------------------------------------------------|
 /// | publish | path or input, [name, copies, extent_chunks, by_reference, lease_ms, wait,         |
 /// |         | idle_timeout_ms]                                                                  |
-/// | fetch   | link, path, [name, range: {first, end}, overwrite, share, idle_timeout_ms]         |
+/// | fetch   | link, path, [input, inside: `path` is a directory, and its folder the second one;  |
+/// |         | name, range: {first, end}, overwrite, share, keep_copy, idle_timeout_ms]          |
 /// | cat     | link and output, [range, idle_timeout_ms]                                         |
 /// | list    | link, [idle_timeout_ms]                                                           |
 /// | locate  | hash, [in, timeout_ms]                                                            |

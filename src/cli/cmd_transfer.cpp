@@ -11,6 +11,7 @@
 
 #include "api/fd_channel.hpp"
 #include "cli/commands.hpp"
+#include "cli/granted.hpp"
 #include "cli/link_argument.hpp"
 #include "cli/qr.hpp"
 #include "cli/render.hpp"
@@ -45,6 +46,13 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
     CallSpec spec;
     spec.method = "publish";
     spec.params = publish_params(options, opened->source);
+    GrantedFiles granted;
+    if (opened->is_directory && !backend.is_in_process()) {
+        auto reading = grant_reading(std::move(opened->fd));
+        if (!reading) return fail(reading.error());
+        granted = std::move(*reading);
+        opened->fd = std::move(granted.socket);
+    }
     spec.descriptors.push_back(std::move(opened->fd));
     return run_call(backend, std::move(spec), context);
 }
@@ -162,7 +170,7 @@ Result<FetchOutput> output_of(const FetchOptions& options, const Link& link) {
         return fail(Errc::usage, "-o names a file; `flow29 cat LINK` writes to standard output");
     auto path = absolute_path(options.output.value_or(name));
     if (!path) return fail(path.error());
-    FetchOutput output{std::move(*path), {}};
+    FetchOutput output{std::move(*path)};
     std::error_code ignored;  // what cannot be looked at is no directory
     const bool is_directory = std::filesystem::is_directory(output.path, ignored);
     if (options.output && is_directory) output.name = name;
@@ -193,13 +201,22 @@ int run_fetch(const FetchOptions& options, Context& context) {
     Output& output = context.output;
     const auto link = read_link(options.link, process_environment);
     if (!link) return output.fail(link.error());
-    const auto target = output_of(options, *link);
+    auto target = output_of(options, *link);
     if (!target) return output.fail(target.error());
+    if (options.keep_copy && options.no_share)
+        return output.fail({Errc::usage, "--keep-copy is how to share, and --no-share is not to"});
 
     auto backend = Backend::any(context.config, link->at);
     if (!backend) return output.fail(backend.error());
     CallSpec spec;
     spec.method = "fetch";
+    GrantedFiles granted;
+    if (!(*backend)->is_in_process()) {
+        auto writing = grant_writing(*target, options.overwrite);
+        if (!writing) return output.fail(writing.error());
+        granted = std::move(*writing);
+        spec.descriptors.push_back(std::move(granted.socket));
+    }
     spec.params = fetch_params(options, link->to_string(), *target);
     const auto line = run_call(**backend, std::move(spec), context);
     if (!line) {
@@ -210,6 +227,7 @@ int run_fetch(const FetchOptions& options, Context& context) {
     }
     if (output.is_json()) output.json(*line);
     if (!output.is_quiet()) output.result(render_fetched(*line));
+    if (const auto sharing = render_sharing(*line); !sharing.empty()) output.note(sharing);
     return 0;
 }
 

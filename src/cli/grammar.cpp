@@ -223,6 +223,9 @@ void Grammar::add_fetch() {
                  "replace what is there: a file, or all of a directory");
     app.add_flag("--no-share", fetch_.no_share,
                  "do not serve a file to others from where it lies; a directory is never");
+    app.add_flag("--keep-copy", fetch_.keep_copy,
+                 "serve others from a copy in the node's store, which costs as much disk again; "
+                 "the file may then be changed or deleted");
 }
 
 void Grammar::add_cat() {

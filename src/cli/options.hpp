@@ -65,6 +65,7 @@ struct FetchOptions {
     std::optional<std::chrono::milliseconds> timeout;
     bool overwrite = false;
     bool no_share = false;
+    bool keep_copy = false;
 };
 
 struct CatOptions {

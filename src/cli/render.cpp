@@ -143,6 +143,17 @@ std::string render_fetched(std::string_view line) {
     return out;
 }
 
+std::string render_sharing(std::string_view line) {
+    const Json json = parse(line);
+    const auto shared = string_at(json, {"shared"});
+    const auto why = string_at(json, {"unshared_why"});
+    if (!why.empty()) return fmt::format("not shared with others: {}\n", why);
+    if (shared == "copy")
+        return fmt::format("shared with others from a copy in the node's store, another {}\n",
+                           size_at(json, {"bytes"}));
+    return {};
+}
+
 std::string render_located(std::string_view line) {
     const Json json = parse(line);
     std::string out =

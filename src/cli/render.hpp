@@ -25,6 +25,8 @@ struct PublishedText {
 /// `in_process`: the publisher's node ends with this command.
 [[nodiscard]] PublishedText render_published(std::string_view line, bool in_process);
 [[nodiscard]] std::string render_fetched(std::string_view line);
+/// What others are served of it, where that may surprise; else empty.
+[[nodiscard]] std::string render_sharing(std::string_view line);
 [[nodiscard]] std::string render_located(std::string_view line);
 [[nodiscard]] std::string render_health(std::string_view line);
 [[nodiscard]] std::string render_status(std::string_view line);

@@ -65,6 +65,8 @@ std::string fetch_params(const FetchOptions& options, const std::string& link,
     put(json, "idle_timeout_ms", options.timeout);
     if (options.overwrite) json["overwrite"] = true;
     if (options.no_share) json["share"] = false;
+    if (options.keep_copy) json["keep_copy"] = true;
+    if (output.inside) json["inside"] = true;
     return text(json);
 }
 

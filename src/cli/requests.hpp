@@ -20,7 +20,8 @@ struct Source {
 /// Where a fetch writes.
 struct FetchOutput {
     std::filesystem::path path;  ///< absolute
-    std::string name;            ///< of a file in `path`, when that is a directory; may be empty
+    std::string name{};          ///< of a file in `path`, when that is a directory; may be empty
+    bool inside = false;         ///< the node is given the folder that `path` is as well
 };
 /// `link`: what the command line, the environment or standard input gave.
 [[nodiscard]] std::string fetch_params(const FetchOptions& options, const std::string& link,

@@ -44,7 +44,7 @@ struct Place {
 Result<Place> place_of(int directory, const std::string& path) {
     const auto slash = path.rfind('/');
     const auto above = slash == std::string::npos ? std::string() : path.substr(0, slash);
-    auto parent = open_beneath(directory, above, O_RDONLY | O_DIRECTORY);
+    auto parent = open_beneath(directory, above, O_PATH | O_DIRECTORY);
     if (!parent) return fail(parent.error());
     return Place{std::move(*parent), path.substr(slash == std::string::npos ? 0 : slash + 1)};
 }
@@ -109,30 +109,46 @@ Result<void> remove_beneath(int directory, const std::string& path) {
     return {};
 }
 
-Result<void> walk_beneath(int directory, const VisitFn& visit) {
+Result<std::vector<FolderEntry>> list_beneath(int directory, const std::string& path) {
+    auto opened = open_beneath(directory, path, O_RDONLY | O_DIRECTORY);
+    if (!opened) return fail(opened.error());
+    const int fd = opened->get();
+    // A second descriptor, because the listing takes the first one along.
+    auto listed = open_beneath(fd, {}, O_RDONLY | O_DIRECTORY);
+    if (!listed) return fail(listed.error());
+    auto names = names_in(std::move(*listed), path);
+    if (!names) return fail(names.error());
+    std::vector<FolderEntry> entries;
+    entries.reserve(names->size());
+    for (auto& name : *names) {
+        FolderEntry entry{std::move(name), {}};
+        if (::fstatat(fd, entry.name.c_str(), &entry.facts, AT_SYMLINK_NOFOLLOW) != 0)
+            return failed(errno, joined(path, entry.name));
+        entries.push_back(std::move(entry));
+    }
+    return entries;
+}
+
+Result<void> walk(const ListFn& list, const VisitFn& visit) {
     std::vector<std::string> waiting{std::string()};
     while (!waiting.empty()) {
         const auto above = std::move(waiting.back());
         waiting.pop_back();
-        auto opened = open_beneath(directory, above, O_RDONLY | O_DIRECTORY);
-        if (!opened) return fail(opened.error());
-        const int fd = opened->get();
-        // A second descriptor, because the listing takes the first one along.
-        auto listed = open_beneath(fd, {}, O_RDONLY | O_DIRECTORY);
-        if (!listed) return fail(listed.error());
-        const auto names = names_in(std::move(*listed), above);
-        if (!names) return fail(names.error());
-        for (const auto& name : *names) {
+        const auto entries = list(above);
+        if (!entries) return fail(entries.error());
+        for (const auto& [name, facts] : *entries) {
             auto path = joined(above, name);
-            struct stat facts {};
-            if (::fstatat(fd, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0)
-                return failed(errno, path);
             const auto wanted = visit(path, facts);
             if (!wanted) return fail(wanted.error());
             if (*wanted && S_ISDIR(facts.st_mode)) waiting.push_back(std::move(path));
         }
     }
     return {};
+}
+
+Result<void> walk_beneath(int directory, const VisitFn& visit) {
+    return walk([directory](const std::string& path) { return list_beneath(directory, path); },
+                visit);
 }
 
 }  // namespace flow29::node

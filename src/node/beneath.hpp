@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <flow29/error.hpp>
 #include "core/unique_fd.hpp"
@@ -25,11 +26,21 @@ namespace flow29::node {
 /// Deletes a file, or a directory with all that is in it, without following a link.
 [[nodiscard]] Result<void> remove_beneath(int directory, const std::string& path);
 
+struct FolderEntry {
+    std::string name;
+    struct stat facts;  ///< of a link itself
+};
+/// What is in a directory, in no particular order. Errors: file_error.
+[[nodiscard]] Result<std::vector<FolderEntry>> list_beneath(int directory, const std::string& path);
+
 /// Told of everything below a directory, each directory before what is in it; `path` is relative,
 /// `facts` are of a link itself. For a directory true says that its contents are wanted. An error
 /// ends the walk.
 using VisitFn = std::function<Result<bool>(const std::string& path, const struct stat& facts)>;
-/// In no particular order. Errors: file_error, or what `visit` says.
+using ListFn = std::function<Result<std::vector<FolderEntry>>(const std::string& path)>;
+/// In no particular order. Errors: what `list` or `visit` says.
+[[nodiscard]] Result<void> walk(const ListFn& list, const VisitFn& visit);
+/// The same of a directory that is open here. Errors: file_error, or what `visit` says.
 [[nodiscard]] Result<void> walk_beneath(int directory, const VisitFn& visit);
 
 }  // namespace flow29::node

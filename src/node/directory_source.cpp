@@ -5,13 +5,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include <fmt/format.h>
 
 #include <flow29/limits.hpp>
-
-#include "node/beneath.hpp"
 
 namespace flow29::node {
 
@@ -35,8 +34,8 @@ std::string directory_of(const std::string& path) {
 
 }  // namespace
 
-DirectorySource::DirectorySource(int fd, Tree tree)
-    : fd_(fd),
+DirectorySource::DirectorySource(std::shared_ptr<Folder> folder, Tree tree)
+    : folder_(std::move(folder)),
       tree_(std::move(tree)),
       encoded_(tree_.manifest.encode()),
       files_([this](std::size_t index) { return open(index); }) {}
@@ -46,7 +45,7 @@ DirectorySource::Facts DirectorySource::facts_of(const struct stat& status) {
             status.st_ino};
 }
 
-Result<DirectorySource::Tree> DirectorySource::look(int fd) {
+Result<DirectorySource::Tree> DirectorySource::look(Folder& folder) {
     std::vector<DirectoryEntry> entries;
     std::map<std::string, Facts> facts;
     std::map<std::string, bool> has_contents;  // of each directory but the first
@@ -68,7 +67,8 @@ Result<DirectorySource::Tree> DirectorySource::look(int fd) {
         facts.emplace(path, facts_of(status));
         return false;
     };
-    if (auto walked = walk_beneath(fd, visit); !walked) return fail(walked.error());
+    const ListFn list = [&folder](const std::string& path) { return folder.list(path); };
+    if (auto walked = walk(list, visit); !walked) return fail(walked.error());
     for (const auto& [path, used] : has_contents)
         if (!used && !path.empty())
             entries.push_back({path, EntryType::empty_directory, ByteCount(0)});
@@ -82,14 +82,21 @@ Result<DirectorySource::Tree> DirectorySource::look(int fd) {
     return tree;
 }
 
-Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(int fd) {
-    auto tree = look(fd);
+Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(std::shared_ptr<Folder> folder) {
+    auto tree = look(*folder);
     if (!tree) return fail(tree.error());
-    return std::unique_ptr<DirectorySource>(new DirectorySource(fd, std::move(*tree)));
+    return std::unique_ptr<DirectorySource>(
+        new DirectorySource(std::move(folder), std::move(*tree)));
+}
+
+Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(int fd) {
+    core::UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!own) return fail_errno(errno, "looking at the source");
+    return scan(std::make_shared<LocalFolder>(std::move(own)));
 }
 
 Result<core::UniqueFd> DirectorySource::open(std::size_t index) const {
-    auto opened = open_beneath(fd_, tree_.manifest.entries()[index].path, O_RDONLY | O_NONBLOCK);
+    auto opened = folder_->open(tree_.manifest.entries()[index].path, O_RDONLY | O_NONBLOCK);
     if (!opened) return opened;
     struct stat status {};
     if (::fstat(opened->get(), &status) != 0) return fail_errno(errno, "looking at the source");
@@ -119,7 +126,7 @@ Result<void> DirectorySource::read(std::uint64_t offset, std::span<std::uint8_t>
 }
 
 Result<void> DirectorySource::check_unchanged() const {
-    const auto now = look(fd_);
+    const auto now = look(*folder_);
     if (!now) return fail(now.error());
     if (now->manifest.entries() != tree_.manifest.entries() || now->facts != tree_.facts)
         return fail(Errc::refused, changed_text);

@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/manifest.hpp"
+#include "node/folder.hpp"
 #include "node/open_files.hpp"
 #include "node/source.hpp"
 
@@ -16,9 +18,12 @@ namespace flow29::node {
 /// as they are read, beneath the directory and never through a link.
 class DirectorySource final : public Source {
   public:
-    /// Looks at everything beneath the open directory `fd`, the caller's, who outlives this.
+    /// Looks at everything beneath the folder.
     /// Errors: refused, naming the path, for what is neither file nor directory, or has a name that
     /// is not allowed; file_error.
+    [[nodiscard]] static Result<std::unique_ptr<DirectorySource>> scan(
+        std::shared_ptr<Folder> folder);
+    /// The same of an open directory, which the caller may close.
     [[nodiscard]] static Result<std::unique_ptr<DirectorySource>> scan(int fd);
 
     [[nodiscard]] ObjectKind kind() const override { return ObjectKind::directory; }
@@ -40,14 +45,14 @@ class DirectorySource final : public Source {
         std::vector<Facts> facts;  ///< of each entry; none of a directory
     };
 
-    DirectorySource(int fd, Tree tree);
-    [[nodiscard]] static Result<Tree> look(int fd);
+    DirectorySource(std::shared_ptr<Folder> folder, Tree tree);
+    [[nodiscard]] static Result<Tree> look(Folder& folder);
     [[nodiscard]] static Facts facts_of(const struct stat& status);
     [[nodiscard]] Result<core::UniqueFd> open(std::size_t index) const;
     [[nodiscard]] Result<void> read_file(std::size_t index, std::uint64_t offset,
                                          std::span<std::uint8_t> out) const;
 
-    int fd_;  // the caller's
+    std::shared_ptr<Folder> folder_;
     Tree tree_;
     Bytes encoded_;  // the manifest
     mutable OpenFiles files_;

@@ -114,8 +114,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_directory(FetchRequest reque
     const auto started = services_.runtime.now();
     if (request.range)
         co_return fail(Errc::usage, "a range is one of a file, and this is a directory");
-    PartialDirectory::Options options{request.path, request.link.root, request.link.path,
-                                      request.overwrite, found.key};
+    PartialDirectory::Options options{request.path,      request.link.root, request.link.path,
+                                      request.overwrite, found.key,         request.folder};
     while (options.below.ends_with('/'))
         options.below.pop_back();
     const auto directory = std::make_shared<PartialDirectory>(services_.store, found.descriptor,

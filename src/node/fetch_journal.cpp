@@ -109,13 +109,12 @@ FetchJournal::Witness FetchJournal::witness_of(int fd, const RootHash& root, Byt
 
 core::UniqueFd FetchJournal::open_file(int flags) const {
     // Without O_NONBLOCK, a pipe put in its place would hold this thread for ever.
-    core::UniqueFd fd(
-        ::open(path_.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600));
+    auto fd = place_.folder->open(place_.name, flags | O_NONBLOCK | O_NOCTTY,
+                                  (flags & O_CREAT) != 0 ? 0600 : 0);
     struct stat status {};
-    const bool own = fd && ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
-                     status.st_uid == ::geteuid() && status.st_nlink == 1;
-    if (!own) fd.reset();
-    return fd;
+    const bool own = fd && ::fstat(fd->get(), &status) == 0 && S_ISREG(status.st_mode) &&
+                     status.st_uid == place_.folder->user() && status.st_nlink == 1;
+    return own ? std::move(*fd) : core::UniqueFd();
 }
 
 bool FetchJournal::is_of(const RootHash& root, ByteCount origin) const {
@@ -168,7 +167,8 @@ void FetchJournal::add(std::uint64_t first, ByteView bytes, std::span<const Chun
 
 void FetchJournal::remove() {
     fd_.reset();
-    ::unlink(path_.c_str());
+    // One that stays is of a file that is not there any more, so it counts for nothing.
+    (void)place_.folder->remove(place_.name);
 }
 
 }  // namespace flow29::node

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -10,6 +11,7 @@
 
 #include "core/range_set.hpp"
 #include "core/unique_fd.hpp"
+#include "node/folder.hpp"
 
 namespace flow29::node {
 
@@ -44,7 +46,8 @@ class FetchJournal {
     /// Of an open output, in this run of the machine.
     [[nodiscard]] static Witness witness_of(int fd, const RootHash& root, ByteCount origin);
 
-    explicit FetchJournal(std::filesystem::path path) : path_(std::move(path)) {}
+    explicit FetchJournal(const std::filesystem::path& path) : FetchJournal(place_in(path)) {}
+    explicit FetchJournal(NamedPlace place) : place_(std::move(place)) {}
 
     /// Whether the last that was written to the output was of this object, from this byte on. False
     /// when there is no journal: then nobody knows. Blocks; before `open`.
@@ -66,10 +69,10 @@ class FetchJournal {
     void remove();
 
   private:
-    /// Owns nothing when it is not a file of this user's own.
+    /// Owns nothing when it is not a file of the folder's user's own.
     [[nodiscard]] core::UniqueFd open_file(int flags) const;
 
-    std::filesystem::path path_;
+    NamedPlace place_;
     core::UniqueFd fd_;
 };
 

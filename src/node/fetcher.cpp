@@ -213,20 +213,35 @@ asio::awaitable<void> Fetcher::note_progress(std::weak_ptr<PartialOutput> weak,
     }
 }
 
-asio::awaitable<void> Fetcher::share(std::shared_ptr<PartialFile> file, RootHash root,
-                                     core::Descriptor descriptor, std::string name) {
+asio::awaitable<FetchResult> Fetcher::share(std::shared_ptr<PartialFile> file,
+                                            core::Descriptor descriptor, std::string name,
+                                            bool keep_copy, FetchResult result) {
     auto& store = services_.store;
-    auto job = [&store, file, root, &descriptor, name]() -> Result<void> {
-        if (auto kept = store.put_object(root, descriptor, name); !kept) return kept;
-        return store.put_references(file->references());
+    const auto root = result.root;
+    auto job = [&store, file, root, &descriptor, name, keep_copy]() -> Result<Sharing> {
+        if (!keep_copy && !file->is_readable())
+            return fail(Errc::refused,
+                        "the node may not read it where it lies; --keep-copy shares a copy");
+        if (auto kept = store.put_object(root, descriptor, name); !kept) return fail(kept.error());
+        if (keep_copy) {
+            if (auto kept = file->copy_into_store(); !kept) return fail(kept.error());
+            return Sharing::copy;
+        }
+        const auto references = file->references();
+        if (auto kept = store.put_references(references); !kept) return fail(kept.error());
+        return references.empty() ? Sharing::none : Sharing::in_place;
     };
     const auto kept = co_await net::offload(services_.runtime, std::move(job));
     if (!kept) {
-        log::warn("fetch", "not shared: {}", kept.error().message());
-        co_return;
+        log::info("fetch", "not shared: {}", kept.error().message());
+        result.unshared_why = kept.error().message();
+        co_return result;
     }
-    if (!settings_.storing) co_return;
+    // Others are not told of a node that keeps nothing for them.
+    if (!settings_.storing) co_return result;
+    result.shared = *kept;
     announcer_.add(root, descriptor, {});
+    co_return result;
 }
 
 asio::awaitable<Result<std::shared_ptr<Download>>> Fetcher::fill(
@@ -278,7 +293,7 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_file(FetchRequest request, F
     if (found.key) request.share = false;
     const PartialFile::Options options{request.path,      request.link.root, *want,
                                        request.overwrite, request.share,     target.executable,
-                                       found.key};
+                                       found.key,         request.folder};
     const auto file = std::make_shared<PartialFile>(services_.store, *descriptor, options);
     auto open = [file] { return file->open(); };
     const auto opened = co_await net::offload(services_.runtime, std::move(open));
@@ -287,23 +302,26 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_file(FetchRequest request, F
     const auto done = co_await fill(std::move(found), *want, file, std::move(patience),
                                     std::move(progress), std::move(transfer));
     if (!done) co_return fail(done.error());
+    auto result = result_of(request, **done, started);
+    result.bytes = want->count();
     if (request.share) {
         auto copy = *descriptor;
         auto name = target.manifest ? request.link.name : request.path.filename().string();
-        co_await share(file, request.link.root, std::move(copy), std::move(name));
+        result = co_await share(file, std::move(copy), std::move(name), request.keep_copy,
+                                std::move(result));
     }
-    auto result = result_of(request, **done, started);
-    result.bytes = want->count();
     co_return result;
 }
 
 asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, ProgressFn progress) {
     const auto started = services_.runtime.now();
     if (!request.path.has_filename()) request.path = request.path.parent_path();
+    // What is in somebody else's folder is looked at on a worker, later.
     std::error_code ec;
     const bool goes_inside =
-        !request.name.empty() && std::filesystem::is_directory(request.path, ec);
-    if (!request.overwrite && !goes_inside &&
+        request.folder ? request.inside != nullptr
+                       : !request.name.empty() && std::filesystem::is_directory(request.path, ec);
+    if (!request.folder && !request.overwrite && !goes_inside &&
         std::filesystem::exists(std::filesystem::symlink_status(request.path, ec)))
         co_return fail(Errc::exists_already,
                        request.path.string() + " exists already; --overwrite replaces it");
@@ -319,7 +337,10 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     Patience patience{request.idle_timeout, request.stop};
     auto target = co_await resolve(*found, request.link.path, std::move(patience));
     if (!target) co_return fail(target.error());
-    if (target->kind == ObjectKind::file && goes_inside) request.path /= request.name;
+    if (target->kind == ObjectKind::file && goes_inside) {
+        request.path /= request.name;
+        request.folder = request.inside;
+    }
     Result<FetchResult> fetched;
     if (target->kind == ObjectKind::directory)
         fetched = co_await fetch_directory(std::move(request), std::move(*found),

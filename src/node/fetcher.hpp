@@ -87,8 +87,11 @@ class Fetcher {
                                                       Patience patience);
     [[nodiscard]] FetchResult result_of(const FetchRequest& request, const Download& download,
                                         TimePoint started) const;
-    [[nodiscard]] asio::awaitable<void> share(std::shared_ptr<PartialFile> file, RootHash root,
-                                              core::Descriptor descriptor, std::string name);
+    /// Has others served from the finished file or, if the request says so, from a copy of it; says
+    /// in the result which.
+    [[nodiscard]] asio::awaitable<FetchResult> share(std::shared_ptr<PartialFile> file,
+                                                     core::Descriptor descriptor, std::string name,
+                                                     bool keep_copy, FetchResult result);
     /// A range of a file that lies at `within`, as a range of the object.
     [[nodiscard]] static Result<ByteRange> clip(std::optional<ByteRange> range, ByteRange within);
 

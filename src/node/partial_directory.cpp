@@ -15,13 +15,9 @@
 
 #include "core/log.hpp"
 #include "core/merkle.hpp"
-#include "node/beneath.hpp"
 #include "node/directory_source.hpp"
-#include "store/file.hpp"
 
 namespace flow29::node {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -29,17 +25,11 @@ bool is_executable(EntryType type) {
     return type == EntryType::executable;
 }
 
-/// Where a path is in the file system; a relative one has its parent here.
-fs::path parent_of(const fs::path& path) {
-    const auto parent = path.parent_path();
-    return parent.empty() ? fs::path(".") : parent;
-}
-
 }  // namespace
 
 PartialDirectory::PartialDirectory(store::Store& store, core::Descriptor descriptor,
                                    std::shared_ptr<const core::Manifest> manifest, Options options)
-    : PartialOutput(options.path, note_bytes),
+    : PartialOutput(options.path, options.folder, note_bytes),
       store_(store),
       descriptor_(std::move(descriptor)),
       manifest_(std::move(manifest)),
@@ -67,14 +57,14 @@ ByteCount PartialDirectory::file_bytes() const {
 }
 
 Result<void> PartialDirectory::check_target() const {
-    std::error_code ec;
-    const auto there = fs::symlink_status(options_.path, ec);
-    if (!fs::exists(there)) return {};
+    const auto there = place_.folder->look(place_.name);
+    if (!there) return fail(there.error());
+    if (!*there) return {};
     if (!options_.overwrite)
         return fail(Errc::exists_already,
                     options_.path.string() + " exists already; --overwrite replaces all of it");
     // Only like replaces like: nobody means to lose a directory for a file's name, or a link.
-    if (!fs::is_directory(there))
+    if (!S_ISDIR((*there)->st_mode))
         return fail(Errc::exists_already,
                     options_.path.string() + " is not a directory, so none replaces it");
     return {};
@@ -82,10 +72,18 @@ Result<void> PartialDirectory::check_target() const {
 
 Result<void> PartialDirectory::open() {
     if (auto free = check_target(); !free) return free;
-    const bool is_new = ::mkdir(partial_.c_str(), 0777) == 0;
-    if (!is_new && errno != EEXIST) return fail_errno(errno, partial_.string());
-    directory_.reset(::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-    if (!directory_) return fail_errno(errno, partial_.string());
+    auto& folder = *place_.folder;
+    const auto earlier = folder.look(partial_name_);
+    if (!earlier) return fail(earlier.error());
+    const bool is_new = !*earlier;
+    if (is_new)
+        if (auto made = folder.make_directories(partial_name_); !made) return made;
+    auto entered = folder.enter(partial_name_);
+    if (!entered) return fail(entered.error());
+    inside_ = std::move(*entered);
+    auto opened = inside_->open({}, O_RDONLY | O_DIRECTORY);
+    if (!opened) return fail(opened.error());
+    directory_ = std::move(*opened);
     if (::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0)
         return fail(Errc::refused, "another fetch is writing " + partial_.string());
     present_.assign(span_.last - span_.first, false);
@@ -133,9 +131,10 @@ Result<void> PartialDirectory::adopt() {
         strangers.push_back(path);
         return false;
     };
-    if (auto walked = walk_beneath(directory_.get(), visit); !walked) return walked;
+    const ListFn list = [this](const std::string& path) { return inside_->list(path); };
+    if (auto walked = walk(list, visit); !walked) return walked;
     for (const auto& path : strangers)
-        if (auto gone = remove_beneath(directory_.get(), path); !gone) return gone;
+        if (auto gone = inside_->remove(path); !gone) return gone;
     // Notes count only as far as the files really go, and inside what is wanted.
     for (auto i = span_.first; i < span_.last; ++i) {
         const auto place = manifest_->place(i);
@@ -152,9 +151,9 @@ Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index) {
     const auto path = path_of(index);
     const std::lock_guard lock(mutex_);
     const auto at = index - span_.first;
-    if (present_[at]) return open_beneath(directory_.get(), path, O_RDWR);
+    if (present_[at]) return inside_->open(path, O_RDWR);
     const unsigned mode = is_executable(manifest_->entries()[index].type) ? 0777 : 0666;
-    auto made = open_beneath(directory_.get(), path, O_RDWR | O_CREAT | O_EXCL, mode);
+    auto made = inside_->open(path, O_RDWR | O_CREAT | O_EXCL, mode);
     if (made) present_[at] = true;
     if (made || made.error().code != Errc::exists_already) return made;
     return fail(Errc::refused,
@@ -173,7 +172,7 @@ Result<void> PartialDirectory::make_tree() {
         auto above = slash == std::string::npos ? std::string() : path.substr(0, slash);
         if (is_directory) above = path;
         if (above != made && !above.empty())
-            if (auto done = make_directories_beneath(directory_.get(), above); !done) return done;
+            if (auto done = inside_->make_directories(above); !done) return done;
         made = std::move(above);
         // The others are made when the first of their content is written.
         if (is_directory || entry.length.value > 0) continue;
@@ -308,26 +307,20 @@ Result<void> PartialDirectory::finish() {
     if (auto forgotten = store_.end_fetch(options_.root, partial_); !forgotten) return forgotten;
     journal_.remove();
     if (auto free = check_target(); !free) return free;
-    const char* const from = partial_.c_str();
-    const char* const to = options_.path.c_str();
-    bool swapped = false;
-    int moved = ::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
-    if (moved != 0 && errno == EEXIST && options_.overwrite) {
-        moved = ::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE);
-        swapped = moved == 0;
-    }
-    if (moved != 0 && errno == EEXIST)
+    auto& folder = *place_.folder;
+    auto moved = folder.move(partial_name_, place_.name, Replacing::nothing);
+    const bool swaps = !moved && moved.error().code == Errc::exists_already && options_.overwrite;
+    if (swaps) moved = folder.move(partial_name_, place_.name, Replacing::swap);
+    if (!moved && moved.error().code == Errc::exists_already)
         return fail(Errc::exists_already, options_.path.string() +
                                               " appeared meanwhile; what was fetched is in " +
                                               partial_.string());
-    if (moved != 0)
-        return fail_errno(errno, "moving " + partial_.string() + " to " + options_.path.string());
-    if (auto synced = store::sync_directory(parent_of(options_.path)); !synced) return synced;
-    if (!swapped) return {};
+    if (!moved) return moved;
+    if (auto synced = folder.sync(); !synced) return synced;
+    if (!swaps) return {};
     // What was replaced is under the other name now. That it cannot be deleted undoes nothing.
-    std::error_code ec;
-    fs::remove_all(partial_, ec);
-    if (ec) core::log::warn("fetch", "{} is left: {}", partial_.string(), ec.message());
+    if (const auto gone = folder.remove(partial_name_); !gone)
+        core::log::warn("fetch", "{} is left: {}", partial_.string(), gone.error().message());
     return {};
 }
 

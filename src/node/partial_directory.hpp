@@ -29,6 +29,7 @@ class PartialDirectory : public PartialOutput {
         std::string below;  ///< the directory inside the object that is wanted; empty: all of it
         bool overwrite = false;
         std::optional<core::FileKey> key;  ///< of a private object: it comes decrypted
+        std::shared_ptr<Folder> folder{};  ///< that `path` is in; null: this process's own
     };
 
     /// Requires `store` to outlive it. The manifest is the descriptor's.
@@ -73,7 +74,8 @@ class PartialDirectory : public PartialOutput {
     std::shared_ptr<const core::Manifest> manifest_;
     Options options_;
     core::Manifest::Span span_;
-    core::UniqueFd directory_;
+    std::shared_ptr<Folder> inside_;  // the partial one
+    core::UniqueFd directory_;        // the same, to be locked and synced
     std::mutex mutex_;
     std::vector<bool> present_;  // of each entry in the span: was made. Guarded by mutex_ once open
     OpenFiles files_;

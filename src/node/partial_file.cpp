@@ -22,22 +22,10 @@ namespace fs = std::filesystem;
 namespace {
 constexpr std::uint64_t group_chunks = 1ULL << limits::hash_group_level;
 constexpr std::uint64_t direct_bytes_min = 64ULL << 20;  // smaller ones are soon read again
-
-Result<void> sync_directory(const fs::path& file) {
-    auto directory = file.parent_path();
-    if (directory.empty()) directory = ".";
-    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return fail_errno(errno, directory.string());
-    const int synced = ::fsync(fd);
-    const int reason = errno;
-    ::close(fd);
-    if (synced != 0) return fail_errno(reason, "syncing " + directory.string());
-    return {};
-}
 }  // namespace
 
 PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor, Options options)
-    : PartialOutput(options.path, note_bytes),
+    : PartialOutput(options.path, options.folder, note_bytes),
       store_(store),
       descriptor_(descriptor),
       options_(std::move(options)) {}
@@ -64,19 +52,21 @@ Result<void> PartialFile::check_room() const {
 }
 
 Result<void> PartialFile::open() {
-    std::error_code ec;
-    if (!options_.overwrite && fs::exists(fs::symlink_status(options_.path, ec)))
+    const auto there = place_.folder->look(place_.name);
+    if (!there) return fail(there.error());
+    if (!options_.overwrite && *there)
         return fail(Errc::exists_already,
                     options_.path.string() + " exists already; --overwrite replaces it");
     // Replacing a device, a pipe or a link would not write to it but put a file in its place.
-    const auto there = fs::symlink_status(options_.path, ec);
-    if (fs::exists(there) && !fs::is_regular_file(there))
+    if (*there && !S_ISREG((*there)->st_mode))
         return fail(
             Errc::exists_already,
             options_.path.string() + " is not a regular file; `flow29 cat` writes anywhere");
-    fd_ = ::open(partial_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                 options_.executable ? 0777 : 0666);
-    if (fd_ < 0) return fail_errno(errno, partial_.string());
+    auto opened =
+        place_.folder->open(partial_name_, O_RDWR | O_CREAT, options_.executable ? 0777 : 0666);
+    if (!opened)
+        return fail(opened.error().code, partial_.string() + ": " + opened.error().message());
+    fd_ = opened->release();
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
         return fail(Errc::refused, "another fetch is writing " + partial_.string());
     struct stat status {};
@@ -101,7 +91,8 @@ Result<void> PartialFile::open() {
     verified_.erase(options_.range.last.value, ~std::uint64_t{0});
     recover(ByteCount(end));
     if (options_.range.count().value >= direct_bytes_min)
-        direct_fd_ = ::open(partial_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+        if (auto direct = place_.folder->open(partial_name_, O_WRONLY | O_DIRECT))
+            direct_fd_ = direct->release();
     return check_room();
 }
 
@@ -201,15 +192,14 @@ Result<void> PartialFile::finish() {
     // and before that only what is known by its hash as well.
     if (auto forgotten = store_.end_fetch(options_.root, notes()); !forgotten) return forgotten;
     journal_.remove();
-    const unsigned flags = options_.overwrite ? 0U : RENAME_NOREPLACE;
-    if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, options_.path.c_str(), flags) != 0) {
-        if (errno == EEXIST)
-            return fail(Errc::exists_already, options_.path.string() +
-                                                  " appeared meanwhile; what was fetched is in " +
-                                                  partial_.string());
-        return fail_errno(errno, "moving into place " + options_.path.string());
-    }
-    return sync_directory(options_.path);
+    const auto moved = place_.folder->move(
+        partial_name_, place_.name, options_.overwrite ? Replacing::file : Replacing::nothing);
+    if (!moved && moved.error().code == Errc::exists_already)
+        return fail(Errc::exists_already, options_.path.string() +
+                                              " appeared meanwhile; what was fetched is in " +
+                                              partial_.string());
+    if (!moved) return moved;
+    return place_.folder->sync();
 }
 
 std::vector<store::ExtentReference> PartialFile::references() const {
@@ -227,6 +217,33 @@ std::vector<store::ExtentReference> PartialFile::references() const {
                               bytes.count(), seen.group_hashes, seen.checksums});
     }
     return references;
+}
+
+Result<void> PartialFile::copy_into_store() const {
+    constexpr std::uint64_t batch_bytes = 16ULL << 20;
+    const auto layout = descriptor_.layout();
+    std::vector<store::NewExtent> batch;
+    std::uint64_t bytes = 0;
+    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+        const auto extent = layout.extent_bytes(ExtentIndex(i));
+        if (extent.first < options_.range.first || extent.last > options_.range.last) continue;
+        if (store_.owns_extent(descriptor_.extents[i])) continue;
+        core::Buffer data(extent.count().value);
+        const auto at = (extent.first - options_.range.first).value;
+        if (auto got = read_exactly(fd_, at, data.span()); !got) return got;
+        const auto tree = core::GroupTree::build(data.view(), limits::hash_group_level);
+        if (tree.top() != descriptor_.extents[i])
+            return fail(Errc::corrupt_store, options_.path.string() + " was changed");
+        bytes += data.size();
+        batch.push_back({descriptor_.extents[i],
+                         std::move(data),
+                         {tree.group_hashes().begin(), tree.group_hashes().end()}});
+        if (bytes < batch_bytes) continue;
+        if (auto put = store_.put_extents(std::move(batch)); !put) return put;
+        batch.clear();
+        bytes = 0;
+    }
+    return batch.empty() ? Result<void>() : store_.put_extents(std::move(batch));
 }
 
 }  // namespace flow29::node

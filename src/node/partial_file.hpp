@@ -26,6 +26,7 @@ class PartialFile : public PartialOutput {
         bool share = false;  ///< gather what references to the finished file need
         bool executable = false;
         std::optional<core::FileKey> key;  ///< of a private object: it comes decrypted
+        std::shared_ptr<Folder> folder{};  ///< that `path` is in; null: this process's own
     };
 
     /// Requires `store` and `descriptor` to outlive it.
@@ -45,6 +46,11 @@ class PartialFile : public PartialOutput {
 
     /// References for every extent that was seen whole in this attempt. After finish.
     [[nodiscard]] std::vector<store::ExtentReference> references() const;
+    /// Whether the node can read it where it lies. After finish; blocks.
+    [[nodiscard]] bool is_readable() const { return is_readable_at(options_.path, fd_); }
+    /// Puts a copy of every extent that is whole in it into the store. After finish; blocks.
+    /// Errors: no_space, file_error; corrupt_store when the file was changed meanwhile.
+    [[nodiscard]] Result<void> copy_into_store() const;
 
   private:
     static constexpr std::uint64_t note_bytes = 16ULL << 20;

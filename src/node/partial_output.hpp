@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include "core/hash.hpp"
 #include "core/range_set.hpp"
 #include "node/download.hpp"
 #include "node/fetch_journal.hpp"
+#include "node/folder.hpp"
 #include "store/store.hpp"
 
 namespace flow29::node {
@@ -33,9 +33,15 @@ class PartialOutput : public PieceSink {
     [[nodiscard]] virtual Result<void> finish() = 0;
 
   protected:
-    /// `path` is the final place; a sync is worth it every `note_bytes`.
-    PartialOutput(const std::filesystem::path& path, std::uint64_t note_bytes)
-        : partial_(beside(path)), journal_(partial_.string() + ".log"), note_bytes_(note_bytes) {}
+    /// `path` is the final place, in `folder` or, if that is null, where it says; a sync is worth
+    /// it every `note_bytes`.
+    PartialOutput(const std::filesystem::path& path, std::shared_ptr<Folder> folder,
+                  std::uint64_t note_bytes)
+        : place_(place_in(path, std::move(folder))),
+          partial_name_(partial_name(place_.name)),
+          partial_(path.parent_path() / partial_name_),
+          journal_(NamedPlace{place_.folder, journal_name(place_.name)}),
+          note_bytes_(note_bytes) {}
 
     /// Has the notes say `verified` and no more, if they said `noted`. What an output lost must not
     /// count again when the place where it was is filled by something else, or is a hole.
@@ -48,21 +54,9 @@ class PartialOutput : public PieceSink {
                                 : store.set_fetch_progress(root, notes, verified);
     }
 
-    /// NAME.flow29-part; of a name that leaves no room for that, its beginning and its hash.
-    [[nodiscard]] static std::filesystem::path beside(const std::filesystem::path& path) {
-        constexpr std::string_view ending = ".flow29-part";
-        constexpr std::size_t room = ending.size() + 4;  // ".log" comes after it
-        constexpr std::size_t kept = 128;
-        const auto name = path.filename().string();
-        if (name.size() + room <= limits::path_component_bytes_max)
-            return path.string() + std::string(ending);
-        const auto octets = reinterpret_cast<const std::uint8_t*>(name.data());
-        const auto hash = core::sha256({ByteView(octets, name.size())});
-        return path.parent_path() /
-               (name.substr(0, kept) + to_hex(ByteView(hash)).substr(0, 32) + std::string(ending));
-    }
-
-    std::filesystem::path partial_;
+    NamedPlace place_;               // of the final place
+    std::string partial_name_;       // in the same folder
+    std::filesystem::path partial_;  // the same for people, and for notes
     core::RangeSet verified_;
     FetchJournal journal_;
 

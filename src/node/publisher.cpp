@@ -11,6 +11,8 @@
 
 #include "core/log.hpp"
 #include "core/unique_fd.hpp"
+#include "node/directory_source.hpp"
+#include "node/folder.hpp"
 #include "node/private_source.hpp"
 
 namespace flow29::node {
@@ -72,7 +74,12 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
         co_return fail(Errc::usage,
                        "what is private cannot be kept by reference: what others are given does "
                        "not lie in the file");
-    auto look = [fd] { return open_source(fd); };
+    auto look = [fd, folder = request.folder]() -> Result<std::unique_ptr<Source>> {
+        if (!folder) return open_source(fd);
+        auto directory = DirectorySource::scan(folder);
+        if (!directory) return fail(directory.error());
+        return std::unique_ptr<Source>(std::move(*directory));
+    };
     auto source = co_await net::offload(services_.runtime, std::move(look));
     if (!source) co_return fail(source.error());
     if (request.encrypt) {
@@ -84,13 +91,22 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
         co_return fail(Errc::usage,
                        "a directory cannot be kept by reference, only a file: its extents do not "
                        "lie in one place");
+    const bool may_lie = is_file && (request.by_reference || !settings_.storing);
+    auto reachable = [fd, path = request.path, may_lie] {
+        return may_lie && !path.empty() && is_readable_at(path, fd);
+    };
+    const bool lies_there = co_await net::offload(services_.runtime, std::move(reachable));
+    if (request.by_reference && !lies_there)
+        co_return fail(Errc::refused,
+                       request.path.string() +
+                           " cannot be kept by reference: the node, which would read it whenever "
+                           "somebody asks, may not; without --by-reference it keeps a copy");
     Ingest::Options options;
     options.source = source->get();
     options.level = request.extent_level;
     options.stop = request.stop;
     // A node that stores nothing for others does not need a second copy of what lies in a file.
-    if (is_file && (request.by_reference || (!settings_.storing && !request.path.empty())))
-        options.reference = request.path;
+    if (lies_there) options.reference = request.path;
     options.progress = [this](ByteCount done, ByteCount total) {
         const ByteCount half(total.value - total.value / 2 + done.value / 2);
         report(Stage::hashing, key_ ? half : done, total);
@@ -217,10 +233,11 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     const auto started = services_.runtime.now();
     progress_ = std::move(progress);
     lease_.copies = static_cast<std::uint8_t>(request.copies);
-    const int raw = request.fd >= 0 ? ::fcntl(request.fd, F_DUPFD_CLOEXEC, 0)
-                                    : ::open(request.path.c_str(), O_RDONLY | O_CLOEXEC);
-    const core::UniqueFd source(raw);
-    if (source.get() < 0) co_return fail_errno(errno, request.path.string());
+    core::UniqueFd source;
+    if (!request.folder)
+        source.reset(request.fd >= 0 ? ::fcntl(request.fd, F_DUPFD_CLOEXEC, 0)
+                                     : ::open(request.path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!request.folder && !source) co_return fail_errno(errno, request.path.string());
     auto descriptor = co_await ingest(request, source.get());
     if (!descriptor) co_return fail(descriptor.error());
     descriptor_ = std::move(*descriptor);

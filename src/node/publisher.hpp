@@ -25,6 +25,7 @@ class Publisher {
     /// Hashes what is in it, derives the key, and gives it encrypted.
     [[nodiscard]] asio::awaitable<Result<std::unique_ptr<Source>>> encrypt(
         std::unique_ptr<Source> plain, std::stop_token stop);
+    /// `fd` is of what is published, unless that comes in a folder.
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> ingest(const PublishRequest& request,
                                                                    int fd);
     [[nodiscard]] asio::awaitable<Result<void>> keep(const PublishRequest& request);

@@ -91,4 +91,28 @@ std::string_view kind_name(TransferKind kind) noexcept {
     return "other";
 }
 
+std::string_view reach_name(Reach reach) noexcept {
+    switch (reach) {
+        case Reach::unknown:
+            return "unknown";
+        case Reach::reachable:
+            return "reachable";
+        case Reach::unreachable:
+            return "unreachable";
+    }
+    return "other";
+}
+
+std::string_view sharing_name(Sharing sharing) noexcept {
+    switch (sharing) {
+        case Sharing::none:
+            return "none";
+        case Sharing::in_place:
+            return "in_place";
+        case Sharing::copy:
+            return "copy";
+    }
+    return "other";
+}
+
 }  // namespace flow29

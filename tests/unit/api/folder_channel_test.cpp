@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "api/folder_channel.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <doctest/doctest.h>
+
+using namespace flow29;
+namespace fs = std::filesystem;
+using node::Replacing;
+
+namespace {
+
+/// A directory of the caller's, and the folder that a node gets of it.
+struct Caller {
+    Caller() {
+        std::string name = (fs::temp_directory_path() / "flow29-folder-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path = name;
+    }
+    ~Caller() { fs::remove_all(path); }
+
+    std::shared_ptr<node::Folder> grant(std::string output, bool may_replace = false) {
+        api::UniqueFd there;
+        std::vector<api::FolderGrant> grants;
+        grants.push_back({api::UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+                          std::move(output), may_replace});
+        auto started = api::FolderServer::start(std::move(grants), there);
+        REQUIRE(started);
+        server = std::move(*started);
+        auto folders = api::remote_folders(std::move(there), 1);
+        REQUIRE(folders);
+        return folders->front();
+    }
+    void put(const std::string& name, const std::string& text) const {
+        std::ofstream(path / name) << text;
+    }
+    [[nodiscard]] std::string get(const std::string& name) const {
+        std::ifstream file(path / name);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+
+    fs::path path;
+    std::unique_ptr<api::FolderServer> server;
+};
+
+template <class T>
+Errc code_of(const Result<T>& result) {
+    return result ? Errc::ok : result.error().code;
+}
+
+}  // namespace
+
+TEST_CASE("a node writes its output into a caller's folder and moves it into place") {
+    Caller caller;
+    const auto folder = caller.grant("film");
+    CHECK(folder->user() == ::geteuid());
+    CHECK_FALSE(folder->look("film").value().has_value());
+    auto partial = folder->open("film.flow29-part", O_RDWR | O_CREAT, 0666);
+    REQUIRE(partial);
+    REQUIRE(::write(partial->get(), "abc", 3) == 3);
+    CHECK(folder->open("film.flow29-part.log", O_RDWR | O_CREAT | O_APPEND, 0600));
+    REQUIRE(folder->move("film.flow29-part", "film", Replacing::nothing));
+    CHECK(folder->sync());
+    CHECK(folder->remove("film.flow29-part.log"));
+    CHECK(caller.get("film") == "abc");
+    CHECK(folder->look("film").value()->st_size == 3);
+}
+
+TEST_CASE("a node touches nothing but its output in a caller's folder") {
+    Caller caller;
+    caller.put("diary", "mine");
+    caller.put("film", "old");
+    fs::create_directory(caller.path / "inner");
+    fs::create_symlink("/etc/passwd", caller.path / "film.flow29-part");
+    const auto folder = caller.grant("film");
+    CHECK(code_of(folder->open("diary", O_RDONLY)) == Errc::refused);
+    CHECK(code_of(folder->open("film", O_RDWR)) == Errc::refused);
+    CHECK(code_of(folder->open("", O_RDONLY | O_DIRECTORY)) == Errc::refused);
+    CHECK(code_of(folder->open("../x", O_RDWR | O_CREAT, 0666)) == Errc::refused);
+    CHECK(code_of(folder->open("film.flow29-part/../diary", O_RDWR)) == Errc::refused);
+    CHECK(code_of(folder->list("")) == Errc::refused);
+    CHECK(code_of(folder->remove("diary")) == Errc::refused);
+    CHECK(code_of(folder->remove("film")) == Errc::refused);
+    CHECK(code_of(folder->enter("inner")) == Errc::refused);
+    CHECK(code_of(folder->make_directories("film.flow29-part.log/x")) == Errc::refused);
+    CHECK(code_of(folder->move("film.flow29-part", "diary", Replacing::file)) == Errc::refused);
+    CHECK(code_of(folder->move("diary", "film", Replacing::file)) == Errc::refused);
+    // What is there already only if the caller said so.
+    CHECK(code_of(folder->move("film.flow29-part", "film", Replacing::file)) == Errc::refused);
+    CHECK(code_of(folder->move("film.flow29-part", "film", Replacing::swap)) == Errc::refused);
+    // Through no link, and with no odd mode.
+    CHECK(code_of(folder->open("film.flow29-part", O_RDONLY)) == Errc::file_error);
+    REQUIRE(folder->remove("film.flow29-part"));
+    CHECK(code_of(folder->open("film.flow29-part", O_RDWR | O_CREAT, 04755)) == Errc::refused);
+    CHECK(code_of(folder->open("film.flow29-part", O_RDWR | O_CREAT | O_TRUNC, 0644)) ==
+          Errc::refused);
+    CHECK(caller.get("diary") == "mine");
+    CHECK(caller.get("film") == "old");
+}
+
+TEST_CASE("a partial directory is the node's own, and a swap is allowed when the caller said so") {
+    Caller caller;
+    fs::create_directory(caller.path / "photos");
+    caller.put("photos/old", "old");
+    const auto folder = caller.grant("photos", true);
+    REQUIRE(folder->make_directories("photos.flow29-part"));
+    const auto inside = folder->enter("photos.flow29-part");
+    REQUIRE(inside);
+    REQUIRE((*inside)->make_directories("a/b"));
+    CHECK((*inside)->open("a/b/new", O_RDWR | O_CREAT | O_EXCL, 0777));
+    CHECK(code_of((*inside)->open("a/b/new", O_RDWR | O_CREAT | O_EXCL, 0777)) ==
+          Errc::exists_already);
+    CHECK(code_of((*inside)->open("../photos/old", O_RDONLY)) == Errc::file_error);
+    CHECK((*inside)->list("a/b").value().size() == 1);
+    REQUIRE(folder->move("photos.flow29-part", "photos", Replacing::swap));
+    CHECK(fs::exists(caller.path / "photos/a/b/new"));
+    REQUIRE(folder->remove("photos.flow29-part"));
+    CHECK_FALSE(fs::exists(caller.path / "photos.flow29-part"));
+}
+
+TEST_CASE("a folder to read from is not written to, and lists more than one packet holds") {
+    Caller caller;
+    constexpr int count = 1500;  // of some 170 octets each
+    for (int i = 0; i < count; ++i)
+        caller.put("file" + std::to_string(i), "x");
+    const auto folder = caller.grant("");
+    const auto entries = folder->list("");
+    REQUIRE(entries);
+    CHECK(entries->size() == count);
+    for (const auto& entry : *entries)
+        CHECK(entry.facts.st_size == 1);
+    CHECK(folder->open("file7", O_RDONLY | O_NONBLOCK));
+    CHECK(code_of(folder->open("file7", O_RDWR)) == Errc::refused);
+    CHECK(code_of(folder->open("new", O_RDONLY | O_CREAT, 0666)) == Errc::refused);
+    CHECK(code_of(folder->remove("file7")) == Errc::refused);
+    CHECK(code_of(folder->make_directories("new")) == Errc::refused);
+}
+
+TEST_CASE("a pipe in the place of a file is not taken") {
+    Caller caller;
+    REQUIRE(::mkfifo((caller.path / "film.flow29-part").c_str(), 0600) == 0);
+    const auto folder = caller.grant("film");
+    CHECK(code_of(folder->open("film.flow29-part", O_RDWR | O_NONBLOCK)) == Errc::refused);
+}
+
+TEST_CASE("when whoever serves the folder is gone, everything is interrupted") {
+    Caller caller;
+    const auto folder = caller.grant("film");
+    caller.server.reset();
+    CHECK(code_of(folder->look("film")) == Errc::interrupted);
+    CHECK(code_of(folder->open("film.flow29-part", O_RDWR)) == Errc::interrupted);
+}
+
+TEST_CASE("answers that make no sense end the channel") {
+    int ends[2] = {-1, -1};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
+    const api::UniqueFd other(ends[1]);
+    const auto folders = api::remote_folders(api::UniqueFd(ends[0]), 1);
+    REQUIRE(folders);
+    REQUIRE(::send(other.get(), "short", 5, 0) == 5);
+    CHECK(code_of(folders->front()->look("x")) == Errc::interrupted);
+    CHECK(code_of(folders->front()->sync()) == Errc::interrupted);
+
+    const api::UniqueFd file(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    CHECK(code_of(api::remote_folders(api::UniqueFd(::dup(file.get())), 1)) == Errc::usage);
+}
