@@ -74,7 +74,7 @@ class Disk:
 
     def close(self):
         if os.path.ismount(self.mounted):
-            subprocess.run(["umount", self.mounted], check=False)
+            subprocess.run(["umount", "--lazy", self.mounted], check=False)
         if self.device is not None:
             subprocess.run(["losetup", "--detach", self.device], check=False)
 
@@ -97,7 +97,7 @@ class Cuts:
                 self._cut_one(disk, arena, f"{kind}, cut {number + 1} of {count}")
         finally:
             disk.close()
-            shutil.rmtree(place)
+            shutil.rmtree(place, ignore_errors=True)
 
     def _cut_one(self, disk, arena, name):
         how = self.random.choice((WITH_LOG, WITHOUT_LOG, WITHOUT_LOG))

@@ -142,8 +142,8 @@ class Check {
         }
         if (!fs::is_empty(places_.data() / "tmp")) blame("tmp/ is not empty");
         for (const auto& entry : fs::directory_iterator(places_.data())) {
-            static const std::set<std::string> known = {
-                "lock", "catalogue.db", "catalogue.db-wal", "catalogue.db-shm", "extents", "tmp"};
+            static const std::set<std::string> known = {"lock", "catalogue.db", "catalogue.db-wal",
+                                                        "extents", "tmp"};
             if (!known.contains(entry.path().filename().string()))
                 blame("left behind: " + entry.path().string());
         }

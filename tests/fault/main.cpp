@@ -25,7 +25,8 @@ using namespace flow29::fault;
 namespace log = flow29::core::log;
 
 constexpr const char* usage =
-    "fault_points [--sample N] [--seed S] [--jobs J] [--directory DIR]   N faults, or all\n"
+    "fault_points [--sample N] [--seed S] [--jobs J] [--directory DIR] [--kind KIND]\n"
+    "                                                                    N faults, or all\n"
     "fault_points --trial NAME                                           one, as it was printed\n"
     "fault_points work DIR ARENA | check DIR ARENA                       for scripts/power-cuts\n";
 
@@ -35,6 +36,7 @@ struct Options {
     unsigned jobs = 1;
     fs::path directory;
     std::optional<Trial> trial;
+    std::optional<Kind> kind;  // no other
 };
 
 /// What the processes of a run count together.
@@ -62,9 +64,13 @@ Options options_of(const std::vector<std::string>& words) {
             options.directory = value;
         else if (words[i] == "--trial")
             options.trial = Trial::from(value);
+        else if (words[i] == "--kind")
+            options.kind = kind_from(value);
         else
             fail_usage();
-        if (words[i] == "--trial" && !options.trial) fail_usage();
+        const bool is_sound = (words[i] != "--trial" || options.trial) &&
+                              (words[i] != "--kind" || options.kind);
+        if (!is_sound) fail_usage();
     }
     return options;
 }
@@ -131,6 +137,8 @@ int run_trials(Scene& scene, const Options& options) {
         trials = trials_of(Part::all, all);
         const auto more = trials_of(Part::restart, restart);
         trials.insert(trials.end(), more.begin(), more.end());
+        if (options.kind)
+            std::erase_if(trials, [&](const Trial& trial) { return trial.kind != options.kind; });
     }
     std::mt19937_64 random(options.seed);
     std::ranges::shuffle(trials, random);

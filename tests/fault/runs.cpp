@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "fault/runs.hpp"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,8 +24,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr unsigned run_seconds_max = 120;  // against hanging
-constexpr std::array<std::string_view, 7> kind_names = {
-    "none", "kill", "kill_after", "torn", "io_error", "no_space", "short_write"};
+constexpr std::array<std::string_view, 9> kind_names = {
+    "none",     "kill",        "kill_after", "torn",          "io_error",
+    "no_space", "short_write", "power_cut",  "power_cut_some"};
 constexpr std::array<std::string_view, 2> part_names = {"all", "restart"};
 
 template <std::size_t N>
@@ -36,7 +38,8 @@ std::optional<std::size_t> index_of(const std::array<std::string_view, N>& names
 }
 
 bool kills(Kind kind) {
-    return kind == Kind::kill || kind == Kind::kill_after || kind == Kind::torn;
+    return kind == Kind::kill || kind == Kind::kill_after || kind == Kind::torn ||
+           kind == Kind::power_cut || kind == Kind::power_cut_some;
 }
 
 /// Runs it in a child; how that ended, as for waitpid.
@@ -44,6 +47,7 @@ int in_child(const std::function<void()>& act) {
     const pid_t child = ::fork();
     FLOW29_ASSERT(child >= 0);
     if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         ::alarm(run_seconds_max);
         act();
         ::_exit(0);
@@ -65,6 +69,12 @@ std::uint32_t rounds_of(const Arena& arena) {
 }
 
 }  // namespace
+
+std::optional<Kind> kind_from(std::string_view name) {
+    const auto index = index_of(kind_names, name);
+    if (!index || *index == 0) return std::nullopt;
+    return static_cast<Kind>(*index);
+}
 
 std::string Trial::name() const {
     return fmt::format("{}:{}:{}{}", part_names[static_cast<std::size_t>(part)], point,

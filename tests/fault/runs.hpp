@@ -12,6 +12,9 @@
 
 namespace flow29::fault {
 
+/// As in the name of a trial: io_error.
+[[nodiscard]] std::optional<Kind> kind_from(std::string_view name);
+
 /// One fault of one run.
 struct Trial {
     Part part = Part::all;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fault/ack_store.hpp"
+#include "store/file.hpp"
 
 namespace flow29::fault {
 
@@ -99,6 +100,8 @@ class Script {
         if (fs::exists(to, ec)) return {};
         fs::create_directories(to.parent_path(), ec);
         if (ec) return fail_errno(ec.value(), to.string());
+        // Whoever fetches into a directory has it already.
+        if (auto kept = store::sync_directory(places_.directory); !kept) return kept;
         FetchRequest request;
         request.link.root = root;
         request.path = to;

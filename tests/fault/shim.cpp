@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Stands before the C library: every call that changes a disk comes through here and is passed on as
 // a bare system call, done in part, failed, or is the last thing that the process does. What is
-// written through a mapping is not seen; the store has none but SQLite's -shm, which is worthless
-// after a crash and made anew.
+// written through a mapping would not be seen; a node has none.
 #include "shim.hpp"
+
+#include "unsynced.hpp"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ using flow29::fault::Kind;
 using flow29::fault::Op;
 
 Control* control = nullptr;
+flow29::fault::Unsynced* unsynced = nullptr;  // if that is kept account of
 
 /// The system call itself: what is called `syscall` below is ours.
 template <class... Args>
@@ -65,6 +67,22 @@ void path_of(int directory, const char* name, Path& path) {
     std::snprintf(path.text + used, sizeof path.text - used, "/%s", name);
 }
 
+bool cuts_power(Kind kind) {
+    return kind == Kind::power_cut || kind == Kind::power_cut_some;
+}
+
+/// Whether account is to be kept of this path.
+bool is_tracked(const Path& path) {
+    return control != nullptr && control->armed != 0 &&
+           cuts_power(static_cast<Kind>(control->kind)) &&
+           std::strncmp(path.text, control->under.data(), std::strlen(control->under.data())) == 0;
+}
+
+flow29::fault::Unsynced& account() {
+    if (unsynced == nullptr) unsynced = new flow29::fault::Unsynced;
+    return *unsynced;
+}
+
 [[noreturn]] void die() {
     pass(SYS_kill, pass(SYS_getpid), SIGKILL);
     for (;;)
@@ -84,6 +102,14 @@ Kind decide(Op op, const char* name, const Path& path) {
     if (control->hits.fetch_add(1) == 0)
         std::snprintf(control->where.data(), control->where.size(), "%s %.400s", name,
                       path.text + std::strlen(control->under.data()));
+    if (cuts_power(kind)) {
+        control->armed = 0;
+        if (kind == Kind::power_cut)
+            account().undo();
+        else
+            account().undo_some(number);
+        die();
+    }
     if (kind == Kind::kill) die();
     return kind;
 }
@@ -119,6 +145,7 @@ ssize_t write_some(const char* name, int fd, std::size_t size, const Call& call)
     if (control != nullptr) path_of(fd, path);
     const Kind kind = decide(Op::write, name, path);
     if (fails(kind)) return -1;
+    if (is_tracked(path)) account().on_change(fd);
     const bool halved = (kind == Kind::torn || kind == Kind::short_write) && size > 1;
     const auto result = static_cast<ssize_t>(call(halved ? half_of(size) : size));
     if (kind == Kind::torn || kind == Kind::kill_after) die();
@@ -142,12 +169,25 @@ long write_vector(const char* name, int fd, const iovec* parts, int count, bool 
     });
 }
 
+/// A call that makes a name, unless it is there, or empties what it names.
+template <class Call>
+long create(const char* name, const Path& path, const Call& call) {
+    return simple(Op::create, name, path, [&] {
+        if (!is_tracked(path)) return call();
+        const bool was_there = pass(SYS_faccessat, AT_FDCWD, path.text, F_OK) == 0;
+        account().on_change(path.text);
+        const long result = call();
+        if (result >= 0 && !was_there) account().on_made(path.text);
+        return result;
+    });
+}
+
 int open_file(int directory, const char* name, int flags, unsigned mode) {
     const auto call = [&] { return pass(SYS_openat, directory, name, flags, mode); };
     if ((flags & (O_CREAT | O_TRUNC)) == 0) return static_cast<int>(call());
     Path path;
     path_of(directory, name, path);
-    return static_cast<int>(simple(Op::create, "open", path, call));
+    return static_cast<int>(create("open", path, call));
 }
 
 unsigned mode_of(int flags, va_list list) {
@@ -158,7 +198,15 @@ int move_file(int from_at, const char* from, int to_at, const char* to, unsigned
     Path path;
     path_of(to_at, to, path);
     return static_cast<int>(simple(Op::rename, "rename", path, [&] {
-        return pass(SYS_renameat2, from_at, from, to_at, to, flags);
+        const auto call = [&] { return pass(SYS_renameat2, from_at, from, to_at, to, flags); };
+        if (!is_tracked(path)) return call();
+        Path before;
+        path_of(from_at, from, before);
+        const int kept = account().keep(path.text);
+        const long result = call();
+        if (result == 0)
+            account().on_moved(before.text, path.text, kept, (flags & RENAME_EXCHANGE) != 0);
+        return result;
     }));
 }
 
@@ -166,34 +214,49 @@ int remove_file(int directory, const char* name, int flags) {
     Path path;
     path_of(directory, name, path);
     return static_cast<int>(simple(Op::unlink, "unlink", path, [&] {
-        return pass(SYS_unlinkat, directory, name, flags);
+        const bool tracked = is_tracked(path);
+        const int kept = tracked ? account().keep(path.text) : -1;
+        const long result = pass(SYS_unlinkat, directory, name, flags);
+        if (tracked && result == 0) account().on_removed(path.text, kept);
+        return result;
     }));
 }
 
 int make_directory(int directory, const char* name, unsigned mode) {
     Path path;
     path_of(directory, name, path);
-    return static_cast<int>(simple(Op::create, "mkdir", path,
-                                   [&] { return pass(SYS_mkdirat, directory, name, mode); }));
+    return static_cast<int>(
+        create("mkdir", path, [&] { return pass(SYS_mkdirat, directory, name, mode); }));
 }
 
 int on_descriptor(Op op, const char* name, int fd, long number) {
     Path path;
     if (control != nullptr) path_of(fd, path);
-    return static_cast<int>(simple(op, name, path, [&] { return pass(number, fd); }));
+    return static_cast<int>(simple(op, name, path, [&] {
+        const long result = pass(number, fd);
+        if (result != 0 || !is_tracked(path)) return result;
+        if (number == SYS_syncfs)
+            account().on_all_synced();
+        else
+            account().on_synced(fd, path.text);
+        return result;
+    }));
 }
 
 int cut(int fd, off_t length) {
     Path path;
     if (control != nullptr) path_of(fd, path);
-    return static_cast<int>(simple(Op::truncate, "ftruncate", path,
-                                   [&] { return pass(SYS_ftruncate, fd, length); }));
+    return static_cast<int>(simple(Op::truncate, "ftruncate", path, [&] {
+        if (is_tracked(path)) account().on_change(fd);
+        return pass(SYS_ftruncate, fd, length);
+    }));
 }
 
 int reserve(int fd, int mode, off_t offset, off_t length) {
     Path path;
     if (control != nullptr) path_of(fd, path);
     return static_cast<int>(simple(Op::truncate, "fallocate", path, [&] {
+        if (is_tracked(path)) account().on_change(fd);
         return pass(SYS_fallocate, fd, mode, offset, length);
     }));
 }
@@ -374,7 +437,7 @@ long fault_syscall(long number, ...) {
     if ((how->flags & (O_CREAT | O_TRUNC)) == 0) return call();
     Path path;
     path_of(static_cast<int>(arguments[0]), reinterpret_cast<const char*>(arguments[1]), path);
-    return simple(Op::create, "openat2", path, call);
+    return create("openat2", path, call);
 }
 
 }  // extern "C"
