@@ -248,8 +248,10 @@ class Check {
 
     void check_withdrawn() {
         const auto root = root_of(large_content(places_.round));
-        arena_.add({Ack::Kind::step_begins, places_.round,
-                    static_cast<std::uint64_t>(Step::withdraw), {}});
+        arena_.add({Ack::Kind::step_begins,
+                    places_.round,
+                    static_cast<std::uint64_t>(Step::withdraw),
+                    {}});
         auto& engine = swarm_.engine(*node_);
         // Not there if the withdrawal was done before.
         (void)scene_.run(*node_, engine.withdraw(root, {}), arena_);

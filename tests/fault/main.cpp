@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Kills, tears and fails every call by which a node changes its disk, in turn, and looks afterwards
-// whether everything that was acknowledged is there. `scripts/faults` and `scripts/power-cuts` run it.
+// whether everything that was acknowledged is there. `scripts/faults` and `scripts/power-cuts` run
+// it.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,8 +69,8 @@ Options options_of(const std::vector<std::string>& words) {
             options.kind = kind_from(value);
         else
             fail_usage();
-        const bool is_sound = (words[i] != "--trial" || options.trial) &&
-                              (words[i] != "--kind" || options.kind);
+        const bool is_sound =
+            (words[i] != "--trial" || options.trial) && (words[i] != "--kind" || options.kind);
         if (!is_sound) fail_usage();
     }
     return options;
@@ -117,10 +118,11 @@ void print_points(const char* part, const std::vector<Op>& points) {
     std::map<Op, std::size_t> of;
     for (const Op op : points)
         ++of[op];
-    std::printf("%s: %zu points: %zu writes, %zu syncs, %zu renames, %zu unlinks, "
-                "%zu truncations, %zu creations\n",
-                part, points.size(), of[Op::write], of[Op::sync], of[Op::rename], of[Op::unlink],
-                of[Op::truncate], of[Op::create]);
+    std::printf(
+        "%s: %zu points: %zu writes, %zu syncs, %zu renames, %zu unlinks, "
+        "%zu truncations, %zu creations\n",
+        part, points.size(), of[Op::write], of[Op::sync], of[Op::rename], of[Op::unlink],
+        of[Op::truncate], of[Op::create]);
 }
 
 int run_trials(Scene& scene, const Options& options) {
@@ -148,8 +150,8 @@ int run_trials(Scene& scene, const Options& options) {
                 static_cast<unsigned long long>(options.seed));
     std::fflush(stdout);
 
-    void* const memory = ::mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory =
+        ::mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     FLOW29_ASSERT(memory != MAP_FAILED);
     Counts& counts = *new (memory) Counts{};
     for (unsigned job = 0; job < options.jobs; ++job) {

@@ -59,8 +59,7 @@ int in_child(const std::function<void()>& act) {
 
 std::string ending(int status) {
     if (WIFSIGNALED(status)) return fmt::format("ended by {}\n", ::strsignal(WTERMSIG(status)));
-    if (WEXITSTATUS(status) != 0)
-        return fmt::format("exit {}\n", WEXITSTATUS(status));
+    if (WEXITSTATUS(status) != 0) return fmt::format("exit {}\n", WEXITSTATUS(status));
     return {};
 }
 
@@ -180,8 +179,9 @@ void work(Scene& scene, const fs::path& directory, Arena& arena) {
     std::fflush(stdout);
     for (;;) {
         const std::uint32_t round = rounds_of(arena);
-        const int status =
-            in_child([&] { run_script(scene, {directory, round}, Part::all, arena); });
+        const int status = in_child([&] {
+            run_script(scene, {directory, round}, Part::all, arena);
+        });
         if (const auto how = ending(status); !how.empty()) {
             std::fputs(how.c_str(), stdout);
             std::exit(1);

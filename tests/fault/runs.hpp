@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "fault/arena.hpp"
-#include "fault/script.hpp"
 #include "fault/scene.hpp"
+#include "fault/script.hpp"
 
 namespace flow29::fault {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Stands before the C library: every call that changes a disk comes through here and is passed on as
-// a bare system call, done in part, failed, or is the last thing that the process does. What is
+// Stands before the C library: every call that changes a disk comes through here and is passed on
+// as a bare system call, done in part, failed, or is the last thing that the process does. What is
 // written through a mapping would not be seen; a node has none.
 #include "shim.hpp"
 
@@ -289,7 +289,8 @@ ssize_t fault_write(int fd, const void* data, std::size_t size) {
                       [&](std::size_t wanted) { return pass(SYS_write, fd, data, wanted); });
 }
 
-ssize_t fault_pwrite(int fd, const void* data, std::size_t size, off_t at) FLOW29_STANDS_FOR(pwrite);
+ssize_t fault_pwrite(int fd, const void* data, std::size_t size, off_t at)
+    FLOW29_STANDS_FOR(pwrite);
 ssize_t fault_pwrite(int fd, const void* data, std::size_t size, off_t at) {
     return write_some("pwrite", fd, size,
                       [&](std::size_t wanted) { return pass(SYS_pwrite64, fd, data, wanted, at); });

@@ -69,8 +69,7 @@ void Unsynced::on_removed(const std::string& path, int kept) {
 }
 
 void Unsynced::on_moved(const std::string& from, const std::string& to, int kept, bool exchanged) {
-    names_.push_back(
-        {exchanged ? Name::Change::exchanged : Name::Change::moved, to, from, kept});
+    names_.push_back({exchanged ? Name::Change::exchanged : Name::Change::moved, to, from, kept});
 }
 
 void Unsynced::on_synced(int fd, const std::string& path) {
@@ -115,9 +114,9 @@ void Unsynced::undo(const Name& name) {
     std::error_code ignored;
     if (name.change == Name::Change::made) fs::remove_all(name.path, ignored);
     if (name.change == Name::Change::exchanged)
-        (void)::renameat2(AT_FDCWD, name.path.c_str(), AT_FDCWD, name.from.c_str(), RENAME_EXCHANGE);
-    if (name.change == Name::Change::moved)
-        (void)::rename(name.path.c_str(), name.from.c_str());
+        (void)::renameat2(AT_FDCWD, name.path.c_str(), AT_FDCWD, name.from.c_str(),
+                          RENAME_EXCHANGE);
+    if (name.change == Name::Change::moved) (void)::rename(name.path.c_str(), name.from.c_str());
     if (name.kept < 0 || name.change == Name::Change::exchanged) return;
     struct stat facts {};
     if (::fstat(name.kept, &facts) != 0) return;

@@ -9,9 +9,9 @@
 
 namespace flow29::fault {
 
-/// What a power cut would undo: the content of each file since it was last synced, and the names made,
-/// moved and removed in each directory since that was. Stricter than any file system that we know,
-/// where a file's sync keeps its name as well. One thread at a time; paths are absolute.
+/// What a power cut would undo: the content of each file since it was last synced, and the names
+/// made, moved and removed in each directory since that was. Stricter than any file system that we
+/// know, where a file's sync keeps its name as well. One thread at a time; paths are absolute.
 class Unsynced {
   public:
     /// Before a file's content or length is changed.
@@ -23,7 +23,8 @@ class Unsynced {
     [[nodiscard]] int keep(const std::string& path);
     /// Once it is removed; `kept` is what `keep` gave for it.
     void on_removed(const std::string& path, int kept);
-    /// Once it is moved; `kept`, what `to` named before. `exchanged`: it goes by the other name now.
+    /// Once it is moved; `kept`, what `to` named before. `exchanged`: it goes by the other name
+    /// now.
     void on_moved(const std::string& from, const std::string& to, int kept, bool exchanged);
     /// Once a file or directory is synced.
     void on_synced(int fd, const std::string& path);
