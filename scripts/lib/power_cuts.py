@@ -71,6 +71,15 @@ class Disk:
 
     def unmount(self):
         run("umount", self.mounted)
+        # Else the next mount would be of what is shut down still.
+        lab.wait_until(self._is_free, "nobody else to have the file system mounted", 60)
+
+    def _is_free(self):
+        try:
+            os.close(os.open(self.device, os.O_RDWR | os.O_EXCL))
+        except OSError:
+            return False
+        return True
 
     def close(self):
         if os.path.ismount(self.mounted):
