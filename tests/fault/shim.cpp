@@ -2,117 +2,21 @@
 // Stands before the C library: every call that changes a disk comes through here and is passed on
 // as a bare system call, done in part, failed, or is the last thing that the process does. What is
 // written through a mapping would not be seen; a node has none.
-#include "shim.hpp"
+#include "points.hpp"
 
-#include "unsynced.hpp"
-
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
-#include <csignal>
 #include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 namespace {
 
-using flow29::fault::Control;
-using flow29::fault::Kind;
-using flow29::fault::Op;
-
-Control* control = nullptr;
-flow29::fault::Unsynced* unsynced = nullptr;  // if that is kept account of
-
-/// The system call itself: what is called `syscall` below is ours.
-template <class... Args>
-long pass(long number, Args... args) {
-    using Syscall = long (*)(long, ...);
-    static const auto next = reinterpret_cast<Syscall>(::dlsym(RTLD_NEXT, "syscall"));
-    return next(number, args...);
-}
-
-/// Room for a path; empty when it cannot be known.
-struct Path {
-    char text[PATH_MAX + 64] = "";
-};
-
-void path_of(int fd, Path& path) {
-    char link[64];
-    std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    const long got = pass(SYS_readlinkat, AT_FDCWD, link, path.text, sizeof path.text - 1);
-    path.text[got > 0 ? got : 0] = '\0';
-}
-
-void path_of(int directory, const char* name, Path& path) {
-    if (name == nullptr) return;
-    if (name[0] == '/') {
-        std::snprintf(path.text, sizeof path.text, "%s", name);
-        return;
-    }
-    if (directory == AT_FDCWD) {
-        if (pass(SYS_getcwd, path.text, static_cast<unsigned long>(PATH_MAX)) <= 0) return;
-    } else {
-        path_of(directory, path);
-    }
-    const auto used = std::strlen(path.text);
-    std::snprintf(path.text + used, sizeof path.text - used, "/%s", name);
-}
-
-bool cuts_power(Kind kind) {
-    return kind == Kind::power_cut || kind == Kind::power_cut_some;
-}
-
-/// Whether account is to be kept of this path.
-bool is_tracked(const Path& path) {
-    return control != nullptr && control->armed != 0 &&
-           cuts_power(static_cast<Kind>(control->kind)) &&
-           std::strncmp(path.text, control->under.data(), std::strlen(control->under.data())) == 0;
-}
-
-flow29::fault::Unsynced& account() {
-    if (unsynced == nullptr) unsynced = new flow29::fault::Unsynced;
-    return *unsynced;
-}
-
-[[noreturn]] void die() {
-    pass(SYS_kill, pass(SYS_getpid), SIGKILL);
-    for (;;)
-        pass(SYS_pause);
-}
-
-/// What is to become of one call.
-Kind decide(Op op, const char* name, const Path& path) {
-    if (control == nullptr || control->armed == 0) return Kind::none;
-    if (std::strncmp(path.text, control->under.data(), std::strlen(control->under.data())) != 0)
-        return Kind::none;
-    const std::uint64_t number = control->points.fetch_add(1);
-    if (number < Control::ops_max) control->ops[number] = op;
-    const auto kind = static_cast<Kind>(control->kind);
-    const bool is_hit = number == control->at || (control->sticky != 0 && number > control->at);
-    if (!is_hit || !applies(kind, op)) return Kind::none;
-    if (control->hits.fetch_add(1) == 0)
-        std::snprintf(control->where.data(), control->where.size(), "%s %.400s", name,
-                      path.text + std::strlen(control->under.data()));
-    if (cuts_power(kind)) {
-        control->armed = 0;
-        if (kind == Kind::power_cut)
-            account().undo();
-        else
-            account().undo_some(number);
-        die();
-    }
-    if (kind == Kind::kill) die();
-    return kind;
-}
+using namespace flow29::fault;
 
 /// Whether the call fails; then errno says so.
 bool fails(Kind kind) {
@@ -142,7 +46,7 @@ std::size_t half_of(std::size_t size) {
 template <class Call>
 ssize_t write_some(const char* name, int fd, std::size_t size, const Call& call) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
+    if (is_ruled()) path_of(fd, path);
     const Kind kind = decide(Op::write, name, path);
     if (fails(kind)) return -1;
     if (is_tracked(path)) account().on_change(fd);
@@ -231,7 +135,7 @@ int make_directory(int directory, const char* name, unsigned mode) {
 
 int on_descriptor(Op op, const char* name, int fd, long number) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
+    if (is_ruled()) path_of(fd, path);
     return static_cast<int>(simple(op, name, path, [&] {
         const long result = pass(number, fd);
         if (result != 0 || !is_tracked(path)) return result;
@@ -245,7 +149,7 @@ int on_descriptor(Op op, const char* name, int fd, long number) {
 
 int cut(int fd, off_t length) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
+    if (is_ruled()) path_of(fd, path);
     return static_cast<int>(simple(Op::truncate, "ftruncate", path, [&] {
         if (is_tracked(path)) account().on_change(fd);
         return pass(SYS_ftruncate, fd, length);
@@ -254,22 +158,11 @@ int cut(int fd, off_t length) {
 
 int reserve(int fd, int mode, off_t offset, off_t length) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
+    if (is_ruled()) path_of(fd, path);
     return static_cast<int>(simple(Op::truncate, "fallocate", path, [&] {
         if (is_tracked(path)) account().on_change(fd);
         return pass(SYS_fallocate, fd, mode, offset, length);
     }));
-}
-
-__attribute__((constructor)) void use_named_control() {
-    const char* const name = std::getenv("FLOW29_FAULT_CONTROL");
-    if (name == nullptr || control != nullptr) return;
-    const auto fd = static_cast<int>(pass(SYS_openat, AT_FDCWD, name, O_RDWR | O_CLOEXEC, 0));
-    if (fd < 0) return;
-    void* const memory =
-        ::mmap(nullptr, sizeof(Control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    pass(SYS_close, fd);
-    if (memory != MAP_FAILED) control = static_cast<Control*>(memory);
 }
 
 }  // namespace
@@ -278,10 +171,6 @@ __attribute__((constructor)) void use_named_control() {
 #define FLOW29_STANDS_FOR(symbol) __asm__(#symbol)
 
 extern "C" {
-
-void flow29_fault_use(Control* chosen) {
-    control = chosen;
-}
 
 ssize_t fault_write(int fd, const void* data, std::size_t size) FLOW29_STANDS_FOR(write);
 ssize_t fault_write(int fd, const void* data, std::size_t size) {
@@ -433,7 +322,7 @@ long fault_syscall(long number, ...) {
         return pass(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
                     arguments[5]);
     };
-    if (number != SYS_openat2 || control == nullptr) return call();
+    if (number != SYS_openat2 || !is_ruled()) return call();
     const auto* const how = reinterpret_cast<const open_how*>(arguments[2]);
     if ((how->flags & (O_CREAT | O_TRUNC)) == 0) return call();
     Path path;
