@@ -71,10 +71,19 @@ class Disk:
 
     def unmount(self):
         run("umount", self.mounted)
+        # Else the next mount would be of what is shut down still.
+        lab.wait_until(self._is_free, "nobody else to have the file system mounted", 60)
+
+    def _is_free(self):
+        try:
+            os.close(os.open(self.device, os.O_RDWR | os.O_EXCL))
+        except OSError:
+            return False
+        return True
 
     def close(self):
         if os.path.ismount(self.mounted):
-            subprocess.run(["umount", self.mounted], check=False)
+            subprocess.run(["umount", "--lazy", self.mounted], check=False)
         if self.device is not None:
             subprocess.run(["losetup", "--detach", self.device], check=False)
 
@@ -97,7 +106,7 @@ class Cuts:
                 self._cut_one(disk, arena, f"{kind}, cut {number + 1} of {count}")
         finally:
             disk.close()
-            shutil.rmtree(place)
+            shutil.rmtree(place, ignore_errors=True)
 
     def _cut_one(self, disk, arena, name):
         how = self.random.choice((WITH_LOG, WITHOUT_LOG, WITHOUT_LOG))

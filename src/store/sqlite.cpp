@@ -157,7 +157,9 @@ Result<Database> Database::open(const std::filesystem::path& file) {
 
     auto state = std::make_unique<State>();
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(file.c_str(), &state->connection, flags, nullptr) != SQLITE_OK)
+    // Its journal's index is in this process's memory then and in no -shm file: a page of a mapped
+    // file that a failing disk does not give would end the process instead of a call.
+    if (sqlite3_open_v2(file.c_str(), &state->connection, flags, "unix-excl") != SQLITE_OK)
         return fail_sqlite(state->connection);
     constexpr int any_count = -1;
     if (sqlite3_create_function_v2(state->connection, "crc32c", any_count,

@@ -22,9 +22,9 @@ struct Ack {
         extent_may_go,  ///< from here on it may be there or not
         object,         ///< its descriptor is in the store
         object_may_go,
-        published,      ///< by this node
-        lease,          ///< `number` is its sequence
-        step_begins,    ///< `number` says which
+        published,    ///< by this node
+        lease,        ///< `number` is its sequence
+        step_begins,  ///< `number` says which
         step_done,
     };
     Kind kind;

@@ -142,8 +142,8 @@ class Check {
         }
         if (!fs::is_empty(places_.data() / "tmp")) blame("tmp/ is not empty");
         for (const auto& entry : fs::directory_iterator(places_.data())) {
-            static const std::set<std::string> known = {
-                "lock", "catalogue.db", "catalogue.db-wal", "catalogue.db-shm", "extents", "tmp"};
+            static const std::set<std::string> known = {"lock", "catalogue.db", "catalogue.db-wal",
+                                                        "extents", "tmp"};
             if (!known.contains(entry.path().filename().string()))
                 blame("left behind: " + entry.path().string());
         }
@@ -248,8 +248,10 @@ class Check {
 
     void check_withdrawn() {
         const auto root = root_of(large_content(places_.round));
-        arena_.add({Ack::Kind::step_begins, places_.round,
-                    static_cast<std::uint64_t>(Step::withdraw), {}});
+        arena_.add({Ack::Kind::step_begins,
+                    places_.round,
+                    static_cast<std::uint64_t>(Step::withdraw),
+                    {}});
         auto& engine = swarm_.engine(*node_);
         // Not there if the withdrawal was done before.
         (void)scene_.run(*node_, engine.withdraw(root, {}), arena_);

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "fault/arena.hpp"
-#include "fault/script.hpp"
 #include "fault/scene.hpp"
+#include "fault/script.hpp"
 
 namespace flow29::fault {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Kills, tears and fails every call by which a node changes its disk, in turn, and looks afterwards
-// whether everything that was acknowledged is there. `scripts/faults` and `scripts/power-cuts` run it.
+// whether everything that was acknowledged is there. `scripts/faults` and `scripts/power-cuts` run
+// it.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@ using namespace flow29::fault;
 namespace log = flow29::core::log;
 
 constexpr const char* usage =
-    "fault_points [--sample N] [--seed S] [--jobs J] [--directory DIR]   N faults, or all\n"
+    "fault_points [--sample N] [--seed S] [--jobs J] [--directory DIR] [--kind KIND]\n"
+    "                                                                    N faults, or all\n"
     "fault_points --trial NAME                                           one, as it was printed\n"
     "fault_points work DIR ARENA | check DIR ARENA                       for scripts/power-cuts\n";
 
@@ -35,6 +37,7 @@ struct Options {
     unsigned jobs = 1;
     fs::path directory;
     std::optional<Trial> trial;
+    std::optional<Kind> kind;  // no other
 };
 
 /// What the processes of a run count together.
@@ -62,9 +65,13 @@ Options options_of(const std::vector<std::string>& words) {
             options.directory = value;
         else if (words[i] == "--trial")
             options.trial = Trial::from(value);
+        else if (words[i] == "--kind")
+            options.kind = kind_from(value);
         else
             fail_usage();
-        if (words[i] == "--trial" && !options.trial) fail_usage();
+        const bool is_sound =
+            (words[i] != "--trial" || options.trial) && (words[i] != "--kind" || options.kind);
+        if (!is_sound) fail_usage();
     }
     return options;
 }
@@ -111,10 +118,11 @@ void print_points(const char* part, const std::vector<Op>& points) {
     std::map<Op, std::size_t> of;
     for (const Op op : points)
         ++of[op];
-    std::printf("%s: %zu points: %zu writes, %zu syncs, %zu renames, %zu unlinks, "
-                "%zu truncations, %zu creations\n",
-                part, points.size(), of[Op::write], of[Op::sync], of[Op::rename], of[Op::unlink],
-                of[Op::truncate], of[Op::create]);
+    std::printf(
+        "%s: %zu points: %zu writes, %zu syncs, %zu renames, %zu unlinks, "
+        "%zu truncations, %zu creations\n",
+        part, points.size(), of[Op::write], of[Op::sync], of[Op::rename], of[Op::unlink],
+        of[Op::truncate], of[Op::create]);
 }
 
 int run_trials(Scene& scene, const Options& options) {
@@ -131,6 +139,8 @@ int run_trials(Scene& scene, const Options& options) {
         trials = trials_of(Part::all, all);
         const auto more = trials_of(Part::restart, restart);
         trials.insert(trials.end(), more.begin(), more.end());
+        if (options.kind)
+            std::erase_if(trials, [&](const Trial& trial) { return trial.kind != options.kind; });
     }
     std::mt19937_64 random(options.seed);
     std::ranges::shuffle(trials, random);
@@ -140,8 +150,8 @@ int run_trials(Scene& scene, const Options& options) {
                 static_cast<unsigned long long>(options.seed));
     std::fflush(stdout);
 
-    void* const memory = ::mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory =
+        ::mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     FLOW29_ASSERT(memory != MAP_FAILED);
     Counts& counts = *new (memory) Counts{};
     for (unsigned job = 0; job < options.jobs; ++job) {

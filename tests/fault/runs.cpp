@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "fault/runs.hpp"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,8 +24,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr unsigned run_seconds_max = 120;  // against hanging
-constexpr std::array<std::string_view, 7> kind_names = {
-    "none", "kill", "kill_after", "torn", "io_error", "no_space", "short_write"};
+constexpr std::array<std::string_view, 9> kind_names = {
+    "none",     "kill",        "kill_after", "torn",          "io_error",
+    "no_space", "short_write", "power_cut",  "power_cut_some"};
 constexpr std::array<std::string_view, 2> part_names = {"all", "restart"};
 
 template <std::size_t N>
@@ -36,7 +38,8 @@ std::optional<std::size_t> index_of(const std::array<std::string_view, N>& names
 }
 
 bool kills(Kind kind) {
-    return kind == Kind::kill || kind == Kind::kill_after || kind == Kind::torn;
+    return kind == Kind::kill || kind == Kind::kill_after || kind == Kind::torn ||
+           kind == Kind::power_cut || kind == Kind::power_cut_some;
 }
 
 /// Runs it in a child; how that ended, as for waitpid.
@@ -44,6 +47,7 @@ int in_child(const std::function<void()>& act) {
     const pid_t child = ::fork();
     FLOW29_ASSERT(child >= 0);
     if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         ::alarm(run_seconds_max);
         act();
         ::_exit(0);
@@ -55,8 +59,7 @@ int in_child(const std::function<void()>& act) {
 
 std::string ending(int status) {
     if (WIFSIGNALED(status)) return fmt::format("ended by {}\n", ::strsignal(WTERMSIG(status)));
-    if (WEXITSTATUS(status) != 0)
-        return fmt::format("exit {}\n", WEXITSTATUS(status));
+    if (WEXITSTATUS(status) != 0) return fmt::format("exit {}\n", WEXITSTATUS(status));
     return {};
 }
 
@@ -65,6 +68,12 @@ std::uint32_t rounds_of(const Arena& arena) {
 }
 
 }  // namespace
+
+std::optional<Kind> kind_from(std::string_view name) {
+    const auto index = index_of(kind_names, name);
+    if (!index || *index == 0) return std::nullopt;
+    return static_cast<Kind>(*index);
+}
 
 std::string Trial::name() const {
     return fmt::format("{}:{}:{}{}", part_names[static_cast<std::size_t>(part)], point,
@@ -170,8 +179,9 @@ void work(Scene& scene, const fs::path& directory, Arena& arena) {
     std::fflush(stdout);
     for (;;) {
         const std::uint32_t round = rounds_of(arena);
-        const int status =
-            in_child([&] { run_script(scene, {directory, round}, Part::all, arena); });
+        const int status = in_child([&] {
+            run_script(scene, {directory, round}, Part::all, arena);
+        });
         if (const auto how = ending(status); !how.empty()) {
             std::fputs(how.c_str(), stdout);
             std::exit(1);

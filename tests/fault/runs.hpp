@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "fault/arena.hpp"
-#include "fault/script.hpp"
 #include "fault/scene.hpp"
+#include "fault/script.hpp"
 
 namespace flow29::fault {
+
+/// As in the name of a trial: io_error.
+[[nodiscard]] std::optional<Kind> kind_from(std::string_view name);
 
 /// One fault of one run.
 struct Trial {

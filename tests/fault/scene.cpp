@@ -13,8 +13,7 @@ namespace flow29::fault {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-Scene::Scene()
-    : file_(sim::random_content(1, 270'000)) {
+Scene::Scene() : file_(sim::random_content(1, 270'000)) {
     swarm_.emplace(sim::Swarm::Options{
         .seed = 29, .grace = 1min, .audit_period = std::chrono::hours(24 * 365)});
     tree_["a file"] = sim::random_content(2, 150'000);

@@ -17,7 +17,7 @@ namespace flow29::fault {
 class Scene {
   public:
     static constexpr std::size_t others = 5;
-    static constexpr std::size_t source = 0;      ///< published all of it
+    static constexpr std::size_t source = 0;       ///< published all of it
     static constexpr std::size_t lost_holder = 1;  ///< holds all of it, and is to go
     static constexpr std::size_t reader = 2;       ///< stays
     static constexpr unsigned level = 8;           ///< extents of 128 KiB

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fault/ack_store.hpp"
+#include "store/file.hpp"
 
 namespace flow29::fault {
 
@@ -72,7 +73,8 @@ class Script {
     Result<void> open() {
         auto store = store::open_disk_store({places_.data(), store_capacity});
         if (!store) return fail(store.error());
-        node_ = swarm_.add({}, std::make_unique<AckStore>(std::move(*store), arena_, places_.round));
+        node_ =
+            swarm_.add({}, std::make_unique<AckStore>(std::move(*store), arena_, places_.round));
         return {};
     }
     Result<void> join() {
@@ -99,17 +101,20 @@ class Script {
         if (fs::exists(to, ec)) return {};
         fs::create_directories(to.parent_path(), ec);
         if (ec) return fail_errno(ec.value(), to.string());
+        // Whoever fetches into a directory has it already.
+        if (auto kept = store::sync_directory(places_.directory); !kept) return kept;
         FetchRequest request;
         request.link.root = root;
         request.path = to;
-        const auto done =
-            scene_.run(*node_, swarm_.engine(*node_).fetcher().fetch(std::move(request), {}), arena_);
+        const auto done = scene_.run(
+            *node_, swarm_.engine(*node_).fetcher().fetch(std::move(request), {}), arena_);
         if (!done) return fail(done.error());
         return {};
     }
     Result<void> repair() {
         if (swarm_.up(Scene::lost_holder)) swarm_.crash(Scene::lost_holder);
-        // Not an operation that says how it ended: it goes on until it is done, or its disk is full.
+        // Not an operation that says how it ended: it goes on until it is done, or its disk is
+        // full.
         const auto made = [this] { return keeps(scene_.file_root()) && keeps(scene_.tree_root()); };
         const bool done = swarm_.world().run_for(20min, made);
         const bool can = arena_.control().hits == 0 || arena_.control().sticky == 0;
@@ -129,7 +134,8 @@ class Script {
         if (!swarm_.store(*node_).descriptor(root)) return {};
         const auto done =
             scene_.run(*node_, swarm_.engine(*node_).pins().set(root, pinned), arena_);
-        if (!done && done.error().code == Errc::not_found && arena_.control().sticky != 0) return {};
+        if (!done && done.error().code == Errc::not_found && arena_.control().sticky != 0)
+            return {};
         if (!done) return fail(done.error());
         return {};
     }

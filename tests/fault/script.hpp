@@ -18,14 +18,21 @@ enum class Step : std::uint8_t {
     publish_small,
     fetch_file,
     fetch_tree,
-    repair,  ///< a holder goes, and this node makes the copies that are missing
-    pin,     ///< what was fetched becomes the store's own
+    repair,    ///< a holder goes, and this node makes the copies that are missing
+    pin,       ///< what was fetched becomes the store's own
     withdraw,  ///< of what was published first; it is collected then
     collect,   ///< of whatever nothing keeps
 };
-inline constexpr std::array<std::string_view, 10> step_names = {
-    "open", "join", "publish a large file", "publish a small file", "fetch a file",
-    "fetch a directory", "repair", "pin", "withdraw", "collect"};
+inline constexpr std::array<std::string_view, 10> step_names = {"open",
+                                                                "join",
+                                                                "publish a large file",
+                                                                "publish a small file",
+                                                                "fetch a file",
+                                                                "fetch a directory",
+                                                                "repair",
+                                                                "pin",
+                                                                "withdraw",
+                                                                "collect"};
 
 /// Where a run's files are: below one directory, where the faults are.
 struct Places {
@@ -51,9 +58,9 @@ inline constexpr ByteCount store_capacity{4ULL << 30};
 /// How much of the script is run.
 enum class Part : std::uint8_t { all, restart };  // restart: open and join
 
-/// Runs the script with the faults that the arena's control asks for, and notes in the arena what was
-/// acknowledged. Blames a step that fails without a fault or for another reason, or again when the
-/// fault was there once only.
+/// Runs the script with the faults that the arena's control asks for, and notes in the arena what
+/// was acknowledged. Blames a step that fails without a fault or for another reason, or again when
+/// the fault was there once only.
 void run_script(Scene& scene, const Places& places, Part part, Arena& arena);
 
 }  // namespace flow29::fault

@@ -1,92 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Stands before the C library: every call that changes a disk comes through here and is passed on as
-// a bare system call, done in part, failed, or is the last thing that the process does. What is
-// written through a mapping is not seen; the store has none but SQLite's -shm, which is worthless
-// after a crash and made anew.
-#include "shim.hpp"
+// Stands before the C library: every call that changes a disk comes through here and is passed on
+// as a bare system call, done in part, failed, or is the last thing that the process does. What is
+// written through a mapping would not be seen; a node has none.
+#include "points.hpp"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
-#include <csignal>
 #include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 namespace {
 
-using flow29::fault::Control;
-using flow29::fault::Kind;
-using flow29::fault::Op;
-
-Control* control = nullptr;
-
-/// The system call itself: what is called `syscall` below is ours.
-template <class... Args>
-long pass(long number, Args... args) {
-    using Syscall = long (*)(long, ...);
-    static const auto next = reinterpret_cast<Syscall>(::dlsym(RTLD_NEXT, "syscall"));
-    return next(number, args...);
-}
-
-/// Room for a path; empty when it cannot be known.
-struct Path {
-    char text[PATH_MAX + 64] = "";
-};
-
-void path_of(int fd, Path& path) {
-    char link[64];
-    std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    const long got = pass(SYS_readlinkat, AT_FDCWD, link, path.text, sizeof path.text - 1);
-    path.text[got > 0 ? got : 0] = '\0';
-}
-
-void path_of(int directory, const char* name, Path& path) {
-    if (name == nullptr) return;
-    if (name[0] == '/') {
-        std::snprintf(path.text, sizeof path.text, "%s", name);
-        return;
-    }
-    if (directory == AT_FDCWD) {
-        if (pass(SYS_getcwd, path.text, static_cast<unsigned long>(PATH_MAX)) <= 0) return;
-    } else {
-        path_of(directory, path);
-    }
-    const auto used = std::strlen(path.text);
-    std::snprintf(path.text + used, sizeof path.text - used, "/%s", name);
-}
-
-[[noreturn]] void die() {
-    pass(SYS_kill, pass(SYS_getpid), SIGKILL);
-    for (;;)
-        pass(SYS_pause);
-}
-
-/// What is to become of one call.
-Kind decide(Op op, const char* name, const Path& path) {
-    if (control == nullptr || control->armed == 0) return Kind::none;
-    if (std::strncmp(path.text, control->under.data(), std::strlen(control->under.data())) != 0)
-        return Kind::none;
-    const std::uint64_t number = control->points.fetch_add(1);
-    if (number < Control::ops_max) control->ops[number] = op;
-    const auto kind = static_cast<Kind>(control->kind);
-    const bool is_hit = number == control->at || (control->sticky != 0 && number > control->at);
-    if (!is_hit || !applies(kind, op)) return Kind::none;
-    if (control->hits.fetch_add(1) == 0)
-        std::snprintf(control->where.data(), control->where.size(), "%s %.400s", name,
-                      path.text + std::strlen(control->under.data()));
-    if (kind == Kind::kill) die();
-    return kind;
-}
+using namespace flow29::fault;
 
 /// Whether the call fails; then errno says so.
 bool fails(Kind kind) {
@@ -116,9 +46,10 @@ std::size_t half_of(std::size_t size) {
 template <class Call>
 ssize_t write_some(const char* name, int fd, std::size_t size, const Call& call) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
+    if (is_ruled()) path_of(fd, path);
     const Kind kind = decide(Op::write, name, path);
     if (fails(kind)) return -1;
+    if (is_tracked(path)) account().on_change(fd);
     const bool halved = (kind == Kind::torn || kind == Kind::short_write) && size > 1;
     const auto result = static_cast<ssize_t>(call(halved ? half_of(size) : size));
     if (kind == Kind::torn || kind == Kind::kill_after) die();
@@ -142,12 +73,25 @@ long write_vector(const char* name, int fd, const iovec* parts, int count, bool 
     });
 }
 
+/// A call that makes a name, unless it is there, or empties what it names.
+template <class Call>
+long create(const char* name, const Path& path, const Call& call) {
+    return simple(Op::create, name, path, [&] {
+        if (!is_tracked(path)) return call();
+        const bool was_there = pass(SYS_faccessat, AT_FDCWD, path.text, F_OK) == 0;
+        account().on_change(path.text);
+        const long result = call();
+        if (result >= 0 && !was_there) account().on_made(path.text);
+        return result;
+    });
+}
+
 int open_file(int directory, const char* name, int flags, unsigned mode) {
     const auto call = [&] { return pass(SYS_openat, directory, name, flags, mode); };
     if ((flags & (O_CREAT | O_TRUNC)) == 0) return static_cast<int>(call());
     Path path;
     path_of(directory, name, path);
-    return static_cast<int>(simple(Op::create, "open", path, call));
+    return static_cast<int>(create("open", path, call));
 }
 
 unsigned mode_of(int flags, va_list list) {
@@ -158,7 +102,15 @@ int move_file(int from_at, const char* from, int to_at, const char* to, unsigned
     Path path;
     path_of(to_at, to, path);
     return static_cast<int>(simple(Op::rename, "rename", path, [&] {
-        return pass(SYS_renameat2, from_at, from, to_at, to, flags);
+        const auto call = [&] { return pass(SYS_renameat2, from_at, from, to_at, to, flags); };
+        if (!is_tracked(path)) return call();
+        Path before;
+        path_of(from_at, from, before);
+        const int kept = account().keep(path.text);
+        const long result = call();
+        if (result == 0)
+            account().on_moved(before.text, path.text, kept, (flags & RENAME_EXCHANGE) != 0);
+        return result;
     }));
 }
 
@@ -166,47 +118,51 @@ int remove_file(int directory, const char* name, int flags) {
     Path path;
     path_of(directory, name, path);
     return static_cast<int>(simple(Op::unlink, "unlink", path, [&] {
-        return pass(SYS_unlinkat, directory, name, flags);
+        const bool tracked = is_tracked(path);
+        const int kept = tracked ? account().keep(path.text) : -1;
+        const long result = pass(SYS_unlinkat, directory, name, flags);
+        if (tracked && result == 0) account().on_removed(path.text, kept);
+        return result;
     }));
 }
 
 int make_directory(int directory, const char* name, unsigned mode) {
     Path path;
     path_of(directory, name, path);
-    return static_cast<int>(simple(Op::create, "mkdir", path,
-                                   [&] { return pass(SYS_mkdirat, directory, name, mode); }));
+    return static_cast<int>(
+        create("mkdir", path, [&] { return pass(SYS_mkdirat, directory, name, mode); }));
 }
 
 int on_descriptor(Op op, const char* name, int fd, long number) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
-    return static_cast<int>(simple(op, name, path, [&] { return pass(number, fd); }));
+    if (is_ruled()) path_of(fd, path);
+    return static_cast<int>(simple(op, name, path, [&] {
+        const long result = pass(number, fd);
+        if (result != 0 || !is_tracked(path)) return result;
+        if (number == SYS_syncfs)
+            account().on_all_synced();
+        else
+            account().on_synced(fd, path.text);
+        return result;
+    }));
 }
 
 int cut(int fd, off_t length) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
-    return static_cast<int>(simple(Op::truncate, "ftruncate", path,
-                                   [&] { return pass(SYS_ftruncate, fd, length); }));
+    if (is_ruled()) path_of(fd, path);
+    return static_cast<int>(simple(Op::truncate, "ftruncate", path, [&] {
+        if (is_tracked(path)) account().on_change(fd);
+        return pass(SYS_ftruncate, fd, length);
+    }));
 }
 
 int reserve(int fd, int mode, off_t offset, off_t length) {
     Path path;
-    if (control != nullptr) path_of(fd, path);
+    if (is_ruled()) path_of(fd, path);
     return static_cast<int>(simple(Op::truncate, "fallocate", path, [&] {
+        if (is_tracked(path)) account().on_change(fd);
         return pass(SYS_fallocate, fd, mode, offset, length);
     }));
-}
-
-__attribute__((constructor)) void use_named_control() {
-    const char* const name = std::getenv("FLOW29_FAULT_CONTROL");
-    if (name == nullptr || control != nullptr) return;
-    const auto fd = static_cast<int>(pass(SYS_openat, AT_FDCWD, name, O_RDWR | O_CLOEXEC, 0));
-    if (fd < 0) return;
-    void* const memory =
-        ::mmap(nullptr, sizeof(Control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    pass(SYS_close, fd);
-    if (memory != MAP_FAILED) control = static_cast<Control*>(memory);
 }
 
 }  // namespace
@@ -216,17 +172,14 @@ __attribute__((constructor)) void use_named_control() {
 
 extern "C" {
 
-void flow29_fault_use(Control* chosen) {
-    control = chosen;
-}
-
 ssize_t fault_write(int fd, const void* data, std::size_t size) FLOW29_STANDS_FOR(write);
 ssize_t fault_write(int fd, const void* data, std::size_t size) {
     return write_some("write", fd, size,
                       [&](std::size_t wanted) { return pass(SYS_write, fd, data, wanted); });
 }
 
-ssize_t fault_pwrite(int fd, const void* data, std::size_t size, off_t at) FLOW29_STANDS_FOR(pwrite);
+ssize_t fault_pwrite(int fd, const void* data, std::size_t size, off_t at)
+    FLOW29_STANDS_FOR(pwrite);
 ssize_t fault_pwrite(int fd, const void* data, std::size_t size, off_t at) {
     return write_some("pwrite", fd, size,
                       [&](std::size_t wanted) { return pass(SYS_pwrite64, fd, data, wanted, at); });
@@ -369,12 +322,12 @@ long fault_syscall(long number, ...) {
         return pass(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
                     arguments[5]);
     };
-    if (number != SYS_openat2 || control == nullptr) return call();
+    if (number != SYS_openat2 || !is_ruled()) return call();
     const auto* const how = reinterpret_cast<const open_how*>(arguments[2]);
     if ((how->flags & (O_CREAT | O_TRUNC)) == 0) return call();
     Path path;
     path_of(static_cast<int>(arguments[0]), reinterpret_cast<const char*>(arguments[1]), path);
-    return simple(Op::create, "openat2", path, call);
+    return create("openat2", path, call);
 }
 
 }  // extern "C"

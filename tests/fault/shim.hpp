@@ -17,6 +17,10 @@ enum class Kind : std::uint32_t {
     io_error,     ///< it is not done: EIO
     no_space,     ///< it is not done: ENOSPC
     short_write,  ///< half of it is done, and said to be
+    /// The process dies before it, and what was not synced by then is undone. See Unsynced; for
+    /// programs with one thread.
+    power_cut,
+    power_cut_some,  ///< likewise, and some of that is there
 };
 
 /// What kind of call a point is.

@@ -49,17 +49,8 @@ class Control:
         return self._memory[self._WHERE:self._WHERE + 512].split(b"\0")[0].decode()
 
 
-@unittest.skipUnless(SHIM.exists(), "the shim is not built")
-class Faults(harness.SystemTest):
-    def setUp(self):
-        super().setUp()
-        self.others = self.lab.add_swarm(3)
-        self.source = self.lab.file("source", 700_000, seed=1)
-        self.link = self.publish(self.others[0], self.source, "--copies", 2)["link"]
-        self.node = self.lab.add_node(name="victim", bootstrap=self.others, start=False)
-        self.control = Control(self.lab.path / "control", self.lab.path / "victim")
-        self.published = {}  # by root: where what it is lies
-        self.fetched = []
+class FaultTest(harness.SystemTest):
+    """One node, `self.node`, that is started under the shim or without it."""
 
     def launch(self, shimmed):
         """Starts the node; whether it became ready, which it need not with a broken disk."""
@@ -72,6 +63,57 @@ class Faults(harness.SystemTest):
                 raise
             return False
         return True
+
+
+@unittest.skipUnless(SHIM.exists(), "the shim is not built")
+class FirstStart(FaultTest):
+    """What a new node makes: its key, lock, store, socket, token."""
+
+    def test_a_first_start_that_fails_anywhere_is_made_good_by_the_next(self):
+        chance = random.Random(30)
+        self.control = Control(self.lab.path / "control", self.lab.path / "first")
+        self.node = self.lab.add_node(name="first", start=False)
+        self.control.arm(0, "none", False)
+        self.assertTrue(self.launch(shimmed=True))
+        self.node.kill()
+        points = self.control.points
+        self.assertGreater(points, 40, "the shim saw what the node wrote")
+        hits = 0
+        for number in range(1, ROUNDS + 1):
+            kind = chance.choice([*KINDS])
+            sticky = kind not in DEADLY and chance.random() < 0.5
+            self.node.data = self.lab.path / f"first{number}"
+            self.control.arm(chance.randrange(points), kind, sticky)
+            with self.subTest(kind=kind, sticky=sticky, number=number):
+                is_ready = self.launch(shimmed=True)
+                self.node.kill()
+                hits += self.control.was_hit
+                if not is_ready and kind not in DEADLY:
+                    self.assertIn(self.node.process.returncode,
+                                  (harness.NO_SPACE, harness.FILE_ERROR), self.control.where)
+                key = self.node.data / "node.key"
+                before = key.read_bytes() if key.exists() else None
+                self.assertTrue(self.launch(shimmed=False))
+                if before is not None:
+                    self.assertEqual(key.read_bytes(), before, "it is the same node")
+                self.assertEqual(list(self.node.data.glob("*.new")), [])
+                self.assert_done(self.node.run("verify"))
+                self.node.kill()
+        print(f"{hits} of {ROUNDS} faults of a first start came to pass; {points} points")
+        self.assertGreater(hits, ROUNDS // 3)
+
+
+@unittest.skipUnless(SHIM.exists(), "the shim is not built")
+class Faults(FaultTest):
+    def setUp(self):
+        super().setUp()
+        self.others = self.lab.add_swarm(3)
+        self.source = self.lab.file("source", 700_000, seed=1)
+        self.link = self.publish(self.others[0], self.source, "--copies", 2)["link"]
+        self.node = self.lab.add_node(name="victim", bootstrap=self.others, start=False)
+        self.control = Control(self.lab.path / "control", self.lab.path / "victim")
+        self.published = {}  # by root: where what it is lies
+        self.fetched = []
 
     def do_everything(self, number, allowed):
         """What may fail, as `allowed` says; what did not is remembered."""

@@ -232,7 +232,8 @@ TEST_CASE("a file that cannot be moved into place leaves no notes, and is known 
         std::ofstream(path) << "in the way";
         REQUIRE_FALSE(file.finish().has_value());
     }
-    // Whatever ends the process between the two, nothing is beside the file that nobody clears away.
+    // Whatever ends the process between the two, nothing is beside the file that nobody clears
+    // away.
     CHECK_FALSE(std::filesystem::exists(partial.string() + ".log"));
     CHECK(store->fetch_progress(descriptor.root(), partial).empty());
     std::filesystem::remove(path);

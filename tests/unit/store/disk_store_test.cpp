@@ -324,6 +324,16 @@ TEST_CASE("the catalogue takes no more room than it counts for") {
     CHECK(taken >= counted / 2);
 }
 
+TEST_CASE("no file of a store is mapped, where a failing disk would end the process") {
+    OnDisk store;
+    REQUIRE(store->put_extents(one(make_extent(1, 1000))));
+    std::ifstream maps("/proc/self/maps");
+    const std::string all{std::istreambuf_iterator<char>(maps), {}};
+    CHECK(all.find("unit_store") != std::string::npos);
+    CHECK(all.find(store.path().string()) == std::string::npos);
+    CHECK_FALSE(fs::exists(store.path() / "catalogue.db-shm"));
+}
+
 TEST_CASE("a full disk is no_space, and what was there stays") {
     const TemporaryDirectory parent;
     // Few names, so that files run out before blocks and the store's own check sees nothing.
