@@ -24,6 +24,9 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     HostileTransport(net::Runtime& runtime, const core::Identity& identity, net::Transport& inner,
                      Options options);
 
+    /// From now on it is hostile; before, it does what an honest node does.
+    void begin();
+
     // net::Transport
     void start(net::PeerHandler& handler) override;
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> connect(
@@ -45,6 +48,7 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
 
     [[nodiscard]] asio::awaitable<Reply> false_range(net::PeerPtr peer, proto::GetRange request);
     [[nodiscard]] asio::awaitable<Reply> other_range(net::PeerPtr peer, proto::GetRange request);
+    void note_ranges(const proto::Invite& invite);
     [[nodiscard]] Reply empty_promise(const net::PeerPtr& peer, const proto::Message& request);
     [[nodiscard]] std::vector<proto::NodeRecord> invented() const;
     void add_lies(proto::Message& reply);
@@ -54,8 +58,11 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     [[nodiscard]] asio::awaitable<void> flood_connections(core::Endpoint target);
     [[nodiscard]] asio::awaitable<void> throw_bombs(core::Endpoint target);
     [[nodiscard]] asio::awaitable<void> overask(core::Endpoint target);
-    [[nodiscard]] asio::awaitable<void> send_raw(core::Endpoint target, Bytes octets);
+    [[nodiscard]] asio::awaitable<void> ask_and_not_read(core::Endpoint target);
+    [[nodiscard]] asio::awaitable<void> send_raw(core::Endpoint target, Bytes octets,
+                                                 RawConnections::Manner manner);
     [[nodiscard]] proto::Message random_question();
+    void turn_on(const net::PeerPtr& peer);
     void attack(const core::Endpoint& target);
 
     net::Runtime& runtime_;           // these three are owned by the program
@@ -65,7 +72,11 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     RawConnections raw_;
     net::PeerHandler* handler_ = nullptr;  // the engine
     net::Signal never_;
+    bool begun_ = false;
+    std::set<net::PeerPtr> peers_;
+    std::set<core::Endpoint> met_;
     std::set<core::Endpoint> attacked_;
+    std::vector<proto::GetRange> known_ranges_;  // of extents that it was invited to keep
     std::vector<core::Identity> nobodies_;  // of nodes that do not exist
 };
 

@@ -188,10 +188,10 @@ TEST_CASE("of ten thousand signed records at one key as many are kept as a key h
     CHECK(stored == limits::records_per_key_max);
     CHECK(subject.size() == stored);
     // Who was there before them stays, and goes on renewing its record.
-    auto renewed = honest;
-    renewed.record.sequence += 1;
-    renewed.sign();
-    CHECK(subject.may_replace(renewed.offer(), honest.octets, now));
+    const auto before = honest.octets;
+    honest.record.sequence += 1;
+    honest.sign();
+    CHECK(subject.may_replace(honest.offer(), before, now));
 }
 
 TEST_CASE("only the same signer replaces a record, and only with a higher sequence") {
