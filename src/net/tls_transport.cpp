@@ -207,8 +207,8 @@ std::uint64_t TlsTransport::State::welcome_to_displace() const {
     std::map<core::AddressGroup, std::size_t> by_group;
     for (const auto& [number, welcome] : welcomes_)
         ++by_group[welcome.group];
-    const auto crowd = std::ranges::max_element(
-        by_group, {}, [](const auto& group) { return group.second; });
+    const auto crowd =
+        std::ranges::max_element(by_group, {}, [](const auto& group) { return group.second; });
     const auto oldest = std::ranges::find_if(
         welcomes_, [&](const auto& entry) { return entry.second.group == crowd->first; });
     return oldest->first;

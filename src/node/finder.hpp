@@ -104,7 +104,7 @@ class Finder {
     /// Connected nodes that told those nearest to its key that they keep the item.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> hinted(proto::ItemId item);
     [[nodiscard]] asio::awaitable<std::vector<Named>> ask_hinted(net::PeerPtr peer,
-                                                                             proto::ItemId item);
+                                                                 proto::ItemId item);
     [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,
                                                    ExtentSpan extents);
     [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>>

@@ -95,8 +95,9 @@ class PeerBook {
     }
     void note_misconduct(const net::PeerPtr& peer, const Error& reason);
     void note_rates();
-    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial_target(
-        proto::DialRules::Target target, std::optional<NodeId> expected, net::OpeningPtr opening);
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial_target(proto::DialRules::Target target,
+                                                                    std::optional<NodeId> expected,
+                                                                    net::OpeningPtr opening);
     void note_failure(const proto::DialRules::Target& target, const Error& error);
 
     Services services_;

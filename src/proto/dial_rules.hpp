@@ -15,17 +15,20 @@ namespace flow29::proto {
 /// Which addresses are dialled, and when again after that came to nothing. Sans-IO.
 ///
 /// Rules:
-/// 1. An address where nobody answers rests: `rest_min`, twice as long each time, `rest_max` at most.
+/// 1. An address where nobody answers rests: `rest_min`, twice as long each time, `rest_max` at
+/// most.
 /// 2. Where somebody else answers than was looked for, that node is not looked for there for as
-///    long; anybody else may be. Rationale: a list may name an honest node's address for a node that
-///    does not exist, and must not thereby make the honest one unreachable.
+///    long; anybody else may be. Rationale: a list may name an honest node's address for a node
+///    that does not exist, and must not thereby make the honest one unreachable.
 /// 3. What a peer hands over is dialled only if it is no narrower than the peer's own address: a
 ///    public peer names public addresses, one of a private network also private ones, one of this
 ///    machine any. Rationale: nobody outside may have this node knock at what is inside.
-/// 4. Of one host, at most `failures_per_host_max` addresses that were handed over are tried in vain
+/// 4. Of one host, at most `failures_per_host_max` addresses that were handed over are tried in
+/// vain
 ///    within `host_period`; those where somebody has answered are not counted.
 ///    Rationale: lists of made-up addresses must not make their readers scan a host.
-/// 5. At most `remembered_max` addresses rest, and as many hosts; when that is full, those whose time
+/// 5. At most `remembered_max` addresses rest, and as many hosts; when that is full, those whose
+/// time
 ///    is over are forgotten, then all.
 class DialRules {
   public:

@@ -184,15 +184,21 @@ asio::awaitable<HostileTransport::Reply> HostileTransport::false_range(net::Peer
     Bytes octets(whole.begin(), whole.end());
     const auto at = static_cast<std::size_t>(runtime_.random()() % octets.size());
     switch (options_.behaviour) {
-        case Behaviour::wrong_byte: octets[at] ^= 0x10; break;
+        case Behaviour::wrong_byte:
+            octets[at] ^= 0x10;
+            break;
         case Behaviour::wrong_proof:
             if (proof.empty())
                 proof.push_back(random_id<TreeHash>(runtime_.random()));
             else
                 proof[at % proof.size()].bytes[at % 32] ^= 1;
             break;
-        case Behaviour::short_reply: octets.pop_back(); break;
-        default: octets.push_back(0); break;
+        case Behaviour::short_reply:
+            octets.pop_back();
+            break;
+        default:
+            octets.push_back(0);
+            break;
     }
     reply->body = core::Buffer::copy_of(octets);
     co_return reply;
@@ -320,9 +326,12 @@ proto::Message HostileTransport::random_question() {
                 have.items.push_back(proto::ItemId::of(random_id<ExtentHash>(random)));
             return have;
         }
-        case 1: return proto::GetClosest{random_id<DhtKey>(random)};
-        case 2: return proto::GetDescriptor{random_id<RootHash>(random)};
-        default: return proto::GetLeases{random_id<RootHash>(random)};
+        case 1:
+            return proto::GetClosest{random_id<DhtKey>(random)};
+        case 2:
+            return proto::GetDescriptor{random_id<RootHash>(random)};
+        default:
+            return proto::GetLeases{random_id<RootHash>(random)};
     }
 }
 
@@ -335,7 +344,8 @@ asio::awaitable<void> HostileTransport::flood_requests(net::PeerPtr peer) {
 asio::awaitable<void> HostileTransport::ask_on(net::PeerPtr peer) {
     while (peer->open()) {
         auto question = random_question();
-        const auto reply = co_await peer->request(std::move(question), limits::request_idle_timeout);
+        const auto reply =
+            co_await peer->request(std::move(question), limits::request_idle_timeout);
         if (!reply && reply.error().code == Errc::peer_unreachable) co_return;
     }
 }
@@ -349,7 +359,8 @@ asio::awaitable<void> HostileTransport::overask(core::Endpoint target) {
             const auto frame = frame_of(head);
             octets.insert(octets.end(), frame.begin(), frame.end());
         }
-        co_await send_raw(target, std::move(octets), {.patience = raw_patience});
+        const RawConnections::Manner manner{.patience = raw_patience};
+        co_await send_raw(target, std::move(octets), manner);
     }
 }
 
@@ -357,7 +368,8 @@ asio::awaitable<void> HostileTransport::throw_bombs(core::Endpoint target) {
     const auto all = bombs();
     for (std::size_t next = 0;; ++next) {
         Bytes octets = frame_of(all[next % all.size()]);
-        co_await send_raw(target, std::move(octets), {.patience = raw_patience});
+        const RawConnections::Manner manner{.patience = raw_patience};
+        co_await send_raw(target, std::move(octets), manner);
     }
 }
 
@@ -371,7 +383,8 @@ asio::awaitable<void> HostileTransport::ask_and_not_read(core::Endpoint target) 
             const auto frame = frame_of(head);
             octets.insert(octets.end(), frame.begin(), frame.end());
         }
-        co_await send_raw(target, std::move(octets), {.patience = unread_for, .reads = false});
+        const RawConnections::Manner manner{.patience = unread_for, .reads = false};
+        co_await send_raw(target, std::move(octets), manner);
     }
 }
 

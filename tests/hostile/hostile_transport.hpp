@@ -17,7 +17,7 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
   public:
     struct Options {
         Behaviour behaviour = Behaviour::wrong_byte;
-        core::Endpoint address;  ///< where others reach this node
+        core::Endpoint address;      ///< where others reach this node
         Trickle* trickle = nullptr;  ///< of one_byte_a_second; outlives this
     };
 
@@ -29,9 +29,10 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
 
     // net::Transport
     void start(net::PeerHandler& handler) override;
-    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> connect(
-        core::Endpoint endpoint, std::optional<NodeId> expected, std::optional<DhtKey> position,
-        net::OpeningPtr opening) override;
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> connect(core::Endpoint endpoint,
+                                                                std::optional<NodeId> expected,
+                                                                std::optional<DhtKey> position,
+                                                                net::OpeningPtr opening) override;
     void stop() override { inner_.stop(); }
 
     // net::PeerHandler
@@ -65,7 +66,7 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     void turn_on(const net::PeerPtr& peer);
     void attack(const core::Endpoint& target);
 
-    net::Runtime& runtime_;           // these three are owned by the program
+    net::Runtime& runtime_;  // these three are owned by the program
     const core::Identity& identity_;
     net::Transport& inner_;
     Options options_;
@@ -77,7 +78,7 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     std::set<core::Endpoint> met_;
     std::set<core::Endpoint> attacked_;
     std::vector<proto::GetRange> known_ranges_;  // of extents that it was invited to keep
-    std::vector<core::Identity> nobodies_;  // of nodes that do not exist
+    std::vector<core::Identity> nobodies_;       // of nodes that do not exist
 };
 
 }  // namespace flow29::hostile

@@ -10,8 +10,8 @@
 #include "net/tls_transport.hpp"
 #include "node/engine.hpp"
 
-#include <asio/signal_set.hpp>
 #include <fmt/format.h>
+#include <asio/signal_set.hpp>
 
 #include <csignal>
 #include <cstdio>

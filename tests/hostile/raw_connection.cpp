@@ -76,11 +76,11 @@ asio::awaitable<bool> RawConnections::send(core::Endpoint target, proto::Hello h
     auto socket = co_await dial(target);
     if (!socket) co_return false;
     TlsStream::Options options;
-    const auto stream =
-        std::make_shared<TlsStream>(std::move(*socket), credentials_, options);
-    const auto timer = runtime_.add_timer(runtime_.now() + manner.patience, [weak = std::weak_ptr(stream)] {
-        if (const auto late = weak.lock()) late->close();
-    });
+    const auto stream = std::make_shared<TlsStream>(std::move(*socket), credentials_, options);
+    const auto timer =
+        runtime_.add_timer(runtime_.now() + manner.patience, [weak = std::weak_ptr(stream)] {
+            if (const auto late = weak.lock()) late->close();
+        });
     const auto key = co_await stream->handshake();
     bool sent = key.has_value();
     if (sent) {

@@ -22,8 +22,8 @@ class RawConnections {
 
     /// Connects, says hello, sends `octets`, and waits until the other end hangs up or the patience
     /// is over. False when it did not come to the sending.
-    [[nodiscard]] asio::awaitable<bool> send(core::Endpoint target, proto::Hello hello, Bytes octets,
-                                             Manner manner);
+    [[nodiscard]] asio::awaitable<bool> send(core::Endpoint target, proto::Hello hello,
+                                             Bytes octets, Manner manner);
     /// Connects, says nothing, and hangs up after `patience`.
     [[nodiscard]] asio::awaitable<void> stay_silent(core::Endpoint target, Duration patience);
 

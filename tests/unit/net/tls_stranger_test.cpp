@@ -196,7 +196,10 @@ asio::awaitable<void> be_flooded_from_one_network(AsioRuntime& runtime, EchoNode
         silent.emplace_back(runtime.context());
         silent.back().connect(to_asio(node.endpoint()));
     }
-    co_await until(runtime, [&] { return is_closed(silent[limits::handshakes_max]); });
+    std::function<bool()> displaced = [&silent] {
+        return is_closed(silent[limits::handshakes_max]);
+    };
+    co_await until(runtime, std::move(displaced));
     CHECK_FALSE(is_closed(silent.back()));
     CHECK_FALSE(is_closed(patient));
 }

@@ -84,7 +84,8 @@ TEST_CASE("lists of made-up addresses do not make their reader scan a host") {
     // Not so what this node knows by itself, nor other hosts; and not for ever.
     CHECK(rules.may_dial({at("192.0.2.1:2000"), std::nullopt, false}, start));
     CHECK(rules.may_dial({at("192.0.2.2:1"), somebody(1), true}, start));
-    CHECK(rules.may_dial({at("192.0.2.1:2000"), somebody(1), true}, start + DialRules::host_period));
+    CHECK(
+        rules.may_dial({at("192.0.2.1:2000"), somebody(1), true}, start + DialRules::host_period));
 }
 
 TEST_CASE("what is remembered of addresses is bounded") {
