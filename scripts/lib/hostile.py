@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 
 import lab
@@ -28,16 +29,22 @@ class HostileProcess(lab.NodeProcess):
 
     behaviour = None
 
+    def begin(self):
+        """Of one that was told to wait: it is hostile from now on."""
+        self.process.send_signal(signal.SIGUSR1)
+
     def command(self):
         return [str(find_program()), "--behaviour", self.behaviour, "--listen", self.address,
                 *self.options]
 
 
-def add(the_lab, behaviour, *, bootstrap=()):
-    """A hostile node in a lab, ready, with an address of its own."""
+def add(the_lab, behaviour, *, bootstrap=(), waits=False):
+    """A hostile node in a lab, ready, with an address of its own; honest until `begin` if it waits."""
     k = len(the_lab.nodes) + 1
     node = HostileProcess(the_lab, f"node{k}-{behaviour}", f"127.0.{k}.1")
     node.behaviour = behaviour
+    if waits:
+        node.options += ["--wait"]
     for peer in bootstrap:
         node.options += ["--bootstrap", peer.at]
     the_lab.nodes.append(node)

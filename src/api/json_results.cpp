@@ -221,13 +221,10 @@ Json to_json(const std::vector<PeerInfo>& peers) {
     Json list = Json::array();
     Json dropped = Json::array();
     for (const PeerInfo& peer : peers) {
-        Json json = {{"node", to_hex(peer.node)},
-                     {"address", peer.address},
-                     {"score", peer.score},
-                     {"strikes", peer.strikes},
-                     {"disconnects", peer.disconnects},
-                     {"banned", peer.banned},
-                     {"reason", peer.reason}};
+        Json json = {
+            {"node", to_hex(peer.node)}, {"address", peer.address},         {"score", peer.score},
+            {"strikes", peer.strikes},   {"disconnects", peer.disconnects}, {"banned", peer.banned},
+            {"reason", peer.reason}};
         if (!peer.connected) {
             dropped.push_back(std::move(json));
             continue;

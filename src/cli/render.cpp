@@ -270,8 +270,7 @@ std::string render_peers(std::string_view line) {
     for (const Json& peer : at(json, {"dropped"}))
         rows.push_back({short_id(string_at(peer, {"node"})), string_at(peer, {"address"}),
                         format_count(number_at(peer, {"strikes"})),
-                        flag_at(peer, {"banned"}) ? "banned" : "",
-                        string_at(peer, {"reason"})});
+                        flag_at(peer, {"banned"}) ? "banned" : "", string_at(peer, {"reason"})});
     return out + "\n" + table(rows);
 }
 

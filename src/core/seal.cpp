@@ -34,15 +34,6 @@ void set_key(siv_cmac_aes256_ctx& context, const SwarmKey& key, std::string_view
     siv_cmac_aes256_set_key(&context, derived.data());
 }
 
-bool is_private_use(const Endpoint& endpoint) {
-    const auto& a = endpoint.address;
-    if (!endpoint.is_v4()) return (a[0] & 0xfe) == 0xfc || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
-    const std::uint8_t* const v4 = a.data() + 12;
-    return v4[0] == 10 || (v4[0] == 172 && (v4[1] & 0xf0) == 16) ||
-           (v4[0] == 192 && v4[1] == 168) || (v4[0] == 100 && (v4[1] & 0xc0) == 64) ||
-           (v4[0] == 169 && v4[1] == 254);
-}
-
 }  // namespace
 
 struct Sealer::Cipher {
@@ -51,6 +42,15 @@ struct Sealer::Cipher {
 struct Opener::Cipher {
     siv_cmac_aes256_ctx context;
 };
+
+bool is_private_use(const Endpoint& endpoint) {
+    const auto& a = endpoint.address;
+    if (!endpoint.is_v4()) return (a[0] & 0xfe) == 0xfc || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
+    const std::uint8_t* const v4 = a.data() + 12;
+    return v4[0] == 10 || (v4[0] == 172 && (v4[1] & 0xf0) == 16) ||
+           (v4[0] == 192 && v4[1] == 168) || (v4[0] == 100 && (v4[1] & 0xc0) == 64) ||
+           (v4[0] == 169 && v4[1] == 254);
+}
 
 bool is_for(const Endpoint& destination, const Endpoint& local) {
     if (destination == local) return true;

@@ -87,6 +87,9 @@ class Opener {
     std::unordered_map<std::uint64_t, Sender> senders_;
 };
 
+/// An address for private use: RFC 1918, 6598, 3927, 4193 and link-local ones of IPv6.
+[[nodiscard]] bool is_private_use(const Endpoint& endpoint);
+
 /// True when what was sent to `destination` and came at `local` is for `local`: they are the same;
 /// or `local` is for private use (RFC 1918, 6598, 4193) and `destination` is not, because behind an
 /// address translation nobody knows by what address others see him.

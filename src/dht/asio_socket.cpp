@@ -73,8 +73,7 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
         : options(o), counters(c), socket(io), proofs(o.identity) {
         if (!options.swarm_key) return;
         // A client's port is new each time, so nothing can have been recorded on its way to it.
-        const auto since =
-            options.identity == nullptr ? std::nullopt : std::optional(wall_now());
+        const auto since = options.identity == nullptr ? std::nullopt : std::optional(wall_now());
         envelope.emplace(core::Sealer(*options.swarm_key, datagram_purpose),
                          core::Opener(*options.swarm_key, datagram_purpose, since));
     }

@@ -30,8 +30,8 @@ struct TrafficCounters {
 };
 
 /// A UDP socket of one address family that delivers only what the datagram guard and the proofs of
-/// ids let through, and proves its own, or flags what it sends as a client's. OpenDHT's own socket waits with select() and
-/// aborts the process past 1,024 descriptors; this one waits with epoll.
+/// ids let through, and proves its own, or flags what it sends as a client's. OpenDHT's own socket
+/// waits with select() and aborts the process past 1,024 descriptors; this one waits with epoll.
 ///
 /// Lives on the io_context's one thread.
 class AsioSocket {

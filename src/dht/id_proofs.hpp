@@ -43,8 +43,8 @@ struct ClaimedId {
 ///    full group, or of all, the one proven longest ago goes.
 /// 5. A proof goes along with the first `proofs_at_first` datagrams to an address and with each
 ///    that follows `silence` in which nothing came from there, or a proof from there, or
-///    `proof_renewed`. Rationale: whoever lost it, or has forgotten it, gets another before it gives
-///    up; a talk under way costs nothing.
+///    `proof_renewed`. Rationale: whoever lost it, or has forgotten it, gets another before it
+///    gives up; a talk under way costs nothing.
 ///
 /// What it does not prevent: who can read and delay what is on its way to a node can show that node
 /// a proof first, from another address, until the next one comes. And of a receiver behind an
@@ -121,8 +121,8 @@ inline constexpr std::size_t proof_field_bytes = 4 + IdProofs::proof_bytes;
 /// Writes a datagram with a proof in front of its other fields: `k` in its outermost map. False
 /// when it is no map of at most 14 fields.
 [[nodiscard]] bool add_proof(ByteView datagram, ByteView proof, Bytes& out);
-/// Takes the proof off again, so that the rest is as it was. Nothing when there is none, and nothing
-/// is altered then.
+/// Takes the proof off again, so that the rest is as it was. Nothing when there is none, and
+/// nothing is altered then.
 [[nodiscard]] std::optional<IdProofs::Proof> take_proof(std::span<std::uint8_t>& datagram);
 
 }  // namespace flow29::dht

@@ -30,7 +30,7 @@ namespace flow29::dht {
 class OpenDhtIndex final : public Index {
   public:
     struct Options {
-        core::Endpoint bind;  ///< UDP; port 0: any free one
+        core::Endpoint bind;                       ///< UDP; port 0: any free one
         const core::Identity* identity = nullptr;  ///< of this node; outlives the index
         bool storing = true;
         std::uint32_t network = 0;     ///< nodes of another number are not heard

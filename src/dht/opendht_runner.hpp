@@ -34,8 +34,8 @@ class OpenDhtRunner {
         core::Endpoint bind;
         DhtKey position;
         std::uint32_t network = 0;
-        /// Of the node; outlives the runner. Null: a client, nobody's neighbour, which stores nothing
-        /// for others.
+        /// Of the node; outlives the runner. Null: a client, nobody's neighbour, which stores
+        /// nothing for others.
         const core::Identity* identity = nullptr;
         RecordRules* rules = nullptr;  ///< what to store; owned by the index; none for a client
         core::Line* line = nullptr;    ///< see AsioSocket

@@ -12,6 +12,7 @@
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -80,6 +81,11 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
                                                                   OpeningPtr opening);
 
   private:
+    /// A handshake that somebody else began.
+    struct Welcome {
+        std::weak_ptr<TlsStream> stream;
+        core::AddressGroup group;
+    };
     struct DialSlot {
         State& state;  // held by the coroutine that this is a local of
         explicit DialSlot(State& s) : state(s) { ++state.dials_; }
@@ -101,6 +107,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     [[nodiscard]] static asio::awaitable<Result<tcp::socket>> dial(std::shared_ptr<State> self,
                                                                    core::Endpoint endpoint);
     void on_accepted(tcp::socket socket);
+    [[nodiscard]] std::uint64_t welcome_to_displace() const;
     [[nodiscard]] Result<void> admit(const std::shared_ptr<TlsPeer>& peer);
     [[nodiscard]] std::optional<core::Endpoint> source_for(const core::Endpoint& target) const;
     [[nodiscard]] proto::Hello hello_to(const core::Endpoint& remote);
@@ -118,7 +125,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     bool stopped_ = false;
     std::set<std::shared_ptr<TlsPeer>> peers_;
     std::uint64_t last_welcome_ = 0;
-    std::map<std::uint64_t, std::weak_ptr<TlsStream>> welcomes_;  // oldest first
+    std::map<std::uint64_t, Welcome> welcomes_;  // oldest first
     unsigned dials_ = 0;
     Signal dial_ended_;
 };
@@ -142,8 +149,8 @@ void TlsTransport::State::stop() {
         acceptor.close(ignored);
     }
     const auto welcomes = std::exchange(welcomes_, {});
-    for (const auto& [number, weak] : welcomes) {
-        if (const auto stream = weak.lock()) stream->close();
+    for (const auto& [number, welcome] : welcomes) {
+        if (const auto stream = welcome.stream.lock()) stream->close();
     }
     const auto peers = peers_;
     for (const auto& peer : peers)
@@ -183,8 +190,8 @@ void TlsTransport::State::on_accepted(tcp::socket socket) {
     const tcp::endpoint remote = socket.remote_endpoint(ec);
     if (ec || peers_.size() >= limits::peers_max || !prepare_connected(socket)) return;
     if (welcomes_.size() >= limits::handshakes_max) {
-        const auto oldest = welcomes_.extract(welcomes_.begin());
-        if (const auto stream = oldest.mapped().lock()) stream->close();
+        const auto displaced = welcomes_.extract(welcome_to_displace());
+        if (const auto stream = displaced.mapped().stream.lock()) stream->close();
     }
     const tcp::endpoint local = socket.local_endpoint(ec);
     if (ec) return;
@@ -195,11 +202,23 @@ void TlsTransport::State::on_accepted(tcp::socket socket) {
     spawn(runtime_, welcome(shared_from_this(), std::move(stream), from_asio(remote)));
 }
 
+/// The oldest handshake of the address group that has most of them.
+std::uint64_t TlsTransport::State::welcome_to_displace() const {
+    std::map<core::AddressGroup, std::size_t> by_group;
+    for (const auto& [number, welcome] : welcomes_)
+        ++by_group[welcome.group];
+    const auto crowd =
+        std::ranges::max_element(by_group, {}, [](const auto& group) { return group.second; });
+    const auto oldest = std::ranges::find_if(
+        welcomes_, [&](const auto& entry) { return entry.second.group == crowd->first; });
+    return oldest->first;
+}
+
 asio::awaitable<void> TlsTransport::State::welcome(std::shared_ptr<State> self,
                                                    std::shared_ptr<TlsStream> stream,
                                                    core::Endpoint remote) {
     const std::uint64_t number = ++self->last_welcome_;
-    self->welcomes_.emplace(number, stream);
+    self->welcomes_.emplace(number, Welcome{stream, remote.group()});
     auto peer = co_await establish(self, std::move(stream), remote, false, nullptr);
     self->welcomes_.erase(number);
     if (!peer)

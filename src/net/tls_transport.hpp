@@ -16,8 +16,9 @@ namespace flow29::net {
 ///
 /// Between the same two nodes there may be several connections; who of them stays is not decided
 /// here. At limits::peers_max connections no more are taken or made. At limits::handshakes_max
-/// handshakes that others began, a newcomer displaces the oldest.
-/// Rationale: an honest handshake takes milliseconds, so those that last are the ones to lose.
+/// handshakes that others began, a newcomer displaces the oldest of the address group that has
+/// most. Rationale: an honest handshake takes milliseconds, so those that last are the ones to
+/// lose; and who floods from one network displaces his own.
 ///
 /// On the executor's thread only. The runtime outlives it; its peers are dropped before the
 /// runtime.

@@ -295,7 +295,8 @@ asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId>
             record = co_await net::offload(services_.runtime, std::move(read));
         }
         if (record) {
-            auto reached = co_await peers_.reach(std::move(*record));
+            Named known{std::move(*record)};
+            auto reached = co_await peers_.reach(std::move(known));
             if (reached) peer = *reached;
         }
     }

@@ -140,9 +140,8 @@ struct Finder::Reaching {
     std::set<NodeId> named{};
 };
 
-asio::awaitable<bool> Finder::reach_holder(proto::NodeRecord record,
-                                           std::shared_ptr<Reaching> reaching) {
-    const auto peer = co_await peers_.reach(std::move(record));
+asio::awaitable<bool> Finder::reach_holder(Named named, std::shared_ptr<Reaching> reaching) {
+    const auto peer = co_await peers_.reach(std::move(named));
     if (peer) reaching->tell(*peer);
     co_return peer.has_value();
 }
@@ -153,8 +152,9 @@ asio::awaitable<bool> Finder::reach_named_by(net::PeerPtr source, RootHash root,
     Gather<bool> gather(services_.runtime, tasks_);
     for (auto& [node, record] : table.nodes) {
         if (node == services_.identity.id() || reaching->named.size() >= table_nodes_max) continue;
-        if (reaching->named.insert(node).second)
-            gather.start(reach_holder(std::move(record), reaching));
+        if (!reaching->named.insert(node).second) continue;
+        Named named{std::move(record), source->remote()};
+        gather.start(reach_holder(std::move(named), reaching));
     }
     const auto reached = co_await gather.all();
     co_return !reached.empty();
@@ -185,28 +185,30 @@ std::vector<net::PeerPtr> Finder::likely_holders(const proto::ItemId& item,
     return likely;
 }
 
-asio::awaitable<std::vector<proto::NodeRecord>> Finder::ask_hinted(net::PeerPtr peer,
-                                                                   proto::ItemId item) {
+asio::awaitable<std::vector<Named>> Finder::ask_hinted(net::PeerPtr peer, proto::ItemId item) {
     proto::Message ask = proto::GetHinted{{item}};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
     auto* table = reply ? std::get_if<proto::HolderTable>(&reply->message) : nullptr;
-    if (table == nullptr) co_return std::vector<proto::NodeRecord>();
-    co_return std::move(table->nodes);
+    std::vector<Named> nodes;
+    if (table == nullptr) co_return nodes;
+    for (auto& record : table->nodes)
+        nodes.push_back({std::move(record), peer->remote()});
+    co_return nodes;
 }
 
 asio::awaitable<std::vector<net::PeerPtr>> Finder::hinted(proto::ItemId item) {
-    Gather<std::vector<proto::NodeRecord>> gather(services_.runtime, tasks_);
+    Gather<std::vector<Named>> gather(services_.runtime, tasks_);
     for (const auto& node : table_.nearest_ids(item.key(services_.keys), hinted_asks))
         if (const auto peer = peers_.find(node)) gather.start(ask_hinted(peer, item));
     auto answers = co_await gather.all();
-    std::map<NodeId, proto::NodeRecord> named;
-    for (auto& records : answers)
-        for (auto& record : records)
-            if (named.size() < table_nodes_max) named.emplace(record.node(), std::move(record));
-    std::vector<proto::NodeRecord> records;
-    for (auto& [node, record] : named)
-        records.push_back(std::move(record));
-    co_return co_await neighbourhood_.reach_all(std::move(records));
+    std::map<NodeId, Named> named;
+    for (auto& answer : answers)
+        for (auto& one : answer)
+            if (named.size() < table_nodes_max) named.emplace(one.record.node(), std::move(one));
+    std::vector<Named> nodes;
+    for (auto& [node, one] : named)
+        nodes.push_back(std::move(one));
+    co_return co_await neighbourhood_.reach_all(std::move(nodes));
 }
 
 asio::awaitable<Finder::Located> Finder::locate(proto::ItemId item) {

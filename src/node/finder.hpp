@@ -99,12 +99,12 @@ class Finder {
     [[nodiscard]] asio::awaitable<bool> reach_named_by(net::PeerPtr source, RootHash root,
                                                        ExtentSpan extents,
                                                        std::shared_ptr<Reaching> reaching);
-    [[nodiscard]] asio::awaitable<bool> reach_holder(proto::NodeRecord record,
+    [[nodiscard]] asio::awaitable<bool> reach_holder(Named named,
                                                      std::shared_ptr<Reaching> reaching);
     /// Connected nodes that told those nearest to its key that they keep the item.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> hinted(proto::ItemId item);
-    [[nodiscard]] asio::awaitable<std::vector<proto::NodeRecord>> ask_hinted(net::PeerPtr peer,
-                                                                             proto::ItemId item);
+    [[nodiscard]] asio::awaitable<std::vector<Named>> ask_hinted(net::PeerPtr peer,
+                                                                 proto::ItemId item);
     [[nodiscard]] asio::awaitable<Table> ask_table(net::PeerPtr peer, RootHash root,
                                                    ExtentSpan extents);
     [[nodiscard]] asio::awaitable<std::pair<NodeId, std::optional<std::vector<proto::Holding>>>>

@@ -122,13 +122,22 @@ void Intake::settle(const std::vector<proto::ItemId>& items, std::uint64_t bytes
     events_.on_settled(*this, items, done);
 }
 
+std::vector<Named> Intake::named_sources() const {
+    const auto by = order_.inviter ? std::optional(order_.inviter->remote()) : std::nullopt;
+    std::vector<Named> named;
+    for (const auto& record : order_.sources)
+        named.push_back({record, by});
+    return named;
+}
+
 asio::awaitable<Result<core::Descriptor>> Intake::get_descriptor() {
     auto& store = services_.store;
     const auto root = this->root();
     auto look = [&store, root] { return store.descriptor(root); };
     auto local = co_await net::offload(services_.runtime, std::move(look));
     if (local) co_return local;
-    auto sources = co_await neighbourhood_.reach_all(order_.sources);
+    auto named = named_sources();
+    auto sources = co_await neighbourhood_.reach_all(std::move(named));
     if (order_.inviter) sources.insert(sources.begin(), order_.inviter);
     for (const auto& peer : sources) {
         proto::Message ask = proto::GetDescriptor{root};
@@ -353,7 +362,8 @@ asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
 }
 
 asio::awaitable<void> Intake::add_sources(std::shared_ptr<Intake> self) {
-    auto sources = co_await neighbourhood_.reach_all(order_.sources);
+    auto named = named_sources();
+    auto sources = co_await neighbourhood_.reach_all(std::move(named));
     if (!self->download_) co_return;
     for (const auto& peer : sources)
         if (!order_.inviter || peer->id() != order_.inviter->id())

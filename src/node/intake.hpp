@@ -93,6 +93,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     [[nodiscard]] ByteCount fetched() const;
 
   private:
+    [[nodiscard]] std::vector<Named> named_sources() const;
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor();
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> begin();
     [[nodiscard]] asio::awaitable<void> keep_what_is_here(const core::Descriptor& descriptor);

@@ -38,15 +38,14 @@ asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
     co_return peers;
 }
 
-asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(
-    std::vector<proto::NodeRecord> records) {
+asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(std::vector<Named> nodes) {
     Gather<Result<net::PeerPtr>> gather(services_.runtime, tasks_);
     const auto self = services_.identity.id();
     std::size_t started = 0;
-    for (auto& record : records) {
-        if (record.node() == self) continue;
+    for (auto& named : nodes) {
+        if (named.record.node() == self) continue;
         if (++started > dials_at_once) break;
-        gather.start(peers_.reach(std::move(record)));
+        gather.start(peers_.reach(std::move(named)));
     }
     auto outcomes = co_await gather.all();
     std::vector<net::PeerPtr> peers;
@@ -56,27 +55,29 @@ asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(
     co_return peers;
 }
 
-asio::awaitable<std::vector<proto::NodeRecord>> Neighbourhood::ask_closest(net::PeerPtr peer,
-                                                                           DhtKey key) {
+asio::awaitable<std::vector<Named>> Neighbourhood::ask_closest(net::PeerPtr peer, DhtKey key) {
     proto::Message ask = proto::GetClosest{key};
     auto reply = co_await peer->request(std::move(ask), request_timeout);
     auto* closest = reply ? std::get_if<proto::ClosestReply>(&reply->message) : nullptr;
-    if (closest == nullptr) co_return std::vector<proto::NodeRecord>();
-    co_return std::move(closest->nodes);
+    std::vector<Named> nodes;
+    if (closest == nullptr) co_return nodes;
+    for (auto& record : closest->nodes)
+        nodes.push_back({std::move(record), peer->remote()});
+    co_return nodes;
 }
 
 asio::awaitable<void> Neighbourhood::widen(DhtKey key) {
-    Gather<std::vector<proto::NodeRecord>> gather(services_.runtime, tasks_);
+    Gather<std::vector<Named>> gather(services_.runtime, tasks_);
     for (const auto& node : table_.nearest_ids(key, widen_asks))
         if (const auto peer = peers_.find(node)) gather.start(ask_closest(peer, key));
     auto answers = co_await gather.all();
-    std::vector<proto::NodeRecord> strangers;
+    std::vector<Named> strangers;
     std::set<NodeId> listed{services_.identity.id()};
     for (auto& answer : answers)
-        for (auto& record : answer) {
-            const auto node = record.node();
-            if (record.storing && !table_.is_alive(node) && listed.insert(node).second)
-                strangers.push_back(std::move(record));
+        for (auto& named : answer) {
+            const auto node = named.record.node();
+            if (named.record.storing && !table_.is_alive(node) && listed.insert(node).second)
+                strangers.push_back(std::move(named));
         }
     co_await reach_all(std::move(strangers));
 }

@@ -50,13 +50,11 @@ class Neighbourhood {
     /// Dials all of them at once and waits for the outcomes.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> dial_all(
         std::vector<dht::Contact> contacts);
-    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> reach_all(
-        std::vector<proto::NodeRecord> records);
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> reach_all(std::vector<Named> nodes);
 
   private:
     [[nodiscard]] asio::awaitable<void> widen(DhtKey key);
-    [[nodiscard]] asio::awaitable<std::vector<proto::NodeRecord>> ask_closest(net::PeerPtr peer,
-                                                                              DhtKey key);
+    [[nodiscard]] asio::awaitable<std::vector<Named>> ask_closest(net::PeerPtr peer, DhtKey key);
     [[nodiscard]] asio::awaitable<void> dial_bootstrap();
 
     static constexpr unsigned saturated_after = 8;  ///< explorations in a row without a new node

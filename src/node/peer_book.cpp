@@ -11,9 +11,6 @@ using namespace std::chrono_literals;
 namespace log = core::log;
 
 namespace {
-constexpr Duration rest_min = 1s;
-constexpr Duration rest_max = 5min;
-constexpr std::size_t resting_max = 4096;
 constexpr Duration contact_period = 2s;
 }  // namespace
 
@@ -28,7 +25,7 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
     }
     open_[peer->id()].push_back(peer);
     for (const auto& address : peer->record().addresses)
-        resting_.erase(address);
+        rules_.on_answered(address);
     if (!peer->record().storing) return;
     const bool was_alive = table_.is_alive(peer->id());
     table_.on_alive(peer->record(), services_.runtime.now());
@@ -104,14 +101,16 @@ std::vector<net::PeerPtr> PeerBook::open() const {
     return peers;
 }
 
-asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(proto::NodeRecord record) {
-    const NodeId node = record.node();
+asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(Named named) {
+    const NodeId node = named.record.node();
     if (auto peer = find(node)) co_return peer;
     if (is_banned(node)) co_return fail(Errc::refused, "this node was caught lying");
     if (blocked_.contains(node)) co_return fail(Errc::refused, "this node is blocked here");
     Error last{Errc::peer_unreachable, "it has no address"};
-    for (const auto& address : record.addresses) {
-        auto peer = co_await dial(address, node, std::nullopt);
+    for (const auto& address : named.record.addresses) {
+        if (named.by && !proto::DialRules::may_name(*named.by, address)) continue;
+        proto::DialRules::Target target{address, core::dht_position(node), named.by.has_value()};
+        auto peer = co_await dial_target(std::move(target), node, nullptr);
         if (peer) co_return peer;
         last = peer.error();
     }
@@ -122,20 +121,32 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
                                                      std::optional<NodeId> expected,
                                                      std::optional<DhtKey> position,
                                                      net::OpeningPtr opening) {
-    if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
-    if (auto peer = find_at(endpoint, expected, position)) co_return peer;
-    const auto now = services_.runtime.now();
-    if (const auto rest = resting_.find(endpoint);
-        rest != resting_.end() && now < rest->second.until)
-        co_return fail(Errc::peer_unreachable,
-                       endpoint.to_string() + " did not answer just before");
+    proto::DialRules::Target target{endpoint, position};
+    if (expected) target.whom = core::dht_position(*expected);
+    auto peer = co_await dial_target(std::move(target), expected, std::move(opening));
+    co_return peer;
+}
 
-    if (const auto running = attempts_.find(endpoint); running != attempts_.end()) {
+asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Target target,
+                                                            std::optional<NodeId> expected,
+                                                            net::OpeningPtr opening) {
+    const auto& [endpoint, position, handed_over] = target;
+    if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
+    for (;;) {
+        if (auto peer = find_at(endpoint, expected, position)) co_return peer;
+        if (!rules_.may_dial(target, services_.runtime.now()))
+            co_return fail(Errc::peer_unreachable,
+                           endpoint.to_string() + " did not answer just before");
+        const auto running = attempts_.find(endpoint);
+        if (running == attempts_.end()) break;
         const auto attempt = running->second;
         while (!attempt->outcome)
             co_await attempt->ended.wait();
-        if (!*attempt->outcome) co_return fail(attempt->outcome->error());
-        const auto peer = **attempt->outcome;
+        const auto& outcome = *attempt->outcome;
+        // Somebody else was looked for there, so that says nothing.
+        if (!outcome && outcome.error().code == Errc::verification_failed) continue;
+        if (!outcome) co_return fail(outcome.error());
+        const auto peer = *outcome;
         const bool right = (!expected || peer->id() == *expected) &&
                            (!position || core::dht_position(peer->id()) == *position);
         if (!right) co_return fail(Errc::verification_failed, "somebody else is there");
@@ -149,7 +160,7 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
     attempts_.erase(endpoint);
     if (!outcome) {
         log::debug("peers", "{}: {}", endpoint.to_string(), outcome.error().message());
-        note_failure(endpoint);
+        note_failure(target, outcome.error());
     }
     if (outcome && is_shunned((*outcome)->id()))
         outcome = fail(Errc::refused, "nothing to do with that node");
@@ -158,11 +169,12 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
     co_return outcome;
 }
 
-void PeerBook::note_failure(const core::Endpoint& endpoint) {
-    if (resting_.size() >= resting_max) resting_.clear();
-    auto& rest = resting_[endpoint];
-    rest.length = std::clamp(rest.length * 2, rest_min, rest_max);
-    rest.until = services_.runtime.now() + rest.length;
+void PeerBook::note_failure(const proto::DialRules::Target& target, const Error& error) {
+    const auto now = services_.runtime.now();
+    if (error.code == Errc::verification_failed)
+        rules_.on_somebody_else(target, now);
+    else
+        rules_.on_no_answer(target, now);
 }
 
 void PeerBook::ban(const NodeId& node, std::string_view why) {
@@ -203,8 +215,8 @@ void PeerBook::block(const NodeId& node) {
 asio::awaitable<void> PeerBook::redial(NodeId node) {
     const auto* entry = table_.find(node);
     if (entry == nullptr) co_return;
-    auto record = entry->record;
-    const auto peer = co_await reach(std::move(record));
+    Named known{entry->record};
+    const auto peer = co_await reach(std::move(known));
     if (peer || tasks_.stopping() || find(node)) co_return;
     table_.on_missing(node, services_.runtime.now());
     node_changed_(node);
@@ -221,7 +233,8 @@ asio::awaitable<void> PeerBook::keep_contact() {
 
 asio::awaitable<void> PeerBook::try_again(proto::NodeRecord record) {
     const NodeId node = record.node();
-    const auto peer = co_await reach(std::move(record));
+    Named known{std::move(record)};
+    const auto peer = co_await reach(std::move(known));
     (void)peer;  // on_peer has told the table
     trying_.erase(node);
 }

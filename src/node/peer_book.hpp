@@ -10,10 +10,18 @@
 
 #include "node/services.hpp"
 #include "node/tasks.hpp"
+#include "proto/dial_rules.hpp"
 #include "proto/node_table.hpp"
 #include "proto/peer_conduct.hpp"
 
 namespace flow29::node {
+
+/// A record, and who handed it over.
+struct Named {
+    proto::NodeRecord record;
+    /// The address of the peer that handed it over; nothing: this node knows it by itself.
+    std::optional<core::Endpoint> by = std::nullopt;
+};
 
 /// The open connections, and how to get one to a node. Feeds the node table: a node is alive while
 /// a connection to it is open.
@@ -36,8 +44,9 @@ class PeerBook {
     [[nodiscard]] net::PeerPtr find(const NodeId& node) const;
     [[nodiscard]] std::vector<net::PeerPtr> open() const;
 
-    /// An open connection to the node of this record, dialling its addresses in turn if need be.
-    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> reach(proto::NodeRecord record);
+    /// An open connection to the node of this record, dialling its addresses in turn if need be:
+    /// those that whoever handed it over may name (proto::DialRules).
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> reach(Named named);
     /// Likewise for an address, whoever lives there; `position` pins the start of the NodeId.
     /// Attempts to one address run once, and a failed address rests for a while. `opening` is asked
     /// if a connection is made for this call; else it stays unsent.
@@ -74,10 +83,6 @@ class PeerBook {
         std::uint64_t bytes = 0;
         double per_second = 0;
     };
-    struct Rest {
-        TimePoint until;
-        Duration length{};
-    };
 
     /// An open connection that dialling this would only make a second of.
     [[nodiscard]] net::PeerPtr find_at(const core::Endpoint& endpoint,
@@ -90,7 +95,10 @@ class PeerBook {
     }
     void note_misconduct(const net::PeerPtr& peer, const Error& reason);
     void note_rates();
-    void note_failure(const core::Endpoint& endpoint);
+    [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial_target(proto::DialRules::Target target,
+                                                                    std::optional<NodeId> expected,
+                                                                    net::OpeningPtr opening);
+    void note_failure(const proto::DialRules::Target& target, const Error& error);
 
     Services services_;
     Tasks& tasks_;             // owned by the engine
@@ -99,7 +107,7 @@ class PeerBook {
     net::PeerPtr local_;
     std::unordered_map<NodeId, std::vector<net::PeerPtr>> open_;
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
-    std::unordered_map<core::Endpoint, Rest> resting_;
+    proto::DialRules rules_;
     proto::PeerConduct conduct_{limits::conduct_nodes_max};
     std::set<NodeId> blocked_;
     std::unordered_map<NodeId, Rate> rates_;

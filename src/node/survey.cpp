@@ -81,9 +81,9 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     for (const auto& peer : peers_.open())
         if (peer->record().storing && connected.size() < holders_max) connected.push_back(peer);
     for (unsigned round = 0; round < table_rounds; ++round) {
-        std::vector<proto::NodeRecord> records;
+        std::vector<Named> records;
         for (const auto& [node, record] : table.nodes)
-            if (records.size() < holders_max) records.push_back(record);
+            if (records.size() < holders_max) records.push_back({record});
         const auto known = connected.size();
         const auto reached = co_await neighbourhood_.reach_all(std::move(records));
         for (const auto& peer : reached) {

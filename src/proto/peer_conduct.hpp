@@ -18,13 +18,15 @@ namespace flow29::proto {
 /// Sans-IO.
 ///
 /// Rules:
-/// 1. Who was caught in a lie is banned: data that do not match their hash, a claim it cannot prove.
+/// 1. Who was caught in a lie is banned: data that do not match their hash, a claim it cannot
+/// prove.
 ///    Rationale: that cannot happen to an honest node, nor be laid at its door by another.
 /// 2. Who breaks a rule of the protocol gets a strike; at `strikes_max` it is banned.
 ///    Rationale: that may be an error in another version, so once is no proof; but each time costs
 ///    a connection, which whoever goes on must not have for nothing.
 /// 3. A ban lasts as long as this node runs, or until `nodes_max` others have been met since.
-/// 4. At most `nodes_max` nodes are remembered; who is not banned, then who was noted longest ago, is
+/// 4. At most `nodes_max` nodes are remembered; who is not banned, then who was noted longest ago,
+/// is
 ///    forgotten first. Rationale: identities cost nothing, so remembering must not either.
 ///
 /// Every member takes O(log nodes), but `marked`, which takes O(nodes).

@@ -21,6 +21,7 @@ enum class Behaviour {
     floods_requests,       ///< asks as much as it may all the time, and at times more than it may
     floods_connections,    ///< opens connections and says nothing on them
     lies_about_addresses,  ///< names nodes that do not exist, and addresses where nobody answers
+    reads_nothing,         ///< asks for all it may and takes nothing of it
     msgpack_bombs,         ///< sends what would unpack to gigabytes, or nests without end
 };
 
@@ -28,7 +29,7 @@ struct NamedBehaviour {
     std::string_view name;
     Behaviour behaviour;
 };
-inline constexpr std::array<NamedBehaviour, 13> behaviours{{
+inline constexpr std::array<NamedBehaviour, 14> behaviours{{
     {"wrong-byte", Behaviour::wrong_byte},
     {"wrong-proof", Behaviour::wrong_proof},
     {"short", Behaviour::short_reply},
@@ -41,6 +42,7 @@ inline constexpr std::array<NamedBehaviour, 13> behaviours{{
     {"floods-requests", Behaviour::floods_requests},
     {"floods-connections", Behaviour::floods_connections},
     {"lies-about-addresses", Behaviour::lies_about_addresses},
+    {"reads-nothing", Behaviour::reads_nothing},
     {"msgpack-bombs", Behaviour::msgpack_bombs},
 }};
 

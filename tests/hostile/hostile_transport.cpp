@@ -18,6 +18,8 @@ constexpr std::size_t silent_at_once = 48;  // connections to one victim
 constexpr Duration silent_for = 5s;
 constexpr Duration raw_pause = 2s;
 constexpr Duration raw_patience = 5s;
+constexpr Duration unread_for = 15s;
+constexpr std::size_t known_ranges_max = 64;
 
 template <class Id>
 Id random_id(std::mt19937_64& random) {
@@ -62,7 +64,7 @@ asio::awaitable<Result<net::PeerPtr>> HostileTransport::connect(core::Endpoint e
 
 proto::NodeRecord HostileTransport::local_record() {
     auto record = handler_->local_record();
-    if (options_.behaviour != Behaviour::lies_about_addresses) return record;
+    if (!begun_ || options_.behaviour != Behaviour::lies_about_addresses) return record;
     // Its own addresses come last, behind those of whoever it has met.
     std::vector<core::Endpoint> addresses;
     for (const auto& victim : attacked_)
@@ -78,14 +80,31 @@ proto::NodeRecord HostileTransport::local_record() {
 }
 
 void HostileTransport::on_peer(net::PeerPtr peer) {
+    peers_.insert(peer);
+    for (const auto& address : peer->record().addresses)
+        if (address != options_.address) met_.insert(address);
+    if (begun_) turn_on(peer);
+    handler_->on_peer(std::move(peer));
+}
+
+void HostileTransport::begin() {
+    begun_ = true;
+    if (options_.trickle != nullptr) options_.trickle->begin();
+    for (const auto& target : met_)
+        attack(target);
+    for (const auto& peer : peers_)
+        turn_on(peer);
+}
+
+void HostileTransport::turn_on(const net::PeerPtr& peer) {
     for (const auto& address : peer->record().addresses)
         attack(address);
     if (options_.behaviour == Behaviour::floods_requests)
         net::spawn(runtime_, flood_requests(peer));
-    handler_->on_peer(std::move(peer));
 }
 
 void HostileTransport::on_peer_closed(net::PeerPtr peer, Error reason) {
+    peers_.erase(peer);
     handler_->on_peer_closed(std::move(peer), std::move(reason));
 }
 
@@ -100,6 +119,11 @@ void HostileTransport::on_observed_address(const net::PeerPtr& peer,
 
 asio::awaitable<Result<net::Reply>> HostileTransport::on_request(net::PeerPtr peer,
                                                                  proto::Message request) {
+    if (const auto* invite = std::get_if<proto::Invite>(&request)) note_ranges(*invite);
+    if (!begun_) {
+        auto honest = co_await handler_->on_request(std::move(peer), std::move(request));
+        co_return honest;
+    }
     const auto* const range = std::get_if<proto::GetRange>(&request);
     const bool wants_data =
         range != nullptr || std::holds_alternative<proto::GetDescriptor>(request);
@@ -138,6 +162,7 @@ asio::awaitable<Result<net::Reply>> HostileTransport::on_request(net::PeerPtr pe
                 co_return net::Reply{proto::DescriptorReply{}, core::Buffer::copy_of(bomb)};
             }
             break;
+        case Behaviour::reads_nothing:
         case Behaviour::lies_about_addresses:
         case Behaviour::one_byte_a_second:
         case Behaviour::floods_requests:
@@ -159,15 +184,21 @@ asio::awaitable<HostileTransport::Reply> HostileTransport::false_range(net::Peer
     Bytes octets(whole.begin(), whole.end());
     const auto at = static_cast<std::size_t>(runtime_.random()() % octets.size());
     switch (options_.behaviour) {
-        case Behaviour::wrong_byte: octets[at] ^= 0x10; break;
+        case Behaviour::wrong_byte:
+            octets[at] ^= 0x10;
+            break;
         case Behaviour::wrong_proof:
             if (proof.empty())
                 proof.push_back(random_id<TreeHash>(runtime_.random()));
             else
                 proof[at % proof.size()].bytes[at % 32] ^= 1;
             break;
-        case Behaviour::short_reply: octets.pop_back(); break;
-        default: octets.push_back(0); break;
+        case Behaviour::short_reply:
+            octets.pop_back();
+            break;
+        default:
+            octets.push_back(0);
+            break;
     }
     reply->body = core::Buffer::copy_of(octets);
     co_return reply;
@@ -197,6 +228,18 @@ asio::awaitable<HostileTransport::Reply> HostileTransport::other_range(net::Peer
     octets.resize(wanted.value);
     reply->body = core::Buffer::copy_of(octets);
     co_return reply;
+}
+
+void HostileTransport::note_ranges(const proto::Invite& invite) {
+    for (const auto& item : invite.items) {
+        if (item.item.kind != proto::ItemId::Kind::extent) continue;
+        if (known_ranges_.size() >= known_ranges_max) return;
+        proto::GetRange range{item.item.extent(), item.length, {}};
+        const auto chunks = std::min(core::chunks_in(item.length).value,
+                                     limits::range_bytes_max / limits::chunk_bytes);
+        range.chunks.last = ChunkIndex(chunks);
+        known_ranges_.push_back(range);
+    }
 }
 
 /// Everything is kept here, everything is welcome; nothing is given.
@@ -270,6 +313,8 @@ void HostileTransport::attack(const core::Endpoint& target) {
         net::spawn(runtime_, flood_connections(target));
     if (options_.behaviour == Behaviour::msgpack_bombs) net::spawn(runtime_, throw_bombs(target));
     if (options_.behaviour == Behaviour::floods_requests) net::spawn(runtime_, overask(target));
+    if (options_.behaviour == Behaviour::reads_nothing)
+        net::spawn(runtime_, ask_and_not_read(target));
 }
 
 proto::Message HostileTransport::random_question() {
@@ -281,9 +326,12 @@ proto::Message HostileTransport::random_question() {
                 have.items.push_back(proto::ItemId::of(random_id<ExtentHash>(random)));
             return have;
         }
-        case 1: return proto::GetClosest{random_id<DhtKey>(random)};
-        case 2: return proto::GetDescriptor{random_id<RootHash>(random)};
-        default: return proto::GetLeases{random_id<RootHash>(random)};
+        case 1:
+            return proto::GetClosest{random_id<DhtKey>(random)};
+        case 2:
+            return proto::GetDescriptor{random_id<RootHash>(random)};
+        default:
+            return proto::GetLeases{random_id<RootHash>(random)};
     }
 }
 
@@ -296,7 +344,8 @@ asio::awaitable<void> HostileTransport::flood_requests(net::PeerPtr peer) {
 asio::awaitable<void> HostileTransport::ask_on(net::PeerPtr peer) {
     while (peer->open()) {
         auto question = random_question();
-        const auto reply = co_await peer->request(std::move(question), limits::request_idle_timeout);
+        const auto reply =
+            co_await peer->request(std::move(question), limits::request_idle_timeout);
         if (!reply && reply.error().code == Errc::peer_unreachable) co_return;
     }
 }
@@ -310,7 +359,8 @@ asio::awaitable<void> HostileTransport::overask(core::Endpoint target) {
             const auto frame = frame_of(head);
             octets.insert(octets.end(), frame.begin(), frame.end());
         }
-        co_await send_raw(target, std::move(octets));
+        const RawConnections::Manner manner{.patience = raw_patience};
+        co_await send_raw(target, std::move(octets), manner);
     }
 }
 
@@ -318,17 +368,34 @@ asio::awaitable<void> HostileTransport::throw_bombs(core::Endpoint target) {
     const auto all = bombs();
     for (std::size_t next = 0;; ++next) {
         Bytes octets = frame_of(all[next % all.size()]);
-        co_await send_raw(target, std::move(octets));
+        const RawConnections::Manner manner{.patience = raw_patience};
+        co_await send_raw(target, std::move(octets), manner);
     }
 }
 
-asio::awaitable<void> HostileTransport::send_raw(core::Endpoint target, Bytes octets) {
+/// All the requests that may be open, of ranges as long as they may be; and not an octet is read.
+asio::awaitable<void> HostileTransport::ask_and_not_read(core::Endpoint target) {
+    for (;;) {
+        Bytes octets;
+        for (std::uint64_t i = 0; i < limits::requests_in_flight_per_peer_max; ++i) {
+            if (known_ranges_.empty()) break;
+            const auto head = proto::encode_head(i + 1, known_ranges_[i % known_ranges_.size()]);
+            const auto frame = frame_of(head);
+            octets.insert(octets.end(), frame.begin(), frame.end());
+        }
+        const RawConnections::Manner manner{.patience = unread_for, .reads = false};
+        co_await send_raw(target, std::move(octets), manner);
+    }
+}
+
+asio::awaitable<void> HostileTransport::send_raw(core::Endpoint target, Bytes octets,
+                                                 RawConnections::Manner manner) {
     proto::Hello hello;
     hello.record = local_record();
     hello.observed = target;
     hello.unix_ms = to_unix_ms(runtime_.wall_now());
     hello.agent = "hostile";
-    (void)co_await raw_.send(target, std::move(hello), std::move(octets), raw_patience);
+    (void)co_await raw_.send(target, std::move(hello), std::move(octets), manner);
     co_await net::sleep_for(runtime_, raw_pause);
 }
 

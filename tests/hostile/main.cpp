@@ -11,7 +11,9 @@
 #include "node/engine.hpp"
 
 #include <fmt/format.h>
+#include <asio/signal_set.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <map>
 
@@ -27,6 +29,7 @@ struct Options {
     std::string listen = "127.0.0.1";
     std::uint16_t port = 0;
     std::vector<std::string> bootstrap;
+    bool waits = false;
 };
 
 constexpr ByteCount capacity{50ULL << 30};  // as a node has that was told nothing
@@ -85,6 +88,11 @@ int run(const Options& options, hostile::Behaviour behaviour) {
     const node::Services services{runtime, hostile, **index, *store, *identity};
     node::Engine engine(services, std::move(settings));
     engine.start();
+    asio::signal_set signals(runtime.context(), SIGUSR1);
+    if (options.waits)
+        signals.async_wait([&hostile](const std::error_code&, int) { hostile.begin(); });
+    else
+        hostile.begin();
     fmt::print("{{\"event\":\"ready\",\"node\":\"{}\",\"port\":{}}}\n", to_hex(identity->id()),
                address.port);
     std::fflush(stdout);
@@ -107,6 +115,7 @@ int main(int argc, char** argv) {
     app.add_option("--listen", options.listen, "address");
     app.add_option("--port", options.port, "of UDP and TCP; 0: any");
     app.add_option("--bootstrap", options.bootstrap, "HOST:PORT of a node")->take_all();
+    app.add_flag("--wait", options.waits, "be honest until SIGUSR1");
     CLI11_PARSE(app, argc, argv);
     if (list) {
         for (const auto& [name, value] : hostile::behaviours)

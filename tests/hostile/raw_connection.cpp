@@ -72,22 +72,23 @@ asio::awaitable<Result<tcp::socket>> RawConnections::dial(core::Endpoint target)
 }
 
 asio::awaitable<bool> RawConnections::send(core::Endpoint target, proto::Hello hello, Bytes octets,
-                                           Duration patience) {
+                                           Manner manner) {
     auto socket = co_await dial(target);
     if (!socket) co_return false;
     TlsStream::Options options;
-    const auto stream =
-        std::make_shared<TlsStream>(std::move(*socket), credentials_, options);
-    const auto timer = runtime_.add_timer(runtime_.now() + patience, [weak = std::weak_ptr(stream)] {
-        if (const auto late = weak.lock()) late->close();
-    });
+    const auto stream = std::make_shared<TlsStream>(std::move(*socket), credentials_, options);
+    const auto timer =
+        runtime_.add_timer(runtime_.now() + manner.patience, [weak = std::weak_ptr(stream)] {
+            if (const auto late = weak.lock()) late->close();
+        });
     const auto key = co_await stream->handshake();
     bool sent = key.has_value();
     if (sent) {
         Bytes all = frame_of(proto::encode_head(0, std::move(hello)));
         append(all, octets);
         sent = co_await write_all(*stream, std::move(all));
-        if (sent) co_await drain(*stream);
+        if (sent && manner.reads) co_await drain(*stream);
+        if (sent && !manner.reads) co_await net::sleep_for(runtime_, manner.patience);
     }
     runtime_.cancel_timer(timer);
     stream->close();
@@ -102,20 +103,25 @@ asio::awaitable<void> RawConnections::stay_silent(core::Endpoint target, Duratio
 Bytes frame_of(ByteView head, std::uint32_t body) {
     const proto::FrameLengths lengths{static_cast<std::uint32_t>(head.size()), body};
     const auto raw = lengths.encode();
-    Bytes frame(raw.begin(), raw.end());
+    Bytes frame;
+    frame.reserve(raw.size() + head.size());
+    append(frame, raw);
     append(frame, head);
     return frame;
 }
 
 std::vector<Bytes> bombs() {
     std::vector<Bytes> found;
-    found.push_back({0xdd, 0xff, 0xff, 0xff, 0xff});                    // 4 billion elements
-    found.push_back({0xdf, 0xff, 0xff, 0xff, 0xff});                    // likewise, a map
-    found.push_back({0x93, 0x0a, 0x01, 0xc6, 0xff, 0xff, 0xff, 0xff});  // "have" with 4 GiB
-    found.push_back({0x93, 0x0a, 0x01, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff, 0x00});
+    for (const std::string_view hex : {
+             "ddffffffff",            // an array of 4 billion elements
+             "dfffffffff",            // a map likewise
+             "930a01c6ffffffff",      // "have" with 4 GiB
+             "930a0191dd7fffffff00",  // "have" of 2 billion items
+             "931e00c7ff29",          // an extension that is cut off
+         })
+        if (auto raw = from_hex(hex)) found.push_back(std::move(*raw));
     found.push_back(Bytes(200'000, 0x91));  // an array in an array in an array
     found.push_back(Bytes(200'000, 0x81));
-    found.push_back({0x93, 0x1e, 0x00, 0xc7, 0xff, 0x29});  // an extension that is cut off
     return found;
 }
 

@@ -15,10 +15,15 @@ class RawConnections {
   public:
     RawConnections(net::Runtime& runtime, const core::Identity& identity, core::Endpoint source);
 
-    /// Connects, says hello, sends `octets`, and waits until the other end hangs up or `patience`
-    /// has passed. False when it did not come to the sending.
-    [[nodiscard]] asio::awaitable<bool> send(core::Endpoint target, proto::Hello hello, Bytes octets,
-                                             Duration patience);
+    struct Manner {
+        Duration patience{};
+        bool reads = true;  ///< what comes back, to forget it
+    };
+
+    /// Connects, says hello, sends `octets`, and waits until the other end hangs up or the patience
+    /// is over. False when it did not come to the sending.
+    [[nodiscard]] asio::awaitable<bool> send(core::Endpoint target, proto::Hello hello,
+                                             Bytes octets, Manner manner);
     /// Connects, says nothing, and hangs up after `patience`.
     [[nodiscard]] asio::awaitable<void> stay_silent(core::Endpoint target, Duration patience);
 

@@ -65,7 +65,7 @@ asio::awaitable<void> Trickle::pass(SocketPtr from, SocketPtr to, bool slow) {
     std::size_t passed = 0;
     std::error_code ec;
     while (!ec) {
-        const bool one = slow && passed >= free_octets;
+        const bool one = slow_ && slow && passed >= free_octets;
         const auto into = asio::buffer(room.data(), one ? 1 : room.size());
         auto read = co_await from->async_read_some(into, as_tuple);
         ec = std::get<0>(read);

@@ -24,6 +24,8 @@ class Trickle {
 
     /// Takes connections on `at`, with any port, and passes them on to `node`. Gives where.
     [[nodiscard]] Result<core::Endpoint> listen(core::Endpoint at, core::Endpoint node);
+    /// Before this, everything passes at once.
+    void begin() { slow_ = true; }
     /// Where the node may dial, once, to be connected to `target`.
     [[nodiscard]] Result<core::Endpoint> way_to(core::Endpoint target);
 
@@ -38,6 +40,7 @@ class Trickle {
 
     net::Runtime& runtime_;  // owned by the program
     core::Endpoint source_;
+    bool slow_ = false;
 };
 
 }  // namespace flow29::hostile

@@ -151,7 +151,8 @@ class Strangers(harness.SystemTest):
 
     def test_no_datagram_is_answered(self):
         node = self.swarm[0]
-        ping = bytes.fromhex("85a161 81a26964 c414".replace(" ", "")) + os.urandom(20) + \
+        # Of a client, who has no id to prove.
+        ping = bytes.fromhex("86a173c3 a161 81a26964 c414".replace(" ", "")) + os.urandom(20) + \
             bytes.fromhex("a171 a470696e67 a174 ce00000001 a179 a171 a16e 1d".replace(" ", ""))
         # A node of the public swarm answers this very datagram, so that silence means something.
         public = self.lab.add_node()

@@ -94,7 +94,7 @@ TEST_CASE("health says what is missing, and when it will be there once that is k
 }
 
 TEST_CASE("lists are wrapped in an object, also when they are empty or of one") {
-    CHECK(to_json(std::vector<PeerInfo>{}).dump() == R"({"dropped":[],"peers":[]})");
+    CHECK(to_json(std::vector<PeerInfo>{}).dump() == R"({"peers":[],"dropped":[]})");
     CHECK(to_json(std::vector<ObjectEntry>{}).dump() == R"({"objects":[]})");
     CHECK(to_json(std::vector<PeerInfo>(1))["peers"].size() == 1);
     PeerInfo gone;

@@ -71,13 +71,12 @@ Bytes pong_as(const DhtKey& id) {
 
 }  // namespace
 
-TEST_CASE("nobody moves another node's id by a datagram, keyless or with a proof that it was given") {
+TEST_CASE(
+    "nobody moves another node's id by a datagram, keyless or with a proof that it was given") {
     Swarm swarm(nodes);
     constexpr std::array<std::size_t, 3> victims{7, 29, 51};
     constexpr std::array<std::size_t, 4> lookers{0, 13, 33, 60};
-    const auto position = [&](std::size_t i) {
-        return core::dht_position(swarm[i].identity.id());
-    };
+    const auto position = [&](std::size_t i) { return core::dht_position(swarm[i].identity.id()); };
     const auto is_found = [&](std::size_t looker, std::size_t victim) {
         const auto nearest = swarm[looker].find(position(victim)).nearest;
         return std::ranges::any_of(nearest, [&](const Contact& contact) {

@@ -174,6 +174,26 @@ TEST_CASE("a key and the whole book have bounds, and what expires makes room") {
     CHECK(subject.size() == 2);
 }
 
+TEST_CASE("of ten thousand signed records at one key as many are kept as a key holds") {
+    auto subject = rules();
+    Sample honest("198.51.100.1:2929");
+    REQUIRE(subject.may_store(honest.offer(), now));
+    unsigned stored = 1;
+    for (unsigned i = 0; i < 10'000; ++i) {
+        // Four networks would hold eight of them; these have five thousand.
+        const auto group = std::to_string(i / 2 / 256) + "." + std::to_string(i / 2 % 256);
+        const Sample sybil("10." + group + ".7:2929");
+        if (subject.may_store(sybil.offer(), now)) ++stored;
+    }
+    CHECK(stored == limits::records_per_key_max);
+    CHECK(subject.size() == stored);
+    // Who was there before them stays, and goes on renewing its record.
+    const auto before = honest.octets;
+    honest.record.sequence += 1;
+    honest.sign();
+    CHECK(subject.may_replace(honest.offer(), before, now));
+}
+
 TEST_CASE("only the same signer replaces a record, and only with a higher sequence") {
     Sample sample;
     auto subject = rules();

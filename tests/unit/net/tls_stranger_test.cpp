@@ -177,6 +177,39 @@ TEST_CASE("a newcomer displaces the oldest of too many unfinished handshakes") {
     stage.run(be_flooded(stage.runtime, node));
 }
 
+bool is_closed(tcp::socket& socket) {
+    char octet = 0;
+    std::error_code ec;
+    socket.non_blocking(true);
+    socket.read_some(asio::buffer(&octet, 1), ec);
+    return ec && ec != asio::error::would_block;
+}
+
+asio::awaitable<void> be_flooded_from_one_network(AsioRuntime& runtime, EchoNode& node) {
+    const tcp::endpoint elsewhere(asio::ip::make_address("127.0.9.1"), 0);
+    tcp::socket patient(runtime.context());
+    patient.open(tcp::v4());
+    patient.bind(elsewhere);
+    patient.connect(to_asio(node.endpoint()));
+    std::vector<tcp::socket> silent;
+    for (unsigned i = 0; i < 2 * limits::handshakes_max; ++i) {
+        silent.emplace_back(runtime.context());
+        silent.back().connect(to_asio(node.endpoint()));
+    }
+    std::function<bool()> displaced = [&silent] {
+        return is_closed(silent[limits::handshakes_max]);
+    };
+    co_await until(runtime, std::move(displaced));
+    CHECK_FALSE(is_closed(silent.back()));
+    CHECK_FALSE(is_closed(patient));
+}
+
+TEST_CASE("who floods from one network displaces his own handshakes and nobody else's") {
+    Stage stage;
+    EchoNode node(stage.runtime, "127.0.0.1:0");
+    stage.run(be_flooded_from_one_network(stage.runtime, node));
+}
+
 asio::awaitable<void> run_out_of_descriptors(AsioRuntime& runtime, EchoNode& node,
                                              EchoNode& other) {
     tcp::socket visitor(runtime.context());

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "proto/dial_rules.hpp"
+
+#include <algorithm>
+
+#include "core/seal.hpp"
+
+namespace flow29::proto {
+namespace {
+
+enum class Width { machine, network, everywhere };
+
+Width width_of(const core::Endpoint& endpoint) {
+    if (endpoint.is_loopback()) return Width::machine;
+    return core::is_private_use(endpoint) ? Width::network : Width::everywhere;
+}
+
+}  // namespace
+
+bool DialRules::may_name(const core::Endpoint& namer, const core::Endpoint& target) {
+    return width_of(target) >= width_of(namer);
+}
+
+bool DialRules::rests(const Place& place, TimePoint now) const {
+    const auto found = resting_.find(place);
+    return found != resting_.end() && now < found->second.until;
+}
+
+bool DialRules::may_dial(const Target& target, TimePoint now) const {
+    if (rests({target.endpoint, std::nullopt}, now)) return false;
+    if (target.whom && rests({target.endpoint, target.whom}, now)) return false;
+    if (!target.handed_over) return true;
+    const auto host = hosts_.find(target.endpoint.address);
+    return host == hosts_.end() || now >= host->second.forgotten_at ||
+           host->second.count < failures_per_host_max;
+}
+
+void DialRules::on_answered(const core::Endpoint& endpoint) {
+    resting_.erase({endpoint, std::nullopt});
+}
+
+void DialRules::on_no_answer(const Target& target, TimePoint now) {
+    rest({target.endpoint, std::nullopt}, now);
+    if (!target.handed_over) return;
+    if (hosts_.size() >= remembered_max)
+        std::erase_if(hosts_, [now](const auto& host) { return now >= host.second.forgotten_at; });
+    if (hosts_.size() >= remembered_max) hosts_.clear();
+    auto& host = hosts_[target.endpoint.address];
+    if (now >= host.forgotten_at) host = {0, now + host_period};
+    ++host.count;
+}
+
+void DialRules::on_somebody_else(const Target& target, TimePoint now) {
+    if (target.whom) rest({target.endpoint, target.whom}, now);
+}
+
+void DialRules::rest(const Place& place, TimePoint now) {
+    if (resting_.size() >= remembered_max)
+        std::erase_if(resting_, [now](const auto& entry) { return now >= entry.second.until; });
+    if (resting_.size() >= remembered_max) resting_.clear();
+    auto& rest = resting_[place];
+    rest.length = std::clamp(rest.length * 2, rest_min, rest_max);
+    rest.until = now + rest.length;
+}
+
+}  // namespace flow29::proto

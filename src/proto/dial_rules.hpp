@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <flow29/ids.hpp>
+#include "core/endpoint.hpp"
+#include "core/time.hpp"
+
+namespace flow29::proto {
+
+/// Which addresses are dialled, and when again after that came to nothing. Sans-IO.
+///
+/// Rules:
+/// 1. An address where nobody answers rests: `rest_min`, twice as long each time, `rest_max` at
+/// most.
+/// 2. Where somebody else answers than was looked for, that node is not looked for there for as
+///    long; anybody else may be. Rationale: a list may name an honest node's address for a node
+///    that does not exist, and must not thereby make the honest one unreachable.
+/// 3. What a peer hands over is dialled only if it is no narrower than the peer's own address: a
+///    public peer names public addresses, one of a private network also private ones, one of this
+///    machine any. Rationale: nobody outside may have this node knock at what is inside.
+/// 4. Of one host, at most `failures_per_host_max` addresses that were handed over are tried in
+/// vain
+///    within `host_period`; those where somebody has answered are not counted.
+///    Rationale: lists of made-up addresses must not make their readers scan a host.
+/// 5. At most `remembered_max` addresses rest, and as many hosts; when that is full, those whose
+/// time
+///    is over are forgotten, then all.
+class DialRules {
+  public:
+    static constexpr Duration rest_min = std::chrono::seconds(1);
+    static constexpr Duration rest_max = std::chrono::minutes(5);
+    static constexpr unsigned failures_per_host_max = 16;
+    static constexpr Duration host_period = std::chrono::minutes(1);
+    static constexpr std::size_t remembered_max = 4'096;
+
+    /// Rule 3: whether `namer`, the address of a peer, may hand over `target`.
+    [[nodiscard]] static bool may_name(const core::Endpoint& namer, const core::Endpoint& target);
+
+    struct Target {
+        core::Endpoint endpoint;
+        std::optional<DhtKey> whom;  ///< the position of who is expected there; nothing: anybody
+        bool handed_over = false;    ///< by a peer, and not known from elsewhere
+    };
+    [[nodiscard]] bool may_dial(const Target& target, TimePoint now) const;
+    /// A node that proved itself is there.
+    void on_answered(const core::Endpoint& endpoint);
+    void on_no_answer(const Target& target, TimePoint now);
+    void on_somebody_else(const Target& target, TimePoint now);
+
+    [[nodiscard]] std::size_t remembered() const { return resting_.size() + hosts_.size(); }
+
+  private:
+    using Place = std::pair<core::Endpoint, std::optional<DhtKey>>;
+    using Host = std::array<std::uint8_t, 16>;
+    struct Rest {
+        TimePoint until;
+        Duration length{};
+    };
+    struct Failures {
+        unsigned count = 0;
+        TimePoint forgotten_at;
+    };
+
+    [[nodiscard]] bool rests(const Place& place, TimePoint now) const;
+    void rest(const Place& place, TimePoint now);
+
+    std::map<Place, Rest> resting_;
+    std::map<Host, Failures> hosts_;
+};
+
+}  // namespace flow29::proto
