@@ -41,6 +41,7 @@ struct Settings {
     std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved
                                             ///< by what peers say they see
     std::vector<core::Endpoint> bootstrap;
+    std::string bootstrap_problem{};  ///< what of it cannot be resolved; empty: nothing
     Duration grace = std::chrono::minutes(5);
     Duration takeover = std::chrono::seconds(10);
     Duration audit_period = std::chrono::hours(1);

@@ -110,8 +110,8 @@ UPDATE objects SET renewal = 31536000000 WHERE published AND EXISTS (
         AND expires - objects.added >= 31532400000);
 )";
 
-// Version 3: a node's record says in which swarm it was met. Of those from before that is not known:
-// any swarm may try them.
+// Version 3: a node's record says in which swarm it was met. Of those from before that is not
+// known: any swarm may try them.
 constexpr const char* version_3 = R"(
 ALTER TABLE node_records ADD COLUMN swarm BLOB NOT NULL DEFAULT x'';
 )";
