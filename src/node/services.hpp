@@ -61,7 +61,7 @@ struct Settings {
 
 /// What a user is told who asks for it.
 [[nodiscard]] inline std::string blocked_text(const RootHash& root) {
-    return "this node blocks it; `flow29 unblock " + to_hex(root) + "` ends that";
+    return "this node blocks it; `flow29 unblock " + to_base32(root) + "` ends that";
 }
 
 }  // namespace flow29::node

@@ -83,25 +83,6 @@ class Together(harness.SystemTest):
         self.assertIsNone(listed["copies_min"])
         self.assertEqual(row(plain(outside, "ls"), "held")[4], "-")
 
-    def test_an_expired_object_has_expired_and_is_not_ill(self):
-        publisher = self.swarm[0]
-        link = self.publish(publisher, self.lab.file("source", MIB), "--expires", "1m")["link"]
-        self.assertEqual(publisher.ask("health", link)["upkeep"], "leased")
-        listed = wait_until(
-            lambda: [one for one in publisher.ask("ls")["objects"] if one["expired"]],
-            "the lease to end", 240)
-        self.assertIsNone(listed[0]["copies_min"])
-        self.assertEqual(listed[0]["target"], 0)
-        cells = row(plain(publisher, "ls"), "published")
-        self.assertIn("expired", cells)
-        self.assertEqual(cells[4], "-")
-        health = publisher.ask("health", link)
-        self.assertEqual(health["upkeep"], "expired")
-        self.assertFalse(health["degraded"])
-        self.assertFalse(health["publisher_may_leave"])
-        self.assertIn("expired", plain(publisher, "health", link))
-        self.assertNotIn("degraded", plain(publisher, "health", link))
-
     def test_a_private_object_has_its_name_with_its_publisher_only(self):
         path = self.lab.file("diary-of-a-canary.txt", MIB)
         self.publish(self.swarm[0], path, "--private")
