@@ -91,7 +91,8 @@ inline constexpr auto lease_default = 24h * 365;
 inline constexpr auto lease_clock_tolerance = 10min;
 inline constexpr unsigned quota_publisher_default = 50;  ///< percent of the capacity
 inline constexpr unsigned quota_group_default = 75;
-inline constexpr unsigned blocked_max = 4'096;  ///< nodes, and objects, an operator can block
+inline constexpr std::size_t node_prefix_min = 8;  ///< digits that may stand for a node's id
+inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an operator can block
 
 // What the page shows and takes.
 inline constexpr std::size_t cells_max = 256;            ///< of a transfer's extent map

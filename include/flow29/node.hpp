@@ -28,6 +28,7 @@ enum class Stage : std::uint8_t {
     joining,     ///< finding the swarm
     hashing,     ///< reading and hashing the source
     looking_up,  ///< asking the DHT
+    nobody_yet,  ///< looking up again: all who were asked lack it
     connecting,  ///< dialling holders
     tree,        ///< getting and checking the descriptor
     data,        ///< moving chunks
@@ -184,10 +185,21 @@ struct Located {
     std::vector<Holder> holders;
 };
 
+/// Whether holders are asked to keep an object.
+enum class Upkeep : std::uint8_t {
+    leased,     ///< until a lease ends
+    expired,    ///< the last lease is over
+    withdrawn,  ///< by its publisher
+    unknown,    ///< nobody who was asked knows a lease
+};
+/// For scripts, like "leased".
+[[nodiscard]] std::string_view upkeep_name(Upkeep upkeep) noexcept;
+
 struct Health {
     RootHash root;
     ByteCount bytes;
-    unsigned target = 0;
+    Upkeep upkeep = Upkeep::unknown;
+    unsigned target = 0;     ///< 0 once it expired or was withdrawn
     Copies copies;           ///< live now: answered this node; descriptor included
     std::size_t groups = 0;  ///< fewest address groups (/24, /48) that hold any one extent
     std::uint64_t at_risk_chunks = 0;  ///< in extents with fewer live copies than the target
@@ -257,6 +269,7 @@ struct Status {
     PortMapping mapping;
     bool storing = false;
     bool is_private = false;  ///< only who has the swarm's key is answered
+    std::string problem;      ///< why nobody is connected, for people; empty: nothing is wrong
     bool dht_connected = false;
     std::size_t dht_nodes = 0;
     std::chrono::milliseconds clock_skew{};
@@ -331,10 +344,15 @@ struct ObjectEntry {
     ByteCount bytes;
     std::uint64_t extents = 0, extents_held = 0;
     bool published = false, pinned = false;
-    unsigned copies_min = 0;  ///< as last known here; `health` asks
+    /// Of the worst part, at other nodes and, unless it was published here, at this one; those that
+    /// cannot be reached now are not counted. `health` asks them. Nothing: this node does not watch
+    /// over it.
+    std::optional<unsigned> copies_min;
     unsigned target = 0;
-    /// When the last lease ends that keeps it; nothing: no lease does.
+    /// When the last lease ends that keeps it, or ended that kept it; nothing: there was none, or
+    /// it was withdrawn.
     std::optional<std::chrono::system_clock::time_point> expires;
+    bool expired = false;  ///< that is over: nobody is to keep it any more
     bool renewed = false;  ///< by this node, before that
 };
 
@@ -464,9 +482,10 @@ class Node {
     void leave(LeaveRequest request, ProgressFn progress, DoneFn<Departure> done);
 
     /// Blocks, or no longer blocks, a node or an object: a link or base32 names an object, 64
-    /// hexadecimal digits whatever of both is known here by that name, and both if neither is.
-    /// With a blocked node there are no connections; a blocked object is neither held nor served,
-    /// fetched or published here. Durable. Gives the new list.
+    /// hexadecimal digits whatever of both is known here by that name, and both if neither is;
+    /// fewer of them, limits::node_prefix_min at least, the one known node whose id begins with
+    /// them. With a blocked node there are no connections; a blocked object is neither held nor
+    /// served, fetched or published here. Durable. Gives the new list.
     void block(std::string name, bool blocked, DoneFn<Blocklist> done);
     void blocklist(DoneFn<Blocklist> done);
     /// Changes limits at once and durably; gives those in force. Errors: usage, below

@@ -85,7 +85,10 @@ void ControlServer::State::add(Protocol::socket socket) {
         [this](const std::shared_ptr<ControlSession>& closed) { on_closed(closed); });
     const bool full = sessions.size() >= connections_max;
     sessions.insert(session);
-    if (full) return session->refuse({Errc::refused, "too many connections to this node"});
+    if (full)
+        return session->refuse({Errc::refused,
+                                "too many connections to this node; try again when "
+                                "some have ended"});
     session->start();
 }
 

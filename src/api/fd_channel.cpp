@@ -37,7 +37,8 @@ Result<LocalAddress> local_address(const std::filesystem::path& path) {
             fmt::format("/proc/self/fd/{}/{}", address.directory.get(), path.filename().string());
     }
     if (text.size() >= sizeof address.raw.sun_path)
-        return fail(Errc::file_error, "the name of the control socket is too long: " + text);
+        return fail(Errc::file_error, "the name of the control socket is too long: " + text +
+                                          "; --data names a directory with a shorter one");
     std::memcpy(address.raw.sun_path, text.data(), text.size());
     return address;
 }

@@ -169,7 +169,9 @@ bool HttpServer::has_token(const HttpRequest& request) const {
 
 std::optional<HttpResponse> HttpServer::refuse_stranger(const HttpRequest& request) const {
     if (has_token(request)) return std::nullopt;
-    auto response = json_error(401, {Errc::refused, "the token is missing or wrong"});
+    auto response = json_error(401, {Errc::refused,
+                                     "the token is missing or wrong; `flow29 web` opens the page "
+                                     "with it"});
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
 }

@@ -34,7 +34,9 @@ Result<std::uint64_t> Jobs::begin(Options options) {
         if (jobs.size() >= limits::jobs_max) {
             const auto ended = std::ranges::find_if(
                 jobs, [](const auto& entry) { return entry.second.state != running; });
-            if (ended == jobs.end()) return fail(Errc::refused, "too much is under way already");
+            if (ended == jobs.end())
+                return fail(Errc::refused,
+                            "too much is under way already; wait until some of it has ended");
             jobs.erase(ended);
         }
         id = ++table_->last_id;

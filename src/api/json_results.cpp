@@ -132,6 +132,7 @@ Json to_json(const Health& result) {
     if (result.time_to_target) repair["time_to_target_ms"] = result.time_to_target->count();
     return {{"root", to_hex(result.root)},
             {"bytes", result.bytes.value},
+            {"upkeep", upkeep_name(result.upkeep)},
             {"target", result.target},
             {"degraded", result.copies.min < result.target},
             {"copies", std::move(copies)},
@@ -184,6 +185,7 @@ Json to_json(const Status& result) {
               {"problem", result.mapping.problem}}},
             {"storing", result.storing},
             {"private", result.is_private},
+            {"problem", result.problem.empty() ? Json() : Json(result.problem)},
             {"dht",
              {{"connected", result.dht_connected},
               {"nodes", result.dht_nodes},
@@ -276,7 +278,8 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
     for (const ObjectEntry& object : objects) {
         Link link;
         link.root = object.root;
-        link.name = object.name;
+        // Without its key the link cannot be read, and then its name need not be either.
+        if (object.kind != ObjectKind::encrypted) link.name = object.name;
         link.size = object.bytes;
         list.push_back({{"root", to_hex(object.root)},
                         {"link", link.to_string()},
@@ -287,9 +290,10 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
                         {"extents_held", object.extents_held},
                         {"published", object.published},
                         {"pinned", object.pinned},
-                        {"copies_min", object.copies_min},
+                        {"copies_min", object.copies_min ? Json(*object.copies_min) : Json()},
                         {"target", object.target},
                         {"expires", object.expires ? Json(time_text(*object.expires)) : Json()},
+                        {"expired", object.expired},
                         {"renewed", object.renewed}});
     }
     return {{"objects", std::move(list)}};

@@ -52,9 +52,11 @@ void write_objects(Writer& out, const std::vector<ObjectEntry>& objects) {
     std::map<unsigned, std::uint64_t> by_copies;
     std::uint64_t under_target = 0;
     for (const ObjectEntry& object : objects) {
-        if (!object.published) continue;
-        ++by_copies[object.copies_min];
-        if (object.copies_min < object.target) ++under_target;
+        // What expired is not to have any.
+        if (!object.published || object.expired) continue;
+        const auto copies = object.copies_min.value_or(0);
+        ++by_copies[copies];
+        if (copies < object.target) ++under_target;
     }
     constexpr std::string_view name = "published_objects";
     out.family(name, "gauge",

@@ -121,7 +121,7 @@ HttpResponse PageApi::events(const HttpRequest& request, const std::stop_token& 
     if (auto refusal = check_query(request, {})) return std::move(*refusal);
     if (++*streams_ > limits::event_streams_max) {
         --*streams_;
-        return json_error(503, {Errc::refused, "too many pages are open"});
+        return json_error(503, {Errc::refused, "too many pages are open; close one"});
     }
     HttpResponse response;
     response.content_type = "text/event-stream";

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <bit>
+#include <cctype>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include "api/folder_channel.hpp"
 #include "api/json_results.hpp"
 #include "api/params.hpp"
+#include "api/uploads.hpp"
 #include "core/log_ring.hpp"
 
 namespace flow29::api {
@@ -75,6 +77,18 @@ Result<void> check_path(const Request& request, const std::filesystem::path& pat
     return {};
 }
 
+/// Errc::usage for a name under which nobody could save what has it.
+Result<void> check_name(const std::string& name) {
+    if (name.size() > limits::path_component_bytes_max)
+        return fail(Errc::usage,
+                    fmt::format("the name has {} bytes, and file systems take {}; --name gives "
+                                "another one",
+                                name.size(), limits::path_component_bytes_max));
+    if (!name.empty() && !is_file_name(name))
+        return fail(Errc::usage, "the name is one of a file: without \"/\", and neither . nor ..");
+    return {};
+}
+
 Result<PublishRequest> publish_request(Call& call) {
     Params& params = call.params;
     PublishRequest publish;
@@ -97,6 +111,7 @@ Result<PublishRequest> publish_request(Call& call) {
     if (publish.lease < limits::lease_min || publish.lease > limits::lease_max)
         return fail(Errc::usage, "a lease lasts between a minute and ten years");
     if (!wait) return fail(wait.error());
+    if (const auto named = check_name(publish.name); !named) return fail(named.error());
     if (copies < 1 || copies > limits::copies_max)
         return fail(Errc::usage, fmt::format("\"copies\" must be 1 to {}", limits::copies_max));
     publish.copies = static_cast<unsigned>(copies);
@@ -335,8 +350,24 @@ void status(Call& call) {
     if (call.params_are_good()) call.node.status(done_to<Status>(call.emit));
 }
 
+/// `node`: only those whose ids begin with these digits.
 void peers(Call& call) {
-    if (call.params_are_good()) call.node.peers(done_to<std::vector<PeerInfo>>(call.emit));
+    std::string prefix = call.params.string_or("node", {});
+    if (!call.params_are_good()) return;
+    for (char& c : prefix)
+        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const bool is_hex = prefix.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_hex || (!prefix.empty() && prefix.size() < limits::node_prefix_min))
+        return call.fail_with({Errc::usage, fmt::format("\"{}\" is no node's id: at least {} "
+                                                        "hexadecimal digits of one are needed",
+                                                        prefix, limits::node_prefix_min)});
+    call.node.peers([emit = call.emit, prefix](Result<std::vector<PeerInfo>> peers) {
+        if (peers)
+            std::erase_if(*peers, [&prefix](const PeerInfo& peer) {
+                return !to_hex(peer.node).starts_with(prefix);
+            });
+        done_to<std::vector<PeerInfo>>(emit)(std::move(peers));
+    });
 }
 
 void transfers(Call& call) {

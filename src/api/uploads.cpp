@@ -104,7 +104,9 @@ Result<Uploads::State> Uploads::begin(Offer offer, Clock::time_point now) {
         return State{id, upload.received, offer.bytes};
     }
     if (uploads_.size() >= limits::uploads_max)
-        return fail(Errc::refused, "too many files are on their way already");
+        return fail(Errc::refused,
+                    "too many files are on their way already; wait until some are "
+                    "published");
 
     const std::string id = new_id();
     Upload upload;

@@ -58,7 +58,11 @@ class Answer {
         auto received = api::receive_some(socket_.get());
         if (!received) return fail(received.error());
         if (received->end && gave_up_at_) return interrupted();
-        if (received->end) return fail(Errc::no_node, "the node ended before it answered");
+        if (received->end)
+            return fail(
+                Errc::no_node,
+                "the node ended before it answered; its output, or the service's journal, says "
+                "why, and `flow29 node` starts it again");
         if (const auto taken = buffer_.append(received->octets); !taken) return fail(taken.error());
         while (auto line = buffer_.pop_line()) {
             auto event = parse_event(*line);

@@ -55,7 +55,7 @@ Question question_for(const ListOptions& options) {
         case Listing::status:
             return {"status", {}, render_status, options.watch};
         case Listing::peers:
-            return {"peers", {}, render_peers, options.watch};
+            return {"peers", peers_params(options), render_peers, options.watch};
         case Listing::objects:
             return {"ls", {}, render_objects, options.watch};
         case Listing::transfers:

@@ -30,10 +30,15 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
     if (options.by_reference) {
         if (opened->is_directory)
             return fail(Errc::usage,
-                        path + " is a directory, and only files can be kept by reference");
+                        path +
+                            " is a directory, and only files can be kept by reference; publish it "
+                            "without --by-reference");
         if (!opened->is_regular || path == "-")
-            return fail(Errc::usage,
-                        path + " cannot be kept by reference: it is no file that stays");
+            return fail(
+                Errc::usage,
+                path +
+                    " cannot be kept by reference: it is no file that stays; publish it without "
+                    "--by-reference");
         auto absolute = absolute_path(path);
         if (!absolute) return fail(absolute.error());
         opened->source.path = std::move(*absolute);
@@ -185,7 +190,8 @@ Result<FetchOutput> output_of(const FetchOptions& options, const Link& link) {
 int run_publish(const PublishOptions& options, Context& context) {
     Output& output = context.output;
     if (options.paths.size() > 1 && !options.name.empty())
-        return output.fail({Errc::usage, "--name is for one PATH"});
+        return output.fail(
+            {Errc::usage, "--name is for one PATH; publish them one by one, or a directory"});
     auto backend = Backend::any(context.config, {});
     if (!backend) return output.fail(backend.error());
     if ((*backend)->is_in_process() && options.wait != PublishWait::copies)

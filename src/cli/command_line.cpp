@@ -173,7 +173,7 @@ std::vector<CommandSummary> describe_commands() {
             if (type.find('|') != std::string::npos) values = CLI::detail::split(type, '|');
             if (option->get_positional()) {
                 summary.takes_files |= option->get_name() == "PATH";
-                summary.values = values;
+                if (!values.empty()) summary.values = values;
                 summary.arguments.push_back(
                     {{option->get_name()}, option->get_description(), true, values, {}});
                 continue;

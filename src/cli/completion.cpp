@@ -13,14 +13,21 @@ void append_word(std::string& words, std::string_view word) {
     words += word;
 }
 
+/// That every command has, and the program itself: once is enough.
+bool is_help(const OptionSummary& option) {
+    return option.names.back() == "--help";
+}
+
 /// Options and fixed values of one command, as words.
 std::string words_of(const CommandSummary& command) {
     std::string words;
     for (const std::string& value : command.values)
         append_word(words, value);
-    for (const OptionSummary& option : command.options)
+    for (const OptionSummary& option : command.options) {
+        if (is_help(option) && !command.name.empty()) continue;
         for (const std::string& name : option.names)
             append_word(words, name);
+    }
     return words;
 }
 
@@ -92,7 +99,8 @@ std::string zsh_text(std::string_view text) {
 
 std::string zsh_options(const CommandSummary& command) {
     std::string out;
-    for (const OptionSummary& option : command.options)
+    for (const OptionSummary& option : command.options) {
+        if (is_help(option) && !command.name.empty()) continue;
         for (const std::string& name : option.names) {
             std::string values;
             for (const std::string& value : option.values)
@@ -101,6 +109,7 @@ std::string zsh_options(const CommandSummary& command) {
             out += fmt::format("      '{}[{}]{}' \\\n", name, zsh_text(option.description),
                                option.takes_value ? ":value:" + action : std::string());
         }
+    }
     return out;
 }
 
@@ -120,18 +129,19 @@ std::string zsh_script(const std::vector<CommandSummary>& commands) {
         const std::string rest = !values.empty()       ? "'*:value:(" + values + ")'"
                                  : command.takes_files ? std::string("'*:file:_files'")
                                                        : std::string("'*:argument:'");
-        cases += fmt::format("    {}) _arguments \\\n{}      {};;\n", command.name,
+        cases += fmt::format("    {}) _arguments $global \\\n{}      {};;\n", command.name,
                              zsh_options(command), rest);
     }
     return fmt::format(R"(#compdef flow29
 # flow29 completion for zsh: put it in a directory of $fpath as _flow29.
 _flow29() {{
-  local -a commands
+  local -a commands global
   commands=(
 {0}  )
+  global=( \
+{1}  )
   local state
-  _arguments -C \
-{1}      '1:command:->command' '*::argument:->argument'
+  _arguments -C $global '1:command:->command' '*::argument:->argument'
   case $state in
   command) _describe command commands;;
   argument)
@@ -173,7 +183,7 @@ std::string fish_script(const std::vector<CommandSummary>& commands) {
                                 command.name, value);
         }
         for (const OptionSummary& option : command.options)
-            out += fish_option(command, option);
+            if (!is_help(option) || command.name.empty()) out += fish_option(command, option);
     }
     return out;
 }

@@ -44,7 +44,10 @@ ProgressEvent progress_of(const Json& json) {
 
 Result<Event> parse_event(std::string_view line) {
     const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object()) return fail(Errc::other, "the node's answer is not JSON");
+    if (!json.is_object())
+        return fail(Errc::other,
+                    "the node's answer is not JSON; is it of another version "
+                    "than this command (`flow29 version`)?");
     const std::string kind = string_at(json, "event");
     Event event;
     if (kind == "progress") {

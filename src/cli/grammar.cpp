@@ -55,6 +55,15 @@ CLI::Option* add_word(CLI::App& app, const std::string& name, Value& target, Wor
     return app.add_option_function<std::string>(name, take, help)->type_name(choices);
 }
 
+Result<std::string> parse_name(std::string_view text) {
+    if (text.size() > limits::path_component_bytes_max)
+        return fail(Errc::usage, fmt::format("it has {} bytes, and file systems take {}",
+                                             text.size(), limits::path_component_bytes_max));
+    if (text == "." || text == ".." || text.find('/') != std::string_view::npos)
+        return fail(Errc::usage, "it is to be the name of a file: without \"/\"");
+    return std::string(text);
+}
+
 CLI::Option* add_link(CLI::App& app, std::string& target) {
     return app.add_option("LINK", target,
                           "a link or root hash; - reads it from standard input; without it, "
@@ -203,7 +212,8 @@ void Grammar::add_publish() {
     add_parsed(app, "--expires", publish_.expires, parse_duration,
                "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
                "TIME");
-    app.add_option("--name", publish_.name, "the name in the link (the file's)");
+    add_parsed(app, "--name", publish_.name, parse_name,
+               "the name in the link, up to 255 bytes (the file's)", "NAME");
     app.add_flag("--qr", publish_.qr, "show the link as a QR code, too");
     add_timeout(app, publish_.timeout);
 }
@@ -275,7 +285,8 @@ void Grammar::add_listings() {
         return &app;
     };
     add_listing("status", "show how this node is", Listing::status);
-    add_listing("peers", "list the nodes this one is connected to", Listing::peers);
+    add_listing("peers", "list the nodes this one is connected to", Listing::peers)
+        ->add_option("NODE", list_.node, "only those whose ids begin so; 8 digits at least");
     CLI::App& ls = *add_listing(
         "ls", "list the objects kept here, or what is in a directory, without fetching its files",
         Listing::objects);
@@ -291,7 +302,7 @@ void Grammar::add_transfers() {
             "faster; or pause, resume or cancel one",
             "flow29 transfers --watch\n  flow29 transfers pause 3", [this] {
                 if (!transfer_action_)
-                    return Command(ListOptions{Listing::transfers, list_.watch, {}, {}});
+                    return Command(ListOptions{Listing::transfers, list_.watch, {}, {}, {}});
                 return Command(TransferOptions{*transfer_action_, transfer_id_.value_or(0)});
             });
     auto* const action =
@@ -347,7 +358,8 @@ void Grammar::add_block() {
                 return Command(BlockOptions{block_.name, true});
             });
     block.add_option("NODE|ROOT", block_.name,
-                     "a node's id, or a link or root hash; without it, the list");
+                     "a node's id or its beginning, as `flow29 peers` shows it, or a link or root "
+                     "hash; without it, the list");
     CLI::App& unblock = add("unblock", "take a node or an object off the list",
                             "flow29 unblock flow29:...", [this] {
                                 return Command(BlockOptions{block_.name, false});

@@ -27,6 +27,15 @@ any of them. Every 512 bytes are checked against the link before they are writte
 *flow29 node* is the daemon. The other commands ask the one that runs on the same data directory;
 *publish*, *fetch*, *cat*, *hash* and *locate* also work without one.
 
+# LINKS
+
+	flow29:_ROOT_[/_PATH_][?name=_NAME_&size=_N_][#k=_KEY_]
+
+_ROOT_ is 52 characters of base32, or 64 hexadecimal digits. _PATH_ names a file or directory inside a
+published directory and goes before the "?". It is percent-encoded, as in any URI (RFC 3986): a blank is
+%20, "%" is %25, "?" is %3F and "#" is %23; "/" stays, letters outside ASCII may stand as they are. What is printed is
+encoded already. Quote links in a shell: "?", "&" and "#" mean something there.
+
 # OPTIONS
 
 These go with every command.

@@ -97,6 +97,7 @@ struct ListOptions {
     bool watch = false;
     std::string link;  ///< of `ls`: the directory to list; empty: the objects kept here
     std::optional<std::chrono::milliseconds> timeout;
+    std::string node;  ///< of `peers`: the beginning of an id; empty: all
 };
 
 enum class ObjectAction { pin, unpin, withdraw };

@@ -55,7 +55,7 @@ Output::Output(const GlobalOptions& global)
       view_(style_for(global)) {}
 
 Output::~Output() {
-    write(STDERR_FILENO, view_.on_end());
+    write(STDERR_FILENO, view_.on_end(monotonic_now()));
 }
 
 void Output::give_up_stdout() {
@@ -91,18 +91,18 @@ void Output::json(std::string_view line) {
 
 void Output::result(std::string_view text) {
     if (json_) return;
-    write(STDERR_FILENO, view_.on_end());
+    write(STDERR_FILENO, view_.on_end(monotonic_now()));
     write(STDOUT_FILENO, text);
 }
 
 void Output::note(std::string_view text) {
     if (json_ || quiet_) return;
-    write(STDERR_FILENO, view_.on_end());
+    write(STDERR_FILENO, view_.on_end(monotonic_now()));
     write(STDERR_FILENO, text);
 }
 
 int Output::fail(const Error& error) {
-    write(STDERR_FILENO, view_.on_end());
+    write(STDERR_FILENO, view_.on_end(monotonic_now()));
     if (json_) {
         write(json_fd_, api::error_line(error));
     } else {

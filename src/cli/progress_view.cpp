@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <flow29/node.hpp>
+
 #include "cli/quantity.hpp"
 #include "cli/text.hpp"
 
@@ -26,6 +28,8 @@ constexpr std::size_t stage_cells = 10;
 constexpr std::string_view clear_line = "\r\x1b[K";
 
 std::string stage_for_people(std::string stage) {
+    // Whoever waits can do something about it.
+    if (stage == "nobody_yet") return std::string(stage_text(Stage::nobody_yet));
     std::replace(stage.begin(), stage.end(), '_', ' ');
     return stage;
 }
@@ -52,6 +56,8 @@ std::string ProgressView::on_progress(const ProgressEvent& event, TimePoint now)
     std::string out;
     const bool new_stage = !current_ || current_->stage != event.stage;
     if (new_stage) {
+        // The next stage overwrites a line that is redrawn; what was printed stays as it was.
+        if (style_.kind == ProgressStyle::Kind::lines && is_behind()) out += draw(now);
         if (line_open_ && now - stage_began_ >= stage_worth_keeping) {
             out += draw(now) + "\n";
             line_open_ = false;
@@ -74,10 +80,19 @@ std::string ProgressView::on_tick(TimePoint now) {
     return now - drawn_ >= redraw_interval ? draw(now) : std::string();
 }
 
-std::string ProgressView::on_end() {
+std::string ProgressView::on_end(TimePoint now) {
     const bool open = std::exchange(line_open_, false);
+    std::string out = open ? std::string(clear_line) : std::string();
+    // Lines stay, so the last of them must not say less than there was in the end.
+    if (style_.kind == ProgressStyle::Kind::lines && is_behind()) out += draw(now);
     current_.reset();
-    return open ? std::string(clear_line) : std::string();
+    return out;
+}
+
+bool ProgressView::is_behind() const {
+    if (!current_ || !shown_ || shown_->stage != current_->stage) return false;
+    return shown_->done != current_->done || shown_->total != current_->total ||
+           shown_->holders != current_->holders || shown_->copies_min != current_->copies_min;
 }
 
 void ProgressView::start_stage(const ProgressEvent& event, TimePoint now) {
@@ -89,6 +104,7 @@ void ProgressView::start_stage(const ProgressEvent& event, TimePoint now) {
 
 std::string ProgressView::draw(TimePoint now) {
     drawn_ = now;
+    shown_ = current_;
     if (style_.kind == ProgressStyle::Kind::lines) return text(now) + "\n";
     line_open_ = true;
     const std::size_t width = std::max<std::size_t>(style_.width, 2) - 1;

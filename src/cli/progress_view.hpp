@@ -23,8 +23,10 @@ struct ProgressStyle {
 /// Rules
 /// - redraw: one line is drawn over; a stage that lasted a moment leaves its line behind.
 ///   Rationale: the reader sees where the time went, and short stages do not flood the screen.
-/// - lines: a line at each change of stage and at most one a second between.
-///   Rationale: a log stays readable and still shows that something moves.
+/// - lines: a line at each change of stage and at most one a second between; at the end of a stage
+///   one more, unless the last one said the same.
+///   Rationale: a log stays readable, still shows that something moves, and ends on what was
+///   reached.
 class ProgressView {
   public:
     explicit ProgressView(ProgressStyle style) : style_(style) {}
@@ -32,8 +34,8 @@ class ProgressView {
     [[nodiscard]] std::string on_progress(const ProgressEvent& event, TimePoint now);
     /// To be called a few times a second, so that waiting shows its duration.
     [[nodiscard]] std::string on_tick(TimePoint now);
-    /// Clears the line that is being redrawn: other output follows.
-    [[nodiscard]] std::string on_end();
+    /// Clears the line that is being redrawn, or ends the lines: other output follows.
+    [[nodiscard]] std::string on_end(TimePoint now);
 
   private:
     struct Sample {
@@ -43,11 +45,14 @@ class ProgressView {
 
     [[nodiscard]] std::string draw(TimePoint now);
     [[nodiscard]] std::string text(TimePoint now) const;
+    /// Whether the last line that was printed says something else than the last event.
+    [[nodiscard]] bool is_behind() const;
     [[nodiscard]] double rate(TimePoint now) const;
     void start_stage(const ProgressEvent& event, TimePoint now);
 
     ProgressStyle style_;
     std::optional<ProgressEvent> current_;
+    std::optional<ProgressEvent> shown_;
     TimePoint stage_began_{};
     TimePoint drawn_{};
     std::deque<Sample> samples_;  // of the last seconds of this stage

@@ -71,6 +71,12 @@ std::string short_id(const std::string& id) {
     return id.substr(0, short_id_chars);
 }
 
+/// A root as links have it; nothing of what is not one.
+std::string short_root(const std::string& hex) {
+    const auto root = id_from_hex<RootHash>(hex);
+    return root ? to_base32(*root) : std::string();
+}
+
 /// "1 copy", "4 copies", "2 holders".
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
     return fmt::format("{} {}", format_count(count), count == 1 ? one : many);
@@ -157,11 +163,11 @@ std::string render_sharing(std::string_view line) {
 std::string render_located(std::string_view line) {
     const Json json = parse(line);
     std::string out =
-        fmt::format("{} {}: {}\n", string_at(json, {"kind"}), string_at(json, {"hash"}),
+        fmt::format("{} {}: {}\n", string_at(json, {"kind"}), short_root(string_at(json, {"hash"})),
                     counted(at(json, {"holders"}).size(), "holder", "holders"));
     std::vector<std::vector<std::string>> rows{{"NODE", "ADDRESS", "FOUND BY"}};
     for (const Json& holder : at(json, {"holders"}))
-        rows.push_back({string_at(holder, {"node"}), joined(at(holder, {"addresses"})),
+        rows.push_back({short_id(string_at(holder, {"node"})), joined(at(holder, {"addresses"})),
                         string_at(holder, {"source"})});
     return out + table(rows);
 }
@@ -170,10 +176,20 @@ std::string render_health(std::string_view line) {
     const Json json = parse(line);
     const auto minimum = number_at(json, {"copies", "min"});
     const auto target = number_at(json, {"target"});
-    std::string out =
-        fmt::format("object     {} ({})\n", string_at(json, {"root"}), size_at(json, {"bytes"}));
-    out += fmt::format("state      {} {} of {}\n",
-                       flag_at(json, {"degraded"}) ? "degraded" : "healthy", minimum, target);
+    const std::string upkeep = string_at(json, {"upkeep"});
+    std::string out = fmt::format("object     {} ({})\n", short_root(string_at(json, {"root"})),
+                                  size_at(json, {"bytes"}));
+    // It is not ill: nobody is to keep it any more.
+    if (upkeep == "expired" || upkeep == "withdrawn")
+        return out +
+               fmt::format(
+                   "state      {}: nobody is asked to keep it any more; {} of it {} "
+                   "left, until the room is needed\n",
+                   upkeep, counted(minimum, "copy", "copies"), minimum == 1 ? "is" : "are") +
+               "           `flow29 publish` with the same content brings it back\n";
+    out += fmt::format("state      {} {} of {}{}\n",
+                       flag_at(json, {"degraded"}) ? "degraded" : "healthy", minimum, target,
+                       upkeep == "unknown" ? "; who asked for copies is not known" : "");
     out += fmt::format("copies     at least {}, on average {:.1f} (wanted: {})\n", minimum,
                        real_at(json, {"copies", "mean"}), target);
     const Json& histogram = at(json, {"copies", "histogram"});
@@ -220,6 +236,8 @@ std::string render_status(std::string_view line) {
                        flag_at(json, {"dht", "connected"}) ? "connected" : "not connected",
                        counted(number_at(json, {"dht", "nodes"}), "node", "nodes"),
                        counted(number_at(json, {"peers"}), "peer", "peers"));
+    const std::string problem = string_at(json, {"problem"});
+    if (!problem.empty()) out += fmt::format("problem    {}\n", problem);
     out +=
         fmt::format("storage    {} of {}, {} and {}{}\n", size_at(json, {"storage", "used_bytes"}),
                     size_at(json, {"storage", "capacity_bytes"}),
@@ -251,7 +269,7 @@ std::string render_status(std::string_view line) {
 
 std::string render_peers(std::string_view line) {
     const Json json = parse(line);
-    std::string out = "no peers are connected\n";
+    std::string out = "no peers are connected; `flow29 status` says why, if it is known\n";
     if (!at(json, {"peers"}).empty()) {
         std::vector<std::vector<std::string>> rows{
             {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS", "SCORE", "STRIKES"}};
@@ -274,6 +292,25 @@ std::string render_peers(std::string_view line) {
     return out + "\n" + table(rows);
 }
 
+/// "4/4", "?/4" when nobody here counts them, "-" when none are wanted; those above what is wanted
+/// apart, which may go any time.
+std::string copies_text(const Json& object) {
+    const auto target = number_at(object, {"target"});
+    const bool is_known = at(object, {"copies_min"}).is_number_unsigned();
+    const auto copies = number_at(object, {"copies_min"});
+    if (target == 0) return is_known ? format_count(copies) : "-";
+    if (!is_known) return fmt::format("?/{}", target);
+    return copies <= target ? fmt::format("{}/{}", copies, target)
+                            : fmt::format("{}/{} +{}", target, target, copies - target);
+}
+
+std::string until_text(const Json& object) {
+    if (flag_at(object, {"expired"})) return "expired";
+    if (flag_at(object, {"renewed"})) return "renewed";
+    const std::string end = string_at(object, {"expires"}).substr(0, minute_chars);
+    return end.empty() ? "-" : end;
+}
+
 std::string render_objects(std::string_view line) {
     const Json json = parse(line);
     if (at(json, {"objects"}).empty())
@@ -281,19 +318,15 @@ std::string render_objects(std::string_view line) {
     std::vector<std::vector<std::string>> rows{
         {"ROOT", "SIZE", "HERE", "COPIES", "KEPT AS", "UNTIL", "NAME"}};
     for (const Json& object : at(json, {"objects"})) {
-        const auto root = id_from_hex<RootHash>(string_at(object, {"root"}));
         const bool published = flag_at(object, {"published"});
         const bool pinned = flag_at(object, {"pinned"});
-        rows.push_back(
-            {root ? to_base32(*root) : std::string(), size_at(object, {"bytes"}),
-             fmt::format("{}/{}", number_at(object, {"extents_held"}),
-                         number_at(object, {"extents"})),
-             fmt::format("{}/{}", number_at(object, {"copies_min"}), number_at(object, {"target"})),
-             published ? (pinned ? "published, pinned" : "published")
-                       : (pinned ? "pinned" : "held"),
-             flag_at(object, {"renewed"}) ? "renewed"
-                                          : string_at(object, {"expires"}).substr(0, minute_chars),
-             string_at(object, {"name"})});
+        rows.push_back({short_root(string_at(object, {"root"})), size_at(object, {"bytes"}),
+                        fmt::format("{}/{}", number_at(object, {"extents_held"}),
+                                    number_at(object, {"extents"})),
+                        copies_text(object),
+                        published ? (pinned ? "published, pinned" : "published")
+                                  : (pinned ? "pinned" : "held"),
+                        until_text(object), string_at(object, {"name"})});
     }
     return table(rows);
 }
@@ -398,12 +431,10 @@ std::string render_blocklist(std::string_view line) {
     const Json json = parse(line);
     std::string out;
     for (const Json& node : at(json, {"nodes"}))
-        if (node.is_string()) out += fmt::format("node  {}\n", printable(node.get<std::string>()));
+        if (node.is_string())
+            out += fmt::format("node  {}\n", short_id(printable(node.get<std::string>())));
     for (const Json& root : at(json, {"roots"}))
-        if (root.is_string()) {
-            const auto id = id_from_hex<RootHash>(root.get<std::string>());
-            out += fmt::format("root  {}\n", id ? to_base32(*id) : std::string());
-        }
+        if (root.is_string()) out += fmt::format("root  {}\n", short_root(root.get<std::string>()));
     return out.empty() ? "nothing is blocked\n" : out;
 }
 

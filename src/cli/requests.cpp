@@ -113,6 +113,12 @@ std::string transfer_params(const TransferOptions& options) {
     return text(json);
 }
 
+std::string peers_params(const ListOptions& options) {
+    Json json = Json::object();
+    if (!options.node.empty()) json["node"] = options.node;
+    return text(json);
+}
+
 std::string list_params(const ListOptions& options, const std::string& link) {
     Json json = {{"link", link}};
     put(json, "idle_timeout_ms", options.timeout);

@@ -35,6 +35,7 @@ struct FetchOutput {
 [[nodiscard]] std::string leave_params(const LeaveOptions& options);
 [[nodiscard]] std::string block_params(const BlockOptions& options);
 [[nodiscard]] std::string transfer_params(const TransferOptions& options);
+[[nodiscard]] std::string peers_params(const ListOptions& options);
 [[nodiscard]] std::string list_params(const ListOptions& options, const std::string& link);
 [[nodiscard]] std::string limit_params(const LimitOptions& options);
 [[nodiscard]] std::string join_params(const std::string& invite);

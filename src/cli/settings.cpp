@@ -29,7 +29,9 @@ std::optional<fs::path> user_directory(const GetEnvironment& environment, const 
 Result<FileSettings> read_config(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     const int open_error = errno;
-    if (!file) return fail_errno(open_error, "cannot read the configuration file " + path.string());
+    if (!file)
+        return fail_errno(open_error, "cannot read the configuration file " + path.string() +
+                                          "; --config names another one");
     const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (file.bad())
         return fail(Errc::file_error, "cannot read the configuration file " + path.string());

@@ -113,7 +113,8 @@ Result<void> spool(OpenSource& source, const std::filesystem::path& directory, O
 
 Result<std::filesystem::path> absolute_path(const std::filesystem::path& path) {
     if (!core::is_utf8(path.string()))
-        return fail(Errc::usage, "the path is not UTF-8: " + printable(path.string()));
+        return fail(Errc::usage, "the path is not UTF-8: " + printable(path.string()) +
+                                     "; under another name it can be used");
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error);
     if (error) return fail(Errc::file_error, path.string() + ": " + error.message());

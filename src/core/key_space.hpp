@@ -19,6 +19,8 @@ class KeySpace {
     KeySpace() = default;
     explicit KeySpace(const SwarmKey& key);
 
+    [[nodiscard]] bool is_private() const { return secret_.has_value(); }
+
     /// The key at which an object's descriptor holders announce themselves, and near which the
     /// descriptor is placed.
     [[nodiscard]] DhtKey root_key(const RootHash& root) const;

@@ -32,8 +32,8 @@ using SwarmKey = FixedBytes<struct SwarmKeyTag, 32>;
 /// Creates or replaces the file, with mode 0600. Errors: those of the file system.
 [[nodiscard]] Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
 
-/// Which swarm something that a node wrote down belongs to: of the public one all zero, of a private
-/// one what follows from its key, of which it says nothing.
+/// Which swarm something that a node wrote down belongs to: of the public one all zero, of a
+/// private one what follows from its key, of which it says nothing.
 using SwarmName = FixedBytes<struct SwarmNameTag, 8>;
 [[nodiscard]] SwarmName name_of_swarm(const std::optional<SwarmKey>& key);
 

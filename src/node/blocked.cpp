@@ -2,12 +2,16 @@
 #include "node/blocked.hpp"
 
 #include <algorithm>
+#include <cctype>
+
+#include <fmt/format.h>
 
 #include "core/log.hpp"
 
 namespace flow29::node {
 
 namespace {
+constexpr std::size_t named_max = 4;  // in a message
 constexpr std::string_view nodes_setting = "blocked_nodes";
 constexpr std::string_view roots_setting = "blocked_roots";
 
@@ -34,7 +38,9 @@ Result<void> write(store::Store& store, std::string_view setting, const std::set
 template <class Id>
 Result<void> add(std::set<Id>& ids, const Id& id) {
     if (ids.size() >= limits::blocked_max && !ids.contains(id))
-        return fail(Errc::refused, "too many are blocked already");
+        return fail(Errc::refused, fmt::format("{} are blocked already, and there is no room for "
+                                               "more; `flow29 unblock` takes some off the list",
+                                               limits::blocked_max));
     ids.insert(id);
     return {};
 }
@@ -58,14 +64,52 @@ Result<Blocked::Target> Blocked::parse(const std::string& name, bool is_node, st
     return Target{node, link->root};
 }
 
+bool Blocked::is_prefix(const std::string& name) {
+    const auto is_digit = [](unsigned char c) { return std::isxdigit(c) != 0; };
+    return name.size() < 2 * NodeId::size && std::ranges::all_of(name, is_digit) &&
+           !Link::parse(name);
+}
+
+Result<NodeId> Blocked::find_node(const std::string& prefix, const std::set<NodeId>& known) {
+    if (prefix.size() < limits::node_prefix_min)
+        return fail(Errc::usage, fmt::format("\"{}\" is too short for a node's id: at least {} "
+                                             "digits of it are needed",
+                                             prefix, limits::node_prefix_min));
+    std::string wanted = prefix;
+    for (char& c : wanted)
+        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    std::vector<NodeId> found;
+    for (const auto& node : known)
+        if (to_hex(node).starts_with(wanted)) found.push_back(node);
+    if (found.size() == 1) return found.front();
+    if (found.empty())
+        return fail(Errc::not_found, "no node is known here whose id begins with " + wanted +
+                                         "; `flow29 peers` lists those that are connected, and all "
+                                         "64 digits name any");
+    std::string names;
+    for (std::size_t i = 0; i < std::min(found.size(), named_max); ++i)
+        names += (i == 0 ? "" : ", ") + to_hex(found[i]);
+    if (found.size() > named_max) names += fmt::format(" and {} more", found.size() - named_max);
+    return fail(Errc::usage, fmt::format("the ids of {} nodes begin with {}; give more digits: {}",
+                                         found.size(), wanted, names));
+}
+
 Result<Blocked::Target> Blocked::find(const std::string& name) const {
+    if (is_prefix(name)) {
+        const auto node = find_node(name, nodes_);
+        if (node) return Target{*node, std::nullopt};
+        if (node.error().code == Errc::usage) return fail(node.error());
+        return fail(Errc::not_found, "no node is blocked whose id begins with " + name +
+                                         "; `flow29 block` lists what is");
+    }
     const auto link = Link::parse(name);
     if (!link) return fail(link.error());
     Target target;
     if (const auto node = id_from_hex<NodeId>(name); node && nodes_.contains(*node))
         target.node = node;
     if (roots_->contains(link->root)) target.root = link->root;
-    if (!target.node && !target.root) return fail(Errc::not_found, "that is not blocked");
+    if (!target.node && !target.root)
+        return fail(Errc::not_found, "that is not blocked; `flow29 block` lists what is");
     return target;
 }
 

@@ -27,7 +27,15 @@ class Blocked {
     /// them, and either when neither is: nothing else has that name. On a worker. Errc::usage.
     [[nodiscard]] static Result<Target> parse(const std::string& name, bool is_node,
                                               store::Store& store);
-    /// What on the list a name stands for. Errc::usage; not_found when nothing is.
+    /// The one of `known` whose id begins with these hexadecimal digits, in either case.
+    /// Errc::usage: too few digits, or several begin so, which are named; not_found.
+    [[nodiscard]] static Result<NodeId> find_node(const std::string& prefix,
+                                                  const std::set<NodeId>& known);
+    /// True for what can only be the beginning of a node's id.
+    [[nodiscard]] static bool is_prefix(const std::string& name);
+
+    /// What on the list a name stands for, the beginning of a node's id included. Errc::usage;
+    /// not_found when nothing is.
     [[nodiscard]] Result<Target> find(const std::string& name) const;
     /// Errc::refused when the list is full.
     [[nodiscard]] Result<void> add(const Target& target);

@@ -19,6 +19,18 @@ void Blocker::load() {
 asio::awaitable<Result<Blocked::Target>> Blocker::target_of(std::string name, bool blocked) const {
     if (!blocked) co_return blocked_.find(name);
     auto& store = services_.store;
+    if (Blocked::is_prefix(name)) {
+        std::set<NodeId> known;
+        for (const auto& record : table_.alive_records())
+            known.insert(record.node());
+        for (const auto& record : table_.missing_records())
+            known.insert(record.node());
+        for (const auto& peer : peers_.open())
+            known.insert(peer->id());
+        const auto node = Blocked::find_node(name, known);
+        if (!node) co_return fail(node.error());
+        co_return Blocked::Target{*node, std::nullopt};
+    }
     const auto node = id_from_hex<NodeId>(name);
     const bool is_node = node && (table_.find(*node) != nullptr || peers_.find(*node) != nullptr);
     auto parse = [&store, name, is_node] { return Blocked::parse(name, is_node, store); };
@@ -33,7 +45,8 @@ asio::awaitable<Result<Blocked::Target>> Blocker::target_of(std::string name, bo
 asio::awaitable<Result<Blocklist>> Blocker::set(std::string name, bool blocked) {
     const auto target = co_await target_of(std::move(name), blocked);
     if (!target) co_return fail(target.error());
-    if (saving_) co_return fail(Errc::refused, "another change of the list is under way");
+    if (saving_)
+        co_return fail(Errc::refused, "another change of the list is under way; try again");
     auto changed = blocked_;
     if (!blocked)
         changed.remove(*target);

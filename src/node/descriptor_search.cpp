@@ -72,6 +72,13 @@ asio::awaitable<void> DescriptorSearch::look_up(std::shared_ptr<DescriptorSearch
     if (self->options_.thorough) {
         const auto lookup = co_await self->neighbourhood_.explore(self->key_, std::move(seen));
         self->on_providers(lookup.providers);
+        const auto open = self->peers_.open();
+        for (const auto& contact : lookup.nearest) {
+            const auto is_it = [&contact](const auto& peer) {
+                return core::dht_position(peer->id()) == contact.position;
+            };
+            if (std::ranges::none_of(open, is_it)) self->on_unheard(Rank::near);
+        }
     } else {
         const auto lookup = co_await self->neighbourhood_.look_up(self->key_, std::move(seen));
         self->on_providers(lookup.providers);
@@ -169,18 +176,19 @@ void DescriptorSearch::pump() {
         asked_.insert(next.mapped()->id());
         asking_.emplace(++last_number_, now);
         options_.stage(Stage::tree, asked_.size());
-        tasks_.start(ask(shared_from_this(), next.mapped(), last_number_));
+        tasks_.start(ask(shared_from_this(), next.mapped(), next.key().first, last_number_));
     }
     const auto dials_max = options_.thorough ? dials_at_once_thorough : dials_at_once;
     while (!to_dial_.empty() && fresh(dialling_) < dials_max) {
         const auto next = to_dial_.extract(to_dial_.begin());
         dialling_.emplace(++last_number_, now);
-        tasks_.start(dial(shared_from_this(), next.mapped(), last_number_));
+        tasks_.start(dial(shared_from_this(), next.mapped(), next.key().first, last_number_));
     }
 }
 
 asio::awaitable<void> DescriptorSearch::dial(std::shared_ptr<DescriptorSearch> self,
-                                             dht::Contact contact, std::uint64_t number) {
+                                             dht::Contact contact, Rank rank,
+                                             std::uint64_t number) {
     std::optional<DhtKey> position;
     if (!contact.position.is_zero()) position = contact.position;
     // It goes out with the hello: a round trip less.
@@ -191,9 +199,11 @@ asio::awaitable<void> DescriptorSearch::dial(std::shared_ptr<DescriptorSearch> s
         co_await self->peers_.dial(contact.endpoint, std::nullopt, position, opening);
     if (outcome && opening->sent() && self->asked_.insert((*outcome)->id()).second) {
         const auto reply = co_await opening->reply();
-        self->on_answer(*outcome, reply);
+        self->on_answer(*outcome, reply, rank);
     } else if (outcome) {
         self->offer(*outcome, Rank::named);
+    } else {
+        self->on_unheard(rank);
     }
     self->dialling_.erase(number);
     self->pump();
@@ -201,16 +211,19 @@ asio::awaitable<void> DescriptorSearch::dial(std::shared_ptr<DescriptorSearch> s
 }
 
 asio::awaitable<void> DescriptorSearch::ask(std::shared_ptr<DescriptorSearch> self,
-                                            net::PeerPtr peer, std::uint64_t number) {
+                                            net::PeerPtr peer, Rank rank, std::uint64_t number) {
     proto::Message question = proto::GetDescriptor{self->options_.root};
     const auto reply = co_await peer->request(std::move(question), request_timeout);
-    self->on_answer(peer, reply);
+    self->on_answer(peer, reply, rank);
     self->asking_.erase(number);
     self->pump();
     self->moved_.notify_all();
 }
 
-void DescriptorSearch::on_answer(const net::PeerPtr& peer, const Result<net::Reply>& reply) {
+void DescriptorSearch::on_answer(const net::PeerPtr& peer, const Result<net::Reply>& reply,
+                                 Rank rank) {
+    if (!reply && reply.error().code == Errc::peer_lacks) ++lacking_;
+    if (!reply && reply.error().code != Errc::peer_lacks) on_unheard(rank);
     if (!reply) return;
     auto descriptor = core::Descriptor::decode(reply->body.view(), options_.root);
     if (!descriptor) {

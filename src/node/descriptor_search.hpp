@@ -35,7 +35,11 @@ using StageFn = std::function<void(Stage stage, std::size_t holders)>;
 ///    than `patience` does not count any more, so that who is silent holds up nobody.
 /// 3. Nobody is asked twice. Once `enough` have it, nobody else is asked; what is under way then
 ///    may still bring a holder, of which `on_holder` tells.
-/// 4. A thorough search ends only when all who are near the key have been met, whatever was found:
+/// 4. A search that found nothing says whether that means something: somebody was asked, of those
+///    near the key most answered that they lack it, and whoever is on record as having it, or is
+///    named by the link, was heard as well.
+///    Rationale: who cannot be reached now may have it, and be back in a moment.
+/// 5. A thorough search ends only when all who are near the key have been met, whatever was found:
 ///    it is made for somebody who counts.
 class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
   public:
@@ -58,6 +62,10 @@ class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
     /// Once one was found.
     [[nodiscard]] std::optional<core::Descriptor>& descriptor() { return descriptor_; }
     [[nodiscard]] const std::vector<net::PeerPtr>& holders() const { return holders_; }
+    /// Once it is over: nobody has it, as far as can be told (rule 4).
+    [[nodiscard]] bool is_conclusive() const {
+        return !descriptor_ && named_unheard_ == 0 && unheard_ < lacking_;
+    }
     /// Nodes asked so far.
     [[nodiscard]] std::size_t asked() const { return asked_.size(); }
     /// `tell` hears of every holder that is found from now on.
@@ -71,11 +79,14 @@ class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
     [[nodiscard]] static asio::awaitable<void> ask_closest(std::shared_ptr<DescriptorSearch> self,
                                                            net::PeerPtr peer);
     [[nodiscard]] static asio::awaitable<void> dial(std::shared_ptr<DescriptorSearch> self,
-                                                    dht::Contact contact, std::uint64_t number);
+                                                    dht::Contact contact, Rank rank,
+                                                    std::uint64_t number);
     [[nodiscard]] static asio::awaitable<void> ask(std::shared_ptr<DescriptorSearch> self,
-                                                   net::PeerPtr peer, std::uint64_t number);
+                                                   net::PeerPtr peer, Rank rank,
+                                                   std::uint64_t number);
     void on_providers(const std::vector<proto::ProviderRecord>& records);
-    void on_answer(const net::PeerPtr& peer, const Result<net::Reply>& reply);
+    void on_answer(const net::PeerPtr& peer, const Result<net::Reply>& reply, Rank rank);
+    void on_unheard(Rank rank) { ++(rank == Rank::named ? named_unheard_ : unheard_); }
     void offer(const net::PeerPtr& peer, Rank rank);
     void offer_connected();
     void want_dial(const dht::Contact& contact, Rank rank);
@@ -100,6 +111,9 @@ class DescriptorSearch : public std::enable_shared_from_this<DescriptorSearch> {
     std::set<NodeId> asked_;
     Since asking_, dialling_;
     std::uint64_t last_number_ = 0;
+    std::size_t lacking_ = 0;        // said so
+    std::size_t unheard_ = 0;        // near the key, and not reached, or silent
+    std::size_t named_unheard_ = 0;  // likewise, of those that are said to have it
     bool looking_up_ = false;
     bool asked_closest_ = false;
     bool over_ = false;

@@ -353,7 +353,8 @@ asio::awaitable<Result<void>> Download::run() {
         if (now > last_progress_ + options_.idle_timeout) {
             outcome = present_.empty() ? fail(last_error_)
                                        : fail(Errc::timed_out,
-                                              "nothing arrived any more: " + last_error_.message());
+                                              "nothing arrived any more: " + last_error_.message() +
+                                                  "; try again, or wait longer (--timeout)");
             break;
         }
         drop_closed_peers();

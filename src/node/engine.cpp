@@ -61,7 +61,7 @@ Engine::Engine(Services services, Settings settings)
       verifier_(services, tasks_, neighbourhood_, table_, caretaker_, keeper_,
                 {[this](const ExtentHash& extent) { on_damaged(extent); },
                  [this](const Kept& kept) { on_kept(kept); }}),
-      reporter_(services, settings_, peers_, caretaker_, keeper_, announcer_),
+      reporter_(services, settings_, peers_, neighbourhood_, caretaker_, keeper_, announcer_),
       server_(services, settings_, keeper_, caretaker_.sync(), trimmer_, hinter_, table_,
               [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },

@@ -58,7 +58,9 @@ Result<void> open_with(const Link& link, std::optional<core::FileKey> key, Found
         found.key = std::move(key);
     }
     if (!link.path.empty() && found.kind() == ObjectKind::file)
-        return fail(Errc::not_found, "it is a file: there is no \"" + link.path + "\" in it");
+        return fail(Errc::not_found, "it is a file: there is no \"" + link.path +
+                                         "\" in it; leave the path "
+                                         "away to get it");
     return {};
 }
 }  // namespace
@@ -66,8 +68,9 @@ Result<void> open_with(const Link& link, std::optional<core::FileKey> key, Found
 Result<ByteRange> Fetcher::clip(std::optional<ByteRange> range, ByteRange within) {
     if (!range) return within;
     if (range->first >= within.count())
-        return fail(Errc::usage, fmt::format("the range begins at byte {} and the file has {}",
-                                             range->first.value, within.count().value));
+        return fail(Errc::usage,
+                    fmt::format("the range begins at byte {}, and the file ends at byte {}",
+                                range->first.value, within.count().value));
     const auto last = std::min(range->last, within.count());
     return ByteRange{within.first + range->first, within.first + last};
 }

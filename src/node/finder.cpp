@@ -16,6 +16,8 @@ constexpr Duration request_timeout = 8s;
 constexpr Duration join_timeout = 15s;
 constexpr Duration retry_pause_min = 500ms;
 constexpr Duration retry_pause_max = 5s;
+constexpr Duration conclusive_after = 8s;
+constexpr unsigned conclusive_searches = 2;
 constexpr std::size_t holders_enough = 2;  // of whom an answer is counted
 constexpr std::size_t table_sources = 3;
 constexpr std::size_t table_nodes_max = 64;
@@ -46,9 +48,7 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     }
     if (!local) {
         const bool joined = co_await neighbourhood_.wait_joined(join_deadline);
-        if (!joined)
-            co_return fail(Errc::no_network,
-                           "no node of the swarm answered; --bootstrap HOST:PORT names one");
+        if (!joined) co_return fail(Errc::no_network, neighbourhood_.nobody_answered());
     }
 
     FoundObject found;
@@ -59,6 +59,8 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     options.enough = aim == Aim::first ? 1 : holders_enough;
     options.thorough = aim == Aim::all;
     bool by_hint = false;
+    const auto began = services_.runtime.now();
+    unsigned conclusive = 0;
     for (;;) {
         if (by_hint) options.named = co_await hinted(proto::ItemId::of(root));
         found.search = std::make_shared<DescriptorSearch>(services_, tasks_, peers_, neighbourhood_,
@@ -76,16 +78,37 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
         }
         if (stop.stop_requested() || tasks_.stopping())
             co_return fail(Errc::interrupted, "stopped");
+        const bool is_thorough = std::exchange(options.thorough, true);
         // Those near the key do not have it: they may know who does.
-        options.thorough = true;
         if (!std::exchange(by_hint, true)) continue;
-        if (services_.runtime.now() + pause >= deadline) break;
+        const auto now = services_.runtime.now();
+        const bool means_something = is_thorough && found.search->is_conclusive() &&
+                                     !is_somebody_away(services_.keys.root_key(root));
+        conclusive = means_something ? conclusive + 1 : 0;
+        if (conclusive >= conclusive_searches && now >= began + conclusive_after) break;
+        if (now + pause >= deadline) break;
+        // From now on there is nothing else to be said.
+        options.stage = [stage](Stage, std::size_t) { stage(Stage::nobody_yet, 0); };
+        options.stage(Stage::nobody_yet, 0);
         co_await tasks_.sleep_for(pause);
         pause = std::min<Duration>(pause * 2, retry_pause_max);
     }
-    co_return fail(Errc::not_found,
-                   fmt::format("nobody reachable has it (looked up in the DHT, asked {} node{})",
-                               asked, asked == 1 ? "" : "s"));
+    co_return fail(
+        Errc::not_found,
+        fmt::format("nobody reachable has it (looked up in the DHT, asked {} node{}); is "
+                    "the link right, and of this swarm?",
+                    asked, asked == 1 ? "" : "s"));
+}
+
+bool Finder::is_somebody_away(const DhtKey& key) const {
+    const auto near = table_.nearest_ids(key, limits::candidates_max);
+    const auto missing = table_.missing_records();
+    return std::ranges::any_of(missing, [&](const proto::NodeRecord& record) {
+        const auto node = record.node();
+        if (!record.storing || !table_.counts(node)) return false;
+        return near.size() < limits::candidates_max ||
+               core::nearer(key, core::dht_position(node), core::dht_position(near.back()));
+    });
 }
 
 void Finder::Table::merge(Table other) {

@@ -46,7 +46,9 @@ class Finder {
     enum class Aim : std::uint8_t { first, all };
 
     /// The object's descriptor, from the store or from the swarm, and whoever serves it. Keeps
-    /// trying until `deadline`. Errors: not_found (naming what was tried), no_network, interrupted.
+    /// trying until the timeout; but not when one search after another was conclusive and nobody
+    /// near the key is away: then nobody has it, and a link that was mistyped shows soon. Errors:
+    /// not_found (naming what was tried), no_network, interrupted.
     [[nodiscard]] asio::awaitable<Result<FoundObject>> find_object(RootHash root,
                                                                    std::vector<core::Endpoint> at,
                                                                    Duration timeout,
@@ -94,6 +96,9 @@ class Finder {
                                                       std::vector<net::PeerPtr> sources);
 
   private:
+    /// Whether somebody is missing, and may be back, who is among the nearest to the key.
+    [[nodiscard]] bool is_somebody_away(const DhtKey& key) const;
+
     struct Reaching;  // what the dials of one reach_holders share
 
     [[nodiscard]] asio::awaitable<bool> reach_named_by(net::PeerPtr source, RootHash root,

@@ -18,6 +18,9 @@ constexpr Duration saturation_lasts = 30s;
 constexpr std::size_t widen_asks = 3;
 constexpr std::size_t dials_at_once = 128;
 constexpr std::size_t bootstrap_points_max = 64;
+constexpr std::size_t named_max = 3;  // in a text
+constexpr Duration alone_for_long = 30s;
+constexpr Duration complaint_period = 10min;
 }  // namespace
 
 asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
@@ -131,6 +134,50 @@ asio::awaitable<void> Neighbourhood::dial_bootstrap() {
     co_await dial_all(std::move(contacts));
 }
 
+std::string Neighbourhood::silence(std::string_view how_long) const {
+    std::string names;
+    for (std::size_t i = 0; i < std::min(bootstrap_.size(), named_max); ++i)
+        names += (i == 0 ? "" : ", ") + bootstrap_[i].to_string();
+    if (bootstrap_.size() > named_max)
+        names += fmt::format(" and {} more", bootstrap_.size() - named_max);
+    const std::string_view swarm = services_.keys.is_private()
+                                       ? "a swarm that has another key than this node, or none"
+                                       : "a private swarm, whose key this node lacks";
+    return fmt::format(
+        "no answer from {}{}; a wrong address, a firewall before its port (UDP and TCP), or {}?",
+        names, how_long, swarm);
+}
+
+std::string Neighbourhood::trouble() const {
+    if (!alone_since_ || bootstrap_.empty() || !peers_.open().empty()) return {};
+    const auto alone = services_.runtime.now() - *alone_since_;
+    if (alone < alone_for_long) return {};
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(alone).count();
+    return silence(seconds < 120 ? fmt::format(" for {} s", seconds)
+                                 : fmt::format(" for {} min", seconds / 60));
+}
+
+std::string Neighbourhood::nobody_answered() const {
+    if (bootstrap_.empty())
+        return "this node knows no other one: --bootstrap HOST:PORT names one of the swarm, or "
+               "`flow29 join` takes an invitation";
+    return silence({});
+}
+
+void Neighbourhood::note_company() {
+    const auto now = services_.runtime.now();
+    if (!peers_.open().empty()) {
+        if (std::exchange(complained_at_, std::nullopt)) log::info("node", "others answer now");
+        alone_since_.reset();
+        return;
+    }
+    if (!alone_since_) alone_since_ = now;
+    const auto problem = trouble();
+    if (problem.empty() || (complained_at_ && now < *complained_at_ + complaint_period)) return;
+    complained_at_ = now;
+    log::warn("node", "{}", problem);
+}
+
 asio::awaitable<std::size_t> Neighbourhood::enter(std::vector<core::Endpoint> points) {
     auto contacts = std::vector<dht::Contact>();
     for (const auto& endpoint : points) {
@@ -160,6 +207,7 @@ asio::awaitable<void> Neighbourhood::keep_known(DhtKey self) {
     while (!tasks_.stopping()) {
         if (peers_.open().empty()) co_await dial_bootstrap();
         if (!peers_.open().empty()) joined_ = true;
+        note_company();
         co_await explore(self);
         pause =
             joined_ ? std::min<Duration>(pause * 2, period_) : std::min<Duration>(pause * 2, 2s);

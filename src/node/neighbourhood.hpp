@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/peer_book.hpp"
@@ -44,6 +47,12 @@ class Neighbourhood {
     /// Waits until joined or the deadline.
     [[nodiscard]] asio::awaitable<bool> wait_joined(TimePoint deadline);
 
+    /// Why nobody is connected, for people. Empty while somebody is, while it is too soon to say,
+    /// and where no address is known: the first node of a swarm is alone.
+    [[nodiscard]] std::string trouble() const;
+    /// The same for somebody who has waited: what did not answer, and why that may be.
+    [[nodiscard]] std::string nobody_answered() const;
+
     /// Dials these too, now and whenever nobody is connected. How many of them answered.
     [[nodiscard]] asio::awaitable<std::size_t> enter(std::vector<core::Endpoint> points);
 
@@ -56,6 +65,9 @@ class Neighbourhood {
     [[nodiscard]] asio::awaitable<void> widen(DhtKey key);
     [[nodiscard]] asio::awaitable<std::vector<Named>> ask_closest(net::PeerPtr peer, DhtKey key);
     [[nodiscard]] asio::awaitable<void> dial_bootstrap();
+    /// Says once in a while when nobody is connected, and when that is over.
+    void note_company();
+    [[nodiscard]] std::string silence(std::string_view how_long) const;
 
     static constexpr unsigned saturated_after = 8;  ///< explorations in a row without a new node
     static constexpr unsigned lanes = 16;
@@ -71,6 +83,8 @@ class Neighbourhood {
     unsigned without_news_ = 0;
     TimePoint saturated_until_{};
     bool joined_ = false;
+    std::optional<TimePoint> alone_since_;    // as far as was looked
+    std::optional<TimePoint> complained_at_;  // while alone
 };
 
 }  // namespace flow29::node

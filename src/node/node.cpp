@@ -59,7 +59,8 @@ struct Node::State {
 
     [[nodiscard]] Result<void> open();
     [[nodiscard]] Result<void> listen(std::vector<core::Endpoint> endpoints);
-    [[nodiscard]] Result<std::vector<core::Endpoint>> starting_points() const;
+    /// `problem`: of what cannot be resolved now.
+    [[nodiscard]] Result<std::vector<core::Endpoint>> starting_points(std::string& problem) const;
     [[nodiscard]] asio::awaitable<void> shut_down();
 
     template <class T>
@@ -123,7 +124,7 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
     return fail(Errc::other, "no port is free for both UDP and TCP: " + problem);
 }
 
-Result<std::vector<core::Endpoint>> Node::State::starting_points() const {
+Result<std::vector<core::Endpoint>> Node::State::starting_points(std::string& problem) const {
     std::vector<core::Endpoint> points;
     std::optional<Error> unresolved;
     const auto remembered = node::remembered_addresses(config.data, core::name_of_swarm(swarm_key));
@@ -133,11 +134,11 @@ Result<std::vector<core::Endpoint>> Node::State::starting_points() const {
     for (const auto& name : names) {
         auto resolved = net::resolve(name);
         if (!resolved) {
-            Error problem{resolved.error().code,
-                          "bootstrap " + name + ": " + resolved.error().message()};
-            if (problem.code == Errc::usage) return fail(std::move(problem));
-            log::warn("node", "{}", problem.message());
-            unresolved = std::move(problem);
+            Error error{resolved.error().code,
+                        "bootstrap " + name + ": " + resolved.error().message()};
+            if (error.code == Errc::usage) return fail(std::move(error));
+            log::warn("node", "{}", error.message());
+            unresolved = std::move(error);
             continue;
         }
         points.insert(points.end(), resolved->begin(), resolved->end());
@@ -146,6 +147,7 @@ Result<std::vector<core::Endpoint>> Node::State::starting_points() const {
         if (!record.addresses.empty()) points.push_back(record.addresses.front());
     // A daemon may wait for a name to come back; who only wants one thing done is told at once.
     if (points.empty() && unresolved && !config.store) return fail(*unresolved);
+    if (unresolved) problem = unresolved->message();
     return points;
 }
 
@@ -156,8 +158,8 @@ Result<void> Node::State::open() {
     auto key = node::find_swarm_key(config);
     if (!key) return fail(key.error());
     swarm_key = *key;
-    auto opened = store::open_disk_store(
-        {config.data, config.capacity, core::name_of_swarm(swarm_key)});
+    auto opened =
+        store::open_disk_store({config.data, config.capacity, core::name_of_swarm(swarm_key)});
     if (!opened) return fail(opened.error());
     store = std::move(*opened);
     auto loaded = core::Identity::load_or_create(config.data / "node.key");
@@ -184,7 +186,7 @@ Result<void> Node::State::open() {
     settings.addresses = *endpoints;
     for (auto& address : settings.addresses)
         address.port = port;
-    auto points = starting_points();
+    auto points = starting_points(settings.bootstrap_problem);
     if (!points) return fail(points.error());
     settings.bootstrap = std::move(*points);
     const node::Services services{*runtime,

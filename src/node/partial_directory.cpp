@@ -67,6 +67,20 @@ Result<void> PartialDirectory::check_target() const {
     if (!S_ISDIR((*there)->st_mode))
         return fail(Errc::exists_already,
                     options_.path.string() + " is not a directory, so none replaces it");
+    // Said now, and not by the rename that would fail once everything is here.
+    const auto name = options_.path.filename();
+    if (name == "." || name == "..")
+        return fail(Errc::usage, options_.path.string() +
+                                     " would be replaced whole; name a directory in it instead, "
+                                     "like -o " +
+                                     (name / "NAME").string());
+    struct stat own {};
+    struct stat above {};
+    if (::lstat(options_.path.c_str(), &own) == 0 &&
+        ::stat(parent_of(options_.path).c_str(), &above) == 0 && own.st_dev != above.st_dev)
+        return fail(Errc::refused, options_.path.string() +
+                                       " is where a file system is mounted, and cannot be "
+                                       "replaced; name a directory in it instead");
     return {};
 }
 
@@ -85,7 +99,8 @@ Result<void> PartialDirectory::open() {
     if (!opened) return fail(opened.error());
     directory_ = std::move(*opened);
     if (::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail(Errc::refused, "another fetch is writing " + partial_.string());
+        return fail(Errc::refused, "another fetch is writing " + partial_.string() +
+                                       "; `flow29 transfers` lists what is under way");
     present_.assign(span_.last - span_.first, false);
     const auto noted = store_.fetch_progress(options_.root, partial_);
     verified_ = core::RangeSet();

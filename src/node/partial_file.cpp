@@ -68,7 +68,8 @@ Result<void> PartialFile::open() {
         return fail(opened.error().code, partial_.string() + ": " + opened.error().message());
     fd_ = opened->release();
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
-        return fail(Errc::refused, "another fetch is writing " + partial_.string());
+        return fail(Errc::refused, "another fetch is writing " + partial_.string() +
+                                       "; `flow29 transfers` lists what is under way");
     struct stat status {};
     if (::fstat(fd_, &status) != 0) return fail_errno(errno, partial_.string());
     const auto first = options_.range.first;

@@ -44,6 +44,8 @@ asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest reques
         const bool made = co_await std::move(making);
         if (made) result = co_await publish_once(std::move(request), std::move(progress), transfer);
     }
+    if (!result && result.error().code == Errc::no_network)
+        result = fail(Errc::no_network, neighbourhood_.nobody_answered());
     if (result)
         events_.on_published();
     else

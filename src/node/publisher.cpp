@@ -124,8 +124,9 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     lease_.sign(services_.identity);
     auto& store = services_.store;
     const auto renewal = request.renew ? request.lease : std::chrono::milliseconds(0);
-    // The name is private as well.
-    const auto name = request.encrypt ? std::string() : request.name;
+    // That of a private object, too: it stays in this node's own catalogue, and no message has a
+    // field for it.
+    const auto name = request.name;
     auto job = [&store, this, renewal, name]() -> Result<void> {
         if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
         if (auto kept = store.put_lease(lease_); !kept) return fail(kept.error());
@@ -254,10 +255,11 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     PublishResult result;
     if (request.wait != PublishWait::none) {
         co_await place(request);
+        // What is told while copies are made is told now and then; this is how it ended.
+        report(Stage::copies, ByteCount(0), ByteCount(0));
         // A node that stores nothing, and met nobody, has published nothing.
         if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
-            co_return fail(Errc::no_network,
-                           "no node of the swarm answered; --bootstrap HOST:PORT names one");
+            co_return fail(Errc::no_network, "no node of the swarm answered");
         tell_holders();
         if (settings_.storing)
             co_await announcer_.wait_announced(services_.runtime.now() +

@@ -34,6 +34,14 @@ std::chrono::milliseconds Reporter::clock_skew() const {
     return *middle;
 }
 
+std::string Reporter::problem(const dht::IndexStatus& index) const {
+    if (!peers_.open().empty()) return {};
+    const auto trouble = neighbourhood_.trouble();
+    if (!trouble.empty() && index.connected)
+        return "nodes answer by UDP, and none by TCP: a firewall before their ports?";
+    return trouble.empty() ? settings_.bootstrap_problem : trouble;
+}
+
 asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimits limits) {
     std::function<void(std::function<void(dht::IndexStatus)>)> start =
         [this](std::function<void(dht::IndexStatus)> done) {
@@ -54,6 +62,7 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
     status.storing = settings_.storing;
     status.is_private = settings_.is_private;
+    status.problem = problem(index);
     status.dht_connected = index.connected;
     status.dht_nodes = index.good_nodes;
     status.clock_skew = clock_skew();
@@ -118,20 +127,46 @@ std::vector<PeerInfo> Reporter::peers() const {
     return infos;
 }
 
+std::optional<unsigned> Reporter::copies_of(const store::ObjectInfo& object) const {
+    // What cannot be read here any more was there before others had all of it, or it would have
+    // been healed.
+    if (object.published && object.extents_held < object.descriptor.extents.size()) return 0;
+    const auto& planner = caretaker_.planner();
+    std::optional<unsigned> least;
+    const auto consider = [&](const proto::ItemId& item) {
+        if (!planner.has_item(item)) return;
+        // Who is away still counts for the planner, which waits for it; who asks now is told what
+        // is there now. What is published here is counted without the copy here, which may leave.
+        unsigned live = object.published ? 0 : 1;
+        for (const auto& node : planner.holders(item))
+            live += peers_.find(node) != nullptr ? 1 : 0;
+        least = std::min(least.value_or(live), live);
+    };
+    consider(proto::ItemId::of(object.root));
+    for (const auto& extent : object.descriptor.extents)
+        consider(proto::ItemId::of(extent));
+    return least;
+}
+
 asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
     auto& store = services_.store;
     struct Row {
         store::ObjectInfo object;
         unsigned target = 0;
         std::optional<WallTime> expires;
+        std::optional<WallTime> expired;
     };
     const auto wall_now = services_.runtime.wall_now();
     auto read = [&store, wall_now] {
         std::vector<Row> rows;
         for (auto& object : store.objects()) {
-            Row row{std::move(object), 0, std::nullopt};
+            Row row{std::move(object), 0, std::nullopt, std::nullopt};
             for (const auto& lease : store.leases(row.object.root)) {
-                if (!is_live(lease, wall_now)) continue;
+                if (lease.withdrawn) continue;
+                if (!is_live(lease, wall_now)) {
+                    row.expired = std::max(row.expired.value_or(lease.expires), lease.expires);
+                    continue;
+                }
                 row.target = std::max<unsigned>(row.target, lease.copies);
                 row.expires = std::max(row.expires.value_or(lease.expires), lease.expires);
             }
@@ -141,7 +176,7 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
     };
     const auto rows = co_await net::offload(services_.runtime, std::move(read));
     std::vector<ObjectEntry> entries;
-    for (const auto& [object, target, expires] : rows) {
+    for (const auto& [object, target, expires, expired] : rows) {
         ObjectEntry entry;
         entry.root = object.root;
         entry.name = object.name;
@@ -153,21 +188,10 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
         entry.pinned = object.pinned;
         entry.renewed = (object.published || object.pinned) && object.renewal.count() != 0;
         entry.target = target;
-        if (expires)
-            entry.expires = std::chrono::system_clock::time_point(expires->time_since_epoch());
-        unsigned least = ~0U;
-        const auto& planner = caretaker_.planner();
-        const auto root_item = proto::ItemId::of(object.root);
-        if (planner.has_item(root_item)) least = planner.copies(root_item);
-        for (const auto& extent : object.descriptor.extents) {
-            const auto item = proto::ItemId::of(extent);
-            if (planner.has_item(item)) least = std::min(least, planner.copies(item));
-        }
-        // What cannot be read here any more was there before others had all of it, or it would have
-        // been healed.
-        if (object.published && object.extents_held < object.descriptor.extents.size()) least = 0;
-        // What is published here is counted without the copy here, which may leave.
-        if (least != ~0U) entry.copies_min = least - (object.published && least > 0 ? 1U : 0U);
+        entry.expired = !expires && expired;
+        if (const auto end = expires ? expires : expired)
+            entry.expires = std::chrono::system_clock::time_point(end->time_since_epoch());
+        if (!entry.expired) entry.copies_min = copies_of(object);
         entries.push_back(std::move(entry));
     }
     co_return entries;

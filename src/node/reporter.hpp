@@ -16,10 +16,12 @@ namespace flow29::node {
 class Reporter {
   public:
     Reporter(Services services, const Settings& settings, const PeerBook& peers,
-             const Caretaker& caretaker, const Keeper& keeper, const Announcer& announcer)
+             const Neighbourhood& neighbourhood, const Caretaker& caretaker, const Keeper& keeper,
+             const Announcer& announcer)
         : services_(services),
           settings_(settings),
           peers_(peers),
+          neighbourhood_(neighbourhood),
           caretaker_(caretaker),
           keeper_(keeper),
           announcer_(announcer),
@@ -36,13 +38,17 @@ class Reporter {
 
   private:
     [[nodiscard]] std::chrono::milliseconds clock_skew() const;
+    [[nodiscard]] std::string problem(const dht::IndexStatus& index) const;
+    /// Of the worst part that is watched over here; nothing when none is.
+    [[nodiscard]] std::optional<unsigned> copies_of(const store::ObjectInfo& object) const;
 
     Services services_;
-    const Settings& settings_;    // owned by the engine
-    const PeerBook& peers_;       // owned by the engine
-    const Caretaker& caretaker_;  // owned by the engine
-    const Keeper& keeper_;        // owned by the engine
-    const Announcer& announcer_;  // owned by the engine
+    const Settings& settings_;            // owned by the engine
+    const PeerBook& peers_;               // owned by the engine
+    const Neighbourhood& neighbourhood_;  // owned by the engine
+    const Caretaker& caretaker_;          // owned by the engine
+    const Keeper& keeper_;                // owned by the engine
+    const Announcer& announcer_;          // owned by the engine
     std::vector<std::chrono::milliseconds> clock_skews_;
     TimePoint started_;
 };

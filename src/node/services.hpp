@@ -41,6 +41,7 @@ struct Settings {
     std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved
                                             ///< by what peers say they see
     std::vector<core::Endpoint> bootstrap;
+    std::string bootstrap_problem{};  ///< what of it cannot be resolved; empty: nothing
     Duration grace = std::chrono::minutes(5);
     Duration takeover = std::chrono::seconds(10);
     Duration audit_period = std::chrono::hours(1);
@@ -60,7 +61,7 @@ struct Settings {
 
 /// What a user is told who asks for it.
 [[nodiscard]] inline std::string blocked_text(const RootHash& root) {
-    return "this node blocks it; `flow29 unblock " + to_hex(root) + "` ends that";
+    return "this node blocks it; `flow29 unblock " + to_base32(root) + "` ends that";
 }
 
 }  // namespace flow29::node

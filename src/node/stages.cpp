@@ -11,6 +11,8 @@ std::string_view stage_text(Stage stage) noexcept {
             return "hashing";
         case Stage::looking_up:
             return "looking up";
+        case Stage::nobody_yet:
+            return "nobody has it yet; is the link right?";
         case Stage::connecting:
             return "connecting";
         case Stage::tree:
@@ -39,6 +41,8 @@ std::string_view stage_name(Stage stage) noexcept {
             return "hashing";
         case Stage::looking_up:
             return "looking_up";
+        case Stage::nobody_yet:
+            return "nobody_yet";
         case Stage::connecting:
             return "connecting";
         case Stage::tree:
@@ -113,6 +117,20 @@ std::string_view sharing_name(Sharing sharing) noexcept {
             return "copy";
     }
     return "other";
+}
+
+std::string_view upkeep_name(Upkeep upkeep) noexcept {
+    switch (upkeep) {
+        case Upkeep::leased:
+            return "leased";
+        case Upkeep::expired:
+            return "expired";
+        case Upkeep::withdrawn:
+            return "withdrawn";
+        case Upkeep::unknown:
+            return "unknown";
+    }
+    return "unknown";
 }
 
 }  // namespace flow29

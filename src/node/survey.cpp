@@ -38,6 +38,13 @@ StageFn stage_reporter(ProgressFn progress) {
     };
 }
 
+/// Of an object without a live lease.
+Upkeep upkeep_of(const std::vector<proto::Lease>& leases) {
+    if (leases.empty()) return Upkeep::unknown;
+    return std::ranges::all_of(leases, &proto::Lease::withdrawn) ? Upkeep::withdrawn
+                                                                 : Upkeep::expired;
+}
+
 std::vector<proto::ItemId> items_of(const RootHash& root, const core::Descriptor& descriptor) {
     std::vector<proto::ItemId> items{proto::ItemId::of(root)};
     for (const auto& extent : descriptor.extents)
@@ -58,6 +65,7 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     if (!found) co_return fail(found.error());
     Census census;
     census.descriptor = std::move(found->descriptor);
+    census.served = found->holders;
     const auto items = items_of(root, census.descriptor);
 
     // Whoever a table names is asked, and whoever is connected anyway; who answers that it keeps an
@@ -123,6 +131,12 @@ asio::awaitable<std::vector<proto::Lease>> Survey::ask_leases(net::PeerPtr peer,
 
 asio::awaitable<std::optional<proto::Lease>> Survey::widest_lease(
     RootHash root, std::vector<net::PeerPtr> holders) {
+    const auto all = co_await leases(root, std::move(holders));
+    co_return widest_live(all, services_.runtime.wall_now());
+}
+
+asio::awaitable<std::vector<proto::Lease>> Survey::leases(RootHash root,
+                                                          std::vector<net::PeerPtr> holders) {
     auto& store = services_.store;
     auto read = [&store, root] { return store.leases(root); };
     auto local = co_await net::offload(services_.runtime, std::move(read));
@@ -131,12 +145,11 @@ asio::awaitable<std::optional<proto::Lease>> Survey::widest_lease(
         gather.start(ask_leases(peer, root));
     auto answers = co_await gather.all();
     answers.push_back(std::move(local));
-    const auto wall_now = services_.runtime.wall_now();
     std::vector<proto::Lease> all;
     for (const auto& leases : answers)
         std::ranges::copy_if(leases, std::back_inserter(all),
                              [&root](const proto::Lease& lease) { return lease.root == root; });
-    co_return widest_live(all, wall_now);
+    co_return all;
 }
 
 asio::awaitable<Survey::Audited> Survey::audit_peer(net::PeerPtr peer,
@@ -188,12 +201,16 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     auto census = co_await this->census(std::move(link), timeout, std::move(progress));
     if (!census) co_return fail(census.error());
     Health health;
-    auto descriptor_holders = census->holders.front();
-    const auto lease = co_await widest_lease(root, std::move(descriptor_holders));
+    // Who does not keep it any more knows best that a lease is over.
+    auto asked = census->holders.front().empty() ? census->served : census->holders.front();
+    const auto known = co_await leases(root, std::move(asked));
+    const auto lease = widest_live(known, services_.runtime.wall_now());
+    health.upkeep = lease ? Upkeep::leased : upkeep_of(known);
     health.audited = co_await audit(*census, root);
     health.root = root;
     health.bytes = census->descriptor.length;
     health.target = lease ? lease->copies : limits::copies_default;
+    if (health.upkeep == Upkeep::expired || health.upkeep == Upkeep::withdrawn) health.target = 0;
     health.copies.min = ~0U;
     health.groups = ~std::size_t{0};
     std::uint64_t sum = 0;
@@ -221,7 +238,7 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     const auto of_descriptor = census->holders[0].size() + (census->held_here[0] ? 1U : 0U);
     if (of_descriptor < health.target) health.at_risk_chunks = layout.chunks().value;
     health.copies.mean = static_cast<double>(sum) / static_cast<double>(census->holders.size());
-    health.publisher_may_leave = health.copies.min >= health.target;
+    health.publisher_may_leave = health.target != 0 && health.copies.min >= health.target;
     co_return health;
 }
 
@@ -338,9 +355,7 @@ asio::awaitable<Result<Located>> Survey::locate(std::string hash, std::optional<
     report(progress, Stage::joining, 0);
     const bool joined = co_await neighbourhood_.wait_joined(services_.runtime.now() +
                                                             std::min<Duration>(timeout, 15s));
-    if (!joined)
-        co_return fail(Errc::no_network,
-                       "no node of the swarm answered; --bootstrap HOST:PORT names one");
+    if (!joined) co_return fail(Errc::no_network, neighbourhood_.nobody_answered());
 
     report(progress, Stage::looking_up, 0);
     const auto as_root = proto::ItemId::of(raw);
@@ -403,15 +418,20 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
     auto& store = services_.store;
     auto read = [&store, root] { return Local{store.object(root), store.leases(root)}; };
     auto local = co_await net::offload(services_.runtime, std::move(read));
-    if (!local.object) co_return fail(Errc::not_found, "this node does not know that object");
+    if (!local.object)
+        co_return fail(Errc::not_found,
+                       "this node does not know that object; `flow29 ls` lists those it "
+                       "does");
     const auto own_key = services_.identity.public_key();
     const auto wall_now = services_.runtime.wall_now();
     const bool has_lease = std::ranges::any_of(local.leases, [&](const proto::Lease& lease) {
         return lease.publisher == own_key && is_live(lease, wall_now);
     });
     if (!local.object->published && !has_lease)
-        co_return fail(Errc::refused,
-                       "this node did not publish it; only its publisher can withdraw");
+        co_return fail(
+            Errc::refused,
+            "this node did not publish it, and only its publisher can withdraw it; `flow29 "
+            "block` drops what is kept of it here");
     auto withdrawal = proto::Lease{};
     for (const auto& lease : local.leases)
         if (lease.publisher == own_key) withdrawal = lease;

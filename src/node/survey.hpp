@@ -38,6 +38,7 @@ class Survey {
         std::vector<std::vector<net::PeerPtr>> holders;
         std::vector<std::size_t> coming;  ///< how many nodes are pulling it
         std::vector<bool> held_here;
+        std::vector<net::PeerPtr> served;  ///< the descriptor, whether they keep it or not
     };
     [[nodiscard]] asio::awaitable<Result<Census>> census(Link link, Duration timeout,
                                                          ProgressFn progress);
@@ -45,6 +46,9 @@ class Survey {
     /// The lease of this object that asks for most copies, among those that its holders know, those
     /// known here, and that are not over.
     [[nodiscard]] asio::awaitable<std::optional<proto::Lease>> widest_lease(
+        RootHash root, std::vector<net::PeerPtr> holders);
+    /// All leases of this object that these know, and those known here; over or not.
+    [[nodiscard]] asio::awaitable<std::vector<proto::Lease>> leases(
         RootHash root, std::vector<net::PeerPtr> holders);
 
   private:

@@ -113,8 +113,8 @@ Result<Joined> join_when_started(const Config& config, const core::Invite& invit
     if (invite.key && !*own)
         if (auto saved = core::save_swarm_key(path, *invite.key); !saved)
             return fail(saved.error());
-    if (auto saved = remember_addresses(config.data, core::name_of_swarm(invite.key),
-                                        invite.addresses);
+    if (auto saved =
+            remember_addresses(config.data, core::name_of_swarm(invite.key), invite.addresses);
         !saved)
         return fail(saved.error());
     Joined joined;

@@ -72,7 +72,7 @@ Result<std::vector<RootHash>> Verifier::roots(store::Store& store, std::optional
     auto all = store.roots();
     if (!all || !only) return all;
     if (std::ranges::find(*all, *only) == all->end())
-        return fail(Errc::not_found, "nothing of it is kept here");
+        return fail(Errc::not_found, "nothing of it is kept here; `flow29 ls` lists what is");
     return std::vector<RootHash>{*only};
 }
 

@@ -118,8 +118,8 @@ ALTER TABLE settings ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 UPDATE settings SET checksum = crc32c(key, value);
 )";
 
-// Version 4: a node's record says in which swarm it was met. Of those from before that is not known:
-// any swarm may try them.
+// Version 4: a node's record says in which swarm it was met. Of those from before that is not
+// known: any swarm may try them.
 constexpr const char* version_4 = R"(
 ALTER TABLE node_records ADD COLUMN swarm BLOB NOT NULL DEFAULT x'';
 )";

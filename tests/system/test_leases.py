@@ -42,7 +42,22 @@ class Leases(harness.SystemTest):
         [listed] = swarm[0].ask("ls")["objects"]
         self.assertIs(listed["renewed"], False)
         self.assertEqual(result["copies"]["min"], 4)
-        harness.wait_until(lambda: not any(map(extents_on, swarm)), "the lease to end", 180)
+        self.assertEqual(swarm[0].ask("health", result["link"])["upkeep"], "leased")
+
+        # It has expired then, and is not ill.
+        def ended():
+            return [one for one in swarm[0].ask("ls")["objects"] if one["expired"]]
+        [listed] = harness.wait_until(ended, "the lease to end", 180)
+        self.assertIsNone(listed["copies_min"])
+        self.assertEqual(listed["target"], 0)
+        shown = swarm[0].run("ls", as_json=False).stdout.decode().splitlines()[1].split()
+        self.assertEqual(shown[4], "-")
+        self.assertIn("expired", shown)
+        health = swarm[0].ask("health", result["link"])
+        self.assertEqual(health["upkeep"], "expired")
+        self.assertFalse(health["degraded"])
+        self.assertFalse(health["publisher_may_leave"])
+        harness.wait_until(lambda: not any(map(extents_on, swarm)), "the space to be free", 180)
 
     def test_a_stranger_is_refused_and_another_still_gets_its_copies(self):
         swarm = self.lab.add_swarm(6, options=["--capacity", "8MiB"])

@@ -8,6 +8,7 @@ export interface Status {
   port: number;
   addresses: string[];
   storing: boolean;
+  problem: string | null;
   dht: { connected: boolean; nodes: number; puts: number; lookups: number };
   clock_skew_ms: number;
   peers: number;
@@ -106,14 +107,16 @@ export interface FlowObject {
   extents_held: number;
   published: boolean;
   pinned: boolean;
-  copies_min: number;
+  copies_min: number | null;
   target: number;
   expires: string | null;
+  expired: boolean;
   renewed: boolean;
 }
 
 export interface Health {
   bytes: number;
+  upkeep: "leased" | "expired" | "withdrawn" | "unknown";
   target: number;
   copies: { min: number; mean: number; histogram: Record<string, number> };
   groups: number;

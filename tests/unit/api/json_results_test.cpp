@@ -79,6 +79,11 @@ TEST_CASE("health carries its histogram by number of copies") {
     CHECK(json["copies"].dump() == R"({"min":3,"mean":3.99,"histogram":{"3":1,"4":7}})");
     CHECK(json["publisher_may_leave"] == false);
     CHECK(json["degraded"] == true);
+    CHECK(json["upkeep"] == "unknown");
+    health.upkeep = Upkeep::expired;
+    health.target = 0;
+    CHECK(to_json(health)["upkeep"] == "expired");
+    CHECK(to_json(health)["degraded"] == false);
 }
 
 TEST_CASE("health says what is missing, and when it will be there once that is known") {
@@ -211,6 +216,22 @@ TEST_CASE("status groups its numbers as documented") {
     CHECK(to_json(objects)["objects"][0]["expires"].is_null());
     objects[0].expires = std::chrono::system_clock::time_point(1'790'000'000s);
     CHECK(to_json(objects)["objects"][0]["expires"] == "2026-09-21T14:13:20Z");
+    CHECK(json["problem"].is_null());
+    status.problem = "no answer";
+    CHECK(to_json(status)["problem"] == "no answer");
+}
+
+TEST_CASE("copies that nobody counts are null, and a private object's link has no name") {
+    std::vector<ObjectEntry> objects(1);
+    objects[0].name = "diary";
+    CHECK(to_json(objects)["objects"][0]["copies_min"].is_null());
+    CHECK(
+        to_json(objects)["objects"][0]["link"].get<std::string>().ends_with("?name=diary&size=0"));
+    objects[0].copies_min = 0;
+    objects[0].kind = ObjectKind::encrypted;
+    CHECK(to_json(objects)["objects"][0]["copies_min"] == 0);
+    CHECK(to_json(objects)["objects"][0]["name"] == "diary");
+    CHECK(to_json(objects)["objects"][0]["link"].get<std::string>().ends_with("?size=0"));
 }
 
 TEST_CASE("an error line carries its word, exit status and sentence") {

@@ -154,6 +154,14 @@ TEST_CASE("a misspelt command or option is told what was probably meant") {
     CHECK(error_of({"--datta", "x", "status"}).find("did you mean --data?") != std::string::npos);
 }
 
+TEST_CASE("names are as long as others can save them") {
+    const std::string longest(255, 'n');
+    CHECK(options_of<PublishOptions>({"publish", "x", "--name", longest}).name == longest);
+    for (const std::string& name : {longest + "n", std::string("a/b"), std::string("..")})
+        CHECK(error_of({"publish", "x", "--name", name}).find("--name") != std::string::npos);
+    CHECK(options_of<ListOptions>({"peers", "0123abcd"}).node == "0123abcd");
+}
+
 TEST_CASE("wrong values and missing arguments are named") {
     CHECK(contains(error_of({}), "a command is missing"));
     CHECK(contains(error_of({"publish"}), "PATH"));
@@ -195,6 +203,7 @@ TEST_CASE("the summary lists each command's options and fixed values") {
         return *std::ranges::find_if(commands, [&](const auto& c) { return c.name == name; });
     };
     CHECK(find("completion").values == Arguments{"bash", "fish", "zsh"});
+    CHECK(find("transfers").values == Arguments{"cancel", "pause", "resume"});
     CHECK(find("publish").takes_files);
     const auto options = find("publish").options;
     const auto wait = std::ranges::find_if(

@@ -22,4 +22,12 @@ TEST_CASE("each shell's script knows every command and option") {
     }
 }
 
+TEST_CASE("what every command has is offered once") {
+    const std::string script = completion_script(Shell::bash, describe_commands());
+    const auto line = script.find("    publish) words=");
+    REQUIRE(line != std::string::npos);
+    CHECK(script.substr(line, script.find('\n', line) - line).find("--help") == std::string::npos);
+    CHECK(script.find("transfers) words=\"cancel pause resume ") != std::string::npos);
+}
+
 }  // namespace flow29::cli

@@ -42,7 +42,26 @@ TEST_CASE("a log gets a line at each stage and at most one a second") {
         lines += view.on_progress(event("data", 1, 1024), at(600ms + i * 100ms)).empty() ? 0 : 1;
     CHECK(lines == 4);
     CHECK(view.on_tick(at(1h)).empty());
-    CHECK(view.on_end().empty());
+    CHECK(view.on_end(at(1h)).empty());
+}
+
+TEST_CASE("a log ends each stage on the values that were reached, and says nothing twice") {
+    ProgressView view({Kind::lines});
+    CHECK(contains(view.on_progress(event("data", 0, 1024), at(0ms)), "0%"));
+    CHECK(view.on_progress(event("data", 512, 1024), at(100ms)).empty());
+    const std::string next = view.on_progress(event("copies"), at(200ms));
+    CHECK(next.find(" 50%") < next.find("copies"));
+    ProgressEvent reached = event("copies");
+    reached.copies_min = reached.copies_target = 4;
+    CHECK(view.on_progress(reached, at(300ms)).empty());
+    CHECK(contains(view.on_end(at(400ms)), "4 of 4 copies"));
+    CHECK(view.on_end(at(500ms)).empty());
+}
+
+TEST_CASE("who waits in vain is told what may be wrong") {
+    ProgressView view({Kind::lines});
+    CHECK(view.on_progress(event("nobody_yet"), at(0ms)) ==
+          "nobody has it yet; is the link right?\n");
 }
 
 TEST_CASE("a terminal's line is drawn over and removed at the end") {
@@ -54,8 +73,8 @@ TEST_CASE("a terminal's line is drawn over and removed at the end") {
     CHECK(std::count(first.begin(), first.end(), '\n') == 0);
     CHECK(view.on_progress(event("data", 513, 1024), at(50ms)).empty());
     CHECK_FALSE(view.on_tick(at(150ms)).empty());
-    CHECK(view.on_end() == "\r\x1b[K");
-    CHECK(view.on_end().empty());
+    CHECK(view.on_end(at(1s)) == "\r\x1b[K");
+    CHECK(view.on_end(at(1s)).empty());
 }
 
 TEST_CASE("a stage that lasted leaves its line behind and a short one does not") {
@@ -96,7 +115,7 @@ TEST_CASE("nothing is shown when nothing was asked for") {
     ProgressView view({});
     CHECK(view.on_progress(event("data"), at(0ms)).empty());
     CHECK(view.on_tick(at(1s)).empty());
-    CHECK(view.on_end().empty());
+    CHECK(view.on_end(at(1s)).empty());
 }
 
 }  // namespace flow29::cli

@@ -155,9 +155,38 @@ TEST_CASE("a log's lines stand as they were written, and say where to go on") {
     CHECK(log.next == 7);
 }
 
-TEST_CASE("blocked roots are shown as links show them") {
-    const auto text = render_blocklist(R"({"nodes":[],"roots":[")" + root_hex + R"("]})");
-    CHECK(text == "root  " + root + "\n");
+TEST_CASE("blocked roots are shown as links show them, nodes as peers does") {
+    const auto text =
+        render_blocklist(R"({"nodes":["0123456789abcdef"],"roots":[")" + root_hex + R"("]})");
+    CHECK(text == "node  0123456789ab\nroot  " + root + "\n");
+}
+
+TEST_CASE("what has expired is not ill") {
+    const std::string text = render_health(
+        R"({"root":")" + root_hex + R"(","upkeep":"expired","target":0,"copies":{"min":0}})");
+    CHECK(contains(text, "state      expired: "));
+    CHECK(contains(text, root));
+    CHECK_FALSE(contains(text, root_hex));
+    CHECK_FALSE(contains(text, "degraded"));
+    CHECK_FALSE(contains(text, "healthy"));
+    CHECK(contains(render_health(R"({"upkeep":"unknown","copies":{"min":1}})"), "is not known"));
+}
+
+TEST_CASE("copies are shown as far as they are known") {
+    const auto row = [](std::string_view fields) {
+        return render_objects(R"({"objects":[{)" + std::string(fields) + R"(}]})");
+    };
+    CHECK(contains(row(R"("copies_min":3,"target":4)"), " 3/4 "));
+    CHECK(contains(row(R"("copies_min":6,"target":4)"), " 4/4 +2 "));
+    CHECK(contains(row(R"("copies_min":null,"target":4)"), " ?/4 "));
+    CHECK(contains(row(R"("copies_min":null,"target":0)"), " - "));
+    CHECK(contains(row(R"("expired":true,"expires":"2026-01-02T03:04:05Z")"), " expired"));
+}
+
+TEST_CASE("status says what is wrong, if anything is") {
+    CHECK(contains(render_status(R"({"problem":"no answer from a:1"})"),
+                   "problem    no answer from a:1\n"));
+    CHECK_FALSE(contains(render_status(R"({"problem":null})"), "problem"));
 }
 
 TEST_CASE("repeated results are marked as updates") {

@@ -12,25 +12,21 @@ import { rootOf } from "../links";
 
 type Order = "name" | "bytes" | "copies";
 
-/** What is known here of the copies elsewhere; nothing for what others look after. */
-function copiesOf(object: FlowObject): number | null {
-  return object.published || object.copies_min > 0 ? object.copies_min : null;
-}
-
 function mayLeave(object: FlowObject): boolean {
-  return object.published && object.target > 0 && object.copies_min >= object.target;
+  return object.published && object.target > 0 && (object.copies_min ?? 0) >= object.target;
 }
 
 function toneOf(object: FlowObject): "good" | "low" | "bad" | "soft" {
-  const copies = copiesOf(object);
-  if (copies === null) return "soft";
+  const copies = object.copies_min;
+  if (copies === null || object.expired) return "soft";
   if (copies >= object.target) return "good";
   return copies > 1 ? "low" : "bad";
 }
 
 function Copies(props: { object: FlowObject }) {
   const { object } = props;
-  const copies = copiesOf(object);
+  const copies = object.copies_min;
+  if (object.expired) return <span class="soft">expired</span>;
   if (copies === null || object.target === 0) return <span class="soft">{UNKNOWN}</span>;
   const tone = toneOf(object);
   return (
@@ -62,7 +58,7 @@ export function Files() {
       wanted === "" || object.name.toLowerCase().includes(wanted) || object.link.includes(wanted));
     const byName = (a: FlowObject, b: FlowObject) =>
       a.name < b.name ? -1 : a.name > b.name ? 1 : a.root < b.root ? -1 : 1;
-    const key = (object: FlowObject) => copiesOf(object) ?? Number.MAX_SAFE_INTEGER;
+    const key = (object: FlowObject) => object.copies_min ?? Number.MAX_SAFE_INTEGER;
     return found.sort((a, b) =>
       (order === "bytes" ? b.bytes - a.bytes : order === "copies" ? key(a) - key(b) : 0)
       || byName(a, b));
@@ -149,7 +145,10 @@ function Details(props: { object: FlowObject; close: () => void }) {
       {mayLeave(object) && (
         <p class="good">As last known, enough other nodes keep it: you may leave now.</p>
       )}
-      {object.published && !mayLeave(object) && (
+      {object.expired && (
+        <p class="soft">It has expired: nobody is asked to keep it any more.</p>
+      )}
+      {object.published && !object.expired && !mayLeave(object) && (
         <p class={tone}>
           Fewer copies than wanted. Keep this node running until others have taken them.
         </p>
@@ -161,7 +160,7 @@ function Details(props: { object: FlowObject; close: () => void }) {
         <Fact
           name="Kept until"
           value={date(object.expires)}
-          note={object.renewed ? "renewed by this node" : undefined}
+          note={object.expired ? "over" : object.renewed ? "renewed by this node" : undefined}
         />
       </dl>
       <div class="share">
@@ -201,6 +200,12 @@ function Details(props: { object: FlowObject; close: () => void }) {
 function HealthFacts(props: { health: Health; repair: () => void; isBusy: boolean }) {
   const { health } = props;
   const isLow = health.copies.min < health.target;
+  if (health.upkeep === "expired" || health.upkeep === "withdrawn")
+    return (
+      <p class="soft" aria-live="polite">
+        {`It is ${health.upkeep}: nobody is asked to keep it any more.`}
+      </p>
+    );
   return (
     <section aria-live="polite">
       <p class={isLow ? "low" : "good"}>

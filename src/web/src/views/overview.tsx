@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+import { sentence } from "../api";
 import { count, duration, percent, rate, short, size, UNKNOWN } from "../format";
 import { Bar, Card, Fact, Takeaway } from "../parts/basics";
 import { type State, useStore } from "../store";
@@ -35,8 +36,9 @@ export function Overview() {
 
 function summary(state: State, status: Status): string {
   const low = status.repair.under_target_extents;
-  const published = [...state.objects.values()].filter((object) => object.published);
-  const unsafe = published.filter((object) => object.copies_min < object.target).length;
+  const published = [...state.objects.values()]
+    .filter((object) => object.published && !object.expired);
+  const unsafe = published.filter((object) => (object.copies_min ?? 0) < object.target).length;
   if (status.peers === 0)
     return status.dht.nodes > 0
       ? "Other nodes are known and none is connected at the moment; that changes when there is something to do."
@@ -149,6 +151,7 @@ function FirstRun(props: { status: Status }) {
   return (
     <section class="card first">
       <h2>This node is alone</h2>
+      {props.status.problem && <p class="bad" role="alert">{sentence(props.status.problem)}</p>}
       <p>
         29 Flow keeps every file on at least four other machines. There is none yet, so first bring
         some together:

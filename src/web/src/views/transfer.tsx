@@ -14,6 +14,7 @@ const STAGES: Record<string, string> = {
   joining: "Finding the swarm",
   hashing: "Reading and hashing",
   looking_up: "Looking for who has it",
+  nobody_yet: "Nobody has it yet; is the link right?",
   connecting: "Connecting to those who have it",
   tree: "Getting its description",
   data: "Fetching",
