@@ -160,8 +160,10 @@ asio::awaitable<void> Engine::meet(core::Endpoint node) {
 
 asio::awaitable<Status> Engine::status() {
     auto record = local_record();
-    auto mapping = mapping_;
-    co_return co_await reporter_.status(std::move(record), limits_, reach_, std::move(mapping));
+    auto status = co_await reporter_.status(std::move(record), limits_);
+    status.reach = reach_;
+    status.mapping = mapping_;
+    co_return status;
 }
 
 /// What nothing keeps any more goes first, then what others keep often enough.

@@ -26,8 +26,7 @@ std::chrono::milliseconds Reporter::clock_skew() const {
     return *middle;
 }
 
-asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimits limits,
-                                         Reach reach, PortMapping mapping) {
+asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimits limits) {
     std::function<void(std::function<void(dht::IndexStatus)>)> start =
         [this](std::function<void(dht::IndexStatus)> done) {
             services_.index.status(std::move(done));
@@ -45,8 +44,6 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     for (const auto& address : own_record.addresses)
         status.addresses.push_back(address.to_string());
     if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
-    status.reach = reach;
-    status.mapping = std::move(mapping);
     status.storing = settings_.storing;
     status.is_private = settings_.is_private;
     status.dht_connected = index.connected;

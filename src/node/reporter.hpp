@@ -29,8 +29,7 @@ class Reporter {
     void note_clock_skew(std::chrono::milliseconds skew);
 
     /// `own_record` says where this node can be reached.
-    [[nodiscard]] asio::awaitable<Status> status(proto::NodeRecord own_record, RateLimits limits,
-                                                 Reach reach, PortMapping mapping);
+    [[nodiscard]] asio::awaitable<Status> status(proto::NodeRecord own_record, RateLimits limits);
     [[nodiscard]] std::vector<PeerInfo> peers() const;
     [[nodiscard]] asio::awaitable<std::vector<ObjectEntry>> objects();
 
