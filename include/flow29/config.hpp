@@ -37,10 +37,10 @@ struct Config {
     /// Likewise for everything that is sent and received, the DHT included; else no limit.
     std::optional<ByteCount> up_limit;
     std::optional<ByteCount> down_limit;
-    /// Asks the gateway (PCP, NAT-PMP, UPnP) to let others in, where this machine has a private
-    /// address and listens on it.
+    /// Asks the gateway (NAT-PMP, UPnP) to let others in, where this machine has a private address
+    /// and listens on it.
     bool map_port = false;
-    /// Calls for other nodes of the swarm on the same LAN, and answers them.
+    /// Calls for other nodes of the swarm on the same LAN, and hears them.
     bool discover = false;
     std::uint32_t network = 29;  ///< swarms of different numbers do not mix
 };

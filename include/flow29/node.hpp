@@ -243,18 +243,18 @@ struct PeerInfo {
     std::string reason;               ///< of the last strike; empty: none
 };
 
-/// Whether others can dial this node.
+/// Whether others can dial this node, as far as it has seen.
 enum class Reach : std::uint8_t {
-    unknown,      ///< nobody was there to try it
-    reachable,    ///< somebody did just that
-    unreachable,  ///< nobody who tried could: it keeps nothing for others until somebody can
+    unknown,      ///< nobody has dialled it yet
+    reachable,    ///< somebody has
+    unreachable,  ///< somebody tried in vain; a node does not learn that yet
 };
 /// For scripts, like "unreachable".
 [[nodiscard]] std::string_view reach_name(Reach reach) noexcept;
 
 /// What a gateway was asked for, so that nodes outside can dial this one.
 struct PortMapping {
-    std::string method;    ///< "pcp", "natpmp" or "upnp"; empty: there is no mapping
+    std::string method;    ///< "natpmp" or "upnp"; empty: there is no mapping
     std::string external;  ///< ADDRESS:PORT outside
     std::string problem;   ///< for people: why there is none; empty too when it was not tried
 };

@@ -25,6 +25,8 @@ THIRD_PARTY = {
     "qrcodegen*": ["src/cli/qr.cpp"],
     "opendht*": ["src/dht/*.cpp"],
     "gnutls/*": ["src/core/*.cpp", "src/net/*.cpp", "tests/*.cpp"],
+    "miniupnpc/*": ["src/net/port_mapper.cpp"],
+    "natpmp.h": ["src/net/port_mapper.cpp"],
     "nettle/*": ["src/core/*.cpp"],
     "msgpack*": ["src/core/*.cpp", "src/dht/*.cpp", "tests/*"],
     "sqlite3.h": ["src/store/*.cpp", "tests/*.cpp"],

@@ -16,9 +16,11 @@ class Net:
     """A bridge in a namespace of its own, and namespaces on it: nothing outside is touched.
 
     Members are numbers from 1; member k has the address 10.29.k.1, an address group of its own.
+    Another `network` is for what tells private addresses from others.
     """
 
-    def __init__(self):
+    def __init__(self, network="10.29"):
+        self.network = network
         self.stem = f"f29-{os.getpid()}-{id(self) & 0xffff:04x}"
         self.made = []
         atexit.register(self.remove)
@@ -44,9 +46,19 @@ class Net:
         _ip("-n", hub, "link", "add", f"p{member}", "type", "veth", "peer", "name", "eth0",
             "netns", name)
         _ip("-n", hub, "link", "set", f"p{member}", "master", "bridge0", "up")
-        address = f"10.29.{member}.1"
+        address = f"{self.network}.{member}.1"
         _ip("-n", name, "addr", "add", f"{address}/16", "dev", "eth0")
         _ip("-n", name, "link", "set", "eth0", "up")
+        return address
+
+    def add_v6(self, member, only=False):
+        """Gives a member an IPv6 address too, a /48 group of its own, and takes the other; it."""
+        name = self.name(member)
+        if only:
+            _ip("-n", name, "-4", "addr", "flush", "dev", "eth0")
+        address = f"fd29:0:{member}::1"
+        # Without asking whether somebody has it already, which takes a second.
+        _ip("-n", name, "addr", "add", f"{address}/32", "dev", "eth0", "nodad")
         return address
 
     def unplug(self, member):

@@ -70,8 +70,9 @@ Owners owners_in(std::string_view table, const LocalConnection& connection, std:
 
 bool is_of_same_user(const LocalConnection& connection) {
     const auto user = ::geteuid();
-    const auto v4 = owners_in(read_all("/proc/net/tcp"), connection, user);
-    const auto v6 = owners_in(read_all("/proc/net/tcp6"), connection, user);
+    // By way of the process itself, as a sandbox may hide what else there is in /proc.
+    const auto v4 = owners_in(read_all("/proc/self/net/tcp"), connection, user);
+    const auto v6 = owners_in(read_all("/proc/self/net/tcp6"), connection, user);
     return (v4.any || v6.any) && !v4.foreign && !v6.foreign;
 }
 

@@ -13,7 +13,8 @@ struct LocalConnection {
 };
 
 /// Whether the client's end belongs to this process's user, or to root, who may do everything
-/// anyway. False when the system does not say. Reads /proc/net/tcp and tcp6 (proc(5)).
+/// anyway. False when the system does not say. Reads /proc/self/net/tcp and tcp6
+/// (proc(5)).
 [[nodiscard]] bool is_of_same_user(const LocalConnection& connection);
 
 /// What a table of the form of /proc/net/tcp says of a connection: whether it is there, and whether

@@ -42,6 +42,8 @@ Result<std::unique_ptr<Backend>> Backend::any(Config config,
 
     config.port = 0;
     config.store = false;
+    config.map_port = false;  // nobody will dial it in the time that it is there
+    config.discover = false;
     config.listen.clear();
     config.bootstrap.insert(config.bootstrap.end(), addresses.begin(), addresses.end());
     auto node = Node::start(config);

@@ -93,6 +93,13 @@ Result<void> put_number(Result<std::uint64_t> read, Target& target) {
     return {};
 }
 
+Result<void> read_flag(const Setting& setting, bool& target) {
+    const auto* const flag = setting.value.as_boolean();
+    if (flag == nullptr) return setting.wrong(" must be true or false");
+    target = flag->get();
+    return {};
+}
+
 Result<void> read_quota_publisher(const Setting& setting, FileSettings& file) {
     return put(read_percent(setting), file.node.quota_publisher);
 }
@@ -123,12 +130,13 @@ constexpr std::array keys{
             return put(read_parsed(s, parse_size, "\"50GiB\""), file.node.capacity);
         }},
     Key{"no-store",
-        [](const Setting& s, FileSettings& file) -> Result<void> {
-            const auto* const flag = s.value.as_boolean();
-            if (flag == nullptr) return s.wrong(" must be true or false");
-            file.node.no_store = flag->get();
-            return {};
+        [](const Setting& s, FileSettings& file) { return read_flag(s, file.node.no_store); }},
+    Key{"no-port-mapping",
+        [](const Setting& s, FileSettings& file) {
+            return read_flag(s, file.node.no_port_mapping);
         }},
+    Key{"no-discovery",
+        [](const Setting& s, FileSettings& file) { return read_flag(s, file.node.no_discovery); }},
     Key{"copies",
         [](const Setting& s, FileSettings& file) {
             return put_number<unsigned>(read_number(s, {1, limits::copies_max}), file.node.copies);

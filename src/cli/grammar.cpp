@@ -158,6 +158,10 @@ void Grammar::add_node() {
         ->take_all();
     add_parsed(app, "--capacity", node_.capacity, parse_size, "disk space to use (50GiB)", "SIZE");
     app.add_flag("--no-store", node_.no_store, "fetch and publish only; hold nothing for others");
+    app.add_flag("--no-port-mapping", node_.no_port_mapping,
+                 "do not ask the gateway (NAT-PMP, UPnP) to let other nodes in");
+    app.add_flag("--no-discovery", node_.no_discovery,
+                 "do not call for other nodes of the swarm on the same LAN");
     add_number(app, "--copies", node_.copies, {1, limits::copies_max},
                "copies wanted of what is published here (4)");
     add_parsed(app, "--grace", node_.grace, parse_duration,

@@ -43,6 +43,8 @@ struct NodeOptions {
     std::optional<std::string> web;           ///< ADDRESS:PORT or "off"
     std::optional<std::string> gateway;       ///< likewise
     bool no_store = false;
+    bool no_port_mapping = false;
+    bool no_discovery = false;
 };
 
 struct PublishOptions {

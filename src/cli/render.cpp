@@ -100,6 +100,19 @@ std::string at_most(std::uint64_t rate) {
     return fmt::format(" (at most {})", format_rate(static_cast<double>(rate)));
 }
 
+std::string reach_text(const Json& json) {
+    const auto method = string_at(json, {"port_mapping", "method"});
+    const auto problem = string_at(json, {"port_mapping", "problem"});
+    std::string out = string_at(json, {"reach"}) == "reachable"
+                          ? "another node has dialled this one"
+                          : "no other node has dialled this one yet";
+    if (!method.empty())
+        return fmt::format("{}; mapped to {} by {}", out,
+                           string_at(json, {"port_mapping", "external"}),
+                           method == "upnp" ? "UPnP" : "NAT-PMP");
+    return problem.empty() ? out : fmt::format("{}; no port mapping: {}", out, problem);
+}
+
 }  // namespace
 
 PublishedText render_published(std::string_view line, bool in_process) {
@@ -231,6 +244,7 @@ std::string render_status(std::string_view line) {
                        duration_at(json, {"uptime_ms"}));
     out += fmt::format("listening  port {} ({})\n", number_at(json, {"port"}),
                        joined(at(json, {"addresses"})));
+    out += fmt::format("reach      {}\n", reach_text(json));
     out += fmt::format("swarm      {}{}; {} in the index, {}\n",
                        flag_at(json, {"private"}) ? "private, " : "",
                        flag_at(json, {"dht", "connected"}) ? "connected" : "not connected",

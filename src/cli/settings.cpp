@@ -96,6 +96,8 @@ Result<Config> resolve_config(const GlobalOptions& global, const NodeOptions& no
     config.up_limit = node.up_limit ? node.up_limit : file->node.up_limit;
     config.down_limit = node.down_limit ? node.down_limit : file->node.down_limit;
     config.store = !node.no_store && !file->node.no_store;
+    config.discover = !node.no_discovery && !file->node.no_discovery;
+    config.map_port = !node.no_port_mapping && !file->node.no_port_mapping;
     return config;
 }
 
@@ -162,6 +164,8 @@ Result<std::vector<SettingInForce>> settings_in_force(const GlobalOptions& globa
     add("listen", config->listen.empty() ? "0.0.0.0" : list(config->listen), !node.listen.empty());
     add("capacity", format_size(config->capacity), node.capacity.has_value());
     add("no-store", config->store ? "false" : "true", node.no_store);
+    add("no-port-mapping", config->map_port ? "false" : "true", node.no_port_mapping);
+    add("no-discovery", config->discover ? "false" : "true", node.no_discovery);
     add("copies", std::to_string(config->copies), node.copies.has_value());
     add("grace", format_duration(config->grace), node.grace.has_value());
     add("audit", format_duration(config->audit_period), node.audit.has_value());

@@ -57,6 +57,18 @@ Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port) {
     return endpoints;
 }
 
+bool is_private(const core::Endpoint& endpoint) {
+    if (endpoint.is_loopback()) return true;
+    const auto* const octets = endpoint.address.data();
+    if (!endpoint.is_v4())
+        return (octets[0] & 0xfe) == 0xfc || (octets[0] == 0xfe && (octets[1] & 0xc0) == 0x80);
+    const auto first = octets[12];
+    const auto second = octets[13];
+    return first == 10 || (first == 172 && (second & 0xf0) == 16) ||
+           (first == 192 && second == 168) || (first == 100 && (second & 0xc0) == 64) ||
+           (first == 169 && second == 254);
+}
+
 std::vector<core::Endpoint> interface_addresses() {
     std::vector<core::Endpoint> endpoints;
     ifaddrs* interfaces = nullptr;

@@ -13,6 +13,10 @@ namespace flow29::net {
 /// Errc::usage when malformed, Errc::no_network when the name has no address.
 [[nodiscard]] Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port);
 
+/// Whether it is of a network that others are not in: 10/8, 172.16/12, 192.168/16, 100.64/10 (RFC
+/// 1918, 6598), fc00::/7, what is local to a link, and loopback.
+[[nodiscard]] bool is_private(const core::Endpoint& endpoint);
+
 /// The addresses of this machine's interfaces that others may reach, with port 0: neither loopback
 /// nor those of one link only.
 [[nodiscard]] std::vector<core::Endpoint> interface_addresses();

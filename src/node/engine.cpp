@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "net/resolve.hpp"
 #include "node/local_peer.hpp"
 #include "node/saved_limits.hpp"
 
@@ -102,6 +103,7 @@ asio::awaitable<void> Engine::stop() {
 }
 
 std::optional<core::Endpoint> Engine::own_address() const {
+    if (mapped_) return mapped_;
     for (const auto& address : settings_.addresses)
         if (!address.is_unspecified()) return address;
     if (!observed_ || settings_.addresses.empty()) return std::nullopt;
@@ -113,6 +115,7 @@ std::optional<core::Endpoint> Engine::own_address() const {
 proto::NodeRecord Engine::local_record() {
     const auto wall_now = services_.runtime.wall_now();
     std::vector<core::Endpoint> addresses;
+    if (mapped_) addresses.push_back(*mapped_);
     for (const auto& address : settings_.addresses)
         if (!address.is_unspecified()) addresses.push_back(address);
     if (addresses.empty())
@@ -138,6 +141,31 @@ void Engine::set_storing(bool storing) {
     record_.reset();
 }
 
+void Engine::on_mapping(PortMapping mapping, std::optional<core::Endpoint> external) {
+    mapping_ = std::move(mapping);
+    mapped_ = external;
+}
+
+void Engine::on_heard(const core::Endpoint& node) {
+    if (tasks_.stopping()) return;
+    services_.index.bootstrap({node});
+    tasks_.start(meet(node));
+}
+
+asio::awaitable<void> Engine::meet(core::Endpoint node) {
+    std::vector<core::Endpoint> points{node};
+    const auto reached = co_await neighbourhood_.enter(std::move(points));
+    log::debug("engine", "{} {}", node.to_string(), reached == 0 ? "is not met" : "is met");
+}
+
+asio::awaitable<Status> Engine::status() {
+    auto record = local_record();
+    auto status = co_await reporter_.status(std::move(record), limits_);
+    status.reach = reach_;
+    status.mapping = mapping_;
+    co_return status;
+}
+
 /// What nothing keeps any more goes first, then what others keep often enough.
 asio::awaitable<bool> Engine::make_room() {
     const bool collected = co_await leases_.make_room();
@@ -147,6 +175,8 @@ asio::awaitable<bool> Engine::make_room() {
 
 void Engine::on_peer(net::PeerPtr peer) {
     reporter_.note_clock_skew(peer->clock_skew());
+    // Somebody dialled this node, so that can be done, from where that one is.
+    if (!peer->dialled() && !peer->remote().is_loopback()) reach_ = Reach::reachable;
     peers_.on_peer(peer);
     if (!peer->record().storing) return;
     auto& store = services_.store;
@@ -191,7 +221,9 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
 }
 
 void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& observed) {
-    if (!observed_) observed_ = observed;
+    // One on the same LAN sees an address that is of no use to others.
+    if (!observed_ || (net::is_private(*observed_) && !net::is_private(observed)))
+        observed_ = observed;
 }
 
 void Engine::on_node_changed(const NodeId& node) {

@@ -57,6 +57,11 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] const Hinter& hinter() const { return hinter_; }
 
     [[nodiscard]] Reporter& reporter() { return reporter_; }
+    /// What the gateway was asked for, and what it gave: others dial `external` then.
+    void on_mapping(PortMapping mapping, std::optional<core::Endpoint> external);
+    /// A node of the swarm called from this address on the LAN.
+    void on_heard(const core::Endpoint& node);
+    [[nodiscard]] asio::awaitable<Status> status();
 
     // net::PeerHandler
     [[nodiscard]] proto::NodeRecord local_record() override;
@@ -70,6 +75,7 @@ class Engine : public net::PeerHandler {
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
     void set_storing(bool storing);
+    [[nodiscard]] asio::awaitable<void> meet(core::Endpoint node);
     void apply(const RateLimitsChange& change);
     [[nodiscard]] asio::awaitable<bool> make_room();
     void on_node_changed(const NodeId& node);
@@ -105,6 +111,9 @@ class Engine : public net::PeerHandler {
     Verifier verifier_;
     Reporter reporter_;
     Server server_;
+    Reach reach_ = Reach::unknown;
+    PortMapping mapping_;
+    std::optional<core::Endpoint> mapped_;
     std::optional<core::Endpoint> observed_;
     std::optional<proto::NodeRecord> record_;
     WallTime started_wall_;

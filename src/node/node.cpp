@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <flow29/node.hpp>
 
-#include <asio/post.hpp>
+#include <algorithm>
 #include <thread>
+
+#include <asio/post.hpp>
 
 #include "core/identity.hpp"
 #include "core/log.hpp"
 #include "dht/opendht_index.hpp"
 #include "net/asio_runtime.hpp"
+#include "net/lan_discovery.hpp"
+#include "net/port_mapper.hpp"
 #include "net/resolve.hpp"
 #include "net/tls_transport.hpp"
 #include "node/engine.hpp"
@@ -54,6 +58,8 @@ struct Node::State {
     std::unique_ptr<net::TlsTransport> transport;
     std::unique_ptr<node::Engine> engine;
     std::unique_ptr<node::Membership> membership;
+    std::unique_ptr<net::PortMapper> mapper;
+    std::unique_ptr<net::LanDiscovery> discovery;
     std::thread thread;
     std::uint16_t port = 0;
 
@@ -62,6 +68,8 @@ struct Node::State {
     /// `problem`: of what cannot be resolved now.
     [[nodiscard]] Result<std::vector<core::Endpoint>> starting_points(std::string& problem) const;
     [[nodiscard]] asio::awaitable<void> shut_down();
+    void map_port();
+    void discover(std::vector<core::Endpoint> listening);
 
     template <class T>
     [[nodiscard]] static asio::awaitable<void> deliver(asio::awaitable<Result<T>> work,
@@ -204,6 +212,26 @@ Result<void> Node::State::open() {
     return {};
 }
 
+void Node::State::map_port() {
+    mapper = std::make_unique<net::PortMapper>(port, [this](const net::MappedPort& mapped) {
+        PortMapping mapping{mapped.method,
+                            mapped.external ? mapped.external->to_string() : std::string(),
+                            mapped.problem};
+        asio::post(runtime->context(), [this, mapping, external = mapped.external] {
+            engine->on_mapping(mapping, external);
+        });
+    });
+}
+
+void Node::State::discover(std::vector<core::Endpoint> listening) {
+    discovery = std::make_unique<net::LanDiscovery>(
+        core::LanCaller(swarm_key, config.network),
+        net::LanDiscovery::Options{port, std::move(listening)},
+        [this](const core::Endpoint& heard) {
+            asio::post(runtime->context(), [this, heard] { engine->on_heard(heard); });
+        });
+}
+
 asio::awaitable<void> Node::State::shut_down() {
     co_await engine->stop();
     runtime->stop();
@@ -214,6 +242,15 @@ Result<std::unique_ptr<Node>> Node::start(const Config& config) {
     state->config = config;
     if (auto opened = state->open(); !opened) return fail(opened.error());
     auto* running = state.get();
+    const auto endpoints = listen_endpoints(config);
+    const bool behind =
+        endpoints && std::ranges::any_of(*endpoints, [](const auto& endpoint) {
+            const bool any = endpoint.address == core::Endpoint::parse("0.0.0.0:1")->address;
+            return any ||
+                   (endpoint.is_v4() && net::is_private(endpoint) && !endpoint.is_loopback());
+        });
+    if (config.map_port && behind) running->map_port();
+    if (config.discover && behind) running->discover(*endpoints);
     asio::post(running->runtime->context(), [running] { running->engine->start(); });
     running->thread = std::thread([running] { running->runtime->run(); });
     return std::unique_ptr<Node>(new Node(std::move(state)));
@@ -223,6 +260,8 @@ Node::Node(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Node::~Node() {
     auto* state = state_.get();
+    state->mapper.reset();
+    state->discovery.reset();
     asio::post(state->runtime->context(),
                [state] { net::spawn(*state->runtime, state->shut_down()); });
     state->thread.join();
@@ -414,10 +453,7 @@ void Node::control_transfer(std::uint64_t id, TransferAction action,
 void Node::status(DoneFn<Status> done) {
     auto* state = state_.get();
     state->post<Status>(std::move(done), [state](DoneFn<Status> finish) {
-        return State::deliver_value<Status>(
-            state->engine->reporter().status(state->engine->local_record(),
-                                             state->engine->limits()),
-            std::move(finish));
+        return State::deliver_value<Status>(state->engine->status(), std::move(finish));
     });
 }
 

@@ -74,10 +74,9 @@ Result<void> PartialDirectory::check_target() const {
                                      " would be replaced whole; name a directory in it instead, "
                                      "like -o " +
                                      (name / "NAME").string());
-    struct stat own {};
-    struct stat above {};
-    if (::lstat(options_.path.c_str(), &own) == 0 &&
-        ::stat(parent_of(options_.path).c_str(), &above) == 0 && own.st_dev != above.st_dev)
+    const auto above = place_.folder->open({}, O_RDONLY | O_DIRECTORY);
+    struct stat around {};
+    if (above && ::fstat(above->get(), &around) == 0 && (*there)->st_dev != around.st_dev)
         return fail(Errc::refused, options_.path.string() +
                                        " is where a file system is mounted, and cannot be "
                                        "replaced; name a directory in it instead");

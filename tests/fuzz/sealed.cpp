@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "core/lan_call.hpp"
 #include "input.hpp"
 
 namespace {
@@ -157,11 +158,30 @@ class Swarm {
     std::uint64_t may_be_lost_ = 1500;  ///< of one input
 };
 
+/// Nobody without the key makes a call that is heard; one that was made comes back, and is another
+/// swarm's to nobody.
+void check_calls(ByteView octets) {
+    const core::LanCaller ours(core::SwarmKey::from(Bytes(core::SwarmKey::size, 7)), 29);
+    const core::LanCaller everybodys(std::nullopt, 29);
+    FLOW29_ASSERT(!ours.decode(octets));
+    fuzz::Input input(octets.data(), octets.size());
+    core::LanCall call;
+    call.nonce = input.id<core::LanNonce>();
+    call.port = static_cast<std::uint16_t>(input.number(0xffff));
+    auto raw = ours.encode(call);
+    const auto heard = ours.decode(raw);
+    FLOW29_ASSERT(call.port == 0 ? !heard : heard == call);
+    FLOW29_ASSERT(!everybodys.decode(raw));
+    raw[input.number(raw.size() - 1)] ^= 1;
+    FLOW29_ASSERT(!ours.decode(raw));
+}
+
 }  // namespace
 
 /// What was sealed opens once, by the rules of Opener, and only where it is for; nothing else
 /// opens.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    check_calls({data, size});
     fuzz::Input input(data, size);
     Swarm swarm(input);
     while (!input.empty())

@@ -40,10 +40,11 @@ class OtherUser(harness.SystemTest):
         self.daemon = self.lab.add_node(name="daemon", bootstrap=self.swarm[:1], start=False)
         self.daemon.data.mkdir()
         os.chown(self.daemon.data, NOBODY, NOBODY)
-        hidden = f'mount -t tmpfs -o mode=0 none "{self.home}" && exec setpriv ' \
+        hidden = f'mount -t tmpfs -o mode=0 none "{self.home}" && mount -t proc -o subset=pid proc /proc && exec setpriv ' \
                  f'--reuid={NOBODY} --regid={NOBODY} --clear-groups --no-new-privs ' \
                  '--inh-caps=-all --bounding-set=-all "$@"'
         self.daemon.prefix = ["unshare", "--mount", "sh", "-c", hidden, "sandbox"]
+        self.daemon.environment = {"FLOW29_BOOT_ID": "0" * 32}  # as the unit says it
         self.daemon.start()
         self.lab.wait_connected(self.daemon)
         owner = os.stat(f"/proc/{self.daemon.pid}").st_uid

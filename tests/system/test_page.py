@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 
 import harness
+import film  # noqa: E402 - harness says where
 import lab
 from harness import wait_until
 
@@ -145,6 +146,38 @@ class Page(harness.SystemTest):
                 lambda: root in [entry["root"] for entry in node.ask("ls")["objects"]],
                 "what was dropped to be published"),
         })
+
+    def test_a_film_is_watched_while_it_is_fetched(self):
+        nodes = self.lab.add_swarm(3, options=["--web", "off", "--gateway", "off"])
+        reader = self.lab.add_node(bootstrap=nodes[:1],
+                                   options=["--no-store", "--web", "off", "--gateway", ANY])
+        self.lab.wait_connected(reader)
+        size, seconds = 1 << 30, 1024
+        path = self.lab.path / "film.webm"
+        fetching = []
+
+        def make(pictures):
+            film.write(path, [base64.b64decode(picture) for picture in pictures], seconds, size,
+                       64, 64)
+            self.assertAlmostEqual(path.stat().st_size, size, delta=MIB)
+            link = self.publish(nodes[0], path, "--copies", "1", "--by-reference")["link"]
+            reader.ask("limit", "--down", "3MiB")
+            target = self.lab.path / "fetched.webm"
+            fetching.append(self.lab.start("fetch", link, "-o", target, data=reader.data))
+            wait_until(lambda: (self.lab.path / "fetched.webm.flow29-part").exists(),
+                       "the fetch to begin")
+            root = link.removeprefix("flow29:")[:52]
+            return {"seconds": seconds,
+                    "url": f"{reader.ready['gateway']}/f/{root}?name=film.webm"}
+
+        def seen():
+            come = reader.status()["traffic"]["down_bytes"]
+            self.assertIsNone(fetching[0].poll(), "it is still being fetched")
+            return come < size // 2
+
+        self.play("film", {"film": make, "seen": seen})
+        fetching[0].terminate()
+        fetching[0].communicate()
 
     def test_for_everybody(self):
         nodes = self.lab.add_swarm(6, options_of={5: ["--web", ANY]}, options=["--gateway", "off"])

@@ -46,13 +46,15 @@ bool contains(const std::string& text, std::string_view part) {
 }  // namespace
 
 TEST_CASE("a node's options are read") {
-    const auto node = options_of<NodeOptions>({"node", "--port", "0", "--listen", "127.0.0.1",
-                                               "--listen", "::1", "--capacity", "1GiB",
-                                               "--no-store", "--copies", "6", "--grace", "3s"});
+    const auto node = options_of<NodeOptions>(
+        {"node", "--port", "0", "--listen", "127.0.0.1", "--listen", "::1", "--capacity", "1GiB",
+         "--no-store", "--copies", "6", "--grace", "3s", "--no-port-mapping", "--no-discovery"});
     CHECK(node.port == 0);
     CHECK(node.listen == Arguments{"127.0.0.1", "::1"});
     CHECK(node.capacity->value == 1U << 30);
     CHECK(node.no_store);
+    CHECK(node.no_port_mapping);
+    CHECK(node.no_discovery);
     CHECK(node.copies == 6);
     CHECK(node.grace == 3s);
     CHECK_FALSE(options_of<NodeOptions>({"node"}).port);
@@ -94,13 +96,14 @@ TEST_CASE("publish takes several paths and standard input") {
 }
 
 TEST_CASE("commands about a link take it as an argument, or leave it to the environment") {
-    const auto fetch = options_of<FetchOptions>(
-        {"fetch", "LINK", "-o", "out", "--range", "5-9", "--overwrite", "--no-share"});
+    const auto fetch = options_of<FetchOptions>({"fetch", "LINK", "-o", "out", "--range", "5-9",
+                                                 "--overwrite", "--no-share", "--keep-copy"});
     CHECK(fetch.link == "LINK");
     CHECK(fetch.output == "out");
     CHECK(fetch.range == ByteRange{ByteCount(5), ByteCount(10)});
     CHECK(fetch.overwrite);
     CHECK(fetch.no_share);
+    CHECK(fetch.keep_copy);
     CHECK(options_of<FetchOptions>({"fetch"}).link.empty());
     CHECK(options_of<CatOptions>({"cat", "-"}).link == "-");
     CHECK(options_of<ObjectOptions>({"unpin", "L"}).action == ObjectAction::unpin);

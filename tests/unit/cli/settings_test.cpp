@@ -53,6 +53,8 @@ port = 3000
 listen = "127.0.0.1"
 capacity = "10GiB"
 no-store = true
+no-port-mapping = true
+no-discovery = true
 copies = 6
 grace = "3s"
 )",
@@ -64,6 +66,8 @@ grace = "3s"
     CHECK(file->node.listen == std::vector<std::string>{"127.0.0.1"});
     CHECK(file->node.capacity->value == 10ULL << 30);
     CHECK(file->node.no_store);
+    CHECK(file->node.no_port_mapping);
+    CHECK(file->node.no_discovery);
     CHECK(file->node.copies == 6);
     CHECK(file->node.grace == 3s);
     CHECK(parse_config("", "empty"));
@@ -162,6 +166,7 @@ TEST_CASE("values of the wrong kind are refused with their line") {
     CHECK(error_of("\ncapacity = 5").find("config.toml:2: capacity must be a string such as") == 0);
     CHECK(error_of("capacity = \"5X\"").find("capacity: \"X\" is not a unit") != std::string::npos);
     CHECK(error_of("listen = [1]").find("list of strings") != std::string::npos);
+    CHECK(error_of("no-discovery = 1").find("true or false") != std::string::npos);
     CHECK(error_of("no-store = 1").find("true or false") != std::string::npos);
     CHECK(error_of("copies = 17").find("from 1 to 16") != std::string::npos);
     CHECK(error_of("port = ").find("config.toml:1:") == 0);
