@@ -52,6 +52,13 @@ class Control:
 class FaultTest(harness.SystemTest):
     """One node, `self.node`, that is started under the shim or without it."""
 
+    def make_disk(self):
+        """The directory whose disk fails; what the test itself reads lies elsewhere."""
+        disk = self.lab.path / "disk"
+        disk.mkdir()
+        self.control = Control(self.lab.path / "control", disk)
+        return disk
+
     def launch(self, shimmed):
         """Starts the node; whether it became ready, which it need not with a broken disk."""
         self.node.environment = {"LD_PRELOAD": str(SHIM),
@@ -71,8 +78,9 @@ class FirstStart(FaultTest):
 
     def test_a_first_start_that_fails_anywhere_is_made_good_by_the_next(self):
         chance = random.Random(30)
-        self.control = Control(self.lab.path / "control", self.lab.path / "first")
+        disk = self.make_disk()
         self.node = self.lab.add_node(name="first", start=False)
+        self.node.data = disk / "first0"
         self.control.arm(0, "none", False)
         self.assertTrue(self.launch(shimmed=True))
         self.node.kill()
@@ -82,7 +90,7 @@ class FirstStart(FaultTest):
         for number in range(1, ROUNDS + 1):
             kind = chance.choice([*KINDS])
             sticky = kind not in DEADLY and chance.random() < 0.5
-            self.node.data = self.lab.path / f"first{number}"
+            self.node.data = disk / f"first{number}"
             self.control.arm(chance.randrange(points), kind, sticky)
             with self.subTest(kind=kind, sticky=sticky, number=number):
                 is_ready = self.launch(shimmed=True)
@@ -110,8 +118,9 @@ class Faults(FaultTest):
         self.others = self.lab.add_swarm(3)
         self.source = self.lab.file("source", 700_000, seed=1)
         self.link = self.publish(self.others[0], self.source, "--copies", 2)["link"]
+        self.disk = self.make_disk()
         self.node = self.lab.add_node(name="victim", bootstrap=self.others, start=False)
-        self.control = Control(self.lab.path / "control", self.lab.path / "victim")
+        self.node.data = self.disk / "victim"
         self.published = {}  # by root: where what it is lies
         self.fetched = []
 
@@ -124,7 +133,7 @@ class Faults(FaultTest):
                 self.published[outcome.result["root"]] = path
             else:
                 self.assertIn(outcome.exit, allowed, outcome.report())
-        target = self.lab.path / f"victim-out-{number}"
+        target = self.disk / f"out{number}"
         outcome = self.node.run("fetch", self.link, "-o", target)
         if outcome.exit == harness.OK:
             self.fetched.append(target)
@@ -155,7 +164,7 @@ class Faults(FaultTest):
             self.assert_done(self.node.run("fetch", self.link, "-o", target))
         self.assert_same(target, self.source)
         self.assertEqual(list((self.node.data / "tmp").iterdir()), [])
-        left = [path.name for path in self.lab.path.glob("victim-out-*part*")
+        left = [path.name for path in self.disk.glob("out*part*")
                 if not self.control.where.startswith("unlink")]
         self.assertEqual(left, [])
 
@@ -177,7 +186,7 @@ class Faults(FaultTest):
                 allowed = {"no_space": (harness.NO_SPACE, harness.FILE_ERROR, harness.NO_NODE),
                            "io_error": (harness.FILE_ERROR, harness.NO_NODE),
                            "short_write": ()}.get(kind, range(1, 13))
-                target = self.lab.path / f"victim-out-{number}"
+                target = self.disk / f"out{number}"
                 if self.launch(shimmed=True):
                     target = self.do_everything(number, allowed)
                 elif kind not in DEADLY:
