@@ -33,6 +33,7 @@ OPTIONAL = "clock "  # begins a line that is there only when clocks differ
 # What a word stands for, the first that fits. Numbers come last.
 SHAPES = (
     (r"\x1b\[[0-9;]*[A-Za-z]", ""),
+    (r"^reach .*", "reach WORDS"),  # whether another node has dialled it by then
     (r"#k=[a-z2-7]+", "#k=KEY"),
     (r"\b[a-z2-7]{52}\b", "ROOT"),
     (r"\bflow29i:[a-z2-7]+", "flow29i:WORD"),
