@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 #include <thread>
@@ -50,8 +52,10 @@ class FolderServer {
 
 /// The folders that are at the other end, `count` of them. An answer that does not come for half a
 /// minute, or makes no sense, ends the channel: from then on everything is Errc::interrupted.
-/// Errc::usage when `socket` is no such socket.
+/// When the other end is `own_user`, what is entered is used without it. Errc::usage when `socket`
+/// is no such socket.
 [[nodiscard]] Result<std::vector<std::shared_ptr<node::Folder>>> remote_folders(UniqueFd socket,
-                                                                                std::size_t count);
+                                                                                std::size_t count,
+                                                                                uid_t own_user);
 
 }  // namespace flow29::api

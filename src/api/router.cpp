@@ -2,6 +2,7 @@
 #include "api/router.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <bit>
@@ -140,7 +141,7 @@ void publish(Call& call) {
     auto request = publish_request(call);
     if (!request) return call.fail_with(request.error());
     if (is_socket(call.request.input)) {
-        auto folders = remote_folders(std::move(call.request.input), 1);
+        auto folders = remote_folders(std::move(call.request.input), 1, ::geteuid());
         if (!folders) return call.fail_with(folders.error());
         request->fd = -1;
         request->folder = folders->front();
@@ -175,7 +176,7 @@ void fetch(Call& call) {
     if (fetch.name == "." || fetch.name == ".." || fetch.name.find('/') != std::string::npos)
         return call.fail_with({Errc::usage, "\"name\" must be the name of a file"});
     if (call.request.input) {
-        auto folders = remote_folders(std::move(call.request.input), inside ? 2 : 1);
+        auto folders = remote_folders(std::move(call.request.input), inside ? 2 : 1, ::geteuid());
         if (!folders) return call.fail_with(folders.error());
         fetch.folder = folders->front();
         if (inside) fetch.inside = folders->back();

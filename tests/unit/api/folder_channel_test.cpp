@@ -27,7 +27,8 @@ struct Caller {
     }
     ~Caller() { fs::remove_all(path); }
 
-    std::shared_ptr<node::Folder> grant(std::string output, bool may_replace = false) {
+    std::shared_ptr<node::Folder> grant(std::string output, bool may_replace = false,
+                                        uid_t node_user = ::geteuid() + 1) {
         api::UniqueFd there;
         std::vector<api::FolderGrant> grants;
         grants.push_back({api::UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
@@ -35,7 +36,7 @@ struct Caller {
         auto started = api::FolderServer::start(std::move(grants), there);
         REQUIRE(started);
         server = std::move(*started);
-        auto folders = api::remote_folders(std::move(there), 1);
+        auto folders = api::remote_folders(std::move(there), 1, node_user);
         REQUIRE(folders);
         return folders->front();
     }
@@ -72,6 +73,24 @@ TEST_CASE("a node writes its output into a caller's folder and moves it into pla
     CHECK(folder->remove("film.flow29-part.log"));
     CHECK(caller.get("film") == "abc");
     CHECK(folder->look("film").value()->st_size == 3);
+}
+
+TEST_CASE("a node of the caller's user needs the caller no more in what it has entered") {
+    Caller caller;
+    for (const bool is_same : {false, true}) {
+        CAPTURE(is_same);
+        const auto folder = caller.grant("photos", false, is_same ? ::geteuid() : ::geteuid() + 1);
+        REQUIRE(folder->make_directories("photos.flow29-part"));
+        const auto inside = folder->enter("photos.flow29-part");
+        REQUIRE(inside);
+        REQUIRE((*inside)->make_directories("2026"));
+        CHECK((*inside)->open("2026/cat", O_RDWR | O_CREAT, 0666));
+        caller.server.reset();
+        const auto later = (*inside)->open("2026/dog", O_RDWR | O_CREAT, 0666);
+        CHECK(code_of(later) == (is_same ? Errc::ok : Errc::interrupted));
+        CHECK(code_of(folder->sync()) == Errc::interrupted);
+        CHECK(fs::exists(caller.path / "photos.flow29-part/2026/cat"));
+    }
 }
 
 TEST_CASE("a node touches nothing but its output in a caller's folder") {
@@ -163,12 +182,13 @@ TEST_CASE("answers that make no sense end the channel") {
     int ends[2] = {-1, -1};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
     const api::UniqueFd other(ends[1]);
-    const auto folders = api::remote_folders(api::UniqueFd(ends[0]), 1);
+    const auto folders = api::remote_folders(api::UniqueFd(ends[0]), 1, ::geteuid());
     REQUIRE(folders);
     REQUIRE(::send(other.get(), "short", 5, 0) == 5);
     CHECK(code_of(folders->front()->look("x")) == Errc::interrupted);
     CHECK(code_of(folders->front()->sync()) == Errc::interrupted);
 
     const api::UniqueFd file(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    CHECK(code_of(api::remote_folders(api::UniqueFd(::dup(file.get())), 1)) == Errc::usage);
+    CHECK(code_of(api::remote_folders(api::UniqueFd(::dup(file.get())), 1, ::geteuid())) ==
+          Errc::usage);
 }
