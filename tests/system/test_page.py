@@ -171,9 +171,10 @@ class Page(harness.SystemTest):
                     "url": f"{reader.ready['gateway']}/f/{root}?name=film.webm"}
 
         def seen():
-            come = reader.status()["traffic"]["down_bytes"]
             self.assertIsNone(fetching[0].poll(), "it is still being fetched")
-            return come < size // 2
+            fetched, = [each["done_bytes"] for each in reader.ask("transfers")["transfers"]
+                        if each["kind"] == "fetch"]
+            return reader.status()["traffic"]["down_bytes"] - fetched < size // 4
 
         self.play("film", {"film": make, "seen": seen})
         fetching[0].terminate()
