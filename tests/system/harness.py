@@ -14,6 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "scripts" / "lib"))
 
 import lab  # noqa: E402
+import namespaces  # noqa: E402
 from lab import wait_until  # noqa: E402,F401
 
 CHUNK = 512
@@ -112,6 +113,17 @@ class SystemTest(unittest.TestCase):
             return outcome.exit == OK and outcome.result["copies"]["min"] >= copies \
                 and outcome.result
         return wait_until(enough, f"{copies} copies of everything", seconds, 0.5)
+
+
+class NamespaceTest(SystemTest):
+    """One with network namespaces, `self.net`, for its nodes; they end before those go."""
+
+    def setUp(self):
+        super().setUp()
+        self.net = namespaces.Net()
+        self.addCleanup(self.net.remove)
+        self.net.create()
+        self.addCleanup(lambda: [node.kill() for node in self.lab.nodes])
 
 
 class _Result(unittest.TextTestResult):

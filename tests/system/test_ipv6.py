@@ -18,14 +18,7 @@ def possible():
 
 
 @unittest.skipUnless(possible(), "network namespaces with IPv6 cannot be made here")
-class Ipv6(harness.SystemTest):
-    def setUp(self):
-        super().setUp()
-        self.net = namespaces.Net()
-        self.addCleanup(self.net.remove)
-        self.net.create()
-        self.addCleanup(lambda: [node.kill() for node in self.lab.nodes])
-
+class Ipv6(harness.NamespaceTest):
     def add(self, k, address, bootstrap, *options):
         return self.lab.add_node(address, name=f"node{k}", bootstrap=bootstrap, port=2929,
                                  prefix=self.net.inside(k),

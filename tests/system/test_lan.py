@@ -35,14 +35,7 @@ def listen(path):
 
 
 @unittest.skipUnless(namespaces.possible(), "network namespaces cannot be made here")
-class Lan(harness.SystemTest):
-    def setUp(self):
-        super().setUp()
-        self.net = namespaces.Net()
-        self.addCleanup(self.net.remove)
-        self.net.create()
-        self.addCleanup(lambda: [node.kill() for node in self.lab.nodes])
-
+class Lan(harness.NamespaceTest):
     def add(self, k, *options, address="0.0.0.0", start=True):
         self.net.add_member(k)
         return self.lab.add_node(address, name=f"node{k}", port=2929, prefix=self.net.inside(k),

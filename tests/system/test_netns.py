@@ -14,12 +14,9 @@ COUNT = 8
 
 
 @unittest.skipUnless(namespaces.possible(), "network namespaces cannot be made here")
-class Namespaces(harness.SystemTest):
+class Namespaces(harness.NamespaceTest):
     def setUp(self):
         super().setUp()
-        self.net = namespaces.Net()
-        self.addCleanup(self.net.remove)
-        self.net.create()
         self.swarm = []
         for k in range(1, COUNT + 1):
             address = self.net.add_member(k)

@@ -215,17 +215,11 @@ with open(sys.argv[1], "wb", 0) as out:
 
 
 @unittest.skipUnless(namespaces.possible(), "network namespaces cannot be made here: no capture")
-class Captured(harness.SystemTest):
+class Captured(harness.NamespaceTest):
     """What an eavesdropper sees, who has the link and knows the file."""
 
     NAME = "holiday-in-the-mountains.txt"
     COUNT = 4
-
-    def setUp(self):
-        super().setUp()
-        self.net = namespaces.Net()
-        self.addCleanup(self.net.remove)
-        self.net.create()
 
     def capture(self):
         """Starts to capture where the bridge is, which every packet passes; returns how to end it."""
