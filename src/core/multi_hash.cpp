@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/multi_hash.hpp"
 
-#ifdef FLOW29_MULTI_HASH
+#ifdef FLOW29_IPSEC_MB
 #include <intel-ipsec-mb.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace flow29::core {
 
-#ifdef FLOW29_MULTI_HASH
+#ifdef FLOW29_IPSEC_MB
 namespace {
 
 constexpr std::size_t lanes = 16;        // of the widest registers

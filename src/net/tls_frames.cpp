@@ -47,7 +47,10 @@ asio::awaitable<Result<std::size_t>> FrameReader::read_some(std::span<std::uint8
             on_arrival_();  // it was we who did not look
             continue;
         }
-        const TlsStream::Progress progress = stream_.try_read(out);
+        // Under a limit a turn is short.
+        const std::size_t room =
+            flow_.is_limited() ? std::min(out.size(), TlsStream::record_bytes_max) : out.size();
+        const TlsStream::Progress progress = stream_.try_read(out.first(room));
         if (progress.status == TlsStream::Status::moved) {
             flow_.spend(progress.octets);
             octets_read_ += progress.octets;
@@ -212,16 +215,23 @@ FrameWriter::Turn FrameWriter::pump() {
     while (turn < writer_turn_bytes) {
         TlsStream::Progress progress;
         if (unfinished_) {
-            progress = stream_.resume_write(more_follows());
+            held_ = more_follows();
+            progress = stream_.resume_write(held_);
         } else {
             const std::size_t room = room_for_record();
-            if (room == 0) return Turn::wants_turn;
-            const ByteView record = next_record(room);
-            if (record.empty()) {
+            const ByteView record = room == 0 ? ByteView() : next_record(room);
+            if (!record.empty()) {
+                held_ = more_follows();
+                progress = stream_.try_write(record, held_);
+            } else if (held_) {  // what should have followed may not, or is gone
+                held_ = false;
+                progress = stream_.resume_write(false);
+            } else if (room == 0) {
+                return Turn::wants_turn;
+            } else {
                 flow_.rest();
                 return Turn::idle;
             }
-            progress = stream_.try_write(record, more_follows());
         }
         if (progress.status == TlsStream::Status::ended) return Turn::ended;
         unfinished_ = progress.status != TlsStream::Status::moved;

@@ -13,8 +13,8 @@
 
 namespace flow29::net {
 
-/// Cuts what comes from a stream into frames. Heads go through a buffer that reads ahead by one TLS
-/// record; bodies are decrypted in place, but for the part that came with their head.
+/// Cuts what comes from a stream into frames. Heads go through a buffer that reads ahead by as much
+/// as a TLS record; bodies are decrypted in place, but for the part that came with their head.
 class FrameReader {
   public:
     struct Frame {
@@ -114,6 +114,7 @@ class FrameWriter {
     std::optional<Frame> current_;
     std::array<std::uint8_t, TlsStream::record_bytes_max> record_{};
     bool unfinished_ = false;  // TLS holds a record that the socket did not take
+    bool held_ = false;        // or one that waits for what follows
     std::size_t waiting_ = 0;
     std::uint64_t octets_written_ = 0;
 };

@@ -42,6 +42,49 @@ void require(int result, const char* what) {
     if (result < 0) throw std::runtime_error(fmt::format("{}: {}", what, gnutls_strerror(result)));
 }
 
+Error broken(int errnum) {
+    return {Errc::peer_unreachable,
+            fmt::format("the connection broke: {}", std::generic_category().message(errnum))};
+}
+
+std::string failed_handshake(gnutls_session_t session, int result) {
+    if (result == GNUTLS_E_PREMATURE_TERMINATION) return "the peer ended the connection";
+    if (result == GNUTLS_E_FATAL_ALERT_RECEIVED)
+        return fmt::format("the peer ended the connection: TLS alert {}",
+                           gnutls_alert_get_name(gnutls_alert_get(session)));
+    return fmt::format("TLS: {}", gnutls_strerror(result));
+}
+
+/// For the records of one direction, with the keys that a finished handshake has made.
+Result<std::unique_ptr<core::RecordCipher>> make_cipher(gnutls_session_t session, bool reading) {
+    core::RecordCipher::Secret secret;
+    switch (gnutls_cipher_get(session)) {
+        case GNUTLS_CIPHER_AES_128_GCM:
+            secret.algorithm = core::RecordCipher::Algorithm::aes_128_gcm;
+            break;
+        case GNUTLS_CIPHER_AES_256_GCM:
+            secret.algorithm = core::RecordCipher::Algorithm::aes_256_gcm;
+            break;
+        case GNUTLS_CIPHER_CHACHA20_POLY1305:
+            secret.algorithm = core::RecordCipher::Algorithm::chacha20_poly1305;
+            break;
+        default:
+            return fail(Errc::other, "TLS has agreed on an unknown cipher");
+    }
+    gnutls_datum_t iv{};
+    gnutls_datum_t key{};
+    std::array<std::uint8_t, 8> sequence{};
+    const int result =
+        gnutls_record_get_state(session, reading ? 1 : 0, nullptr, &iv, &key, sequence.data());
+    if (result < 0)
+        return fail(Errc::other, fmt::format("the keys of TLS: {}", gnutls_strerror(result)));
+    for (const std::uint8_t octet : sequence)
+        secret.sequence = secret.sequence << 8 | octet;
+    secret.key = {key.data, key.size};
+    secret.iv = {iv.data, iv.size};
+    return core::RecordCipher::create(secret);
+}
+
 }  // namespace
 
 struct TlsCredentials::State {
@@ -62,7 +105,9 @@ struct TlsStream::State {
     std::shared_ptr<const TlsCredentials> credentials;
     Options options;
     int socket = -1;
-    bool more = false;
+    std::optional<RecordSealer> sealer;  // with the next, once the handshake is over
+    std::optional<RecordOpener> opener;
+    std::size_t waiting = 0;  // octets of the record that the socket has not taken
     bool established = false;
     std::optional<PublicKey> proved;
     std::optional<Error> refusal;
@@ -73,18 +118,11 @@ struct TlsStream::State {
     Bytes wanted_proof;  // of the peer; empty once it came
     Bytes proof;         // what came of it
 
-    ~State() {
-        if (session != nullptr) gnutls_deinit(session);
-    }
+    ~State() { end_session(); }
 
-    /// GnuTLS's own push function has no way to say that more follows.
-    static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* parts, int count) {
-        const State& state = *static_cast<State*>(self);
-        msghdr message{};
-        message.msg_iov = const_cast<iovec*>(parts);
-        message.msg_iovlen = static_cast<std::size_t>(count);
-        return ::sendmsg(state.socket, &message,
-                         MSG_NOSIGNAL | MSG_DONTWAIT | (state.more ? MSG_MORE : 0));
+    void end_session() {
+        if (session != nullptr) gnutls_deinit(session);
+        session = nullptr;
     }
 
     /// In a private swarm: takes what stands in front of TLS away, and judges it.
@@ -198,18 +236,13 @@ TlsStream::TlsStream(asio::ip::tcp::socket socket,
     gnutls_session_set_verify_function(session, &State::verify);
     if (server) gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
     gnutls_handshake_set_timeout(session, 0);
-    if (state.options.gate) {
-        state.prelude_wanted = server ? SwarmGate::knock_bytes : SwarmGate::answer_bytes;
-        gnutls_transport_set_ptr2(session, &state, &state);
-        gnutls_transport_set_vec_push_function(session, &State::push);
-        gnutls_transport_set_pull_function(session, &State::pull);
-        return;
-    }
-    gnutls_transport_set_ptr2(session,
+    gnutls_transport_set_int(session, state.socket);
+    if (!state.options.gate) return;
+    state.prelude_wanted = server ? SwarmGate::knock_bytes : SwarmGate::answer_bytes;
+    gnutls_transport_set_ptr2(session, &state,
                               reinterpret_cast<gnutls_transport_ptr_t>(  // GnuTLS's own convention
-                                  static_cast<std::intptr_t>(state.socket)),
-                              &state);
-    gnutls_transport_set_vec_push_function(session, &State::push);
+                                  static_cast<std::intptr_t>(state.socket)));
+    gnutls_transport_set_pull_function(session, &State::pull);
 }
 
 TlsStream::~TlsStream() = default;
@@ -241,7 +274,6 @@ void TlsStream::prepare_proofs() {
 /// A server says nothing before it has seen the client's. A client has seen the answer to its knock
 /// and need not wait: what it reads first is the server's.
 asio::awaitable<bool> TlsStream::exchange_proofs() {
-    prepare_proofs();
     while (state_->options.role == Role::server && !state_->wanted_proof.empty()) {
         const Progress progress = read_proof();
         if (progress.status == Status::ended) co_return false;
@@ -295,12 +327,16 @@ asio::awaitable<Result<PublicKey>> TlsStream::handshake() {
         }
         if (result < 0 && gnutls_error_is_fatal(result) == 0) continue;
         auto outcome = handshake_outcome(result);
-        if (outcome && state_->options.gate) {
+        if (!outcome) co_return outcome;
+        if (state_->options.gate) prepare_proofs();
+        const auto taken = take_over_records();
+        if (!taken) co_return fail(taken.error());
+        if (state_->options.gate) {
             const bool in_swarm = co_await exchange_proofs();
             if (!in_swarm && !open()) break;
             if (!in_swarm) co_return fail(error_);
         }
-        if (outcome) state_->established = true;
+        state_->established = true;
         co_return outcome;
     }
     co_return fail(Errc::peer_unreachable, "the connection was closed during the TLS handshake");
@@ -309,10 +345,7 @@ asio::awaitable<Result<PublicKey>> TlsStream::handshake() {
 Result<PublicKey> TlsStream::handshake_outcome(int result) {
     State& state = *state_;
     if (state.refusal) return fail(*state.refusal);
-    if (result < 0) {
-        static_cast<void>(progress(result));
-        return fail(error_);
-    }
+    if (result < 0) return fail(Errc::peer_unreachable, failed_handshake(state.session, result));
     gnutls_datum_t selected{};
     if (gnutls_alpn_get_selected_protocol(state.session, &selected) < 0 ||
         std::string_view(reinterpret_cast<const char*>(selected.data), selected.size) != protocol)
@@ -321,22 +354,24 @@ Result<PublicKey> TlsStream::handshake_outcome(int result) {
     return *state.proved;
 }
 
-TlsStream::Progress TlsStream::progress(long result) {
-    gnutls_session_t session = state_->session;
-    if (result > 0) return {Status::moved, static_cast<std::size_t>(result)};
-    if (result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED) {
-        const bool reading = gnutls_record_get_direction(session) == 0;
-        return {reading ? Status::wants_read : Status::wants_write, 0};
-    }
-    error_.code = Errc::peer_unreachable;
-    if (result == 0 || result == GNUTLS_E_PREMATURE_TERMINATION)
-        error_.context = "the peer ended the connection";
-    else if (result == GNUTLS_E_FATAL_ALERT_RECEIVED)
-        error_.context = fmt::format("the peer ended the connection: TLS alert {}",
-                                     gnutls_alert_get_name(gnutls_alert_get(session)));
-    else
-        error_.context = fmt::format("TLS: {}", gnutls_strerror(static_cast<int>(result)));
-    return {Status::ended, 0};
+/// From here on the records are sealed and opened here, with the keys that the handshake made.
+Result<void> TlsStream::take_over_records() {
+    State& state = *state_;
+    // GnuTLS reads record by record, so nothing of the next one is in its hands.
+    FLOW29_ASSERT(gnutls_record_check_pending(state.session) == 0);
+    auto out = make_cipher(state.session, false);
+    auto in = make_cipher(state.session, true);
+    if (!out) return fail(std::move(out.error()));
+    if (!in) return fail(std::move(in.error()));
+    state.sealer.emplace(std::move(*out));
+    state.opener.emplace(std::move(*in));
+    state.end_session();
+    return {};
+}
+
+TlsStream::Progress TlsStream::end(Error error) {
+    error_ = std::move(error);
+    return {};
 }
 
 TlsStream::Progress TlsStream::try_read(std::span<std::uint8_t> out) {
@@ -349,29 +384,56 @@ TlsStream::Progress TlsStream::try_read(std::span<std::uint8_t> out) {
 }
 
 TlsStream::Progress TlsStream::receive(std::span<std::uint8_t> out) {
-    for (int attempts = 0; open(); ++attempts) {
-        const long result = gnutls_record_recv(state_->session, out.data(), out.size());
-        // Warnings and the like: not the data's end, but no peer may send them for ever.
-        const bool passing = result < 0 && result != GNUTLS_E_AGAIN &&
-                             gnutls_error_is_fatal(static_cast<int>(result)) == 0;
-        if (!passing || attempts == 8) return progress(result);
+    if (!open()) return end({Errc::peer_unreachable, "the connection is closed"});
+    RecordOpener& opener = *state_->opener;
+    for (;;) {
+        const auto taken = opener.take(out);
+        if (!taken) return end(taken.error());
+        if (*taken != 0) return {Status::moved, *taken};
+        const auto room = opener.room();
+        const ssize_t got = ::recv(state_->socket, room.data(), room.size(), MSG_DONTWAIT);
+        if (got > 0) {
+            opener.arrived(static_cast<std::size_t>(got));
+        } else if (got == 0) {
+            return end({Errc::peer_unreachable, "the peer ended the connection"});
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            opener.rest();
+            return {Status::wants_read, 0};
+        } else if (errno != EINTR) {
+            return end(broken(errno));
+        }
     }
-    error_ = Error{Errc::peer_unreachable, "the connection is closed"};
-    return {};
 }
 
 TlsStream::Progress TlsStream::try_write(ByteView record, bool more) {
     FLOW29_ASSERT(!record.empty());
     FLOW29_ASSERT(record.size() <= record_bytes_max);
     if (!open()) return {};
-    state_->more = more;
-    return progress(gnutls_record_send(state_->session, record.data(), record.size()));
+    RecordSealer& sealer = *state_->sealer;
+    if (!sealer.seal(tls::ContentType::application_data, record))
+        return end({Errc::peer_unreachable, "the connection has carried what one key may"});
+    state_->waiting = record.size();
+    if (more && sealer.unsent().size() < RecordSealer::batch_bytes)
+        return {Status::moved, std::exchange(state_->waiting, 0)};
+    return resume_write(more);
 }
 
 TlsStream::Progress TlsStream::resume_write(bool more) {
     if (!open()) return {};
-    state_->more = more;
-    return progress(gnutls_record_send(state_->session, nullptr, 0));
+    RecordSealer& sealer = *state_->sealer;
+    while (!sealer.unsent().empty()) {
+        const ByteView unsent = sealer.unsent();
+        const ssize_t sent = ::send(state_->socket, unsent.data(), unsent.size(),
+                                    MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+        if (sent >= 0)
+            sealer.sent(static_cast<std::size_t>(sent));
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return {Status::wants_write, 0};
+        else if (errno != EINTR)
+            return end(broken(errno));
+    }
+    if (!more) sealer.rest();
+    return {Status::moved, std::exchange(state_->waiting, 0)};
 }
 
 asio::awaitable<bool> TlsStream::wait(Status status) {
@@ -394,11 +456,14 @@ void TlsStream::bound_window(std::optional<ByteCount> octets) {
 
 void TlsStream::close() {
     if (!open()) return;
-    if (state_->established) {
-        state_->more = false;
-        gnutls_bye(state_->session, GNUTLS_SHUT_WR);
+    // What is sealed already, and not sent, would have to go first.
+    if (state_->established && state_->sealer->unsent().empty()) {
+        constexpr std::array<std::uint8_t, 2> close_notify{1, 0};
+        if (state_->sealer->seal(tls::ContentType::alert, close_notify))
+            static_cast<void>(resume_write(false));
     }
     // From here on GnuTLS must not be called: the descriptor's number may be another's at once.
+    state_->end_session();
     state_->socket = -1;
     socket_.reset();
 }

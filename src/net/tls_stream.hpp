@@ -6,6 +6,7 @@
 #include "core/endpoint.hpp"
 #include "core/identity.hpp"
 #include "net/swarm_gate.hpp"
+#include "net/tls_records.hpp"
 
 #include <asio/awaitable.hpp>
 #include <asio/ip/tcp.hpp>
@@ -32,9 +33,9 @@ class TlsCredentials {
     std::unique_ptr<State> state_;
 };
 
-/// One TLS connection over a non-blocking socket. Reading and writing never wait: who gets
-/// `wants_*` waits with `wait` and tries again. One reader and one writer may wait at the same
-/// time.
+/// One TLS connection over a non-blocking socket: GnuTLS makes the handshake, and the records
+/// behind it are ours (docs/decisions/0021). Reading and writing never wait: who gets `wants_*`
+/// waits with `wait` and tries again. One reader and one writer may wait at the same time.
 class TlsStream {
   public:
     enum class Role { client, server };
@@ -48,10 +49,10 @@ class TlsStream {
     enum class Status { moved, wants_read, wants_write, ended };
     struct Progress {
         Status status = Status::ended;
-        std::size_t octets = 0;  ///< of Status::moved, not 0
+        std::size_t octets = 0;  ///< of Status::moved
     };
     /// The most that one record carries.
-    static constexpr std::size_t record_bytes_max = 16 * 1024;
+    static constexpr std::size_t record_bytes_max = tls::plain_bytes_max;
 
     TlsStream(asio::ip::tcp::socket socket, std::shared_ptr<const TlsCredentials> credentials,
               Options options);
@@ -66,12 +67,13 @@ class TlsStream {
     /// node), peer_unreachable (anything else).
     [[nodiscard]] asio::awaitable<Result<PublicKey>> handshake();
 
-    /// Decrypts into `out`, at most one record. Requires `out` not to be empty.
+    /// Decrypts what has come into `out`; what moved is not 0. Requires `out` not to be empty.
     [[nodiscard]] Progress try_read(std::span<std::uint8_t> out);
-    /// Sends at most `record_bytes_max` octets as one record. After `wants_*` they have been taken
-    /// over, and `resume_write` must follow until it says `moved`. `more` delays a last partial
-    /// packet, so something must follow at once.
+    /// Takes at most `record_bytes_max` octets over as one record and sends it. After `wants_*`
+    /// `resume_write` must follow until it says `moved`. With `more` the record may be held back,
+    /// to be sent together with what follows: something must follow at once, or `resume_write`.
     [[nodiscard]] Progress try_write(ByteView record, bool more);
+    /// Sends what was taken over; the octets that move are those of the record that waited.
     [[nodiscard]] Progress resume_write(bool more);
     /// So much of what the peer sends waits in the kernel at most; nothing: as the kernel likes.
     void bound_window(std::optional<ByteCount> octets);
@@ -87,8 +89,9 @@ class TlsStream {
   private:
     struct State;
 
-    [[nodiscard]] Progress progress(long result);
+    [[nodiscard]] Progress end(Error error);
     [[nodiscard]] Result<PublicKey> handshake_outcome(int result);
+    [[nodiscard]] Result<void> take_over_records();
     [[nodiscard]] bool send_knock();
     void prepare_proofs();
     [[nodiscard]] asio::awaitable<bool> exchange_proofs();

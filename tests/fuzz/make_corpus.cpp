@@ -258,7 +258,7 @@ int main(int argc, char** argv) {
     make_texts(all);
     for (const char* const target :
          {"copy_planner", "download_planner", "fair_share", "http", "inbox", "journal", "kept",
-          "merkle", "page", "range_set", "saved", "sealed", "session", "store"})
+          "merkle", "page", "range_set", "saved", "sealed", "session", "store", "tls_records"})
         Seeds(all, target).add_decisions();
     return 0;
 }

@@ -99,10 +99,10 @@ class Tls(harness.SystemTest):
     def own_key(self):
         return "--rawpkkeyfile", self.key, "--rawpkfile", self.public
 
-    def gnutls(self, *options, target=None):
+    def gnutls(self, *options, target=None, priority=RAW_KEYS):
         host, port = target or self.target
         return subprocess.run(
-            ["gnutls-cli", "--insecure", "--no-ca-verification", "--priority", RAW_KEYS,
+            ["gnutls-cli", "--insecure", "--no-ca-verification", "--priority", priority,
              *options, "--port", str(port), host],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
 
@@ -123,6 +123,15 @@ class Tls(harness.SystemTest):
         self.assertIn(b"TLS1.3-Raw Public Key", outcome.stdout)
         self.assertIn(b"EdDSA-Ed25519", outcome.stdout)
         self.assertIn(HELLO.encode(), outcome.stdout)
+
+    def test_records_are_tls_with_every_cipher(self):
+        for cipher in "AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305":
+            with self.subTest(cipher):
+                outcome = self.gnutls(*self.own_key(), "--alpn", PROTOCOL,
+                                      priority=f"{RAW_KEYS}:-CIPHER-ALL:+{cipher}")
+                self.assertEqual(outcome.returncode, 0, outcome.stderr)
+                self.assertIn(cipher.encode(), outcome.stdout)
+                self.assertIn(HELLO.encode(), outcome.stdout)
 
     def test_tls_1_2_is_refused(self):
         self.assert_refused(self.openssl("-tls1_2", "-alpn", PROTOCOL))
