@@ -3,9 +3,7 @@
 
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
-#include "core/endpoint.hpp"
-#include "core/identity.hpp"
-#include "net/swarm_gate.hpp"
+#include "net/tls_handshake.hpp"
 #include "net/tls_records.hpp"
 
 #include <asio/awaitable.hpp>
@@ -16,36 +14,12 @@
 
 namespace flow29::net {
 
-/// Our key and the rules of a handshake: TLS 1.3, raw Ed25519 public keys on both sides,
-/// AES-128-GCM first. Immutable, shared by all streams.
-class TlsCredentials {
-  public:
-    [[nodiscard]] static Result<std::shared_ptr<const TlsCredentials>> create(
-        const core::Identity& identity);
-    ~TlsCredentials();
-
-    [[nodiscard]] const NodeId& own_id() const;
-
-  private:
-    friend class TlsStream;
-    struct State;
-    explicit TlsCredentials(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
-};
-
 /// One TLS connection over a non-blocking socket: GnuTLS makes the handshake, and the records
 /// behind it are ours (docs/decisions/0021). Reading and writing never wait: who gets `wants_*`
 /// waits with `wait` and tries again. One reader and one writer may wait at the same time.
 class TlsStream {
   public:
-    enum class Role { client, server };
-    struct Options {
-        Role role = Role::client;
-        std::optional<NodeId> expected{};   ///< who must be there
-        std::optional<DhtKey> position{};   ///< the first 20 bytes of who must be there
-        std::shared_ptr<SwarmGate> gate{};  ///< of a private swarm; else null
-        core::Endpoint at{};  ///< with a gate: what is dialled, or where the connection came in
-    };
+    using Role = TlsTerms::Role;
     enum class Status { moved, wants_read, wants_write, ended };
     struct Progress {
         Status status = Status::ended;
@@ -55,7 +29,7 @@ class TlsStream {
     static constexpr std::size_t record_bytes_max = tls::plain_bytes_max;
 
     TlsStream(asio::ip::tcp::socket socket, std::shared_ptr<const TlsCredentials> credentials,
-              Options options);
+              TlsTerms terms);
     ~TlsStream();
     TlsStream(const TlsStream&) = delete;
     TlsStream& operator=(const TlsStream&) = delete;
@@ -87,20 +61,23 @@ class TlsStream {
     [[nodiscard]] const Error& error() const { return error_; }
 
   private:
-    struct State;
-
     [[nodiscard]] Progress end(Error error);
-    [[nodiscard]] Result<PublicKey> handshake_outcome(int result);
-    [[nodiscard]] Result<void> take_over_records();
-    [[nodiscard]] bool send_knock();
-    void prepare_proofs();
+    void take_over(TlsHandshake::Outcome& outcome);
     [[nodiscard]] asio::awaitable<bool> exchange_proofs();
     [[nodiscard]] asio::awaitable<bool> send_proof();
     [[nodiscard]] Progress read_proof();
     [[nodiscard]] Progress receive(std::span<std::uint8_t> out);
 
     std::optional<asio::ip::tcp::socket> socket_;  // nothing once closed
-    std::unique_ptr<State> state_;
+    Role role_;
+    std::unique_ptr<TlsHandshake> handshake_;  // until it is over; then the next two
+    std::optional<RecordSealer> sealer_;
+    std::optional<RecordOpener> opener_;
+    std::size_t waiting_ = 0;  // octets of the record that the socket has not taken
+    Bytes own_proof_;          // of a private swarm's key, to be sent
+    Bytes wanted_proof_;       // of the peer; empty once it came
+    Bytes proof_;              // what came of it
+    bool established_ = false;
     Error error_;
 };
 

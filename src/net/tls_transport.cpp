@@ -77,7 +77,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
 
     [[nodiscard]] static asio::awaitable<Result<PeerPtr>> connect(std::shared_ptr<State> self,
                                                                   core::Endpoint endpoint,
-                                                                  TlsStream::Options options,
+                                                                  TlsTerms terms,
                                                                   OpeningPtr opening);
 
   private:
@@ -195,10 +195,10 @@ void TlsTransport::State::on_accepted(tcp::socket socket) {
     }
     const tcp::endpoint local = socket.local_endpoint(ec);
     if (ec) return;
-    TlsStream::Options options{.role = TlsStream::Role::server};
-    options.gate = gate_;
-    options.at = from_asio(local);
-    auto stream = std::make_shared<TlsStream>(std::move(socket), credentials_, options);
+    TlsTerms terms{.role = TlsStream::Role::server};
+    terms.gate = gate_;
+    terms.at = from_asio(local);
+    auto stream = std::make_shared<TlsStream>(std::move(socket), credentials_, terms);
     spawn(runtime_, welcome(shared_from_this(), std::move(stream), from_asio(remote)));
 }
 
@@ -314,12 +314,11 @@ asio::awaitable<Result<tcp::socket>> TlsTransport::State::dial(std::shared_ptr<S
 
 asio::awaitable<Result<PeerPtr>> TlsTransport::State::connect(std::shared_ptr<State> self,
                                                               core::Endpoint endpoint,
-                                                              TlsStream::Options options,
-                                                              OpeningPtr opening) {
+                                                              TlsTerms terms, OpeningPtr opening) {
     if (self->handler_ == nullptr) co_return fail(Errc::refused, "the transport is not started");
     if (endpoint.is_unspecified())
         co_return fail(Errc::peer_unreachable, endpoint.to_string() + " cannot be dialled");
-    if (options.expected && *options.expected == self->credentials_->own_id())
+    if (terms.expected && *terms.expected == self->credentials_->own_id())
         co_return fail(Errc::refused, "this is this very node");
     const TimePoint until = self->runtime_.now() + limits::handshake_timeout;
     while (!self->stopped_ && self->dials_ >= limits::handshakes_max) {
@@ -332,9 +331,9 @@ asio::awaitable<Result<PeerPtr>> TlsTransport::State::connect(std::shared_ptr<St
     const DialSlot slot(*self);
     auto socket = co_await dial(self, endpoint);
     if (!socket) co_return fail(std::move(socket.error()));
-    options.gate = self->gate_;
-    options.at = endpoint;
-    auto stream = std::make_shared<TlsStream>(std::move(*socket), self->credentials_, options);
+    terms.gate = self->gate_;
+    terms.at = endpoint;
+    auto stream = std::make_shared<TlsStream>(std::move(*socket), self->credentials_, terms);
     auto peer = co_await establish(self, std::move(stream), endpoint, true, std::move(opening));
     if (!peer) co_return fail(std::move(peer.error()));
     co_return PeerPtr(std::move(*peer));
@@ -374,10 +373,10 @@ asio::awaitable<Result<PeerPtr>> TlsTransport::connect(core::Endpoint endpoint,
                                                        std::optional<NodeId> expected,
                                                        std::optional<DhtKey> position,
                                                        OpeningPtr opening) {
-    TlsStream::Options options;
-    options.expected = expected;
-    options.position = position;
-    auto peer = co_await State::connect(state_, endpoint, options, std::move(opening));
+    TlsTerms terms;
+    terms.expected = expected;
+    terms.position = position;
+    auto peer = co_await State::connect(state_, endpoint, terms, std::move(opening));
     co_return peer;
 }
 

@@ -75,8 +75,8 @@ asio::awaitable<bool> RawConnections::send(core::Endpoint target, proto::Hello h
                                            Manner manner) {
     auto socket = co_await dial(target);
     if (!socket) co_return false;
-    TlsStream::Options options;
-    const auto stream = std::make_shared<TlsStream>(std::move(*socket), credentials_, options);
+    net::TlsTerms terms;
+    const auto stream = std::make_shared<TlsStream>(std::move(*socket), credentials_, terms);
     const auto timer =
         runtime_.add_timer(runtime_.now() + manner.patience, [weak = std::weak_ptr(stream)] {
             if (const auto late = weak.lock()) late->close();

@@ -183,8 +183,7 @@ asio::awaitable<void> be_between(AsioRuntime& runtime) {
     auto knocked = co_await visit(runtime, node.endpoint(), knock);
     REQUIRE(knocked.answer);
     // From here on as in the public swarm: TLS without a proof.
-    auto stream =
-        std::make_shared<TlsStream>(std::move(knocked.socket), *credentials, TlsStream::Options{});
+    auto stream = std::make_shared<TlsStream>(std::move(knocked.socket), *credentials, TlsTerms{});
     auto shaken = co_await stream->handshake();
     REQUIRE(shaken);
     Bytes zeroes(SwarmGate::proof_bytes, 0);
