@@ -32,12 +32,12 @@ struct Candidate {
 ///
 /// Rules:
 /// 1. Rendezvous hashing (Thaler and Ravishankar 1998): a number from the hash of key and node, in
-///    (0, 1), over the node's weight (but see 4); lowest first. Weight is 2^class, capped at 8 times the
-///    median.
-///    Rationale: capacity decides how much a node gets, and a node that comes or goes changes only
-///    its own share. Number over weight is sequential Poisson sampling (Ohlsson 1990): a node is
-///    among the first few with a probability in proportion to its weight. The usual -log(number)
-///    over weight makes that so of the first one alone; of four it gives small nodes too much.
+///    (0, 1), over the node's weight (but see 4); lowest first. Weight is 2^class, capped at 8
+///    times the median. Rationale: capacity decides how much a node gets, and a node that comes or
+///    goes changes only its own share. Number over weight is sequential Poisson sampling (Ohlsson
+///    1990): a node is among the first few with a probability in proportion to its weight. The
+///    usual -log(number) over weight makes that so of the first one alone; of four it gives small
+///    nodes too much.
 /// 2. A candidate whose address group was already used comes after all whose group was not; a young
 ///    candidate comes after the old ones of equal group use.
 ///    Rationale: four copies in one rack are one copy, but in a swarm of one rack they are still

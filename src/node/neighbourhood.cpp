@@ -143,7 +143,8 @@ asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key, dht::Index::Seen
         if (!known) strangers.push_back(contact);
     }
     co_await dial_all(std::move(strangers));
-    co_await widen(key, beside.empty() ? widen_asks : widen_asks_in_a_crowd);
+    const auto asks = beside.empty() ? widen_asks : widen_asks_in_a_crowd;
+    co_await widen(key, asks);
     --in_flight_;
     lane_free_.notify_all();
 

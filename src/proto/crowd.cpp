@@ -11,8 +11,8 @@ namespace {
 double apart(const DhtKey& a, const DhtKey& b) {
     double result = 0;
     for (int i = 7; i >= 0; --i)
-        result = (result + (a.bytes[static_cast<std::size_t>(i)] ^
-                            b.bytes[static_cast<std::size_t>(i)])) /
+        result = (result +
+                  (a.bytes[static_cast<std::size_t>(i)] ^ b.bytes[static_cast<std::size_t>(i)])) /
                  256;
     return result;
 }

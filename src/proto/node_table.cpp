@@ -232,8 +232,8 @@ std::vector<NodeTable::Near> NodeTable::nearest_if(const DhtKey& key, std::size_
     std::vector<Near> listed, over;
     auto sorted = near.begin();
     while (listed.size() < count_max && sorted != near.end()) {
-        const auto step = std::min<std::ptrdiff_t>(near.end() - sorted,
-                                                   static_cast<std::ptrdiff_t>(count_max));
+        const auto step =
+            std::min<std::ptrdiff_t>(near.end() - sorted, static_cast<std::ptrdiff_t>(count_max));
         std::ranges::partial_sort(sorted, sorted + step, near.end(), {}, &Near::distance);
         for (const auto end = sorted + step; sorted != end && listed.size() < count_max; ++sorted) {
             const auto& group = sorted->entry->group;
@@ -241,8 +241,8 @@ std::vector<NodeTable::Near> NodeTable::nearest_if(const DhtKey& key, std::size_
             (has_room ? listed : over).push_back(*sorted);
         }
     }
-    over.erase(over.begin() + static_cast<std::ptrdiff_t>(
-                   std::min(over.size(), count_max - listed.size())),
+    over.erase(over.begin() +
+                   static_cast<std::ptrdiff_t>(std::min(over.size(), count_max - listed.size())),
                over.end());
     listed.insert(listed.end(), over.begin(), over.end());
     return listed;

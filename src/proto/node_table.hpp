@@ -110,11 +110,11 @@ class NodeTable {
     [[nodiscard]] std::vector<NodeRecord> missing_records() const;
 
     /// The alive storing nodes nearest to `key` by XOR distance, at most limits::candidates_max,
-    /// that are not full (and rule 5), in placement order (core::rank_candidates). This node takes its place
-    /// among these and is left out: others count it in, and two nodes that act for one key must not
-    /// choose differently because each sees one more than the other. Young is who is up for less
-    /// than `youth`, or than half the candidates' median if that is less, so that a fresh swarm
-    /// works. O(nodes).
+    /// that are not full (and rule 5), in placement order (core::rank_candidates). This node takes
+    /// its place among these and is left out: others count it in, and two nodes that act for one
+    /// key must not choose differently because each sees one more than the other. Young is who is
+    /// up for less than `youth`, or than half the candidates' median if that is less, so that a
+    /// fresh swarm works. O(nodes).
     [[nodiscard]] std::vector<core::Candidate> candidates(const DhtKey& key, TimePoint now,
                                                           WallTime wall_now) const;
     /// The alive storing nodes nearest to `key`, nearest first but for rule 5. For GetClosest.

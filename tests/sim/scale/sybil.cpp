@@ -6,8 +6,8 @@
 
 #include <flow29/limits.hpp>
 #include "core/assert.hpp"
-#include "core/hash.hpp"
 #include "core/descriptor.hpp"
+#include "core/hash.hpp"
 #include "core/placement.hpp"
 #include "proto/crowd.hpp"
 
@@ -107,8 +107,7 @@ SybilModel::Attack SybilModel::prepare(std::uint32_t identities, std::uint32_t g
     auto last = tried_.end();
     for (unsigned bits = 1; bits < 64; ++bits) {
         const auto rest = ~std::uint64_t{0} >> bits;
-        const auto below =
-            std::ranges::lower_bound(first, last, place & ~rest, {}, &Tried::place);
+        const auto below = std::ranges::lower_bound(first, last, place & ~rest, {}, &Tried::place);
         const auto above = std::ranges::upper_bound(below, last, place | rest, {}, &Tried::place);
         if (static_cast<std::size_t>(above - below) < wanted) break;
         first = below;
@@ -180,8 +179,7 @@ std::vector<NodeId> SybilModel::closest_according_to(Number node, Attack& attack
 }
 
 /// As node::Neighbourhood::explore.
-void SybilModel::look_up(proto::NodeTable& table, Number self, Attack& attack,
-                         Outcome& outcome) {
+void SybilModel::look_up(proto::NodeTable& table, Number self, Attack& attack, Outcome& outcome) {
     std::vector<DhtKey> around, found;
     for (const auto& node : table.nearest_ids(core::dht_position(ids_[self]), found_by_a_lookup))
         around.push_back(core::dht_position(node));

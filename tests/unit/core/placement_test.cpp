@@ -226,10 +226,9 @@ TEST_CASE("addresses that the whole network shares are scarce, and so is to have
     const auto scarce = [](const char* address) {
         return is_scarce(Endpoint::parse(address).value().group());
     };
-    for (const auto* address :
-         {"192.0.2.1:1", "11.0.0.1:1", "172.15.0.1:1", "172.32.0.1:1", "192.167.0.1:1",
-          "100.63.0.1:1", "100.128.0.1:1", "169.253.0.1:1", "128.0.0.1:1", "[2001:db8::1]:1",
-          "[fe00::1]:1", "[fec0::1]:1"}) {
+    for (const auto* address : {"192.0.2.1:1", "11.0.0.1:1", "172.15.0.1:1", "172.32.0.1:1",
+                                "192.167.0.1:1", "100.63.0.1:1", "100.128.0.1:1", "169.253.0.1:1",
+                                "128.0.0.1:1", "[2001:db8::1]:1", "[fe00::1]:1", "[fec0::1]:1"}) {
         CAPTURE(address);
         CHECK(scarce(address));
     }
@@ -242,7 +241,8 @@ TEST_CASE("addresses that the whole network shares are scarce, and so is to have
     CHECK(is_scarce(AddressGroup{}));
 }
 
-TEST_CASE("who makes identities to come first does so in a scarce group as often as chance has it") {
+TEST_CASE(
+    "who makes identities to come first does so in a scarce group as often as chance has it") {
     // Of a thousand identities, the one that would be first by itself.
     const auto firsts = [](const AddressGroup& group) {
         int first = 0;

@@ -88,8 +88,8 @@ TEST_CASE("who hides the nodes around a key does not hide all of them from look-
         for (const auto& place : beside)
             for (const auto& node : nearest(world.nodes, place, 14))
                 found.insert(node);
-        const auto met = std::ranges::count_if(
-            hidden, [&](const DhtKey& node) { return found.contains(node); });
+        const auto met =
+            std::ranges::count_if(hidden, [&](const DhtKey& node) { return found.contains(node); });
         CHECK(met >= 3);
         world.nodes = honest;
     }

@@ -339,8 +339,8 @@ TEST_CASE("of a scarce group one node is listed, and more only where there is no
         NodeTable table(options());
         // The nearest half is of two groups, and each other node of one of its own.
         for (std::uint32_t i = 0; i < order.size(); ++i)
-            table.on_alive(record_in(order[i], static_cast<std::uint8_t>(i < 20 ? i % 2 : i), scarce),
-                           at(0s));
+            table.on_alive(
+                record_in(order[i], static_cast<std::uint8_t>(i < 20 ? i % 2 : i), scarce), at(0s));
         std::vector<NodeId> expected;
         for (std::uint32_t i = 0; i < order.size(); ++i)
             if (!scarce || i < 2 || i >= 20) expected.push_back(fake_node(order[i]));
@@ -363,7 +363,8 @@ TEST_CASE("of a scarce group one node is listed, and more only where there is no
     }
 }
 
-TEST_CASE("a node is of the group where it was seen, whatever it claims; unless that costs nothing") {
+TEST_CASE(
+    "a node is of the group where it was seen, whatever it claims; unless that costs nothing") {
     NodeTable table(options());
     const auto claimed = record_in(1, 5);
     const auto group_seen_at = [&](const char* address) {
