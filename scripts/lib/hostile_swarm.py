@@ -122,17 +122,25 @@ class HostileSwarm:
         self.say(f"published {files} files of {size} bytes, {copies} copies each")
         return found
 
-    def fetch_all(self, objects):
-        """Fetches each object once, by readers that have nothing."""
-        for _ in range(READERS - len(self.readers)):
-            reader = self.lab.add_node(name=f"reader{len(self.readers)}", options=["--no-store"],
+    def add_readers(self):
+        """Nodes that have nothing and know nobody but two honest ones; earlier readers end."""
+        for reader in self.readers:
+            reader.kill()
+        self.readers = []
+        for _ in range(READERS):
+            reader = self.lab.add_node(name=f"reader{len(self.lab.nodes)}", options=["--no-store"],
                                        bootstrap=self.random.sample(self.honest, 2))
             self.lab.wait_connected(reader)
             self.readers.append(reader)
-        return [self._fetch(self.readers[place % len(self.readers)], item)
-                for place, item in enumerate(objects)]
 
-    def _fetch(self, reader, item):
+    def fetch_all(self, objects):
+        """Fetches each object once, by readers that have nothing."""
+        self.add_readers()
+        return [self.fetch(place, item) for place, item in enumerate(objects)]
+
+    def fetch(self, place, item):
+        """Fetches an object by one of the readers in turn."""
+        reader = self.readers[place % len(self.readers)]
         target = self.lab.path / "fetched"
         began = time.monotonic()
         outcome = reader.run("fetch", item.root, "-o", target, "--no-share", "--timeout", FETCH_IDLE,
@@ -177,7 +185,48 @@ class Plan:
     seed: int
 
 
-def measure(plan, share, say):
+class Clean:
+    """The swarm without hostile nodes, and what is fetched from it each time another is measured."""
+
+    def __init__(self, the_lab, plan, say):
+        self.swarm = HostileSwarm(the_lab, plan.nodes, 0, plan.seed, say)
+        self.swarm.start()
+        self.objects = self.swarm.publish(plan.timed_files, plan.timed_bytes)
+        self.elapsed_ms = []
+        self.wrong = 0
+        self.missed = []
+
+    def fetch(self, place):
+        outcome = self.swarm.fetch(place, self.objects[place])
+        self.wrong += outcome.wrong
+        if outcome.fetched:
+            self.elapsed_ms.append(outcome.elapsed_ms)
+        else:
+            self.missed.append(outcome.report)
+
+    def row(self):
+        whole = len(self.elapsed_ms) + len(self.missed)
+        return {"share": 0.0, "hostile": 0, "items": {4: 0, 5: 0}, "wrong": self.wrong,
+                "whole": whole, "fetched": len(self.elapsed_ms), "missed": self.missed,
+                "p50": quantile(self.elapsed_ms, 0.5), "p99": quantile(self.elapsed_ms, 0.99),
+                "memory": self.swarm.memory_max(), "dead": self.swarm.dead()}
+
+
+def fetch_in_turns(swarm, objects, clean):
+    """Fetches each object, and beside each one of the clean swarm: what else the machine does then
+    is the same for both. The outcomes, and the clean times of these turns."""
+    swarm.add_readers()
+    clean.swarm.add_readers()
+    before = len(clean.elapsed_ms)
+    outcomes = []
+    for place, item in enumerate(objects):
+        if place < len(clean.objects):
+            clean.fetch(place)
+        outcomes.append(swarm.fetch(place, item))
+    return outcomes, clean.elapsed_ms[before:]
+
+
+def measure(plan, share, clean, say):
     """One swarm; a row of the table."""
     bad = round(plan.nodes * share)
     with lab.Lab("flow29-hostile-") as the_lab:
@@ -185,9 +234,9 @@ def measure(plan, share, say):
         swarm.start()
         row = {"share": share, "hostile": bad, "lost": {}, "expected": {}, "items": {}}
         objects = swarm.publish(plan.timed_files, plan.timed_bytes)
-        for copies in (4, 5) if bad else ():
+        for copies in (4, 5):
             objects += swarm.publish(plan.lossy_files, plan.lossy_extents * 8 * 512, copies, 8)
-        outcomes = swarm.fetch_all(objects)
+        outcomes, clean_ms = fetch_in_turns(swarm, objects, clean)
         kept = swarm.kept()
         lossy = objects[plan.timed_files:]
         for copies in (4, 5):
@@ -201,12 +250,14 @@ def measure(plan, share, say):
         row["fetched"] = sum(outcome.fetched for outcome, here in zip(outcomes, whole) if here)
         row["missed"] = [outcome.report for outcome, here in zip(outcomes, whole)
                          if here and not outcome.fetched]
-        row["objects"] = len(objects)
         timed = [outcome.elapsed_ms for outcome, here in
                  list(zip(outcomes, whole))[:plan.timed_files] if here and outcome.fetched]
         row["p50"], row["p99"] = quantile(timed, 0.5), quantile(timed, 0.99)
+        row["clean_p50"], row["clean_p99"] = quantile(clean_ms, 0.5), quantile(clean_ms, 0.99)
         row["memory"] = swarm.memory_max()
         row["dead"] = swarm.dead()
+        say(f"{bad} hostile: p99 {row['p99']:.0f} ms, clean in turns {row['clean_p99']:.0f} ms, "
+            f"{row['fetched']} of {row['whole']} fetched, {row['wrong']} wrong")
         if row["missed"] or row["dead"]:
             print(the_lab.logs(), file=sys.stderr)
     return row
@@ -214,22 +265,23 @@ def measure(plan, share, say):
 
 def table(rows, plan):
     """The rows as Markdown, and what does not hold."""
-    clean = next(row for row in rows if not row["hostile"])
     lines = [f"{plan.nodes} nodes; {plan.timed_files} files of {plan.timed_bytes >> 10} KiB timed, "
              f"and {plan.lossy_files} of {plan.lossy_extents} extents each with 4 and with 5 copies; "
              f"seed {plan.seed}", "",
              "| hostile | wrong bytes | fetched, of those that honest nodes have whole | "
              "extents lost at 4 copies: measured, binomial | at 5 copies | "
-             "fetch ms, p50 | p99 | p99 to clean | peak MB, largest honest node |",
-             "|---|---|---|---|---|---|---|---|---|"]
+             "fetch ms, p50 | p99 | clean ones in turns with these, p50 | p99 | p99 to clean | "
+             "peak MB, largest honest node |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
     broken = []
     for row in rows:
         lost = [f"{row['lost'][copies]} of {row['items'][copies]}, {row['expected'][copies]:.1f}"
                 if row["items"][copies] else "–" for copies in (4, 5)]
-        slower = row["p99"] / clean["p99"] if clean["p99"] else 0
+        clean = f"{row['clean_p50']:.0f} | {row['clean_p99']:.0f}" if row["hostile"] else "– | –"
+        slower = row["p99"] / row["clean_p99"] if row.get("clean_p99") else 1
         lines.append(f"| {row['hostile']} ({row['share']:.0%}) | {row['wrong']} | "
                      f"{row['fetched']} of {row['whole']} | {lost[0]} | {lost[1]} | "
-                     f"{row['p50']:.0f} | {row['p99']:.0f} | {slower:.2f} | "
+                     f"{row['p50']:.0f} | {row['p99']:.0f} | {clean} | {slower:.2f} | "
                      f"{row['memory'] / 1e6:.0f} |")
         name = f"{row['share']:.0%} hostile"
         if row["wrong"]:
@@ -264,8 +316,11 @@ def main():
 
     plan = Plan(options.nodes, options.lossy, options.extents, options.files, options.size << 10,
                 options.seed)
-    shares = [0.0, *(int(part) / 100 for part in options.shares.split(","))]
-    text, broken = table([measure(plan, share, say) for share in shares], plan)
+    shares = [int(part) / 100 for part in options.shares.split(",")]
+    with lab.Lab("flow29-clean-") as clean_lab:
+        clean = Clean(clean_lab, plan, say)
+        rows = [measure(plan, share, clean, say) for share in shares]
+        text, broken = table([clean.row(), *rows], plan)
     print(text)
     for line in broken:
         print(f"- does not hold: {line}")

@@ -13,7 +13,8 @@ namespace flow29::core {
 namespace {
 
 constexpr unsigned capacity_class_max = 20;
-constexpr unsigned weight_cap_doublings = 3;  // 8 times the median
+constexpr unsigned weight_cap_doublings = 3;         // 8 times the median
+constexpr unsigned scarce_weight_cap_doublings = 1;  // twice the median
 
 struct Ranked {
     Candidate candidate;
@@ -23,8 +24,8 @@ struct Ranked {
 
 /// In (0, 1), a pure function of where and who. 52 bits and a half fit a double exactly, so neither
 /// end is reached.
-double uniform(const DhtKey& key, const NodeId& id) {
-    const Sha256Digest digest = sha256({key.view(), id.view()});
+double uniform(const DhtKey& key, ByteView who) {
+    const Sha256Digest digest = sha256({key.view(), who});
     std::uint64_t bits = 0;
     for (unsigned i = 0; i < 8; ++i)
         bits = bits << 8 | digest[i];
@@ -43,15 +44,19 @@ void make_set(std::vector<Candidate>& candidates) {
     candidates.erase(repeated, candidates.end());
 }
 
-/// The class above which more capacity gives no more weight. The lower median of an even number, so
-/// that the cap is itself a power of two.
-unsigned class_cap(const std::vector<Candidate>& candidates) {
+/// The lower median of an even number, so that caps are themselves powers of two.
+unsigned median_class(const std::vector<Candidate>& candidates) {
     std::vector<unsigned> classes;
     for (const Candidate& candidate : candidates)
         classes.push_back(candidate.capacity_class);
     const auto median = classes.begin() + static_cast<std::ptrdiff_t>((classes.size() - 1) / 2);
     std::ranges::nth_element(classes, median);
-    return *median + weight_cap_doublings;
+    return *median;
+}
+
+double cost_of(double number, unsigned capacity_class, unsigned cap) {
+    // Exact, every step of it: the same on every machine.
+    return std::ldexp(1 - number, -static_cast<int>(std::min(capacity_class, cap)));
 }
 
 auto by_cost(const Ranked& r) {
@@ -65,18 +70,27 @@ std::uint8_t capacity_class_of(ByteCount capacity) {
     return static_cast<std::uint8_t>(std::min(doublings, capacity_class_max));
 }
 
+bool is_scarce(const AddressGroup& group) {
+    const auto& [family, a, b, c, d, e, f, unused] = group.bytes;
+    if (family == 4)
+        return a != 127 && a != 10 && !(a == 172 && (b & 0xf0U) == 16) && !(a == 192 && b == 168) &&
+               !(a == 100 && (b & 0xc0U) == 64) && !(a == 169 && b == 254);
+    const bool is_loopback = family == 6 && (a | b | c | d | e | f) == 0;
+    return !is_loopback && (a & 0xfeU) != 0xfc && !(a == 0xfe && (b & 0xc0U) == 0x80);
+}
+
 std::vector<Candidate> rank_candidates(const DhtKey& key, std::vector<Candidate> candidates) {
     if (candidates.empty()) return candidates;
     make_set(candidates);
-    const unsigned cap = class_cap(candidates);
+    const unsigned median = median_class(candidates);
+    const unsigned cap = median + weight_cap_doublings;
+    const unsigned scarce_cap = median + scarce_weight_cap_doublings;
 
     std::vector<Ranked> ranked;
     ranked.reserve(candidates.size());
     for (const Candidate& candidate : candidates) {
-        const auto exponent = static_cast<int>(std::min<unsigned>(candidate.capacity_class, cap));
-        // Exact, every step of it: the same on every machine.
-        const double cost = std::ldexp(1 - uniform(key, candidate.id), -exponent);
-        ranked.push_back({candidate, cost});
+        const double number = uniform(key, candidate.id.view());
+        ranked.push_back({candidate, cost_of(number, candidate.capacity_class, cap)});
     }
 
     // Taking, again and again, the best of the least used groups is the same as numbering each
@@ -85,6 +99,12 @@ std::vector<Candidate> rank_candidates(const DhtKey& key, std::vector<Candidate>
     std::unordered_map<AddressGroup, std::size_t> used;
     for (Ranked& entry : ranked)
         entry.group_rank = used[entry.candidate.group]++;
+    for (Ranked& entry : ranked) {
+        const auto& [id, group, capacity_class, young] = entry.candidate;
+        if (is_scarce(group))
+            entry.cost = cost_of(uniform(key, group.view()), capacity_class, scarce_cap);
+    }
+    std::ranges::sort(ranked, {}, by_cost);
     std::ranges::stable_sort(ranked, {}, &Ranked::group_rank);
 
     std::ranges::transform(ranked, candidates.begin(), &Ranked::candidate);

@@ -263,27 +263,32 @@ void Caretaker::on_learned(const NodeId& node, const std::vector<proto::ItemId>&
     changed_.notify_all();
 }
 
-void Caretaker::confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items) {
+void Caretaker::confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items,
+                              std::optional<Named> named) {
     if (node == services_.identity.id()) return;
-    to_confirm_[node].insert(items.begin(), items.end());
+    auto& waiting = to_confirm_[node];
+    waiting.items.insert(items.begin(), items.end());
+    if (named) waiting.named = std::move(named);
     changed_.notify_all();
 }
 
 void Caretaker::start_confirmations() {
     for (auto it = to_confirm_.begin(); it != to_confirm_.end();) {
-        const auto& [node, items] = *it;
+        auto& [node, waiting] = *it;
         if (confirming_.contains(node)) {
             ++it;
             continue;
         }
         confirming_.insert(node);
         confirm_until_ = services_.runtime.now() + confirmation_grace;
-        tasks_.start(confirm(node, std::vector<proto::ItemId>(items.begin(), items.end())));
+        std::vector<proto::ItemId> items(waiting.items.begin(), waiting.items.end());
+        tasks_.start(confirm(node, std::move(items), std::move(waiting.named)));
         it = to_confirm_.erase(it);
     }
 }
 
-asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId> items) {
+asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId> items,
+                                         std::optional<Named> named) {
     auto peer = peers_.find(node);
     if (!peer) {
         std::optional<proto::NodeRecord> record;
@@ -297,6 +302,10 @@ asio::awaitable<void> Caretaker::confirm(NodeId node, std::vector<proto::ItemId>
         if (record) {
             Named known{std::move(*record)};
             auto reached = co_await peers_.reach(std::move(known));
+            if (reached) peer = *reached;
+        }
+        if (!peer && named) {
+            auto reached = co_await peers_.reach(std::move(*named));
             if (reached) peer = *reached;
         }
     }
@@ -379,7 +388,7 @@ void Caretaker::forget_holder(const NodeId& node, const std::vector<proto::ItemI
         [] {});
 }
 
-void Caretaker::on_holder_table(const proto::HolderTable& table) {
+void Caretaker::on_holder_table(const proto::HolderTable& table, const core::Endpoint& namer) {
     std::map<NodeId, std::vector<proto::ItemId>> to_ask;
     for (const auto& entry : table.entries) {
         if (!planner_.has_item(entry.item)) continue;
@@ -387,8 +396,19 @@ void Caretaker::on_holder_table(const proto::HolderTable& table) {
             if (position < table.nodes.size())
                 to_ask[table.nodes[position].node()].push_back(entry.item);
     }
-    auto& store = services_.store;
+    std::map<NodeId, proto::NodeRecord> named;
+    for (const auto& record : table.nodes)
+        named.insert_or_assign(record.node(), record);
+    // Whoever reads a record from the store does not know who named it. A record is signed as a
+    // whole, so one address in it that may not be named keeps it out.
+    const auto may_name = [&namer](const core::Endpoint& address) {
+        return proto::DialRules::may_name(namer, address);
+    };
     auto records = table.nodes;
+    std::erase_if(records, [&may_name](const proto::NodeRecord& record) {
+        return !std::ranges::all_of(record.addresses, may_name);
+    });
+    auto& store = services_.store;
     services_.runtime.run_on_worker(
         [&store, records] {
             for (const auto& record : records)
@@ -404,7 +424,7 @@ void Caretaker::on_holder_table(const proto::HolderTable& table) {
         if (known != nullptr && known->state != proto::NodeTable::State::gone)
             for (const auto& item : items)
                 planner_.on_copy(item, node, now);
-        confirm_later(node, items);
+        confirm_later(node, items, Named{named.at(node), namer});
     }
 }
 
@@ -436,7 +456,7 @@ const core::Descriptor* Caretaker::descriptor_with(const proto::ItemId& item) co
 }
 
 asio::awaitable<void> Caretaker::on_audit_failed(NodeId node, proto::ItemId item, bool answered) {
-    co_await confirm(node, planner_.items_of(node));
+    co_await confirm(node, planner_.items_of(node), std::nullopt);
     const auto holders = planner_.holders(item);
     if (std::ranges::find(holders, node) == holders.end()) co_return;
     const auto now = services_.runtime.now();

@@ -67,7 +67,9 @@ class Caretaker {
     /// Somebody may be asked again who could not be.
     void on_candidates_changed();
     void on_stored(const NodeId& node, const proto::Stored& stored);
-    void on_holder_table(const proto::HolderTable& table);
+    /// What a node at `namer` says of who keeps what. Where it may not send this node
+    /// (proto::DialRules), nobody is dialled for it, and no such address is remembered.
+    void on_holder_table(const proto::HolderTable& table, const core::Endpoint& namer);
 
     [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }
     [[nodiscard]] KeptSync& sync() { return sync_; }
@@ -78,6 +80,10 @@ class Caretaker {
         core::Descriptor descriptor;
         WallTime next_end;      // when the first of its leases ends that are live
         unsigned revision = 0;  // how often it was taken up
+    };
+    struct ToConfirm {
+        std::set<proto::ItemId> items;
+        std::optional<Named> named;  // the last that said so; nothing: known by itself
     };
     struct Reading {
         std::optional<Care> care;  // none: no object, or no live lease
@@ -96,11 +102,13 @@ class Caretaker {
     [[nodiscard]] asio::awaitable<std::vector<store::KnownHolder>> adopt(
         RootHash root, std::vector<proto::ItemId> items);
     [[nodiscard]] asio::awaitable<void> expect_again(std::vector<store::KnownHolder> holders);
-    [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items);
+    [[nodiscard]] asio::awaitable<void> confirm(NodeId node, std::vector<proto::ItemId> items,
+                                                std::optional<Named> named);
     /// For this node's holder tables, which outlive a restart.
     void remember_holder(const NodeId& node, const std::vector<proto::ItemId>& items);
     void forget_holder(const NodeId& node, const std::vector<proto::ItemId>& items);
-    void confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items);
+    void confirm_later(const NodeId& node, const std::vector<proto::ItemId>& items,
+                       std::optional<Named> named = std::nullopt);
     void on_learned(const NodeId& node, const std::vector<proto::ItemId>& kept,
                     const std::vector<proto::ItemId>& lost);
     void start_confirmations();
@@ -122,7 +130,7 @@ class Caretaker {
     net::Signal changed_;
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards callbacks of the inviter
     std::unordered_map<RootHash, Care> care_;
-    std::map<NodeId, std::set<proto::ItemId>> to_confirm_;
+    std::map<NodeId, ToConfirm> to_confirm_;
     std::set<NodeId> confirming_;
     TimePoint confirm_until_{};
     unsigned searching_ = 0;

@@ -208,7 +208,7 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
         placements_.on_stored(peer->id(), *stored);
         leases_.on_stored(peer->id(), *stored);
     } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
-        caretaker_.on_holder_table(update->table);
+        caretaker_.on_holder_table(update->table, peer->remote());
     } else if (const auto* uninvite = std::get_if<proto::Uninvite>(&message)) {
         keeper_.on_uninvite(peer->id(), *uninvite);
     } else if (const auto* hint = std::get_if<proto::Hint>(&message)) {

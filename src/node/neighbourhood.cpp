@@ -6,6 +6,7 @@
 
 #include "core/log.hpp"
 #include "node/gather.hpp"
+#include "proto/crowd.hpp"
 
 namespace flow29::node {
 
@@ -16,6 +17,9 @@ namespace {
 constexpr Duration request_timeout = 5s;
 constexpr Duration saturation_lasts = 30s;
 constexpr std::size_t widen_asks = 3;
+constexpr std::size_t widen_asks_in_a_crowd = 12;
+constexpr std::size_t named_by_one_max = limits::candidates_max;
+constexpr std::size_t neighbours_measured = 14;  // as many as a look-up lists
 constexpr std::size_t dials_at_once = 128;
 constexpr std::size_t bootstrap_points_max = 64;
 constexpr std::size_t named_max = 3;  // in a text
@@ -65,13 +69,13 @@ asio::awaitable<std::vector<Named>> Neighbourhood::ask_closest(net::PeerPtr peer
     std::vector<Named> nodes;
     if (closest == nullptr) co_return nodes;
     for (auto& record : closest->nodes)
-        nodes.push_back({std::move(record), peer->remote()});
+        if (nodes.size() < named_by_one_max) nodes.push_back({std::move(record), peer->remote()});
     co_return nodes;
 }
 
-asio::awaitable<void> Neighbourhood::widen(DhtKey key) {
+asio::awaitable<void> Neighbourhood::widen(DhtKey key, std::size_t asks) {
     Gather<std::vector<Named>> gather(services_.runtime, tasks_);
-    for (const auto& node : table_.nearest_ids(key, widen_asks))
+    for (const auto& node : table_.nearest_ids(key, asks))
         if (const auto peer = peers_.find(node)) gather.start(ask_closest(peer, key));
     auto answers = co_await gather.all();
     std::vector<Named> strangers;
@@ -94,6 +98,31 @@ asio::awaitable<dht::Lookup> Neighbourhood::look_up(DhtKey key, dht::Index::Seen
     co_return lookup;
 }
 
+std::vector<DhtKey> Neighbourhood::keys_beside(const DhtKey& key, const dht::Lookup& lookup) {
+    const auto own_position = core::dht_position(services_.identity.id());
+    std::vector<DhtKey> around, found;
+    for (const auto& node : table_.nearest_ids(own_position, neighbours_measured))
+        around.push_back(core::dht_position(node));
+    for (const auto& contact : lookup.nearest)
+        found.push_back(contact.position);
+    DhtKey salt;
+    for (auto& octet : salt.bytes)
+        octet = static_cast<std::uint8_t>(services_.runtime.random()());
+    return proto::Crowd(own_position, around).keys_beside(key, found, salt);
+}
+
+asio::awaitable<std::vector<dht::Contact>> Neighbourhood::look_up_all(std::vector<DhtKey> keys) {
+    Gather<dht::Lookup> gather(services_.runtime, tasks_);
+    for (const auto& key : keys)
+        gather.start(look_up(key, {}));
+    auto lookups = co_await gather.all();
+    std::vector<dht::Contact> listed;
+    for (const auto& lookup : lookups)
+        for (const auto& contact : lookup.nearest)
+            if (std::ranges::find(listed, contact) == listed.end()) listed.push_back(contact);
+    co_return listed;
+}
+
 asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key, dht::Index::SeenFn seen) {
     while (in_flight_ >= lanes)
         co_await lane_free_.wait();
@@ -101,16 +130,21 @@ asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key, dht::Index::Seen
     const auto known_before = table_.alive();
     auto lookup = co_await look_up(key, std::move(seen));
 
+    const auto beside = keys_beside(key, lookup);
+    auto listed = co_await look_up_all(beside);
+    listed.insert(listed.begin(), lookup.nearest.begin(), lookup.nearest.end());
+
     std::vector<dht::Contact> strangers;
     const auto own_position = core::dht_position(services_.identity.id());
-    for (const auto& contact : lookup.nearest) {
+    for (const auto& contact : listed) {
         bool known = contact.position == own_position;
         for (const auto& peer : peers_.open())
             known = known || core::dht_position(peer->id()) == contact.position;
         if (!known) strangers.push_back(contact);
     }
     co_await dial_all(std::move(strangers));
-    co_await widen(key);
+    const auto asks = beside.empty() ? widen_asks : widen_asks_in_a_crowd;
+    co_await widen(key, asks);
     --in_flight_;
     lane_free_.notify_all();
 

@@ -15,7 +15,8 @@
 namespace flow29::node {
 
 /// Turns "near this key" into confirmed nodes: what the DHT lists is dialled, and those who answer
-/// are asked for theirs. Only after that is anybody a candidate for placement.
+/// are asked for theirs. Only after that is anybody a candidate for placement. Where many more are
+/// found than there should be, somebody may be hiding the others: then they are looked for beside.
 class Neighbourhood {
   public:
     Neighbourhood(Services services, Tasks& tasks, PeerBook& peers, const proto::NodeTable& table,
@@ -62,7 +63,11 @@ class Neighbourhood {
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> reach_all(std::vector<Named> nodes);
 
   private:
-    [[nodiscard]] asio::awaitable<void> widen(DhtKey key);
+    [[nodiscard]] asio::awaitable<void> widen(DhtKey key, std::size_t asks);
+    /// Where to look as well, when suspiciously many were found near the key (proto::Crowd).
+    [[nodiscard]] std::vector<DhtKey> keys_beside(const DhtKey& key, const dht::Lookup& lookup);
+    /// Whom the look-ups of these list, each once.
+    [[nodiscard]] asio::awaitable<std::vector<dht::Contact>> look_up_all(std::vector<DhtKey> keys);
     [[nodiscard]] asio::awaitable<std::vector<Named>> ask_closest(net::PeerPtr peer, DhtKey key);
     [[nodiscard]] asio::awaitable<void> dial_bootstrap();
     /// Says once in a while when nobody is connected, and when that is over.

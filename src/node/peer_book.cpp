@@ -28,7 +28,7 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
         rules_.on_answered(address);
     if (!peer->record().storing) return;
     const bool was_alive = table_.is_alive(peer->id());
-    table_.on_alive(peer->record(), services_.runtime.now());
+    table_.on_alive(peer->record(), services_.runtime.now(), peer->remote());
     if (!was_alive) node_changed_(peer->id());
 }
 

@@ -42,13 +42,16 @@ NodeTable::NodeTable(Options options) : options_(options) {
     FLOW29_ASSERT(options_.nodes_max > 0);
 }
 
-void NodeTable::on_alive(const NodeRecord& record, TimePoint now) {
+void NodeTable::on_alive(const NodeRecord& record, TimePoint now,
+                         const std::optional<core::Endpoint>& seen) {
     const NodeId node = record.node();
     if (node == options_.self) return;
     if (!nodes_.contains(node) && !make_room(now)) return;
     const auto [found, is_new] = nodes_.try_emplace(node);
     Entry& entry = found->second;
     if (is_new || record.sequence > entry.record.sequence) entry.record = record;
+    const bool is_shown = seen && core::is_scarce(seen->group());
+    entry.group = is_shown ? seen->group() : group_in(entry.record);
     if (!is_new && entry.state == State::alive) return;
 
     if (!is_new) leave_state(node, entry, now);
@@ -65,6 +68,7 @@ void NodeTable::on_known(const NodeRecord& record, TimePoint now) {
     if (alive_ == 0 && missing_.empty()) cut_off_since_ = now;
     Entry& entry = nodes_[node];
     entry.record = record;
+    entry.group = group_in(record);
     entry.state = State::missing;
     entry.since = now;
     entry.gone_at = now + std::min(options_.grace, options_.grace_known_max);
@@ -148,7 +152,7 @@ std::optional<core::AddressGroup> NodeTable::group_of(const NodeId& node) const 
     if (node == options_.self) return self_group_;
     const Entry* entry = find(node);
     if (entry == nullptr) return std::nullopt;
-    return group_in(entry->record);
+    return entry->group;
 }
 
 std::vector<NodeRecord> NodeTable::alive_records() const {
@@ -172,9 +176,10 @@ std::vector<core::Candidate> NodeTable::candidates(const DhtKey& key, TimePoint 
     const auto has_room = [now](const Entry& entry) { return entry.full_until <= now; };
     std::vector<Near> near = nearest_if(key, limits::candidates_max, has_room);
     if (near.empty()) return {};
+    const auto farthest = std::ranges::max_element(near, {}, &Near::distance);
     const bool self_is_near =
-        options_.self_stores && distance(key, options_.self) < near.back().distance;
-    if (self_is_near && near.size() == limits::candidates_max) near.pop_back();
+        options_.self_stores && distance(key, options_.self) < farthest->distance;
+    if (self_is_near && near.size() == limits::candidates_max) near.erase(farthest);
 
     std::vector<std::uint64_t> uptimes_ms;
     uptimes_ms.reserve(near.size());
@@ -190,7 +195,7 @@ std::vector<core::Candidate> NodeTable::candidates(const DhtKey& key, TimePoint 
     for (const Near& n : near) {
         const NodeRecord& record = n.entry->record;
         result.push_back({.id = *n.node,
-                          .group = group_in(record),
+                          .group = n.entry->group,
                           .capacity_class = record.capacity_class,
                           .young = uptime_ms(record, wall_now) < threshold_ms});
     }
@@ -211,7 +216,8 @@ std::vector<NodeId> NodeTable::nearest_ids(const DhtKey& key, std::size_t count_
     return result;
 }
 
-/// The alive storing nodes that are `wanted`, nearest first.
+/// The alive storing nodes that are `wanted`, nearest first, those that are too many of their group
+/// behind all others.
 template <class Predicate>
 std::vector<NodeTable::Near> NodeTable::nearest_if(const DhtKey& key, std::size_t count_max,
                                                    Predicate wanted) const {
@@ -221,11 +227,25 @@ std::vector<NodeTable::Near> NodeTable::nearest_if(const DhtKey& key, std::size_
         const bool may_hold = entry.state == State::alive && entry.record.storing;
         if (may_hold && wanted(entry)) near.push_back({distance(key, node), &node, &entry});
     }
-    const std::size_t count = std::min(count_max, near.size());
-    const auto end = near.begin() + static_cast<std::ptrdiff_t>(count);
-    std::ranges::partial_sort(near, end, {}, &Near::distance);
-    near.erase(end, near.end());
-    return near;
+    // Sorted step by step: nearly always the first step is all that is needed.
+    std::unordered_map<core::AddressGroup, std::size_t> used;
+    std::vector<Near> listed, over;
+    auto sorted = near.begin();
+    while (listed.size() < count_max && sorted != near.end()) {
+        const auto step =
+            std::min<std::ptrdiff_t>(near.end() - sorted, static_cast<std::ptrdiff_t>(count_max));
+        std::ranges::partial_sort(sorted, sorted + step, near.end(), {}, &Near::distance);
+        for (const auto end = sorted + step; sorted != end && listed.size() < count_max; ++sorted) {
+            const auto& group = sorted->entry->group;
+            const bool has_room = !core::is_scarce(group) || ++used[group] <= per_group_max;
+            (has_room ? listed : over).push_back(*sorted);
+        }
+    }
+    over.erase(over.begin() +
+                   static_cast<std::ptrdiff_t>(std::min(over.size(), count_max - listed.size())),
+               over.end());
+    listed.insert(listed.end(), over.begin(), over.end());
+    return listed;
 }
 
 /// Takes the node off the books of its present state.

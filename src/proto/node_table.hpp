@@ -31,10 +31,17 @@ namespace flow29::proto {
 ///    time until somebody answers again does not count towards anybody's grace.
 ///    Rationale: a holder whose cable was pulled for an hour must not repair the world on return.
 /// 4. Of one node's records the one with the highest sequence counts.
-/// 5. At most `nodes_max` are known. The longest gone is forgotten first, then the longest missing,
+/// 5. Where nodes are listed by how near they are, a scarce address group (core::is_scarce) has
+///    `per_group_max` places; who is over comes after all others. A node's group is that of the
+///    address where it was seen, and only if that is not scarce the one that it claims.
+///    Rationale: identities next to a key cost nothing, and without a bound those of one network
+///    would be all that anybody sees there.
+/// 6. At most `nodes_max` are known. The longest gone is forgotten first, then the longest missing,
 ///    who thereby is gone; when all are alive, a newcomer is not entered.
 class NodeTable {
   public:
+    static constexpr std::size_t per_group_max = 1;
+
     enum class State : std::uint8_t { alive, missing, gone };
 
     struct Options {
@@ -48,6 +55,7 @@ class NodeTable {
     };
     struct Entry {
         NodeRecord record;
+        core::AddressGroup group;
         State state = State::alive;
         TimePoint since;                          ///< of the present state
         TimePoint gone_at;                        ///< when missing: the end of its grace period
@@ -57,8 +65,10 @@ class NodeTable {
 
     explicit NodeTable(Options options);
 
-    /// A node proved who it is (or, still connected, sent a newer record). Self is ignored.
-    void on_alive(const NodeRecord& record, TimePoint now);
+    /// A node proved who it is (or, still connected, sent a newer record), at the address `seen` if
+    /// that is told. Self is ignored.
+    void on_alive(const NodeRecord& record, TimePoint now,
+                  const std::optional<core::Endpoint>& seen = std::nullopt);
     /// It was known before this node restarted: missing from now on, unless it was met already,
     /// with the grace period or `grace_known_max`, whichever is shorter. Rationale: who restarts
     /// while others are away must wait for them as everybody does; but since when they are away it
@@ -100,14 +110,14 @@ class NodeTable {
     [[nodiscard]] std::vector<NodeRecord> missing_records() const;
 
     /// The alive storing nodes nearest to `key` by XOR distance, at most limits::candidates_max,
-    /// that are not full, in placement order (core::rank_candidates). This node takes its place
-    /// among these and is left out: others count it in, and two nodes that act for one key must not
-    /// choose differently because each sees one more than the other. Young is who is up for less
-    /// than `youth`, or than half the candidates' median if that is less, so that a fresh swarm
-    /// works. O(nodes).
+    /// that are not full (and rule 5), in placement order (core::rank_candidates). This node takes
+    /// its place among these and is left out: others count it in, and two nodes that act for one
+    /// key must not choose differently because each sees one more than the other. Young is who is
+    /// up for less than `youth`, or than half the candidates' median if that is less, so that a
+    /// fresh swarm works. O(nodes).
     [[nodiscard]] std::vector<core::Candidate> candidates(const DhtKey& key, TimePoint now,
                                                           WallTime wall_now) const;
-    /// The alive storing nodes nearest to `key`, nearest first. For GetClosest.
+    /// The alive storing nodes nearest to `key`, nearest first but for rule 5. For GetClosest.
     [[nodiscard]] std::vector<NodeRecord> nearest(const DhtKey& key, std::size_t count_max) const;
     /// The same, without copying their records.
     [[nodiscard]] std::vector<NodeId> nearest_ids(const DhtKey& key, std::size_t count_max) const;

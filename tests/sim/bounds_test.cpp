@@ -126,6 +126,31 @@ TEST_CASE("an invitation that names extents shorter than they are is not followe
     CHECK(swarm.store(1).usage().reserved == ByteCount(0));
 }
 
+TEST_CASE("addresses that a peer may not name are not remembered from its holder tables") {
+    Swarm swarm({.seed = 54});
+    swarm.grow_to(3, 1s);
+    const auto record_at = [&swarm](std::uint64_t seed, std::vector<const char*> addresses) {
+        const auto identity = make_identity(seed);
+        proto::NodeRecord record;
+        for (const auto* address : addresses)
+            record.addresses.push_back(core::Endpoint::parse(address).value());
+        record.storing = true;
+        record.started_ms = record.sequence = to_unix_ms(swarm.world().wall_now());
+        record.expires = swarm.world().wall_now() + 1h;
+        record.sign(identity);
+        return record;
+    };
+    const auto named = record_at(1001, {"10.9.9.9:2929", "203.0.113.1:2929"});
+    const auto narrower = record_at(1002, {"127.0.0.1:2929"});
+    const auto mixed = record_at(1003, {"10.9.9.9:2929", "127.0.0.1:2929"});
+    proto::UpdateHolders update;
+    update.table.nodes = {named, narrower, mixed};
+    swarm.tell(1, 2, update);
+    CHECK(swarm.store(2).node_record(named.node()).has_value());
+    CHECK_FALSE(swarm.store(2).node_record(narrower.node()).has_value());
+    CHECK_FALSE(swarm.store(2).node_record(mixed.node()).has_value());
+}
+
 TEST_CASE("a lease that comes without an invitation is bound by the quota as well") {
     constexpr ByteCount capacity(1 << 20);
     Swarm swarm({.seed = 58,

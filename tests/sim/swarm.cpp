@@ -220,7 +220,21 @@ asio::awaitable<Result<net::Reply>> ask_at(SimTransport* transport, core::Endpoi
     if (!peer) co_return fail(peer.error());
     co_return co_await (*peer)->request(std::move(message), operation_timeout);
 }
+asio::awaitable<bool> tell_at(net::Transport* transport, core::Endpoint where,
+                              proto::Message notification) {
+    auto peer = co_await transport->connect(where, std::nullopt, std::nullopt);
+    if (peer) (*peer)->notify(std::move(notification));
+    co_return peer.has_value();
+}
+
 }  // namespace
+
+void Swarm::tell(std::size_t from, std::size_t to, proto::Message notification) {
+    const bool told = finish(from, tell_at(nodes_[from]->transport.get(), nodes_[to]->endpoint,
+                                           std::move(notification)));
+    FLOW29_ASSERT(told);
+    world_.run_for(std::chrono::seconds(1));
+}
 
 Result<net::Reply> Swarm::ask(std::size_t from, std::size_t to, proto::Message request) {
     return finish(from,

@@ -129,6 +129,8 @@ class Swarm {
     [[nodiscard]] Result<Withdrawal> withdraw(std::size_t node, const RootHash& root);
     /// Has one node connect to another and send it a request; the answer.
     [[nodiscard]] Result<net::Reply> ask(std::size_t from, std::size_t to, proto::Message request);
+    /// Has one node connect to another, tell it something and let it act on that.
+    void tell(std::size_t from, std::size_t to, proto::Message notification);
     /// Nodes up now, `besides` left out, that have anything of the object.
     [[nodiscard]] std::vector<std::size_t> keepers(const core::Descriptor& descriptor,
                                                    std::optional<std::size_t> besides);

@@ -71,6 +71,30 @@ class OneHostileHolder(harness.SystemTest):
             self.assertLess(node.proc_status("VmHWM"), 256 << 20)
 
 
+class StallingLeader(harness.SystemTest):
+    """A holder that stalls from the start: it takes copies, says `stored`, and gives nobody anything."""
+
+    def test_others_get_their_copies_although_the_one_that_leads_stalls(self):
+        honest = self.lab.add_node()
+        bad = hostile.add(self.lab, "stalls", bootstrap=[honest])
+        publisher = self.lab.add_node(name="publisher", bootstrap=[honest, bad],
+                                      options=["--no-store"])
+        reader = self.lab.add_node(name="reader", bootstrap=[honest, bad], options=["--no-store"])
+        for node in (honest, publisher, reader):
+            self.lab.wait_connected(node)
+        # Who leads is up to the hash: of so many, each of the two leads some.
+        paths = [self.lab.file(f"source{k}", FILE_BYTES, seed=k) for k in range(4)]
+        links = [self.publish(publisher, path, "--copies", 2)["link"] for path in paths]
+        publisher.kill()
+        extents, roots = hostile_swarm.kept_by(honest)
+        self.assertEqual(roots, {harness.file_root(path) for path in paths})
+        self.assertEqual(len(extents), len(paths) * (FILE_BYTES >> 20))
+        for path, link in zip(paths, links):
+            _, target = self.fetch(reader, link, path.name + ".fetched")
+            self.assert_same(path, target)
+        self.assertLess(OneHostileHolder.said_of(reader, bad)["score"], 100)
+
+
 def _add_tests():
     for behaviour in hostile.behaviours():
         def test(self, behaviour=behaviour):

@@ -18,15 +18,37 @@ namespace {
 
 constexpr std::uint64_t GiB = 1ULL << 30;
 
-/// Candidate number `seed`, in an address group of its own.
+AddressGroup group_in(std::uint8_t network, std::uint64_t number) {
+    AddressGroup group;
+    group.bytes = {4, network, static_cast<std::uint8_t>(number >> 8),
+                   static_cast<std::uint8_t>(number)};
+    return group;
+}
+
+AddressGroup private_group(std::uint64_t number) {
+    return group_in(10, number);
+}
+
+AddressGroup scarce_group(std::uint64_t number) {
+    return group_in(11, number);
+}
+
+/// Candidate number `seed`, in an address group of its own, for private use.
 Candidate make_candidate(std::uint64_t seed, std::uint8_t capacity_class = 5) {
-    return {make_id<NodeId>(seed), make_id<AddressGroup>(seed), capacity_class, false};
+    return {make_id<NodeId>(seed), private_group(seed), capacity_class, false};
 }
 
 std::vector<Candidate> make_candidates(std::uint64_t count, std::uint8_t capacity_class = 5) {
     std::vector<Candidate> candidates;
     for (std::uint64_t i = 0; i < count; ++i)
         candidates.push_back(make_candidate(i, capacity_class));
+    return candidates;
+}
+
+std::vector<Candidate> make_scarce(std::uint64_t count) {
+    auto candidates = make_candidates(count);
+    for (std::uint64_t i = 0; i < count; ++i)
+        candidates[i].group = scarce_group(i);
     return candidates;
 }
 
@@ -185,15 +207,71 @@ TEST_CASE("a young candidate comes after the old ones of equal group use") {
     }
 }
 
-TEST_CASE("a swarm of one group or of young nodes alone is still ranked") {
+TEST_CASE("a swarm of one group or of young nodes alone is still ranked, by its nodes") {
     auto candidates = make_candidates(6);
+    for (std::size_t i = 0; i < candidates.size(); ++i)
+        candidates[i].group = private_group(i);
     const auto expected = rank_candidates(key(3), candidates);
-    for (auto& candidate : candidates) {
-        candidate.group = make_id<AddressGroup>(0);
-        candidate.young = true;
+    for (const auto& group : {private_group(0), scarce_group(0), AddressGroup{}}) {
+        for (auto& candidate : candidates) {
+            candidate.group = group;
+            candidate.young = true;
+        }
+        const auto ranked = rank_candidates(key(3), candidates);
+        CHECK(std::ranges::equal(ranked, expected, {}, &Candidate::id, &Candidate::id));
     }
-    const auto ranked = rank_candidates(key(3), candidates);
-    CHECK(std::ranges::equal(ranked, expected, {}, &Candidate::id, &Candidate::id));
+}
+
+TEST_CASE("addresses that the whole network shares are scarce, and so is to have none") {
+    const auto scarce = [](const char* address) {
+        return is_scarce(Endpoint::parse(address).value().group());
+    };
+    for (const auto* address : {"192.0.2.1:1", "11.0.0.1:1", "172.15.0.1:1", "172.32.0.1:1",
+                                "192.167.0.1:1", "100.63.0.1:1", "100.128.0.1:1", "169.253.0.1:1",
+                                "128.0.0.1:1", "[2001:db8::1]:1", "[fe00::1]:1", "[fec0::1]:1"}) {
+        CAPTURE(address);
+        CHECK(scarce(address));
+    }
+    for (const auto* address : {"127.0.0.1:1", "127.9.0.1:1", "10.0.0.1:1", "172.16.0.1:1",
+                                "172.31.0.1:1", "192.168.1.1:1", "100.64.0.1:1", "100.127.0.1:1",
+                                "169.254.0.1:1", "[::1]:1", "[fd00::1]:1", "[fe80::1]:1"}) {
+        CAPTURE(address);
+        CHECK_FALSE(scarce(address));
+    }
+    CHECK(is_scarce(AddressGroup{}));
+}
+
+TEST_CASE(
+    "who makes identities to come first does so in a scarce group as often as chance has it") {
+    // Of a thousand identities, the one that would be first by itself.
+    const auto firsts = [](const AddressGroup& group) {
+        int first = 0;
+        for (std::uint64_t k = 0; k < 200; ++k) {
+            std::vector<Candidate> made;
+            for (std::uint64_t i = 0; i < 1000; ++i)
+                made.push_back({make_id<NodeId>(1'000 + i), {}, 20, false});
+            auto candidates = make_scarce(19);
+            candidates.push_back(rank_candidates(key(k), made).front());
+            candidates.back().group = group;
+            if (rank_candidates(key(k), candidates).front() == candidates.back()) ++first;
+        }
+        return first;
+    };
+    CHECK(firsts(private_group(77)) > 190);
+    // Of 20, with twice the weight of the others.
+    const int by_chance = firsts(scarce_group(77));
+    CHECK(by_chance > 5);
+    CHECK(by_chance < 45);
+}
+
+TEST_CASE("what a node of a scarce group claims to have room for counts twice the median at most") {
+    auto at_cap = make_scarce(21);
+    auto above = at_cap;
+    at_cap[0].capacity_class = 6;
+    above[0].capacity_class = 20;
+    for (std::uint64_t k = 0; k < 50; ++k)
+        CHECK(std::ranges::equal(rank_candidates(key(k), at_cap), rank_candidates(key(k), above),
+                                 {}, &Candidate::id, &Candidate::id));
 }
 
 TEST_CASE("a node that goes moves only its own share") {
@@ -229,18 +307,22 @@ TEST_CASE("the ranking is the same on every machine") {
     // Computed by a second implementation. A change here moves every copy of every swarm.
     DhtKey place;
     place.bytes.fill(0x29);
-    std::vector<Candidate> candidates(8);
-    for (std::uint8_t i = 0; i < 8; ++i) {
-        candidates[i].id.bytes.fill(static_cast<std::uint8_t>(i + 1));
-        candidates[i].group.bytes.fill(i);
-        candidates[i].capacity_class = 5;
-    }
-    candidates[2].capacity_class = 9;
-    candidates[4].young = true;
-    candidates[5].group = candidates[0].group;
-    candidates[7].capacity_class = 3;
-    std::vector<int> order;
-    for (const Candidate& candidate : rank_candidates(place, candidates))
-        order.push_back(candidate.id.bytes[0]);
-    CHECK(order == std::vector<int>{3, 1, 7, 2, 4, 8, 5, 6});
+    const auto order_in = [&place](std::uint8_t network) {
+        std::vector<Candidate> candidates(8);
+        for (std::uint8_t i = 0; i < 8; ++i) {
+            candidates[i].id.bytes.fill(static_cast<std::uint8_t>(i + 1));
+            candidates[i].group = group_in(network, i);
+            candidates[i].capacity_class = 5;
+        }
+        candidates[2].capacity_class = 9;
+        candidates[4].young = true;
+        candidates[5].group = candidates[0].group;
+        candidates[7].capacity_class = 3;
+        std::vector<int> order;
+        for (const Candidate& candidate : rank_candidates(place, candidates))
+            order.push_back(candidate.id.bytes[0]);
+        return order;
+    };
+    CHECK(order_in(10) == std::vector<int>{3, 1, 7, 2, 4, 8, 5, 6});
+    CHECK(order_in(192) == std::vector<int>{7, 3, 2, 1, 4, 8, 5, 6});
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include <flow29/limits.hpp>
@@ -315,6 +316,67 @@ TEST_CASE("nearest lists alive storing nodes by distance, full ones included") {
         for (std::size_t i = 0; i < records.size(); ++i)
             CHECK(records[i].node() == expected[i]);
     }
+}
+
+/// Node `number` in 192.0.`group`.0/24, or in 10.0.`group`.0/24.
+NodeRecord record_in(std::uint32_t number, std::uint8_t group, bool scarce = true) {
+    NodeRecord record = fake_record(number);
+    auto& address = record.addresses.front().address;
+    address[12] = scarce ? 192 : 10;
+    address[13] = 0;
+    address[14] = group;
+    address[15] = static_cast<std::uint8_t>(number);
+    return record;
+}
+
+TEST_CASE("of a scarce group one node is listed, and more only where there is nobody else") {
+    const DhtKey key = fake_item(7).key(core::KeySpace());
+    std::vector<std::uint32_t> order(40);
+    std::iota(order.begin(), order.end(), 1U);
+    std::ranges::sort(order, {}, [&](std::uint32_t n) { return distance(key, fake_node(n)); });
+    for (const bool scarce : {true, false}) {
+        CAPTURE(scarce);
+        NodeTable table(options());
+        // The nearest half is of two groups, and each other node of one of its own.
+        for (std::uint32_t i = 0; i < order.size(); ++i)
+            table.on_alive(
+                record_in(order[i], static_cast<std::uint8_t>(i < 20 ? i % 2 : i), scarce), at(0s));
+        std::vector<NodeId> expected;
+        for (std::uint32_t i = 0; i < order.size(); ++i)
+            if (!scarce || i < 2 || i >= 20) expected.push_back(fake_node(order[i]));
+        if (scarce)
+            for (std::uint32_t i = 2; i < 20; ++i)
+                expected.push_back(fake_node(order[i]));
+        for (const std::size_t count : {1U, 3U, 20U, 22U, 23U, 40U, 50U}) {
+            CAPTURE(count);
+            auto wanted = expected;
+            wanted.resize(std::min(count, wanted.size()));
+            CHECK(table.nearest_ids(key, count) == wanted);
+        }
+        const auto candidates = table.candidates(key, at(0s), wall(0s));
+        CHECK(candidates.size() == limits::candidates_max);
+        const auto from_crowd = std::ranges::count_if(candidates, [&](const auto& candidate) {
+            return candidate.group == record_in(1, 0, scarce).addresses.front().group() ||
+                   candidate.group == record_in(1, 1, scarce).addresses.front().group();
+        });
+        CHECK(from_crowd == (scarce ? 2 : 20));
+    }
+}
+
+TEST_CASE(
+    "a node is of the group where it was seen, whatever it claims; unless that costs nothing") {
+    NodeTable table(options());
+    const auto claimed = record_in(1, 5);
+    const auto group_seen_at = [&](const char* address) {
+        table.on_alive(claimed, at(0s), core::Endpoint::parse(address).value());
+        return table.group_of(fake_node(1)).value();
+    };
+    const auto seen = core::Endpoint::parse("203.0.113.9:1").value().group();
+    CHECK(group_seen_at("203.0.113.200:2929") == seen);
+    CHECK(group_seen_at("10.1.2.3:2929") == claimed.addresses.front().group());
+    CHECK(group_seen_at("127.0.0.1:2929") == claimed.addresses.front().group());
+    table.on_alive(claimed, at(0s));
+    CHECK(table.group_of(fake_node(1)) == claimed.addresses.front().group());
 }
 
 TEST_CASE("node table agrees with a naive model under random events") {
