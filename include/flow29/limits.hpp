@@ -7,6 +7,12 @@
 
 /// Every bound of the program in one place: sizes in bytes, counts, and times with their unit.
 /// A bound on foreign data is checked before anything is allocated for it.
+///
+/// Here is what others, or who uses this node, can make it keep, read, hold open or wait for, with
+/// the formats and defaults that people see. What a class does at a time (batches, look-ups, what
+/// it asks of others) is tuning and stays with it, as does a bound that is one of a class's own
+/// Rules. tests/bounds.txt says for each constant here which test reaches it, or why it is no
+/// bound.
 namespace flow29::limits {
 
 using namespace std::chrono_literals;
@@ -45,6 +51,12 @@ inline constexpr unsigned addresses_per_record_max = 8;
 inline constexpr unsigned requests_in_flight_per_peer_max = 256;
 inline constexpr unsigned user_agent_bytes_max = 64;
 inline constexpr unsigned error_text_bytes_max = 256;
+/// Fields of a message that an earlier version does not know, and so skips, are counted too.
+inline constexpr unsigned fields_per_message_max = 32;
+inline constexpr std::uint64_t reply_bytes_max = 8 * 1024 * 1024;  ///< in the making for one peer
+/// To one peer, waiting to be sent; the replies among them are bounded before.
+inline constexpr std::uint64_t output_bytes_max = 4 * reply_bytes_max;
+inline constexpr unsigned records_without_data_max = 8;  ///< of TLS, one after the other
 
 // Connections.
 inline constexpr unsigned peers_max = 512;
@@ -79,8 +91,7 @@ inline constexpr auto dht_client_age_max = 10min;
 // Copies.
 inline constexpr unsigned copies_default = 4;
 inline constexpr unsigned copies_max = 16;
-inline constexpr unsigned candidates_max = 20;  ///< nodes near a key that placement ranks
-inline constexpr unsigned descriptor_records_max = 16;
+inline constexpr unsigned candidates_max = 20;          ///< nodes near a key that placement ranks
 inline constexpr unsigned hints_max = 100'000;          ///< remembered by one node
 inline constexpr unsigned hints_per_node_max = 20'000;  ///< of one that gave them
 inline constexpr unsigned hinted_nodes = 3;             ///< nearest nodes that are told of an item
@@ -93,6 +104,18 @@ inline constexpr unsigned quota_publisher_default = 50;  ///< percent of the cap
 inline constexpr unsigned quota_group_default = 75;
 inline constexpr std::size_t node_prefix_min = 8;  ///< digits that may stand for a node's id
 inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an operator can block
+inline constexpr unsigned pledges_max = 65'536;    ///< in force
+inline constexpr unsigned coming_items_max = 131'072;  ///< accepted and not here yet
+inline constexpr std::uint64_t coming_bytes_max = 2ULL << 30;
+
+// What a store remembers of others.
+inline constexpr unsigned holders_per_item_max = 64;  ///< further ones are left out
+inline constexpr unsigned leases_per_root_max = 256;  ///< of different publishers; then refused
+inline constexpr unsigned shares_max = 4'096;         ///< sums kept; beyond it all are made anew
+inline constexpr unsigned node_records_max = 4'096;   ///< the least recently seen one goes
+
+// Downloads.
+inline constexpr unsigned download_peers_max = 4'096;  ///< heard of for one download
 
 // What the page shows and takes.
 inline constexpr std::size_t cells_max = 256;            ///< of a transfer's extent map
@@ -103,6 +126,9 @@ inline constexpr std::size_t upload_slice_bytes_max = 1024 * 1024;
 inline constexpr auto upload_idle_max = std::chrono::hours(1);
 inline constexpr std::size_t jobs_max = 512;  ///< begun from the page; running, or their outcome
 inline constexpr unsigned event_streams_max = 6;
+
+// Programs on this machine.
+inline constexpr std::size_t control_connections_max = 64;
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;

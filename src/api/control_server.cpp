@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/control_server.hpp"
 
+#include <flow29/limits.hpp>
+
 #include <chrono>
 #include <optional>
 #include <set>
@@ -23,7 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 using Protocol = asio::local::stream_protocol;
 
-constexpr std::size_t connections_max = 64;
 constexpr auto accept_pause = 100ms;  // after running out of descriptors
 constexpr auto stop_patience = 3s;
 
@@ -83,7 +84,7 @@ void ControlServer::State::add(Protocol::socket socket) {
     const auto session = std::make_shared<ControlSession>(
         io, std::move(socket), router,
         [this](const std::shared_ptr<ControlSession>& closed) { on_closed(closed); });
-    const bool full = sessions.size() >= connections_max;
+    const bool full = sessions.size() >= limits::control_connections_max;
     sessions.insert(session);
     if (full)
         return session->refuse({Errc::refused,

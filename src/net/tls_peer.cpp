@@ -17,8 +17,6 @@ namespace {
 using proto::PeerSession;
 
 constexpr std::size_t reader_turn_bytes = 256 * 1024;  // as the writer's
-// Replies are bounded by the inbox; this bounds what it does not count, such as pongs.
-constexpr ByteCount output_bytes_max{4 * proto::RequestInbox::reply_bytes_max.value};
 // A timer that comes this late means that this process stood still, not the peer.
 constexpr Duration own_stall = std::chrono::seconds(1);
 constexpr Duration write_stall_max = limits::request_idle_timeout;
@@ -226,7 +224,8 @@ void TlsPeer::send(std::uint64_t request, const proto::Message& message, core::B
         body = {};
     }
     writer_.push(head, std::move(body), as);
-    if (writer_.waiting() > output_bytes_max) {
+    // Replies are bounded by the inbox; this bounds what it does not count, such as pongs.
+    if (writer_.waiting().value > limits::output_bytes_max) {
         close({Errc::peer_unreachable, "the peer does not read what it is sent"});
         return;
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "net/tls_records.hpp"
 
+#include <flow29/limits.hpp>
+
 #include "core/assert.hpp"
 
 #include <fmt/format.h>
@@ -18,8 +20,6 @@ using tls::ContentType;
 constexpr std::size_t record_bytes_max = tls::header_bytes + tls::sealed_bytes_max;
 // What a busy connection asks the kernel for at once.
 constexpr std::size_t busy_bytes = 4 * record_bytes_max;
-// No peer may send records without data for ever.
-constexpr int without_data_max = 8;
 constexpr std::uint8_t close_notify = 0;
 constexpr std::uint8_t new_session_ticket = 4;
 
@@ -153,7 +153,9 @@ Result<void> RecordOpener::pass(Inner inner, const std::uint8_t* content) {
                           content[0] == new_session_ticket);
     // A key that is updated among them: 29 Flow makes a new connection instead.
     if (!passing) return broken("a record of a kind that nobody asked for");
-    if (++without_data_ > without_data_max) return broken("records without end and without data");
+    // No peer may send such for ever.
+    if (++without_data_ > limits::records_without_data_max)
+        return broken("records without end and without data");
     return {};
 }
 

@@ -85,7 +85,7 @@ class RecordOpener {
     std::size_t end_ = 0;
     std::span<std::uint8_t> opened_;  // of the buffer, before begin_; not taken yet
     bool filled_ = false;             // the last arrival left no room
-    int without_data_ = 0;            // records in a row
+    unsigned without_data_ = 0;       // records in a row
     std::optional<Error> fault_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "node/keeper.hpp"
 
+#include <flow29/limits.hpp>
+
 #include <algorithm>
 #include <numeric>
 
@@ -14,8 +16,6 @@ namespace log = core::log;
 
 namespace {
 constexpr ByteCount memory_bytes_max{40ULL << 20};
-constexpr std::uint64_t coming_bytes_max = 2ULL << 30;
-constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
 constexpr std::uint64_t repair_queue_s = 30;
 }  // namespace
@@ -166,8 +166,8 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             coming->second->join(from, item, leads);
         } else if (length.value > limits::extent_bytes_max) {
             answer = Answer::refused;
-        } else if (coming_.size() >= coming_items_max ||
-                   bytes_coming_ + charged > coming_bytes_max) {
+        } else if (coming_.size() >= limits::coming_items_max ||
+                   bytes_coming_ + charged > limits::coming_bytes_max) {
             answer = Answer::busy;
         } else if (over_quota) {
             answer = Answer::over_quota;

@@ -15,7 +15,6 @@ namespace {
 using PieceId = DownloadPlanner::PieceId;
 using Seconds = std::chrono::duration<double>;
 
-constexpr std::size_t peers_known_max = 4'096;
 constexpr std::uint64_t pieces_wanted = 64;  // of a small download, so that holders share it
 constexpr std::uint64_t pieces_per_window = 8;
 constexpr std::uint64_t piece_bytes_min = 64 * 1024;
@@ -85,7 +84,7 @@ DownloadPeer* DownloadPlanner::State::find(const NodeId& id) {
 
 DownloadPeer* DownloadPlanner::State::find_or_enter(const NodeId& id) {
     if (DownloadPeer* known = find(id)) return known;
-    if (peers.size() >= peers_known_max) return nullptr;
+    if (peers.size() >= limits::download_peers_max) return nullptr;
     position.emplace(id, peers.size());
     return &peers.emplace_back(id, pieces.layout().extents(), options);
 }

@@ -124,7 +124,7 @@ void read(FieldReader& in, GetHolders& get) {
 }
 
 HolderTable::Entry read_entry(FieldReader& list, std::size_t nodes) {
-    FieldReader in = list.array(wire::fields_max);
+    FieldReader in = list.array(limits::fields_per_message_max);
     HolderTable::Entry entry;
     entry.item = read_item(in);
     FieldReader positions = in.array(limits::records_per_message_max);
@@ -180,7 +180,7 @@ void read(FieldReader& in, HaveReply& reply) {
 }
 
 Invite::Item read_invited(FieldReader& list) {
-    FieldReader in = list.array(wire::fields_max);
+    FieldReader in = list.array(limits::fields_per_message_max);
     Invite::Item item;
     item.item = read_item(in);
     const bool extent = item.item.kind == ItemId::Kind::extent;
@@ -218,7 +218,7 @@ void read(FieldReader& in, Stored& stored) {
 }
 
 void read(FieldReader& in, UpdateHolders& update) {
-    FieldReader table = in.array(wire::fields_max);
+    FieldReader table = in.array(limits::fields_per_message_max);
     read(table, update.table);
     in.require(table);
 }
@@ -318,7 +318,7 @@ Result<Head> decode_head(ByteView raw) {
     FieldReader in = document->fields();
     const auto type = static_cast<std::size_t>(in.uint(u32_max));
     const std::uint64_t request = in.uint();
-    FieldReader fields = in.array(wire::fields_max);
+    FieldReader fields = in.array(limits::fields_per_message_max);
     if (!in.ok() || !fields.ok()) return fail(Errc::peer_misbehaved, "malformed frame head");
     if (type >= std::variant_size_v<Message>)
         return fail(Errc::peer_misbehaved, fmt::format("message of unknown type {}", type));

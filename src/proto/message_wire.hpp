@@ -12,9 +12,6 @@ namespace flow29::proto::wire {
 /// An ItemId is one octet string: its kind, then its hash.
 inline constexpr std::size_t item_bytes = 33;
 
-/// Fields of a message that an earlier version does not know, and so skips, are counted too.
-inline constexpr std::size_t fields_max = 32;
-
 /// Why a Failure: the position is the number on the wire, so append only. Others travel as `other`.
 inline constexpr std::array failure_codes{
     Errc::other,   Errc::peer_lacks, Errc::peer_busy,

@@ -6,9 +6,6 @@
 #include "core/assert.hpp"
 
 namespace flow29::proto {
-namespace {
-constexpr std::size_t pledges_max = 65'536;
-}  // namespace
 
 bool PledgeBook::begin(const ItemId& item, TimePoint now) {
     if (going_ || is_pledged(item, now)) return false;
@@ -28,9 +25,9 @@ bool PledgeBook::pledge(const ItemId& item, bool asker_yields, TimePoint now) {
         if (going_->committed || asker_yields) return false;
         going_->given_up = true;
     }
-    if (kept_until_.size() >= pledges_max)
+    if (kept_until_.size() >= limits::pledges_max)
         std::erase_if(kept_until_, [now](const auto& kept) { return kept.second <= now; });
-    if (kept_until_.size() >= pledges_max && !kept_until_.contains(item)) return false;
+    if (kept_until_.size() >= limits::pledges_max && !kept_until_.contains(item)) return false;
     kept_until_[item] = now + limits::pledge_lifetime;
     return true;
 }

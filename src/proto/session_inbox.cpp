@@ -38,7 +38,7 @@ std::optional<RequestInbox::Entry> RequestInbox::poll_start(ByteCount waiting_to
     if (waiting_.empty()) return std::nullopt;
     const ByteCount weight = reply_bytes(waiting_.front().message);
     const ByteCount owed = reserved_ + waiting_to_be_sent;
-    if (owed.value != 0 && owed + weight > reply_bytes_max) return std::nullopt;
+    if (owed.value != 0 && (owed + weight).value > limits::reply_bytes_max) return std::nullopt;
     Entry entry = std::move(waiting_.front());
     waiting_.pop_front();
     running_.emplace(entry.request, weight);
@@ -59,7 +59,7 @@ void RequestInbox::check_invariants() const {
     for (const auto& [request, weight] : running_)
         sum += weight;
     FLOW29_ASSERT(sum == reserved_);
-    FLOW29_ASSERT(running_.size() <= 1 || reserved_ <= reply_bytes_max);
+    FLOW29_ASSERT(running_.size() <= 1 || reserved_.value <= limits::reply_bytes_max);
 }
 
 }  // namespace flow29::proto

@@ -7,6 +7,7 @@
 
 #include <flow29/error.hpp>
 #include <flow29/ids.hpp>
+#include <flow29/limits.hpp>
 #include "proto/message.hpp"
 
 namespace flow29::proto {
@@ -16,14 +17,13 @@ namespace flow29::proto {
 /// Rules:
 /// 1. At most limits::requests_in_flight_per_peer_max at a time, each with a number of its own.
 /// 2. Work on a request begins only while the bytes that running work may yield and those that wait
-///    to be sent stay within `reply_bytes_max`; when there are none, any one request may begin.
-///    Rationale: a peer that asks and does not read must not fill memory. The bound is on starting
-///    work and not on reading, since two ends that stop reading each other never start again.
+///    to be sent stay within limits::reply_bytes_max; when there are none, any one request may
+///    begin. Rationale: a peer that asks and does not read must not fill memory. The bound is on
+///    starting work and not on reading, since two ends that stop reading each other never start
+///    again.
 /// 3. First come, first begun.
 class RequestInbox {
   public:
-    static constexpr ByteCount reply_bytes_max{8 * 1024 * 1024};
-
     struct Entry {
         std::uint64_t request = 0;
         Message message;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <flow29/limits.hpp>
+
 #include "core/log.hpp"
-#include "store/bounds.hpp"
 #include "store/cost.hpp"
 #include "store/disk_store.hpp"
 
@@ -24,7 +25,7 @@ Result<bool> DiskStore::put_lease(const proto::Lease& lease) {
     const auto old = std::ranges::find(*known, lease.publisher, &proto::Lease::publisher);
     const bool fresh = old == known->end();
     if (!fresh && old->sequence >= lease.sequence) return false;
-    if (fresh && known->size() >= bounds::leases_per_root_max)
+    if (fresh && known->size() >= limits::leases_per_root_max)
         return fail(Errc::refused, "too many publishers lease " + to_hex(lease.root));
 
     auto remembered = leases_.remembered_until(lease.root, lease.publisher);

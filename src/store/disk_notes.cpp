@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "core/log.hpp"
+#include <flow29/limits.hpp>
 
-#include "store/bounds.hpp"
+#include "core/log.hpp"
 #include "store/cost.hpp"
 #include "store/disk_store.hpp"
 
@@ -76,7 +76,7 @@ Result<void> DiskStore::put_node_record(const proto::NodeRecord& record) {
     const ByteView swarm = swarm_.view();
     if (auto put = notes_.put_node_record({record, cost, {swarm.begin(), swarm.end()}}); !put)
         return put;
-    auto trimmed = notes_.trim_node_records(bounds::node_records_max);
+    auto trimmed = notes_.trim_node_records(limits::node_records_max);
     if (!trimmed) return fail(std::move(trimmed.error()));
     if (auto done = transaction->commit(); !done) return done;
     charge->keep();

@@ -2,7 +2,6 @@
 #include "store/disk_store.hpp"
 
 #include "core/log.hpp"
-#include "store/bounds.hpp"
 #include "store/catalogue.hpp"
 #include "store/cost.hpp"
 #include "store/schema.hpp"
@@ -13,6 +12,8 @@
 namespace flow29::store {
 namespace {
 
+// After the catalogue was made anew.
+constexpr auto orphans_kept = std::chrono::hours(24);
 constexpr ByteCount cache_footprint_max{16 * 1024 * 1024};
 
 // What is left free on the disk so that deleting, which writes the catalogue first, still works.
@@ -88,8 +89,7 @@ Result<void> DiskStore::start() {
     if (!orphans) return fail(std::move(orphans.error()));
     if (*orphans != 0) core::log::info("store", "deleted {} files without a row", *orphans);
 
-    if (const auto rebuilt = rebuilt_at(database_))
-        orphans_kept_until_ = *rebuilt + bounds::orphans_kept;
+    if (const auto rebuilt = rebuilt_at(database_)) orphans_kept_until_ = *rebuilt + orphans_kept;
     auto used = rows_cost(database_);
     if (!used) return fail(std::move(used.error()));
     auto objects = database_.integer("SELECT count(*) FROM objects");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "store/bounds.hpp"
+#include <flow29/limits.hpp>
+
 #include "store/cost.hpp"
 #include "store/memory_store.hpp"
 
@@ -17,7 +18,7 @@ Result<void> MemoryStore::add_holders(std::vector<KnownHolder> holders) {
         std::vector<NodeId>& nodes = holders_[holder.item];
         const auto place = std::ranges::lower_bound(nodes, holder.node);
         if (place != nodes.end() && *place == holder.node) continue;
-        if (nodes.size() >= bounds::holders_per_item_max) continue;
+        if (nodes.size() >= limits::holders_per_item_max) continue;
         nodes.insert(place, holder.node);
         ++added;
     }
@@ -68,7 +69,7 @@ Result<void> MemoryStore::put_node_record(const proto::NodeRecord& record) {
 }
 
 void MemoryStore::trim_node_records() {
-    while (nodes_.size() > bounds::node_records_max) {
+    while (nodes_.size() > limits::node_records_max) {
         const auto oldest = std::ranges::min_element(
             nodes_, {}, [](const auto& entry) { return entry.second.seen; });
         ledger_->refund(oldest->second.cost);

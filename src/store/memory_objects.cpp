@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "store/bounds.hpp"
+#include <flow29/limits.hpp>
+
 #include "store/cost.hpp"
 #include "store/memory_store.hpp"
 
@@ -134,7 +135,7 @@ Result<bool> MemoryStore::put_lease(const proto::Lease& lease) {
                    goes_on ? old.asker : std::nullopt};
             return true;
         }
-        if (known->second.size() >= bounds::leases_per_root_max)
+        if (known->second.size() >= limits::leases_per_root_max)
             return fail(Errc::refused, "too many publishers lease " + to_hex(lease.root));
     }
     auto charge = ledger_->charge(ByteCount(cost::lease_row), Purpose::bookkeeping);

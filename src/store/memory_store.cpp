@@ -3,7 +3,6 @@
 
 #include "core/assert.hpp"
 #include "core/layout.hpp"
-#include "store/bounds.hpp"
 #include "store/cost.hpp"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "store/note_table.hpp"
 
-#include "store/bounds.hpp"
+#include <flow29/limits.hpp>
 
 #include <algorithm>
 
@@ -72,7 +72,7 @@ Result<std::uint64_t> NoteTable::add_holders(const std::vector<KnownHolder>& hol
                             .query(
                                 "INSERT OR IGNORE INTO holders (item, node) SELECT ?1, ?2 "
                                 "WHERE (SELECT count(*) FROM holders WHERE item = ?1) < ?3",
-                                item, holder.node, std::int64_t{bounds::holders_per_item_max})
+                                item, holder.node, std::int64_t{limits::holders_per_item_max})
                             .run();
         if (!inserted) return inserted;
         added += *inserted;

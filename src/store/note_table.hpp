@@ -21,7 +21,7 @@ class NoteTable {
   public:
     explicit NoteTable(Database& database) : database_(database) {}
 
-    /// How many were new. Beyond bounds::holders_per_item_max they are left out.
+    /// How many were new. Beyond limits::holders_per_item_max they are left out.
     [[nodiscard]] Result<std::uint64_t> add_holders(const std::vector<KnownHolder>& holders);
     [[nodiscard]] Result<std::uint64_t> remove_holder(const proto::ItemId& item,
                                                       const NodeId& node);

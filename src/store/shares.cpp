@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "store/shares.hpp"
 
-#include <algorithm>
+#include <flow29/limits.hpp>
 
-#include "store/bounds.hpp"
+#include <algorithm>
 
 namespace flow29::store {
 
@@ -16,7 +16,7 @@ std::optional<ByteCount> Shares::find(const Party& party, WallTime now) const {
 }
 
 void Shares::put(const Party& party, const Share& share) {
-    if (shares_.size() >= bounds::shares_max && !shares_.contains(party)) shares_.clear();
+    if (shares_.size() >= limits::shares_max && !shares_.contains(party)) shares_.clear();
     shares_[party] = share;
 }
 

@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             const auto entry = inbox.poll_start(unsent);
             if (entry) {
                 FLOW29_ASSERT(!waiting.empty() && entry->request == waiting.front());
-                FLOW29_ASSERT(unsent <= proto::RequestInbox::reply_bytes_max);
+                FLOW29_ASSERT(unsent.value <= limits::reply_bytes_max);
                 waiting.pop_front();
                 running.push_back(entry->request);
             } else if (running.empty() && unsent.value == 0) {

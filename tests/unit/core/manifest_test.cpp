@@ -203,3 +203,40 @@ TEST_CASE("a directory has bounds") {
     many.pop_back();
     CHECK(refusal(many) == Errc::ok);
 }
+
+TEST_CASE("a path has bounds") {
+    std::string longest;
+    while (longest.size() < limits::path_bytes_max)
+        longest += std::string(limits::path_component_bytes_max, 'n') + '/';
+    longest.resize(limits::path_bytes_max);
+    CHECK(check_path(longest).has_value());
+    CHECK_FALSE(check_path(longest + 'n').has_value());
+}
+
+TEST_CASE("the paths of a directory have bounds together") {
+    std::vector<DirectoryEntry> entries;
+    std::uint64_t bytes = 0;
+    for (unsigned i = 10'000'000; bytes <= limits::manifest_bytes_max; ++i) {
+        std::string path = std::to_string(i);
+        while (path.size() < limits::path_bytes_max)
+            path += '/' + std::string(limits::path_component_bytes_max, 'n');
+        path.resize(limits::path_bytes_max - 1);
+        bytes += path.size();
+        entries.push_back(file(std::move(path), 0));
+    }
+    CHECK(refusal(entries) == Errc::refused);
+    entries.resize(entries.size() - entries.size() / 100);  // what is not path
+    CHECK(refusal(std::move(entries)) == Errc::ok);
+
+    // Of a manifest that comes, the length is judged before anything else.
+    const auto head_of = [](std::uint64_t packed) {
+        Bytes head;
+        for (int shift = 56; shift >= 0; shift -= 8)
+            head.push_back(static_cast<std::uint8_t>(packed >> shift));
+        return head;
+    };
+    const auto most = limits::manifest_bytes_max - Manifest::head_bytes;
+    const ByteCount object(limits::object_bytes_max);
+    CHECK(Manifest::encoded_bytes(head_of(most), object) == ByteCount(limits::manifest_bytes_max));
+    CHECK_FALSE(Manifest::encoded_bytes(head_of(most + 1), object).has_value());
+}

@@ -8,6 +8,8 @@
 
 #include <asio/io_context.hpp>
 
+#include <flow29/limits.hpp>
+
 #include "dht/client_pool.hpp"
 #include "swarm.hpp"
 
@@ -183,7 +185,11 @@ TEST_CASE("a client is replaced when it is used up, and ends when its operations
     const auto server =
         std::move(*OpenDhtRunner::start(io, server_options, counters, {.on_status = [] {}}));
     ClientPool pool(
-        io, {.bind = loopback(1), .network = test_network, .operations_max = 3, .age_max = 1h},
+        io,
+        {.bind = loopback(1),
+         .network = test_network,
+         .operations_max = limits::dht_client_operations_max,
+         .age_max = limits::dht_client_age_max},
         counters, [&](OpenDhtRunner& client) { client.ping(server->local_endpoint()); }, [] {});
     const auto settle = [&io](auto reached) {
         const auto end = std::chrono::steady_clock::now() + patience;
@@ -197,7 +203,8 @@ TEST_CASE("a client is replaced when it is used up, and ends when its operations
     const DhtKey first = pool.current().position();
 
     const std::uint64_t generation = pool.acquire();
-    pool.release(pool.acquire());
+    for (unsigned i = 2; i < limits::dht_client_operations_max; ++i)
+        pool.release(pool.acquire());
     pool.tick(start + 1s);
     CHECK(pool.current().position() == first);
     pool.release(pool.acquire());
@@ -214,11 +221,13 @@ TEST_CASE("a client is replaced when it is used up, and ends when its operations
     CHECK_FALSE(pool.is_own(first));
 
     const DhtKey second = pool.current().position();
-    pool.tick(start + 3h);
+    // What is used as it should be is replaced for its age; an idle one is not.
+    const TimePoint old = start + 2s + limits::dht_client_age_max;
+    pool.tick(old);
     CHECK(pool.current().position() == second);
     pool.release(pool.acquire());
     CHECK(settle([&] {
-        pool.tick(start + 3h);
+        pool.tick(old);
         return pool.current().position() != second;
     }));
     pool.stop();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "net/tls_records.hpp"
 
+#include <flow29/limits.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -185,11 +187,11 @@ TEST_CASE("what is no record of the other end ends the connection") {
 
 TEST_CASE("no peer sends records without data for ever") {
     Ends ends;
-    for (int i = 0; i < 8; ++i)
+    for (unsigned i = 0; i < limits::records_without_data_max; ++i)
         ends.seal({});
     CHECK(ends.pass(ends.sealed(), 1000, 10).value().empty());
     ends.seal(Bytes{'a'});  // which begins anew
-    for (int i = 0; i < 8; ++i)
+    for (unsigned i = 0; i < limits::records_without_data_max; ++i)
         ends.seal({});
     CHECK(ends.pass(ends.sealed(), 1000, 10).value() == Bytes{'a'});
     ends.seal({});

@@ -101,6 +101,15 @@ TEST_CASE("what was pledged is not let go before the pledge is over") {
     CHECK(book.begin(fake_item(2), at(limits::pledge_lifetime)));
 }
 
+TEST_CASE("only so much is pledged at a time") {
+    PledgeBook book;
+    for (std::uint32_t i = 0; i < limits::pledges_max; ++i)
+        REQUIRE(book.pledge(fake_item(i), false, at(0s)));
+    CHECK_FALSE(book.pledge(fake_item(limits::pledges_max), false, at(1s)));
+    CHECK(book.pledge(fake_item(1), false, at(1s)));  // which is pledged already
+    CHECK(book.pledge(fake_item(limits::pledges_max), false, at(limits::pledge_lifetime)));
+}
+
 TEST_CASE("of two that want to let go of the same, the one that ranks last does") {
     const auto item = fake_item(1);
     for (const bool asker_yields : {false, true}) {

@@ -441,5 +441,23 @@ TEST_CASE("peers report what they did") {
     CHECK_FALSE(status[0].banned);
 }
 
+TEST_CASE("of any number of nodes that are said to hold it, so many are remembered") {
+    Download d(8);
+    for (std::uint32_t i = 0; i <= limits::download_peers_max; ++i)
+        d.planner.set_holds_all(fake_node(i));
+    d.planner.add_peer(fake_node(limits::download_peers_max), at(0s));
+    CHECK(d.planner.peers().empty());
+    CHECK(d.poll_all(0s).empty());
+    d.planner.add_peer(fake_node(limits::download_peers_max - 1), at(0s));
+    CHECK_FALSE(d.poll_all(0s).empty());
+}
+
+TEST_CASE("a map of the largest object has so many cells") {
+    const core::Layout layout(ByteCount(limits::extents_per_object_max * limits::chunk_bytes), 0);
+    const DownloadPlanner planner(layout, {ByteCount(0), layout.length()}, {}, {});
+    CHECK(planner.cells(limits::cells_max).size() == limits::cells_max);
+    CHECK(planner.cells(limits::extents_per_object_max).size() == limits::extents_per_object_max);
+}
+
 }  // namespace
 }  // namespace flow29::proto

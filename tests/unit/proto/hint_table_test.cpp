@@ -57,5 +57,36 @@ TEST_CASE("a flood from one node stops at its bound and pushes nobody out") {
     hints.check_invariants();
 }
 
+TEST_CASE("a hint is good until its time is over") {
+    HintTable hints;
+    hints.on_hint(fake_node(1), {fake_item(1)}, at(0s));
+    CHECK(hints.holders(fake_item(1), at(limits::hint_lifetime - 1s)).size() == 1);
+    CHECK(hints.holders(fake_item(1), at(limits::hint_lifetime)).empty());
+    hints.expire(at(limits::hint_lifetime - 1s));
+    CHECK(hints.size() == 1);
+    hints.expire(at(limits::hint_lifetime));
+    CHECK(hints.size() == 0);
+}
+
+TEST_CASE("a flood from many nodes stops at the bound of all") {
+    HintTable hints;
+    std::vector<ItemId> items;
+    for (std::uint32_t i = 0; i < limits::hints_per_node_max; ++i)
+        items.push_back(fake_item(i));
+    const auto full = limits::hints_max / limits::hints_per_node_max;
+    for (std::uint32_t node = 0; node < full; ++node)
+        hints.on_hint(fake_node(node), items, at(0s));
+    REQUIRE(hints.size() == limits::hints_max);
+    hints.on_hint(fake_node(full), {fake_item(1)}, at(1s));
+    CHECK(hints.size() == limits::hints_max);
+    CHECK(hints.holders(fake_item(1), at(1s)).size() == full);
+    hints.on_hint(fake_node(0), {fake_item(1)}, at(1h));  // known, so it lives on
+    CHECK(hints.holders(fake_item(1), at(limits::hint_lifetime)) == std::vector{fake_node(0)});
+    hints.forget_node(fake_node(0));
+    hints.on_hint(fake_node(full), {fake_item(1)}, at(1s));
+    CHECK(hints.size() == limits::hints_max - limits::hints_per_node_max + 1);
+    hints.check_invariants();
+}
+
 }  // namespace
 }  // namespace flow29::proto

@@ -149,5 +149,27 @@ TEST_CASE("following answers gives the same set as the ledger, whatever happens 
     }
 }
 
+TEST_CASE("so many changes are told, of more there is a list") {
+    KeptLedger ledger;
+    ledger.add(fake_item(0));
+    const KeptState known = ledger.state();
+    for (std::uint32_t i = 1; i <= limits::kept_changes_max; ++i)
+        ledger.add(fake_item(i));
+    const KeptList told = ledger.answer({known, 0}, salt);
+    CHECK_FALSE(told.listed);
+    CHECK(told.added.size() == limits::kept_changes_max);
+    ledger.remove(fake_item(0));
+    const KeptList list = ledger.answer({known, 0}, salt);
+    CHECK(list.listed);
+    CHECK(list.added.empty());
+    ledger.check_invariants();
+}
+
+TEST_CASE("a part of a list has so many names, and a list that is longer has several") {
+    const KeptLedger ledger = ledger_of(0, limits::kept_names_per_part + 1);
+    CHECK(ledger.items_of_part(0, 1).size() == limits::kept_names_per_part);
+    CHECK(ledger.answer({}, salt).parts > 1);
+}
+
 }  // namespace
 }  // namespace flow29::proto

@@ -153,6 +153,18 @@ TEST_CASE("a full invitation fits into a head") {
     CHECK(accepted(invite));
 }
 
+TEST_CASE("a full holder table fits into a head") {
+    HolderTable table{sample_id<RootHash>(1), {}, {}};
+    table.nodes.assign(limits::records_per_message_max,
+                       sample_record(limits::addresses_per_record_max));
+    const HolderTable::Entry entry{
+        ItemId::of(sample_id<ExtentHash>(1)),
+        std::vector<std::uint32_t>(limits::copies_max, limits::records_per_message_max - 1)};
+    table.entries.assign(limits::table_entries_per_message, entry);
+    CHECK(encode_head(1, table).size() <= limits::frame_head_bytes_max);
+    CHECK(accepted(table));
+}
+
 TEST_CASE("an invitation names lengths that can be") {
     Invite invite{sample_lease(), {{ItemId::of(sample_id<ExtentHash>(1)), ByteCount(0)}}, {}, true};
     CHECK(refused(1, invite));
@@ -234,6 +246,55 @@ TEST_CASE("an item's key is that of the object or extent it is") {
         CHECK(ItemId::of(extent).key(keys) == keys.extent_key(extent));
     }
     CHECK(ItemId::of(root) != ItemId::of(extent));
+}
+
+TEST_CASE("a name for the program is cut when it is sent, and refused when it is longer") {
+    Hello hello{1, sample_record(), sample_v6(), sample_now_ms, {}};
+    hello.agent = std::string(limits::user_agent_bytes_max, 'a');
+    CHECK(accepted(hello));
+    Bytes raw = encode_head(0, hello);
+    hello.agent += 'a';
+    CHECK(encode_head(0, hello) == raw);
+    // It comes last: its type, its length, and itself.
+    auto& length = raw[raw.size() - limits::user_agent_bytes_max - 1];
+    REQUIRE(length == limits::user_agent_bytes_max);
+    ++length;
+    raw.push_back('a');
+    CHECK_FALSE(decode_head(raw));
+}
+
+TEST_CASE("leases and changes of what is kept are bounded") {
+    Leases leases{std::vector<Lease>(limits::leases_per_message_max, sample_lease())};
+    CHECK(accepted(leases));
+    leases.leases.push_back(sample_lease());
+    CHECK(refused(1, leases));
+    const ItemId item = ItemId::of(sample_id<ExtentHash>(1));
+    KeptList list{sample_id<KeptState>(1), false, 1, {}, {}, {}};
+    list.added.assign(limits::kept_changes_max - 1, item);
+    list.removed = {item};
+    CHECK(accepted(list));
+    list.removed.push_back(item);
+    CHECK(refused(1, list));
+    KeptList parts{sample_id<KeptState>(1), true, limits::kept_parts_max, {}, {}, {}};
+    CHECK(accepted(parts));
+    parts.parts *= 2;
+    CHECK(refused(1, parts));
+    CHECK(accepted(GetKept{sample_id<KeptState>(1), limits::kept_parts_max - 1}));
+    CHECK(refused(1, GetKept{sample_id<KeptState>(1), limits::kept_parts_max}));
+}
+
+TEST_CASE("a message has so many fields, whatever they are") {
+    const auto head_with = [](std::uint32_t fields) {
+        core::Packer out;
+        out.array(3).uint(Message(GetDescriptor{}).index()).uint(5);
+        out.array(fields).id(sample_id<RootHash>(1));
+        for (std::uint32_t i = 1; i < fields; ++i)
+            out.uint(i);
+        const Bytes raw = out.take();
+        return decode_head(raw);
+    };
+    CHECK(head_with(limits::fields_per_message_max).has_value());
+    CHECK_FALSE(head_with(limits::fields_per_message_max + 1).has_value());
 }
 
 }  // namespace

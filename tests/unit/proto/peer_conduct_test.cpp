@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <flow29/limits.hpp>
+
 using namespace flow29;
 using proto::PeerConduct;
 
@@ -77,5 +79,16 @@ TEST_CASE("any number of identities takes bounded memory, and the banned are for
     for (unsigned i = 1; i <= 100; ++i)
         CHECK(conduct.on_lie(node(i), "it lied"));
     CHECK_FALSE(conduct.is_banned(node(0)));
+    conduct.check_invariants();
+}
+
+TEST_CASE("a node remembers so many, and one more takes another one's place") {
+    PeerConduct conduct(limits::conduct_nodes_max);
+    for (unsigned i = 0; i < limits::conduct_nodes_max; ++i)
+        conduct.on_outcome(node(i), false);
+    CHECK(conduct.size() == limits::conduct_nodes_max);
+    conduct.on_outcome(node(limits::conduct_nodes_max), false);
+    CHECK(conduct.size() == limits::conduct_nodes_max);
+    CHECK(conduct.of(node(limits::conduct_nodes_max)).score < PeerConduct::score_max);
     conduct.check_invariants();
 }

@@ -343,7 +343,7 @@ TEST_CASE("an inbox begins work while its replies and those waiting stay within 
     for (unsigned i = 1; i <= 20; ++i)
         REQUIRE(inbox.on_request(i, mebibyte).has_value());
     // One may always begin, whatever its size, when nothing else is owed; not otherwise.
-    CHECK_FALSE(inbox.poll_start(RequestInbox::reply_bytes_max));
+    CHECK_FALSE(inbox.poll_start(ByteCount(limits::reply_bytes_max)));
     for (unsigned i = 1; i <= 7; ++i)
         CHECK(inbox.poll_start(ByteCount(1 << 20)).has_value());
     CHECK_FALSE(inbox.poll_start(ByteCount(1 << 20)));

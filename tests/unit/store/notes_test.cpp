@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "store/bounds.hpp"
+#include <flow29/limits.hpp>
+
 #include "store/sqlite.hpp"
 #include "support.hpp"
 
@@ -50,10 +51,10 @@ TEST_CASE_TEMPLATE("holders are remembered per item, once each", Stored, InMemor
 TEST_CASE_TEMPLATE("holders of one item are bounded", Stored, InMemory, OnDisk) {
     Stored store;
     std::vector<KnownHolder> many;
-    for (std::uint64_t i = 0; i < bounds::holders_per_item_max + 10; ++i)
+    for (std::uint64_t i = 0; i < limits::holders_per_item_max + 10; ++i)
         many.push_back({extent_item(1), make_id<NodeId>(i)});
     REQUIRE(store->add_holders(many));
-    CHECK(store->holders({extent_item(1)}).size() == bounds::holders_per_item_max);
+    CHECK(store->holders({extent_item(1)}).size() == limits::holders_per_item_max);
     const ByteCount used = store->usage().used;
     REQUIRE(store->add_holders(many));
     CHECK(store->usage().used == used);
@@ -138,11 +139,11 @@ TEST_CASE("nodes from before it was noted where they were met are given in any s
 TEST_CASE("the least recently seen node is forgotten past the bound") {
     InMemory store;
     proto::NodeRecord record;
-    for (std::uint64_t i = 0; i <= bounds::node_records_max; ++i) {
+    for (std::uint64_t i = 0; i <= limits::node_records_max; ++i) {
         record.key = make_id<PublicKey>(i);
         REQUIRE(store->put_node_record(record));
     }
-    CHECK(store->node_records(bounds::node_records_max + 10).size() == bounds::node_records_max);
+    CHECK(store->node_records(limits::node_records_max + 10).size() == limits::node_records_max);
     record.key = make_id<PublicKey>(0);
     CHECK_FALSE(store->node_record(record.node()));
     record.key = make_id<PublicKey>(1);

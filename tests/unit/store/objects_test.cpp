@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "store/bounds.hpp"
+#include <flow29/limits.hpp>
+
 #include "support.hpp"
 
 #include <algorithm>
@@ -243,13 +244,13 @@ TEST_CASE("the lease that passes the bound of a root is refused, a renewal is no
     lease.root = root;
     lease.expires = start;
     lease.sequence = 1;
-    for (unsigned i = 0; i < bounds::leases_per_root_max; ++i) {
+    for (unsigned i = 0; i < limits::leases_per_root_max; ++i) {
         lease.publisher = make_id<PublicKey>(i);
         REQUIRE(store->put_lease(lease) == true);
     }
     lease.sequence = 2;
     CHECK(store->put_lease(lease) == true);
-    lease.publisher = make_id<PublicKey>(bounds::leases_per_root_max);
+    lease.publisher = make_id<PublicKey>(limits::leases_per_root_max);
     CHECK(code_of(store->put_lease(lease)) == Errc::refused);
 }
 

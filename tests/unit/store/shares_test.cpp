@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <flow29/limits.hpp>
+
 #include "store/cost.hpp"
 #include "store/schema.hpp"
+#include "store/shares.hpp"
 #include "store/sqlite.hpp"
 #include "support.hpp"
 
@@ -34,6 +37,21 @@ ByteCount cost_of(const core::Descriptor& object) {
 }
 const ByteCount extent_cost = cost::of_extent(ByteCount(bytes));
 const ByteCount lease_cost{cost::lease_row};
+
+TEST_CASE("of any number of parties so many sums are kept") {
+    Shares shares;
+    const Shares::Share share{ByteCount(1), start, start + hour};
+    const auto party = [](std::size_t number) { return Party(std::to_string(number)); };
+    for (std::size_t i = 0; i < limits::shares_max; ++i)
+        shares.put(party(i), share);
+    shares.put(party(1), share);  // known
+    CHECK(shares.find(party(0), start) == ByteCount(1));
+    shares.put(party(limits::shares_max), share);
+    CHECK(shares.find(party(limits::shares_max), start) == ByteCount(1));
+    // All others are made anew when they are asked for.
+    for (std::size_t i = 0; i < limits::shares_max; ++i)
+        CHECK_FALSE(shares.find(party(i), start).has_value());
+}
 
 TEST_CASE_TEMPLATE("a publisher is charged for what its live leases keep, each extent once", Stored,
                    InMemory, OnDisk) {
