@@ -108,8 +108,11 @@ void EventStream::collect() {
         next_second_ = now + second;
         if (const auto status = ask(node_, &Node::status, stop_))
             add("status", text_of(to_json(*status)));
-        if (const auto peers = ask(node_, &Node::peers, stop_))
-            add("peers", list_of(*peers, "peers"));
+        if (const auto peers = ask(node_, &Node::peers, stop_)) {
+            const Json json = to_json(*peers);
+            for (const char* const list : {"peers", "dropped"})
+                add(list, text_of(json[list]));
+        }
     }
     if (version_ > 0 && now >= next_objects_) add_objects();
 }

@@ -11,6 +11,7 @@
 #include <flow29/link.hpp>
 
 #include "api/gateway_directory.hpp"
+#include "api/http_guard.hpp"
 #include "api/http_status.hpp"
 #include "api/object_stream.hpp"
 
@@ -197,7 +198,7 @@ Gateway::Gateway(Node& node)
     : node_(node),
       listener_([this](const HttpRequest& request,
                        const std::stop_token& stop) { return answer(request, stop); },
-                {.threads = threads, .write_timeout = write_timeout}) {}
+                {.threads = threads, .write_timeout = write_timeout, .page_port = page_port_}) {}
 
 Result<ByteCount> Gateway::length_of(const Link& link, const std::stop_token& stop) {
     ObjectStream stream(node_, link, {.range = {}, .head_only = true}, stop);
@@ -230,6 +231,10 @@ HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
     const std::string name = named == request.query.end() ? link.path : named->second;
     HttpResponse response;
     add_headers(response, tag, name);
+    // What a browser has kept for one origin is not for another.
+    response.headers.emplace_back("Vary", "Origin");
+    if (is_of_page(request, *page_port_))
+        response.headers.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
     if (const auto match = request.header("if-none-match"); match && names_tag(*match, tag)) {
         response.status = 304;
         return response;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +43,9 @@ class Gateway {
     [[nodiscard]] Result<core::Endpoint> listen(const core::Endpoint& at) {
         return listener_.listen(at);
     }
+    /// Has the page at this port of the same host show files: what a browser gets for another
+    /// origin's page it hands over only when it is told that it may.
+    void let_in_page(std::uint16_t port) { *page_port_ = port; }
 
   private:
     [[nodiscard]] HttpResponse answer(const HttpRequest& request, const std::stop_token& stop);
@@ -49,6 +55,8 @@ class Gateway {
     [[nodiscard]] Result<ByteCount> length_of(const Link& link, const std::stop_token& stop);
 
     Node& node_;  // owned by whoever made this
+    std::shared_ptr<std::atomic<std::uint16_t>> page_port_ =
+        std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{0});
     HttpListener listener_;
 };
 

@@ -50,11 +50,13 @@ bool is_ours(const std::string& host, const HttpRequest& request,
 }  // namespace
 
 std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
-                                           const core::Endpoint& configured, bool may_change) {
+                                           const core::Endpoint& configured, bool may_change,
+                                           std::uint16_t page_port) {
     const auto host = request.header("host");
     if (!host || !is_ours(*host, request, configured))
         return http_text(403, "the Host header names another server");
-    if (request.header_count("origin") != 0 && request.header("origin") != "http://" + *host)
+    if (request.header_count("origin") != 0 && request.header("origin") != "http://" + *host &&
+        !is_of_page(request, page_port))
         return http_text(403, "requests from other sites' pages are refused");
     if (request.method != "GET" && request.method != "HEAD" && !may_change) {
         HttpResponse response = http_text(405, "only GET and HEAD");
@@ -62,6 +64,13 @@ std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
         return response;
     }
     return std::nullopt;
+}
+
+bool is_of_page(const HttpRequest& request, std::uint16_t page_port) {
+    const auto host = request.header("host");
+    const auto name = host ? name_in(*host) : std::nullopt;
+    return page_port != 0 && name &&
+           request.header("origin") == "http://" + *name + ":" + std::to_string(page_port);
 }
 
 }  // namespace flow29::api

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "api/http_message.hpp"
@@ -15,9 +16,14 @@ namespace flow29::api {
 /// - Exactly one Host, which is localhost, a loopback literal, the address that was configured, or
 ///   the literal address on which the connection arrived; else 403. A site that points its own
 ///   name at 127.0.0.1 (DNS rebinding) sends that name.
-/// - Origin, when present, is `http://` and that Host; else 403. Other sites' scripts send theirs.
+/// - Origin, when present, is `http://` and that Host, or `is_of_page`; else 403. Other sites'
+///   scripts send theirs.
 [[nodiscard]] std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
                                                          const core::Endpoint& configured,
-                                                         bool may_change);
+                                                         bool may_change,
+                                                         std::uint16_t page_port = 0);
+
+/// Whether a page at this port asks, and by the same name as is asked for; 0: no page does.
+[[nodiscard]] bool is_of_page(const HttpRequest& request, std::uint16_t page_port);
 
 }  // namespace flow29::api

@@ -184,7 +184,8 @@ struct HttpListener::State {
         const_cast<httplib::Request&>(request).ranges.clear();
         const HttpRequest taken = taken_from(request);
         const bool has_body = options.body_bytes_max > 0 && has_length(taken);
-        auto refusal = refuse_foreign(taken, at, may_change(taken));
+        const std::uint16_t page_port = options.page_port ? options.page_port->load() : 0;
+        auto refusal = refuse_foreign(taken, at, may_change(taken), page_port);
         if (!refusal && has_body && options.refuse_body) refusal = options.refuse_body(taken);
         if (!refusal && has_body) return true;
         put_into(response, refusal ? std::move(*refusal) : handler(taken, stop.get_token()));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +25,8 @@ struct HttpListenerOptions {
     std::size_t body_bytes_max = 0;
     /// Asked before a body is read, so that a stranger's takes no memory. The refusal, if any.
     std::function<std::optional<HttpResponse>(const HttpRequest&)> refuse_body{};
+    /// A page at this port of the same host may ask as well; null or 0: none.
+    std::shared_ptr<const std::atomic<std::uint16_t>> page_port{};
 };
 
 /// HTTP/1.1 on one address, one request a connection, on threads of its own. Requests that do not

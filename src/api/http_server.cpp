@@ -51,6 +51,9 @@ const std::vector<Route>& routes() {
         {"map", {{"link"}}},
         {"block"},
         {"limit"},
+        {"log", {{"level"}, {"after", Form::number}, {"count", Form::number}}},
+        {"invite"},
+        {"join", {{"invite"}}, true},
         {"transfers"},
         {"transfers/pause", {{"id", Form::number}}, true},
         {"transfers/resume", {{"id", Form::number}}, true},
@@ -126,6 +129,16 @@ HttpResponse asset(const char* content_type, std::string_view content) {
     return response;
 }
 
+/// The gateway by the name that the page has: to a browser 127.0.0.1 and localhost are different
+/// sites, and what the gateway serves is for its own.
+std::string gateway_beside(const std::string& url, const HttpRequest& request) {
+    constexpr std::string_view scheme = "http://";
+    const auto host = request.header("host").value_or("");
+    const auto endpoint = core::Endpoint::parse(url.substr(std::min(url.size(), scheme.size())));
+    if (!endpoint || !endpoint->is_loopback() || !host.starts_with("localhost")) return url;
+    return fmt::format("{}localhost:{}", scheme, endpoint->port);
+}
+
 bool is_loopback(const std::string& address) {
     const bool is_v6 = address.find(':') != std::string::npos;
     const auto endpoint = core::Endpoint::parse((is_v6 ? "[" + address + "]" : address) + ":1");
@@ -188,12 +201,17 @@ HttpResponse HttpServer::answer(const HttpRequest& request, const std::stop_toke
 
 HttpResponse HttpServer::page(const HttpRequest& request) const {
     HttpResponse response = asset("text/html; charset=utf-8", page_html);
-    response.headers.emplace_back("Content-Security-Policy",
-                                  "default-src 'none'; script-src 'self'; style-src 'self'; "
-                                  "connect-src 'self'; img-src data:; base-uri 'none'; "
-                                  "form-action 'none'; frame-ancestors 'none'");
+    const std::string gateway = gateway_beside(options_.gateway_url, request);
+    // Pictures, films and sound of the gateway are shown: nothing of them runs. Nothing else of it
+    // is.
+    response.headers.emplace_back(
+        "Content-Security-Policy",
+        fmt::format("default-src 'none'; script-src 'self'; style-src 'self'; "
+                    "connect-src 'self'; img-src data: {0}; media-src {1}; base-uri 'none'; "
+                    "form-action 'none'; frame-ancestors 'none'",
+                    gateway, gateway.empty() ? "'none'" : gateway));
     response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
-    fill_in(response.body, "{{gateway}}", options_.gateway_url);
+    fill_in(response.body, "{{gateway}}", gateway);
     const bool is_own =
         is_loopback(request.remote_address) && request.is_of_same_user && request.is_of_same_user();
     fill_in(response.body, "{{token}}", is_own ? token_ : "");
@@ -208,8 +226,8 @@ HttpResponse HttpServer::api(const HttpRequest& request, const std::stop_token& 
     const bool is_known = std::ranges::count(routes(), path, &Route::path) > 0;
     if (!is_known)
         return json_error(404, {Errc::usage,
-                                "no such route; status, peers, ls, block, limit, transfers, "
-                                "health?link=, map?link="});
+                                "no such route; status, peers, ls, block, limit, log, "
+                                "transfers, health?link=, map?link="});
     const auto route = std::ranges::find_if(routes(), [&](const Route& candidate) {
         return candidate.path == path && candidate.posts == posts;
     });

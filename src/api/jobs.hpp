@@ -13,8 +13,8 @@
 
 namespace flow29::api {
 
-/// What the page began and does not wait for: fetches and publications. They go on when the page is
-/// closed, and how they ended is told to whoever opens it next, until the node stops.
+/// What the page began and does not wait for: fetches, publications and checks. They go on when the
+/// page is closed, and how they ended is told to whoever opens it next, until the node stops.
 ///
 /// At most limits::jobs_max are known; of those that ended the oldest is forgotten first.
 /// Any thread may call anything.
@@ -23,8 +23,8 @@ class Jobs {
     struct Options {
         std::string kind;  ///< the router's method, which is also what people see
         std::string name{};
-        std::string link{};    ///< of a fetch
-        std::string path{};    ///< what is read or written; a transfer has the same
+        std::string link{};    ///< of a fetch or check
+        std::string path{};    ///< what is read or written; a transfer has the same; else empty
         std::string params{};  ///< a JSON object
         /// Called once when it ended, on the node's thread, with whether it went well.
         std::function<void(bool good)> ended{};

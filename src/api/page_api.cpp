@@ -103,6 +103,7 @@ std::optional<HttpResponse> PageApi::answer(const HttpRequest& request, std::str
                                             const std::stop_token& stop) {
     if (path == "events") return events(request, stop);
     if (path == "fetch") return fetch(request);
+    if (path == "verify") return verify(request);
     if (path == "jobs/forget") return forget(request);
     if (path == "uploads") return begin_upload(request);
     if (!path.starts_with(uploads_prefix)) return std::nullopt;
@@ -226,6 +227,21 @@ HttpResponse PageApi::fetch(const HttpRequest& request) {
     options.link = link->to_string();
     options.path = (folder / options.name).string();
     options.params = text_of({{"link", options.link}, {"path", options.path}});
+    const auto job = jobs_.begin(std::move(options));
+    return job ? say({{"job", *job}}) : json_error(job.error());
+}
+
+HttpResponse PageApi::verify(const HttpRequest& request) {
+    if (request.method != "POST") return not_allowed("POST");
+    if (auto refusal = check_query(request, {"link"})) return std::move(*refusal);
+    const auto link = Link::parse(text_in(request, "link"));
+    if (!link) return json_error(link.error());
+    // A gigabyte takes many seconds, at limits::verify_rate: longer than a request should.
+    Jobs::Options options;
+    options.kind = "verify";
+    options.name = link->name;
+    options.link = link->to_string();
+    options.params = text_of({{"link", options.link}});
     const auto job = jobs_.begin(std::move(options));
     return job ? say({{"job", *job}}) : json_error(job.error());
 }

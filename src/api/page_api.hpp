@@ -37,6 +37,7 @@ namespace flow29::api {
 /// |                                  | `private=1` if so: `{"job"}`                              |
 /// | POST uploads/ID/cancel           | removes it                                                |
 /// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`                |
+/// | POST verify?link=                | begins to check what is kept here of it: `{"job"}`        |
 /// | POST jobs/forget?id=             | forgets what has ended                                    |
 class PageApi {
   public:
@@ -55,6 +56,7 @@ class PageApi {
     [[nodiscard]] HttpResponse publish(const HttpRequest& request, const std::string& id);
     [[nodiscard]] HttpResponse cancel(const HttpRequest& request, const std::string& id);
     [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
+    [[nodiscard]] HttpResponse verify(const HttpRequest& request);
     [[nodiscard]] HttpResponse forget(const HttpRequest& request);
 
     /// Publications that ended. The node's thread says so and must not wait for a disk, so that

@@ -65,18 +65,18 @@ struct WebFace {
 };
 
 /// Begins to serve. A default port that is taken is no failure: several nodes on one machine need
-/// no flags. Returns the URL, or nothing then.
+/// no flags. Returns where it is, or nothing then.
 template <class Server>
-Result<std::string> serve(std::unique_ptr<Server>& server, const WebFace& face) {
+Result<std::optional<core::Endpoint>> serve(std::unique_ptr<Server>& server, const WebFace& face) {
     const auto listening = server->listen(face.at);
-    if (listening) return api::url_of(*listening);
+    if (listening) return *listening;
     if (face.is_given)
         return fail(listening.error().code,
                     fmt::format("{}: {}", face.option, listening.error().message()));
     core::log::warn("node", "{}, so {} is off; it names another address, or off",
                     listening.error().message(), face.option);
     server.reset();
-    return std::string();
+    return std::nullopt;
 }
 
 Result<Web> start_web(Node& node, api::Router& router, const WebSettings& settings,
@@ -84,18 +84,21 @@ Result<Web> start_web(Node& node, api::Router& router, const WebSettings& settin
     Web web;
     if (settings.gateway) {
         web.gateway = std::make_unique<api::Gateway>(node);
-        auto url = serve(web.gateway, {"--gateway", *settings.gateway, settings.gateway_is_given});
-        if (!url) return fail(url.error());
-        web.gateway_url = std::move(*url);
+        auto at = serve(web.gateway, {"--gateway", *settings.gateway, settings.gateway_is_given});
+        if (!at) return fail(at.error());
+        if (*at) web.gateway_url = api::url_of(**at);
     }
     if (settings.page) {
         web.page = std::make_unique<api::HttpServer>(
             node, router,
             api::HttpServerOptions{.token_file = page_token_file(config),
                                    .gateway_url = web.gateway_url});
-        auto url = serve(web.page, {"--web", *settings.page, settings.page_is_given});
-        if (!url) return fail(url.error());
-        web.page_url = std::move(*url);
+        auto at = serve(web.page, {"--web", *settings.page, settings.page_is_given});
+        if (!at) return fail(at.error());
+        if (*at) {
+            web.page_url = api::url_of(**at);
+            if (web.gateway) web.gateway->let_in_page((*at)->port);
+        }
     }
     return web;
 }

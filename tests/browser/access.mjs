@@ -4,13 +4,13 @@
 
 import { ask, check, no_trouble, open, picture, play, show, violations } from "./stage.mjs";
 
-const VIEWS = ["Overview", "Publish", "Fetch", "Files", "Swarm", "Network"];
+const VIEWS = ["Overview", "Publish", "Fetch", "Files", "Swarm", "Network", "Log"];
 
 await play(async (browser) => {
-  const { url } = await ask("urls");
+  const { url, gateway } = await ask("urls");
   const wrong = [];
   for (const colorScheme of ["light", "dark"]) {
-    const page = await open(browser, url, { colorScheme, bypassCSP: false });
+    const page = await open(browser, url, { colorScheme, gateway, bypassCSP: false });
     for (const view of VIEWS) {
       await show(page, view);
       if (view === "Swarm") {
@@ -18,6 +18,7 @@ await play(async (browser) => {
         await page.getByRole("region", { name: "Parts and who keeps them" }).waitFor();
       }
       if (view === "Network") await page.waitForTimeout(3000);
+      if (view === "Log") await page.getByRole("region", { name: "Lines of the log" }).waitFor();
       const found = await violations(page);
       if (found !== "") wrong.push(`${view}, ${colorScheme}: ${found}`);
       await picture(page, `${view.toLowerCase()}-${colorScheme}`);
@@ -25,6 +26,15 @@ await play(async (browser) => {
     await show(page, "Files");
     await page.getByRole("cell").getByRole("button").first().click();
     await page.getByRole("dialog").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+    await page.getByRole("button", { name: "sunset.png" }).click();
+    // The gateway's picture is shown by the page, though it is of another origin.
+    await page.getByRole("button", { name: "Show it here" }).click();
+    const shown = page.getByRole("dialog").getByRole("img", { name: "sunset.png", exact: true });
+    await shown.evaluate((image) => image.decode());
+    check(await shown.evaluate((image) => image.naturalWidth) === 3, "it is another picture");
+    await page.getByRole("button", { name: "Verify what is here" }).click();
+    await page.getByText(/^Sound: .* read here/).waitFor();
     const found = await violations(page);
     if (found !== "") wrong.push(`details, ${colorScheme}: ${found}`);
     await picture(page, `details-${colorScheme}`);

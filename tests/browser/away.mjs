@@ -7,7 +7,9 @@ await play(async (browser) => {
   const { alone } = await ask("urls");
   const page = await open(browser, alone);
   await page.getByRole("heading", { name: "This node is alone" }).waitFor();
-  await page.getByText(/flow29 node --bootstrap/).or(page.locator("input").first()).first().waitFor();
+  await page.getByLabel("Invitation").fill("flow29i:nonsense");
+  await page.getByRole("button", { name: "Join", exact: true }).click();
+  await page.locator("form").getByRole("alert").waitFor();
   await picture(page, "first-run");
 
   await show(page, "Publish");

@@ -42,15 +42,16 @@ export async function play(test) {
   }
 }
 
-/** A page that may speak to its own node alone, and may not complain. */
-export async function open(browser, url, options = {}) {
+/** A page that may speak to its own node alone, and to its gateway if that is named; it may not complain. */
+export async function open(browser, url, { gateway, ...options } = {}) {
+  const own = [url, gateway].filter(Boolean).map((each) => new URL(each).origin);
   const context = await browser.newContext({ acceptDownloads: false, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.troubles = [];
   page.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (protocol !== "data:" && protocol !== "blob:" && origin !== new URL(url).origin)
+    if (protocol !== "data:" && protocol !== "blob:" && !own.includes(origin))
       page.troubles.push(`a request to ${request.url()}`);
   });
   page.on("pageerror", (error) => page.troubles.push(`an error: ${error}`));

@@ -54,6 +54,8 @@ await play(async (browser) => {
   check(await ask("is_fetched", await card.locator("code.path").textContent()), "it is something else");
 
   await show(page, "Network");
+  await page.getByRole("heading", { name: "Reach" }).waitFor();
+  await page.getByText("Others are told").waitFor();
   await page.getByLabel("Receiving").fill("2");
   await page.getByRole("button", { name: "Set limits" }).click();
   await page.getByText("In force now, and after a restart.").waitFor();

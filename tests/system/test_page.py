@@ -9,11 +9,13 @@ import base64
 import json
 import os
 import shutil
+import struct
 import subprocess
 import threading
 import unittest
 import urllib.parse
 import urllib.request
+import zlib
 
 import harness
 import film  # noqa: E402 - harness says where
@@ -48,6 +50,17 @@ def noise(size, seed):
         seed = (seed * 1664525 + 1013904223) & 0xffffffff
         content[i] = seed >> 24
     return bytes(content)
+
+
+def png(width, height):
+    """A picture of one colour."""
+    def part(kind, content):
+        return (struct.pack(">I", len(content)) + kind + content
+                + struct.pack(">I", zlib.crc32(kind + content)))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\x29\x80\xc0" * width) * height
+    return (b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(rows))
+            + part(b"IEND", b""))
 
 
 @unittest.skipIf(what_is_missing(), what_is_missing())
@@ -181,11 +194,17 @@ class Page(harness.SystemTest):
         fetching[0].communicate()
 
     def test_for_everybody(self):
-        nodes = self.lab.add_swarm(6, options_of={5: ["--web", ANY]}, options=["--gateway", "off"])
+        nodes = self.lab.add_swarm(5, options=["--web", "off", "--gateway", "off"])
+        shown = self.lab.add_node(bootstrap=nodes[:2], options=["--web", ANY, "--gateway", ANY])
+        self.lab.wait_connected(shown)
         for name in ("minutes of the meeting.pdf", "an enormous name " * 8 + ".txt", "photo.jpg"):
-            self.publish(nodes[5], self.lab.file(name, 3 * MIB + len(name), len(name)))
-        wait_until(lambda: len(nodes[5].ask("ls")["objects"]) == 3, "three objects")
-        self.play("access", {"urls": lambda: {"url": nodes[5].ready["web"]}})
+            self.publish(shown, self.lab.file(name, 3 * MIB + len(name), len(name)))
+        picture = self.lab.path / "sunset.png"
+        picture.write_bytes(png(3, 2))
+        self.publish(shown, picture)
+        wait_until(lambda: len(shown.ask("ls")["objects"]) >= 4, "four objects")
+        self.play("access", {"urls": lambda: {"url": shown.ready["web"],
+                                              "gateway": shown.ready["gateway"]}})
 
 
 if __name__ == "__main__":

@@ -23,3 +23,20 @@ export function openable(link: string, name: string, kind: string | undefined): 
   if (kind === "directory") return path.endsWith("/") ? at : `${at}/`;
   return name && !path ? `${at}?name=${encodeURIComponent(name)}` : at;
 }
+
+const SHOWN: Record<string, string[]> = {
+  img: ["png", "jpg", "jpeg", "gif", "webp", "avif"],
+  video: ["mp4", "m4v", "webm"],
+  audio: ["mp3", "ogg", "opus", "flac", "wav", "m4a"],
+};
+
+/**
+ * How this page can show it, if at all: only what a browser decodes without running anything of it.
+ * Markup, drawings and documents are opened at the gateway, which is an origin of its own.
+ */
+export function shownAs(name: string): "img" | "video" | "audio" | null {
+  const extension = /\.([^./]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
+  for (const element of ["img", "video", "audio"] as const)
+    if (SHOWN[element]!.includes(extension)) return element;
+  return null;
+}

@@ -8,6 +8,7 @@ import "./style.css";
 import { uploads } from "./uploads";
 import { Fetch } from "./views/fetch";
 import { Files } from "./views/files";
+import { Log } from "./views/log";
 import { Network } from "./views/network";
 import { Overview } from "./views/overview";
 import { Publish } from "./views/publish";
@@ -20,6 +21,7 @@ const VIEWS = [
   { path: "files", name: "Files", view: Files },
   { path: "swarm", name: "Swarm", view: Swarm },
   { path: "network", name: "Network", view: Network },
+  { path: "log", name: "Log", view: Log },
 ];
 
 function pathNow(): string {

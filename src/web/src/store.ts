@@ -3,7 +3,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { type Connection, follow } from "./api";
-import type { FlowObject, Job, Peer, Status, Transfer, Update } from "./types";
+import type { Conduct, FlowObject, Job, Peer, Status, Transfer, Update } from "./types";
 
 /** One second of the graphs; rates in bytes per second. */
 export interface Sample {
@@ -21,6 +21,7 @@ export interface State {
   connection: Connection;
   status: Status | null;
   peers: Peer[];
+  dropped: Conduct[];
   transfers: Transfer[];
   jobs: Job[];
   objects: Map<string, FlowObject>;
@@ -34,6 +35,7 @@ export const state: State = {
   connection: "connecting",
   status: null,
   peers: [],
+  dropped: [],
   transfers: [],
   jobs: [],
   objects: new Map(),
@@ -84,6 +86,7 @@ export function apply(update: Update): void {
     state.objects = new Map();
     state.areObjectsKnown = false;
     state.peers = [];
+    state.dropped = [];
     state.transfers = [];
     state.jobs = [];
   }
@@ -92,6 +95,7 @@ export function apply(update: Update): void {
     sample(update.status);
   }
   if (update.peers) state.peers = update.peers;
+  if (update.dropped) state.dropped = update.dropped;
   if (update.transfers) state.transfers = update.transfers;
   if (update.jobs) state.jobs = update.jobs;
   if (update.objects) {

@@ -7,6 +7,9 @@ export interface Status {
   uptime_ms: number;
   port: number;
   addresses: string[];
+  reach: string;
+  port_mapping: { method: string; external: string; problem: string };
+  private: boolean;
   storing: boolean;
   problem: string | null;
   dht: { connected: boolean; nodes: number; puts: number; lookups: number };
@@ -30,9 +33,18 @@ export interface Status {
   };
 }
 
-export interface Peer {
+/** How a node has behaved; score is the part of what was asked of it that came, in percent. */
+export interface Conduct {
   node: string;
   address: string;
+  score: number;
+  strikes: number;
+  disconnects: number;
+  banned: boolean;
+  reason: string;
+}
+
+export interface Peer extends Conduct {
   rtt_ms: number;
   up_bytes: number;
   down_bytes: number;
@@ -51,6 +63,7 @@ export interface Transfer {
   paused: boolean;
   done_bytes: number;
   total_bytes: number;
+  own_bytes: number;
   rate: number;
   eta_ms: number | null;
   holders: { node: string; rate: number; bytes: number }[];
@@ -86,15 +99,40 @@ export interface Outcome {
   shortfall?: string;
 }
 
+/** What a look at what is kept here of an object found. */
+export interface Verification {
+  sound: boolean;
+  checked_bytes: number;
+  checked_extents: number;
+  damaged_extents: number;
+  missing_extents: number;
+  healed_extents: number;
+  complaints: string[];
+}
+
+export interface LogLine {
+  number: number;
+  time: string;
+  level: "debug" | "info" | "warn" | "error";
+  component: string;
+  text: string;
+}
+
+export interface Invitation {
+  invite: string;
+  addresses: string[];
+  private: boolean;
+}
+
 export interface Job {
   id: number;
-  kind: "fetch" | "publish";
+  kind: "fetch" | "publish" | "verify";
   name: string;
   link: string;
   path: string;
   state: "running" | "done" | "failed";
   progress: Progress | null;
-  result: Outcome | null;
+  result: (Outcome & Partial<Verification>) | null;
 }
 
 export interface FlowObject {
@@ -108,6 +146,7 @@ export interface FlowObject {
   published: boolean;
   pinned: boolean;
   copies_min: number | null;
+  at_risk_chunks: number | null;
   target: number;
   expires: string | null;
   expired: boolean;
@@ -145,6 +184,7 @@ export interface Update {
   version: number;
   status?: Status;
   peers?: Peer[];
+  dropped?: Conduct[];
   transfers?: Transfer[];
   jobs?: Job[];
   objects?: { rows: FlowObject[]; gone: string[] };

@@ -76,8 +76,9 @@ TEST_CASE("what changes something is a POST with the token, and only there is on
     const std::string empty = "Content-Length: 0\r\n";
     CHECK(get(at, "/api/v1/transfers", token).status == 200);
     CHECK(get(at, "/api/v1/transfers", token + empty, "POST").status == 405);
-    for (const char* const route : {"rm", "pin", "unpin", "repair", "fetch", "jobs/forget",
-                                    "uploads", "uploads/x/publish", "uploads/x/cancel"}) {
+    for (const char* const route :
+         {"rm", "pin", "unpin", "repair", "fetch", "verify", "join", "jobs/forget", "uploads",
+          "uploads/x/publish", "uploads/x/cancel"}) {
         const std::string target = std::string("/api/v1/") + route;
         CHECK_MESSAGE(get(at, target, token).status == 405, route);
         CHECK_MESSAGE(get(at, target, empty, "POST").status == 401, route);
@@ -115,6 +116,11 @@ TEST_CASE("the API answers with the router's JSON and a status that says the sam
     CHECK(ask("/api/v1/ls").second["objects"] == nlohmann::json::array());
     CHECK(ask("/api/v1/block").second["roots"] == nlohmann::json::array());
     CHECK(ask("/api/v1/limit").second["repair"] == 16 << 20);
+    const auto log = ask("/api/v1/log?level=debug&count=1&after=4711").second;
+    CHECK(log["lines"] == nlohmann::json::array());
+    CHECK(log["next"] == 4711);
+    CHECK(ask("/api/v1/log?level=loud").first == 400);
+    CHECK(ask("/api/v1/invite").second["invite"].get<std::string>().find("flow29i:") == 0);
     CHECK(ask("/api/v1/block?name=" + nobody_has).first == 400);
     CHECK(ask("/api/v1/limit?repair=5").first == 400);
     CHECK(ask("/api/v1/health").first == 400);
@@ -144,7 +150,18 @@ TEST_CASE("the page carries the token and nothing from elsewhere") {
     CHECK(get(served.page_at, "/index.php").status == 404);
     CHECK(page.body.find("<script>") == std::string::npos);
     CHECK(page.body.find("<style") == std::string::npos);
-    CHECK(page.header("content-security-policy").find("unsafe") == std::string::npos);
+    const auto policy = page.header("content-security-policy");
+    CHECK(policy.find("unsafe") == std::string::npos);
+    const auto gateway = url_of(served.gateway_at);
+    CHECK(policy.find("img-src data: " + gateway + "; media-src " + gateway + ";") !=
+          std::string::npos);
+    CHECK(policy.find("connect-src 'self';") != std::string::npos);
+    // By the name that the page has, or it would be another site's.
+    const auto named = get(served.page_at, "/", "Host: localhost:2930\r\n");
+    const auto local = "http://localhost:" + std::to_string(served.gateway_at.port);
+    CHECK(named.header("content-security-policy").find("media-src " + local + ";") !=
+          std::string::npos);
+    CHECK(named.body.find('"' + local + '"') != std::string::npos);
     const auto script = get(served.page_at, "/app.js");
     CHECK(script.header("content-type") == "text/javascript; charset=utf-8");
     CHECK(script.body.find(served.server->token()) == std::string::npos);
@@ -259,6 +276,30 @@ TEST_CASE("the gateway serves wholes, ranges and heads") {
     CHECK(get(at, target, one + "If-Range: \"x\"\r\n").status == 200);
     CHECK(get(at, target, "Host: example.org\r\n").status == 403);
     CHECK(get(at, target, "", "POST").status == 405);
+}
+
+TEST_CASE("the gateway lets its own page show a file, and no other site") {
+    Served served(Swarm::one_holder);
+    const std::string target = "/f/" + served.publish(noise(2'000)) + "?name=photo.png";
+    const auto ask = [&](const std::string& origin) {
+        return get(served.gateway_at, target, "Origin: " + origin + "\r\n");
+    };
+    CHECK(ask("http://127.0.0.1:4711").status == 403);
+    served.gateway->let_in_page(4711);
+    const auto shown = ask("http://127.0.0.1:4711");
+    CHECK(shown.status == 200);
+    CHECK(shown.header("access-control-allow-origin") == "http://127.0.0.1:4711");
+    CHECK(shown.header("vary") == "Origin");
+    CHECK(shown.header("content-security-policy") == "sandbox");
+    for (const char* const other :
+         {"null", "http://example.org:4711", "http://localhost:4711", "http://127.0.0.1:4712",
+          "https://127.0.0.1:4711", "http://127.0.0.1"})
+        CHECK_MESSAGE(ask(other).status == 403, other);
+    const auto direct = get(served.gateway_at, target);
+    CHECK(direct.header("access-control-allow-origin").empty());
+    CHECK(direct.header("cross-origin-resource-policy") == "same-site");
+    CHECK(get(served.gateway_at, target, "Origin: http://127.0.0.1:4711\r\n", "POST").status ==
+          405);
 }
 
 TEST_CASE("the gateway serves an empty object and knows no range in it") {

@@ -111,7 +111,7 @@ TEST_CASE("a fetch goes on by itself, and how it ended is told until it is forgo
     const auto first = reader.next();
     CHECK(first["version"] == 1);
     CHECK(first["status"]["node"] == to_hex(served.node->id()));
-    for (const char* const field : {"peers", "transfers", "jobs"})
+    for (const char* const field : {"peers", "dropped", "transfers", "jobs"})
         CHECK_MESSAGE(first.contains(field), field);
     const auto job = first["jobs"][0];
     CHECK(job["id"] == *id);
@@ -149,6 +149,27 @@ TEST_CASE("changes alone are told, and objects that went by their root") {
     // It may stay for a while as what anybody may fetch.
     const auto& objects = update["objects"];
     if (objects["gone"].empty()) CHECK(objects["rows"][0]["published"] == false);
+}
+
+TEST_CASE(
+    "what is kept of a file is checked at a request from the page, and what that found is told") {
+    Served served(Swarm::one_holder);
+    const auto root = served.publish(noise(3'000));
+    CHECK(send(served, "POST", "verify?link=nonsense")["status"] == 400);
+    CHECK(send(served, "POST", "verify?link=" + root + "&path=/etc/x")["status"] == 400);
+    CHECK(send(served, "POST", "verify?link=" + root)["job"] == 1);
+    Jobs jobs(*served.router);
+    const Json params = {{"link", "flow29:" + root}};
+    REQUIRE(jobs.begin({.kind = "verify", .params = params.dump()}));
+    Reader reader(*served.node, jobs);
+    Json job;
+    while (job.is_null() || job["state"] == "running") {
+        const auto update = reader.next();
+        if (update.contains("jobs")) job = update["jobs"][0];
+    }
+    CHECK(job["state"] == "done");
+    CHECK(job["result"]["sound"] == true);
+    CHECK(job["result"]["checked_bytes"] == 3'000);
 }
 
 TEST_CASE("limits set from the page are in force, and a map names who keeps what") {

@@ -63,7 +63,7 @@ export function ExtentMap(props: { transfer: Transfer }) {
         const giver = giverOf(map.by[i]);
         context.fillStyle = byCopies
           ? holdersColour(holders)
-          : giver === null ? colour("accent") : holderColour(giver);
+          : giver === null ? colour("soft") : holderColour(giver);
         context.fillRect(x, y + cell * (1 - done), cell, cell * done);
       } else if (done === 0 && holders === 0) {
         // Nobody to ask for it now.
@@ -78,7 +78,7 @@ export function ExtentMap(props: { transfer: Transfer }) {
   const wanted = [...map.done].filter((letter) => letter !== ".").length;
   const nobody = [...map.done].filter((letter, i) =>
     letter !== "a" && letter !== "." && map.holders[i] === "0").length;
-  const { holders } = props.transfer;
+  const { holders, own_bytes: own } = props.transfer;
   return (
     <figure class="extents">
       <div class="canvas">
@@ -103,8 +103,9 @@ export function ExtentMap(props: { transfer: Transfer }) {
           colour by number of holders
         </label>
       </figcaption>
-      {!byCopies && holders.length > 0 && (
+      {!byCopies && (holders.length > 0 || own > 0) && (
         <ul class="legend" aria-label="Holders">
+          {own > 0 && <li><i class="swatch soft-fill" />this node {size(own)}</li>}
           {holders.map((holder, i) => (
             <li key={holder.node}>
               <i class={`swatch holder-${i % HOLDER_COLOURS}`} />

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { call, query } from "../api";
+import { call, query, sentence } from "../api";
 import { count, date, duration, size, UNKNOWN } from "../format";
-import { openable } from "../links";
-import { Confirm, Fact, Problem, Qr, Takeaway, useAction } from "../parts/basics";
+import { Bar, Confirm, Fact, Problem, Qr, Takeaway, useAction } from "../parts/basics";
+import { Open } from "../parts/preview";
 import { Windowed } from "../parts/windowed";
-import { useStore } from "../store";
-import type { FlowObject, Health } from "../types";
-import { rootOf } from "../links";
+import { state, useStore } from "../store";
+import type { FlowObject, Health, Job } from "../types";
+import { qrText, rootOf } from "../links";
+import { stageText } from "./transfer";
 
 type Order = "name" | "bytes" | "copies";
 
@@ -37,6 +38,11 @@ function Copies(props: { object: FlowObject }) {
       </span>
     </span>
   );
+}
+
+/** Chunks with fewer copies than wanted, as far as is known here. */
+function atRisk(object: FlowObject): number {
+  return object.expired ? 0 : object.at_risk_chunks ?? 0;
 }
 
 function here(object: FlowObject): string {
@@ -117,6 +123,9 @@ export function Files() {
           <span class="soft">
             {here(object)}
             {mayLeave(object) && <span class="good"> · you may leave now</span>}
+            {atRisk(object) > 0 && (
+              <span class={toneOf(object)}> · {count(atRisk(object), "chunk")} at risk</span>
+            )}
           </span>,
         ]}
       />
@@ -134,7 +143,8 @@ function Details(props: { object: FlowObject; close: () => void }) {
   const link = query({ link: object.link });
   const ask = (method: "GET" | "POST", path: string) =>
     run(async () => setHealth(await call<Health>(method, `${path}${link}`)));
-  const open = openable(object.link, object.name, object.kind);
+  const check = state.jobs.findLast((job) =>
+    job.kind === "verify" && rootOf(job.link) === rootOf(object.link));
   const tone = toneOf(object);
   return (
     <dialog ref={dialog} onClose={props.close} aria-labelledby="details-name">
@@ -156,6 +166,13 @@ function Details(props: { object: FlowObject; close: () => void }) {
       <dl class="facts">
         <Fact name="Size" value={size(object.bytes)} note={count(object.extents, "part")} />
         <Fact name="Copies" value={<Copies object={object} />} note="as last known here" />
+        {atRisk(object) > 0 && (
+          <Fact
+            name="Chunks at risk"
+            value={<span class={tone}>{atRisk(object).toLocaleString("en")}</span>}
+            note="with fewer copies than wanted"
+          />
+        )}
         <Fact name="Here" value={here(object)} />
         <Fact
           name="Kept until"
@@ -164,13 +181,20 @@ function Details(props: { object: FlowObject; close: () => void }) {
         />
       </dl>
       <div class="share">
-        <Qr text={`FLOW29:${rootOf(object.link).toUpperCase()}`} label="QR code of the link" />
+        <Qr text={qrText(object.link)} label="QR code of the link" />
         <div><Takeaway text={object.link} label="Copy link" what="Link" /></div>
       </div>
       <div class="buttons">
-        {open && <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>}
+        <Open link={object.link} name={object.name} kind={object.kind} />
         <button type="button" disabled={isBusy} onClick={() => ask("GET", "health")}>
           {isBusy ? "Asking…" : "Count the copies now"}
+        </button>
+        <button
+          type="button"
+          disabled={isBusy || check?.state === "running"}
+          onClick={() => run(() => call("POST", `verify${link}`))}
+        >
+          Verify what is here
         </button>
         <button
           type="button"
@@ -192,8 +216,47 @@ function Details(props: { object: FlowObject; close: () => void }) {
         )}
       </div>
       <Problem text={error} />
+      {check && <Check job={check} />}
       {health && <HealthFacts health={health} repair={() => ask("POST", "repair")} isBusy={isBusy} />}
     </dialog>
+  );
+}
+
+/** What reading it against its hashes found. */
+function Check(props: { job: Job }) {
+  const { state, progress, result } = props.job;
+  if (state === "running") {
+    const done = progress?.done_bytes ?? 0;
+    const total = progress?.total_bytes ?? 0;
+    return (
+      <section>
+        <p role="status">{stageText(progress?.stage)}…</p>
+        <Bar label="Verifying" done={done} total={total} />
+      </section>
+    );
+  }
+  if (state === "failed" || !result)
+    return <p class="bad" role="alert">Not verified: {sentence(result?.message)}</p>;
+  const damaged = (result.damaged_extents ?? 0) + (result.missing_extents ?? 0);
+  const healed = result.healed_extents ?? 0;
+  if (result.sound && damaged === 0)
+    return (
+      <p class="good" role="status">
+        {(result.checked_extents ?? 0) > 0
+          ? `Sound: ${size(result.checked_bytes)} read here, every byte as it should be.`
+          : "Nothing of it is kept here, so there was nothing to read."}
+      </p>
+    );
+  return (
+    <div role="status">
+      <p class={result.sound ? "low" : "bad"}>
+        {`${count(damaged, "part")} damaged or missing of ${count(result.checked_extents ?? 0, "part")} read; `}
+        {`${healed} came again from others${result.sound ? ": it is sound now." : "."}`}
+      </p>
+      {(result.complaints ?? []).length > 0 && (
+        <ul>{result.complaints!.map((text) => <li key={text}>{sentence(text)}</li>)}</ul>
+      )}
+    </div>
   );
 }
 

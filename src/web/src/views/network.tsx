@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 import { useState } from "preact/hooks";
-import { call, query } from "../api";
+import { call, query, sentence } from "../api";
 import { count, duration, rate, short, size, UNKNOWN } from "../format";
-import { Card, Problem, useAction } from "../parts/basics";
+import { Card, Fact, Problem, useAction } from "../parts/basics";
 import { Chart } from "../parts/chart";
 import { type State, useStore } from "../store";
-import type { Status } from "../types";
+import type { Conduct, Status } from "../types";
 
 const MIB = 1 << 20;
 
@@ -69,9 +69,53 @@ export function Network() {
           show={rate}
         />
       </div>
+      {status && <Reach status={status} />}
       {status && <Limits status={status} />}
       <Peers state={state} />
+      <Dropped nodes={state.dropped} />
     </>
+  );
+}
+
+export function reachText(status: Status): string {
+  if (status.reach === "reachable") return "others reach this node";
+  if (status.reach === "unreachable") return "others cannot reach this node";
+  return "nobody has dialled this node yet";
+}
+
+const MAPPED: Record<string, string> = { natpmp: "NAT-PMP", pcp: "PCP", upnp: "UPnP" };
+
+/** Whether others can dial this node, and where. */
+function Reach(props: { status: Status }) {
+  const { reach, port_mapping: mapping, addresses, port, clock_skew_ms: skew } = props.status;
+  const tone = reach === "reachable" ? "good" : reach === "unreachable" ? "bad" : "soft";
+  return (
+    <Card title="Reach" note="Whether other nodes can dial this one, as far as it has seen.">
+      <dl class="facts">
+        <Fact
+          name="From outside"
+          value={<span class={tone}>{reach === "reachable" ? "Reachable" : reach === "unreachable" ? "Not reachable" : "Not known yet"}</span>}
+          note={reachText(props.status)}
+        />
+        <Fact
+          name="Port mapping"
+          value={mapping.method ? MAPPED[mapping.method] ?? mapping.method : "None"}
+          note={mapping.method
+            ? `${mapping.external} at the router`
+            : mapping.problem ? sentence(mapping.problem) : "not asked for"}
+        />
+        <Fact name="Port" value={port} note="TCP and UDP" />
+        <Fact
+          name="Clock"
+          value={Math.abs(skew) < 1000 ? "Right" : `${duration(Math.abs(skew))} ${skew > 0 ? "behind" : "ahead"}`}
+          note="as the others see it"
+        />
+      </dl>
+      {addresses.length > 0
+        ? <p>Others are told {addresses.map((address, i) => (
+            <span key={address}>{i > 0 && ", "}<code class="path">{address}</code></span>))}</p>
+        : <p class="low">This node knows no address under which others could reach it.</p>}
+    </Card>
   );
 }
 
@@ -132,7 +176,12 @@ function Limits(props: { status: Status }) {
 function Peers(props: { state: State }) {
   const { peers, status } = props.state;
   return (
-    <Card title="Connected nodes" note={status ? count(peers.length, "node") : UNKNOWN}>
+    <Card
+      title="Connected nodes"
+      note={status
+        ? `${count(peers.length, "node")}. The score is how much of what was lately asked of a node came.`
+        : UNKNOWN}
+    >
       {peers.length > 0 && (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Connected nodes">
           <table>
@@ -145,6 +194,8 @@ function Peers(props: { state: State }) {
                 <th scope="col" class="number">Received</th>
                 <th scope="col" class="number">Rate</th>
                 <th scope="col" class="number">Parts it keeps</th>
+                <th scope="col" class="number">Score</th>
+                <th scope="col">Strikes</th>
               </tr>
             </thead>
             <tbody>
@@ -157,12 +208,61 @@ function Peers(props: { state: State }) {
                   <td class="number">{size(peer.down_bytes)}</td>
                   <td class="number">{rate(peer.rate)}</td>
                   <td class="number">{peer.storing ? peer.holds_extents : UNKNOWN}</td>
+                  <td class="number">{peer.score} %</td>
+                  <td class={`why ${peer.strikes > 0 ? "low" : "soft"}`}>{strikes(peer)}</td>
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
+    </Card>
+  );
+}
+
+function strikes(node: Conduct): string {
+  return node.strikes === 0 ? "none" : `${node.strikes}: ${node.reason}`;
+}
+
+/** Those that are not talked to now for what they did. */
+function Dropped(props: { nodes: Conduct[] }) {
+  const { nodes } = props;
+  if (nodes.length === 0) return null;
+  return (
+    <Card
+      title="Dropped nodes"
+      note="Nodes whose connection was ended because they broke a rule or sent what is wrong."
+    >
+      <div class="scroll tall" tabIndex={0} role="region" aria-label="Dropped nodes">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Node</th>
+              <th scope="col">Address</th>
+              <th scope="col" class="number">Strikes</th>
+              <th scope="col" class="number">Times dropped</th>
+              <th scope="col" class="number">Score</th>
+              <th scope="col">From now on</th>
+              <th scope="col">Why</th>
+            </tr>
+          </thead>
+          <tbody>
+            {nodes.map((node) => (
+              <tr key={node.node}>
+                <td><code title={node.node}>{short(node.node)}</code></td>
+                <td>{node.address || UNKNOWN}</td>
+                <td class="number">{node.strikes}</td>
+                <td class="number">{node.disconnects}</td>
+                <td class="number">{node.score} %</td>
+                <td class={node.banned ? "bad" : "soft"}>
+                  {node.banned ? "not talked to in this run" : "may come back"}
+                </td>
+                <td class="why">{node.reason || UNKNOWN}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </Card>
   );
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-import { sentence } from "../api";
-import { count, duration, percent, rate, short, size, UNKNOWN } from "../format";
-import { Bar, Card, Fact, Takeaway } from "../parts/basics";
+import { useEffect, useState } from "preact/hooks";
+import { call, query, sentence } from "../api";
+import { count, duration, percent, rate, short, size } from "../format";
+import { Bar, Card, Fact, Problem, Takeaway, useAction } from "../parts/basics";
 import { type State, useStore } from "../store";
-import type { Status } from "../types";
+import type { Invitation, Status } from "../types";
+import { reachText } from "./network";
 import { stageText, TransferCard } from "./transfer";
 
 export function Overview() {
@@ -29,7 +31,7 @@ export function Overview() {
       <p class="lead">{summary(state, status)}</p>
       <Figures state={state} status={status} />
       <UnderWay state={state} />
-      {!isAlone && <Invite status={status} />}
+      {!isAlone && <Invite />}
     </>
   );
 }
@@ -76,7 +78,12 @@ function Figures(props: { state: State; status: Status }) {
       <Fact
         name="Connected nodes"
         value={status.peers}
-        note={`${count(status.dht.nodes, "node")} in the DHT's table`}
+        note={
+          <>
+            {`${count(status.dht.nodes, "node")} in the DHT's table; `}
+            <a href="#/network">{reachText(status)}</a>
+          </>
+        }
       />
       <Fact
         name="Sending"
@@ -107,6 +114,8 @@ function Figures(props: { state: State; status: Status }) {
   );
 }
 
+const WHERE = { publish: "#/publish", fetch: "#/fetch", verify: "#/files" };
+
 function UnderWay(props: { state: State }) {
   const { transfers, jobs } = props.state;
   const running = jobs.filter((job) => job.state === "running");
@@ -118,7 +127,7 @@ function UnderWay(props: { state: State }) {
       <h2 id="under-way">Under way</h2>
       {running.map((job) => (
         <p key={job.id}>
-          <a href={job.kind === "publish" ? "#/publish" : "#/fetch"}>{job.name || "No name"}</a>{" "}
+          <a href={WHERE[job.kind]}>{job.name || "No name"}</a>{" "}
           <span class="soft">{stageText(job.progress?.stage)}</span>
         </p>
       ))}
@@ -127,27 +136,83 @@ function UnderWay(props: { state: State }) {
   );
 }
 
-function command(status: Status): string | null {
-  const address = status.addresses[0];
-  return address ? `flow29 node --bootstrap ${address}` : null;
+/** The word that brings another machine into this swarm, asked for once. */
+function useInvitation(): { invitation: Invitation | null; problem: string } {
+  const [invitation, setInvitation] = useState<Invitation | null>(null);
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    call<Invitation>("GET", "invite").then(setInvitation, (error: Error) => setProblem(error.message));
+  }, []);
+  return { invitation, problem };
 }
 
-function Invite(props: { status: Status }) {
-  const text = command(props.status);
+/** What the other machine runs, once it has 29 Flow. */
+function InviteCommands() {
+  const { invitation, problem } = useInvitation();
+  if (problem) return <p class="soft">{problem}</p>;
+  if (!invitation) return <p class="soft">…</p>;
   return (
-    <Card
-      title="Invite another machine"
-      note="Run this there. It must be able to reach this one on that port, TCP and UDP."
-    >
-      {text
-        ? <Takeaway text={text} label="Copy" what="Command for the other machine" />
-        : <p>This node does not know its own address yet: {UNKNOWN}</p>}
+    <>
+      <Takeaway
+        text={`flow29 join ${invitation.invite}`}
+        label="Copy"
+        what="Command for the other machine"
+      />
+      <p class="soft">
+        Then <code>flow29 node</code>, if none runs there. It must be able to reach{" "}
+        {invitation.addresses.join(" or ")}, TCP and UDP.
+      </p>
+      {invitation.private && (
+        <p class="low">This swarm is private and whoever has this word is in: keep it like a password.</p>
+      )}
+    </>
+  );
+}
+
+function Invite() {
+  return (
+    <Card title="Invite another machine" note="Run this there.">
+      <InviteCommands />
     </Card>
   );
 }
 
+function Join() {
+  const [word, setWord] = useState("");
+  const [said, say] = useState("");
+  const [run, error, isBusy] = useAction();
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        say("");
+        run(async () => {
+          const joined = await call<{ addresses: string[]; reached: number }>(
+            "POST", `join${query({ invite: word.trim().replace(/^flow29 join\s+/, "") })}`);
+          setWord("");
+          say(`${joined.reached} of ${count(joined.addresses.length, "address", "addresses")} answered${
+            joined.reached === 0 ? "; this node keeps trying." : "."}`);
+        });
+      }}
+    >
+      <div class="takeaway">
+        <input
+          value={word}
+          placeholder="flow29i:…"
+          aria-label="Invitation"
+          autocomplete="off"
+          spellcheck={false}
+          onInput={(event) => setWord(event.currentTarget.value)}
+        />
+        <button type="submit" class="primary" disabled={isBusy || word.trim() === ""}>Join</button>
+      </div>
+      <p class="soft" role="status">{said}</p>
+      <Problem text={error} />
+    </form>
+  );
+}
+
 function FirstRun(props: { status: Status }) {
-  const text = command(props.status);
   return (
     <section class="card first">
       <h2>This node is alone</h2>
@@ -158,20 +223,13 @@ function FirstRun(props: { status: Status }) {
       </p>
       <ol>
         <li>
-          <strong>Join others.</strong> Stop this node and start it with the address of any node of
-          their swarm. It remembers them, so once is enough.
-          <Takeaway
-            text="flow29 node --bootstrap HOST:2929"
-            label="Copy"
-            what="Command that joins a swarm"
-          />
+          <strong>Join others.</strong> Paste the invitation that one of them made with{" "}
+          <code>flow29 invite</code>. This node remembers it, so once is enough.
+          <Join />
         </li>
         <li>
-          <strong>Or invite others.</strong> They run this on their machines, which must reach this
-          one on that port, TCP and UDP.
-          {text
-            ? <Takeaway text={text} label="Copy" what="Command for other machines" />
-            : <p class="soft">This node does not know its own address yet.</p>}
+          <strong>Or invite others.</strong> They run this on their machines:
+          <InviteCommands />
         </li>
         <li>
           <strong>Then <a href="#/publish">publish</a> a file</strong>, or{" "}

@@ -107,7 +107,7 @@ function UploadCard(props: { upload: Upload }) {
   return (
     <article class="card" data-state={upload.state}>
       <header>
-        <h3 title={upload.name}>{upload.name}</h3>
+        <h2 title={upload.name}>{upload.name}</h2>
         {upload.state === "failed"
           ? <span class="bad">Not brought here</span>
           : <span>{upload.state === "waiting" ? "Waiting its turn" : "Bringing it here"}</span>}

@@ -4,9 +4,10 @@
 import type { ComponentChildren } from "preact";
 import { call, sentence } from "../api";
 import { count, duration, percent, rate, size, UNKNOWN } from "../format";
-import { openable, qrText } from "../links";
+import { qrText } from "../links";
 import { Bar, Problem, Qr, Takeaway, useAction } from "../parts/basics";
 import { ExtentMap } from "../parts/extentmap";
+import { Open } from "../parts/preview";
 import { state, transferOf } from "../store";
 import type { Job, Transfer } from "../types";
 
@@ -20,6 +21,8 @@ const STAGES: Record<string, string> = {
   data: "Fetching",
   copies: "Others are taking copies",
   checking: "Asking who keeps it",
+  verifying: "Reading it against its hashes",
+  healing: "Getting what is damaged from others",
   paused: "Paused",
 };
 
@@ -80,7 +83,7 @@ export function CopySteps(props: { copies: number; target: number }) {
 function Head(props: { name: string; children?: ComponentChildren }) {
   return (
     <header>
-      <h3 title={props.name}>{props.name || "No name"}</h3>
+      <h2 title={props.name}>{props.name || "No name"}</h2>
       {/* What stage it is in is read out when that changes; numbers are not. */}
       <div role="status">{props.children}</div>
     </header>
@@ -94,7 +97,6 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
   const forget = () => run(() => call("POST", `jobs/forget?id=${job.id}`));
   const result = job.result;
   if (job.state === "done" && result) {
-    const open = openable(job.link, job.name, result.kind);
     return (
       <article class="card" data-state="done">
         <Head name={job.name}><span class="good">Here, every byte verified</span></Head>
@@ -105,7 +107,7 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
         </dl>
         <p>It is at <code class="path">{result.path}</code></p>
         <div class="buttons">
-          {open && <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>}
+          <Open link={job.link} name={job.name} kind={result.kind} />
           <button type="button" onClick={forget}>Dismiss</button>
         </div>
         <Problem text={error} />
@@ -114,7 +116,6 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
   }
   if (job.state === "failed" && result) {
     const isHere = result.code === "exists_already";
-    const open = openable(job.link, job.name, undefined);
     return (
       <article class="card" data-state="failed">
         <Head name={job.name}>
@@ -123,9 +124,7 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
         <p>{explain(result.code, result.message)}</p>
         {isHere && <p>It is at <code class="path">{job.path}</code></p>}
         <div class="buttons">
-          {isHere && open && (
-            <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>
-          )}
+          {isHere && <Open link={job.link} name={job.name} kind={undefined} />}
           {!isHere && (
             <button
               type="button"
@@ -156,11 +155,14 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
         <div class="fact">
           <dt>Done</dt><dd>{percent(done, total)}<small>of {total ? size(total) : UNKNOWN}</small></dd>
         </div>
-        <div class="fact"><dt>Rate</dt><dd>{transfer ? rate(transfer.rate) : UNKNOWN}</dd></div>
+        <div class="fact"><dt>Rate</dt><dd>{transfer && !transfer.paused ? rate(transfer.rate) : UNKNOWN}</dd></div>
         <div class="fact">
           <dt>Time left</dt>
           <dd>{transfer && !transfer.paused ? duration(transfer.eta_ms) : UNKNOWN}</dd>
         </div>
+        {transfer && transfer.own_bytes > 0 && (
+          <div class="fact"><dt>From this node</dt><dd>{size(transfer.own_bytes)}<small>kept here already</small></dd></div>
+        )}
         <div class="fact">
           <dt>Holders</dt><dd>{transfer?.holders.length ?? job.progress?.holders ?? UNKNOWN}</dd>
         </div>
@@ -195,7 +197,6 @@ export function PublishCard(props: { job: Job }) {
   const forget = () => run(() => call("POST", `jobs/forget?id=${job.id}`));
   const result = job.result;
   if (job.state === "done" && result?.link) {
-    const open = openable(result.link, job.name, undefined);
     const target = result.target ?? 0;
     const copies = state.objects.get(result.root ?? "")?.copies_min ?? result.copies?.min ?? 0;
     const mayLeave = copies >= target;
@@ -217,7 +218,7 @@ export function PublishCard(props: { job: Job }) {
             <Takeaway text={result.link} label="Copy link" what={`Link to ${job.name}`} />
             <p class="soft">Whoever has this link can read it; so can the nodes that keep the copies.</p>
             <div class="buttons">
-              {open && <a class="button" href={open} target="_blank" rel="noreferrer">Open</a>}
+              <Open link={result.link} name={job.name} kind={undefined} />
               <button type="button" onClick={forget}>Dismiss</button>
             </div>
           </div>
@@ -288,7 +289,9 @@ export function TransferCard(props: { transfer: Transfer }) {
       <Bar label={`${what} ${name}`} done={transfer.done_bytes} total={transfer.total_bytes} />
       <p class="soft">
         {what}: {percent(transfer.done_bytes, transfer.total_bytes)} of{" "}
-        {transfer.total_bytes ? size(transfer.total_bytes) : UNKNOWN}, {rate(transfer.rate)}
+        {transfer.total_bytes ? size(transfer.total_bytes) : UNKNOWN}
+        {!transfer.paused && `, ${rate(transfer.rate)}`}
+        {transfer.own_bytes > 0 && `, ${size(transfer.own_bytes)} were kept here already`}
       </p>
       <ExtentMap transfer={transfer} />
       <Why transfer={transfer} />
