@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import bounds
 import coroutine_lint
 import cpp_tokens
 import layers
@@ -154,6 +155,8 @@ def main():
         report(name, found, failed)
     parsers.self_test()
     report("parsers", parsers.check({path: sources.get(path, "") for path in all_files}), failed)
+    bounds.self_test()
+    report("bounds", bounds.check({path: sources.get(path, "") for path in all_files}), failed)
     self_test_format()
     report("format", check_format([path for path in sources if is_cpp(path)]), failed)
     return 1 if failed else 0

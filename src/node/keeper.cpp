@@ -16,6 +16,7 @@ namespace log = core::log;
 
 namespace {
 constexpr ByteCount memory_bytes_max{40ULL << 20};
+constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
 constexpr std::uint64_t repair_queue_s = 30;
 }  // namespace
@@ -166,7 +167,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             coming->second->join(from, item, leads);
         } else if (length.value > limits::extent_bytes_max) {
             answer = Answer::refused;
-        } else if (coming_.size() >= limits::coming_items_max ||
+        } else if (coming_.size() >= coming_items_max ||
                    bytes_coming_ + charged > limits::coming_bytes_max) {
             answer = Answer::busy;
         } else if (over_quota) {

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+
+#include <flow29/limits.hpp>
 
 // What a node sets itself as bounds: quotas, the budget of repair, whom and what it blocks; and how
 // leases are renewed.
@@ -181,6 +184,64 @@ TEST_CASE("a lease that comes without an invitation is bound by the quota as wel
     const auto taken = swarm.ask(2 + (holder == 2 ? 1 : 0), holder, proto::UpdateLease{lease});
     REQUIRE(taken.has_value());
     CHECK(std::get<proto::LeaseReply>(taken->message).applied);
+}
+
+TEST_CASE("a lease that ends further ahead than one may is not taken in") {
+    Swarm swarm({.seed = 60});
+    swarm.grow_to(3, 500ms);
+    swarm.world().run_for(30s);
+    const auto result = swarm.publish(0, random_content(1, 10'000), request_of(24h, false));
+    REQUIRE(result.has_value());
+    const auto before = swarm.store(1).leases(result->root);
+    REQUIRE(before.size() == 1);
+    const auto ask = [&](Duration ahead) {
+        auto lease = before.front();
+        ++lease.sequence;
+        lease.expires =
+            std::chrono::floor<std::chrono::milliseconds>(swarm.world().wall_now() + ahead);
+        lease.sign(swarm.identity(0));
+        return swarm.ask(0, 1, proto::UpdateLease{lease});
+    };
+    CHECK_FALSE(ask(limits::lease_max + 2h).has_value());  // clocks differ by less
+    CHECK(swarm.store(1).leases(result->root) == before);
+    CHECK(ask(limits::lease_max).has_value());
+    CHECK(swarm.store(1).leases(result->root) != before);
+}
+
+/// An extent that nobody has.
+proto::Invite::Item nowhere(std::uint32_t number, std::uint64_t bytes) {
+    ExtentHash hash;
+    std::memcpy(hash.bytes.data(), &number, sizeof number);
+    return {proto::ItemId::of(hash), ByteCount(bytes)};
+}
+
+/// A lease of an object that nobody has.
+proto::Lease lease_of_nothing(Swarm& swarm, std::size_t publisher) {
+    proto::Lease lease;
+    lease.root.bytes[0] = 1;
+    lease.copies = 4;
+    lease.expires = std::chrono::floor<std::chrono::milliseconds>(swarm.world().wall_now() + 24h);
+    lease.sequence = 1;
+    lease.sign(swarm.identity(publisher));
+    return lease;
+}
+
+TEST_CASE("so many bytes are accepted that are not here yet") {
+    Swarm swarm({.seed = 61, .capacity = ByteCount(4 * limits::coming_bytes_max)});
+    swarm.grow_to(2, 500ms);
+    swarm.world().run_for(30s);
+    proto::Invite invite;
+    invite.lease = lease_of_nothing(swarm, 0);
+    constexpr auto fitting = limits::coming_bytes_max / limits::extent_bytes_max;
+    for (std::uint32_t i = 0; i <= fitting; ++i)
+        invite.items.push_back(nowhere(i, limits::extent_bytes_max));
+    const auto reply = swarm.ask(0, 1, std::move(invite));
+    REQUIRE(reply.has_value());
+    const auto& answers = std::get<proto::InviteReply>(reply->message).answers;
+    REQUIRE(answers.size() == fitting + 1);
+    for (std::size_t i = 0; i < fitting; ++i)
+        CHECK(answers[i] == proto::InviteAnswer::accepted);
+    CHECK(answers.back() == proto::InviteAnswer::busy);
 }
 
 TEST_CASE("two keys in one address group share the quota of the group") {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <flow29/limits.hpp>
+
 #include "sim/object.hpp"
 
 using namespace flow29;
@@ -83,4 +85,20 @@ TEST_CASE("an object that is not kept here is not found") {
     const auto found = swarm.verify(1, RootHash{});
     REQUIRE_FALSE(found);
     CHECK(found.error().code == Errc::not_found);
+}
+
+TEST_CASE("what is kept is read no faster than leaves the disk to others") {
+    Swarm swarm({.seed = 74, .capacity = ByteCount(1ULL << 30)});
+    swarm.grow_to(2, 500ms);
+    swarm.world().run_for(30s);
+    constexpr std::uint64_t bytes = limits::verify_rate + limits::verify_rate / 2;
+    const auto object = publish(swarm, {.bytes = bytes, .copies = 1});
+    const auto before = swarm.world().now();
+    const auto found = swarm.verify(0, object.root);
+    REQUIRE(found);
+    CHECK(found->is_sound());
+    // A second's worth at once, then at the rate; the last extent is not waited for.
+    const Duration taken = swarm.world().now() - before;
+    CHECK(taken >= 450ms);
+    CHECK(taken < 1s);
 }

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include <flow29/limits.hpp>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -112,6 +114,36 @@ TEST_CASE("malformed requests are told what is wrong") {
     check_error(error_of(R"({"method":"publish","params":{"path":"/x","wait":"later"}})"), "usage",
                 "copies, announced or none");
     check_error(error_of(std::string(line_bytes_max + 1, 'x')), "usage", "longer than");
+}
+
+TEST_CASE("a lease lasts as long as one may") {
+    Served served;
+    const auto error_of = [&](std::chrono::milliseconds lease) {
+        const Json params{{"path", "/nowhere"}, {"lease_ms", lease.count()}};
+        const Json request{{"method", "publish"}, {"params", params}};
+        return answer_to(*served.server, request.dump()).back()["code"].get<std::string>();
+    };
+    using std::chrono::milliseconds;
+    CHECK(error_of(milliseconds(limits::lease_min) - milliseconds(1)) == "usage");
+    CHECK(error_of(limits::lease_min) != "usage");
+    CHECK(error_of(limits::lease_max) != "usage");
+    CHECK(error_of(milliseconds(limits::lease_max) + milliseconds(1)) == "usage");
+}
+
+TEST_CASE("so many programs are served at a time, one more is told so") {
+    Served served;
+    std::vector<UniqueFd> others;
+    for (std::size_t i = 0; i < limits::control_connections_max; ++i) {
+        auto socket = served.server->connect();
+        REQUIRE(socket);
+        others.push_back(std::move(*socket));
+    }
+    // Nothing is sent: what is not read would have the answer thrown away.
+    auto one_more = served.server->connect();
+    REQUIRE(one_more);
+    check_error(lines_from(one_more->get()).back(), "refused", "too many connections");
+    REQUIRE(send_all(others.front().get(), std::string(R"({"method":"status"})") + "\n"));
+    CHECK(lines_from(others.front().get()).back()["event"] == "done");
 }
 
 TEST_CASE("a transport that may not name files cannot") {

@@ -334,13 +334,7 @@ TEST_CASE("the gateway says what is malformed or missing") {
 TEST_CASE("a server that ends does not wait for clients that read nothing") {
     Served served(Swarm::one_holder);
     const std::string root = served.publish(noise(20'000'000));
-    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(served.gateway_at.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
-            0);
+    const UniqueFd socket = connect_to(served.gateway_at);
     REQUIRE(send_all(socket.get(), "GET /f/" + root + " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     char first = 0;
     REQUIRE(::recv(socket.get(), &first, 1, 0) == 1);

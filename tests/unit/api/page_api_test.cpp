@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <flow29/limits.hpp>
+
 #include "api/event_stream.hpp"
+#include "api/fd_channel.hpp"
 #include "api/json_results.hpp"
 #include "served.hpp"
 
@@ -186,6 +189,56 @@ TEST_CASE("limits set from the page are in force, and a map names who keeps what
     CHECK(send(served, "POST", "limit?up=1048576")["up"] == 1'048'576);
     CHECK(send(served, "POST", "limit?up=5")["status"] == 400);
     CHECK(send(served, "POST", "limit?up=0")["up"].is_null());
+}
+
+TEST_CASE("a slice that is longer than one may be is refused") {
+    Served served;
+    const auto bytes = limits::upload_slice_bytes_max + 1;
+    const Json offer{{"name", "a"}, {"bytes", bytes}};
+    const auto begun = send(served, "POST", "uploads", offer.dump());
+    const std::string at = "uploads/" + begun["id"].get<std::string>() + "?offset=0";
+    CHECK(send(served, "PATCH", at, std::string(bytes, 'x'))["status"] == 413);
+    const auto most = send(served, "PATCH", at, std::string(bytes - 1, 'x'));
+    CHECK(most["received_bytes"] == limits::upload_slice_bytes_max);
+}
+
+TEST_CASE("so many pages are told what happens, one more is not") {
+    Served served;
+    std::vector<UniqueFd> pages;
+    for (unsigned i = 0; i < limits::event_streams_max; ++i) {
+        pages.push_back(connect_to(served.page_at));
+        const std::string request =
+            "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n" + served.with_token() + "\r\n";
+        REQUIRE(send_all(pages.back().get(), request));
+        char first = 0;
+        REQUIRE(::recv(pages.back().get(), &first, 1, 0) == 1);
+    }
+    CHECK(get(served.page_at, "/api/v1/events", served.with_token()).status == 503);
+    CHECK(get(served.page_at, "/api/v1/status", served.with_token()).status == 200);
+}
+
+TEST_CASE("so many jobs are known, and of those that ended the oldest goes first") {
+    Served served;
+    Jobs jobs(*served.router);
+    const auto begin = [&jobs] { return jobs.begin({.kind = "nonsense", .params = "{}"}); };
+    const auto first = begin();
+    REQUIRE(first);
+    for (std::size_t i = 1; i < limits::jobs_max; ++i)
+        REQUIRE(begin());
+    CHECK(Json::parse(jobs.list()).size() == limits::jobs_max);
+    CHECK(begin().has_value());
+    CHECK(Json::parse(jobs.list()).size() == limits::jobs_max);
+    CHECK(jobs.forget(*first).error().code == Errc::not_found);
+    CHECK(jobs.forget(*first + 1).has_value());
+}
+
+TEST_CASE("a line may not be limited to less than keeps the node up") {
+    Served served;
+    const auto up = [&](std::uint64_t rate) {
+        return send(served, "POST", "limit?up=" + std::to_string(rate))["status"];
+    };
+    CHECK(up(limits::line_rate_min) == 200);
+    CHECK(up(limits::line_rate_min - 1) == 400);
 }
 
 }  // namespace flow29::api

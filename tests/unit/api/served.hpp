@@ -55,15 +55,21 @@ inline Reply parse_reply(const std::string& text) {
     return reply;
 }
 
-/// Sends a request as it is written, and reads until the server closes.
-inline Reply raw(const core::Endpoint& at, const std::string& request) {
-    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+/// A connection to a server on this machine.
+inline UniqueFd connect_to(const core::Endpoint& at) {
+    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(at.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
             0);
+    return socket;
+}
+
+/// Sends a request as it is written, and reads until the server closes.
+inline Reply raw(const core::Endpoint& at, const std::string& request) {
+    const UniqueFd socket = connect_to(at);
     REQUIRE(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
             static_cast<ssize_t>(request.size()));
     std::string text;

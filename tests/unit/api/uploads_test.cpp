@@ -122,6 +122,21 @@ TEST_CASE("names that are none, lengths that cannot be and too many are refused"
     CHECK(uploads.begin({.name = "one more"}, start).error().code == Errc::refused);
 }
 
+TEST_CASE("a directory from a browser has so many files") {
+    const Folder folder;
+    Uploads uploads(folder.path / "uploads");
+    const auto begun =
+        uploads.begin({.name = "d", .bytes = ByteCount(1), .is_directory = true}, start);
+    REQUIRE(begun);
+    const auto write = [&](std::size_t number, std::uint64_t offset, std::string_view bytes) {
+        return uploads.write({begun->id, std::to_string(number), ByteCount(offset), bytes}, start);
+    };
+    for (std::size_t i = 0; i < limits::upload_files_max; ++i)
+        REQUIRE(write(i, 0, ""));
+    CHECK(write(limits::upload_files_max, 0, "").error().code == Errc::usage);
+    CHECK(write(0, 0, "x"));
+}
+
 TEST_CASE("what got nothing for long is removed, what is being published is not") {
     const Folder folder;
     Uploads uploads(folder.path / "uploads");

@@ -207,7 +207,7 @@ TEST_CASE("a directory has bounds") {
 TEST_CASE("a path has bounds") {
     std::string longest;
     while (longest.size() < limits::path_bytes_max)
-        longest += std::string(limits::path_component_bytes_max, 'n') + '/';
+        longest += std::string(limits::path_component_bytes_max - 1, 'n') + '/';
     longest.resize(limits::path_bytes_max);
     CHECK(check_path(longest).has_value());
     CHECK_FALSE(check_path(longest + 'n').has_value());
