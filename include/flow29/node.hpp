@@ -47,6 +47,7 @@ struct Progress {
     Stage stage = Stage::joining;
     ByteCount done;
     ByteCount total;
+    ByteCount own;              ///< of `done`, what lay in this node's own store
     std::uint64_t holders = 0;  ///< peers that serve now, or hold it
     unsigned copies_min = 0;    ///< of all extents and the descriptor
     unsigned copies_target = 0;
@@ -326,7 +327,8 @@ struct TransferInfo {
     Stage stage = Stage::joining;
     bool paused = false;
     ByteCount done, total;  ///< of the stage
-    double rate = 0;        ///< bytes per second over the last seconds
+    ByteCount own;          ///< of `done`, what lay in this node's own store
+    double rate = 0;        ///< bytes per second over the last seconds, without those
     std::optional<std::chrono::milliseconds> eta;
     std::vector<TransferHolder> holders;  ///< of a fetch or stream
     std::vector<TransferCell> cells;      ///< likewise, in order; at most limits::cells_max
@@ -348,6 +350,8 @@ struct ObjectEntry {
     /// cannot be reached now are not counted. `health` asks them. Nothing: this node does not watch
     /// over it.
     std::optional<unsigned> copies_min;
+    /// In extents with fewer copies than the target, counted likewise; nothing: not known.
+    std::optional<std::uint64_t> at_risk_chunks;
     unsigned target = 0;
     /// When the last lease ends that keeps it, or ended that kept it; nothing: there was none, or
     /// it was withdrawn.

@@ -259,6 +259,7 @@ Json to_json(const std::vector<TransferInfo>& transfers) {
                      {"paused", transfer.paused},
                      {"done_bytes", transfer.done.value},
                      {"total_bytes", transfer.total.value},
+                     {"own_bytes", transfer.own.value},
                      {"rate", whole(transfer.rate)},
                      {"eta_ms", transfer.eta ? Json(transfer.eta->count()) : Json()},
                      {"holders", std::move(holders)},
@@ -281,20 +282,22 @@ Json to_json(const std::vector<ObjectEntry>& objects) {
         // Without its key the link cannot be read, and then its name need not be either.
         if (object.kind != ObjectKind::encrypted) link.name = object.name;
         link.size = object.bytes;
-        list.push_back({{"root", to_hex(object.root)},
-                        {"link", link.to_string()},
-                        {"name", object.name},
-                        {"kind", kind_name(object.kind)},
-                        {"bytes", object.bytes.value},
-                        {"extents", object.extents},
-                        {"extents_held", object.extents_held},
-                        {"published", object.published},
-                        {"pinned", object.pinned},
-                        {"copies_min", object.copies_min ? Json(*object.copies_min) : Json()},
-                        {"target", object.target},
-                        {"expires", object.expires ? Json(time_text(*object.expires)) : Json()},
-                        {"expired", object.expired},
-                        {"renewed", object.renewed}});
+        list.push_back(
+            {{"root", to_hex(object.root)},
+             {"link", link.to_string()},
+             {"name", object.name},
+             {"kind", kind_name(object.kind)},
+             {"bytes", object.bytes.value},
+             {"extents", object.extents},
+             {"extents_held", object.extents_held},
+             {"published", object.published},
+             {"pinned", object.pinned},
+             {"copies_min", object.copies_min ? Json(*object.copies_min) : Json()},
+             {"at_risk_chunks", object.at_risk_chunks ? Json(*object.at_risk_chunks) : Json()},
+             {"target", object.target},
+             {"expires", object.expires ? Json(time_text(*object.expires)) : Json()},
+             {"expired", object.expired},
+             {"renewed", object.renewed}});
     }
     return {{"objects", std::move(list)}};
 }
@@ -375,6 +378,7 @@ Json progress_event(const Progress& progress) {
         json["done_bytes"] = progress.done.value;
         json["total_bytes"] = progress.total.value;
     }
+    if (progress.own.value != 0) json["own_bytes"] = progress.own.value;
     if (progress.holders != 0) json["holders"] = progress.holders;
     if (progress.copies_target != 0) {
         json["copies_min"] = progress.copies_min;

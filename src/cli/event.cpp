@@ -34,6 +34,7 @@ ProgressEvent progress_of(const Json& json) {
     progress.stage = string_at(json, "stage");
     progress.done = ByteCount(number_at(json, "done_bytes"));
     progress.total = ByteCount(number_at(json, "total_bytes"));
+    progress.own = ByteCount(number_at(json, "own_bytes"));
     progress.holders = number_at(json, "holders");
     progress.copies_min = number_at(json, "copies_min");
     progress.copies_target = number_at(json, "copies_target");

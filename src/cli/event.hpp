@@ -14,6 +14,7 @@ struct ProgressEvent {
     std::string stage;  ///< "looking_up"
     ByteCount done;
     ByteCount total;
+    ByteCount own;  ///< of `done`, what lay in the node's own store
     std::uint64_t holders = 0;
     std::uint64_t copies_min = 0;
     std::uint64_t copies_target = 0;

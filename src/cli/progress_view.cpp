@@ -45,6 +45,11 @@ std::string bar(ByteCount done, ByteCount total) {
     return out;
 }
 
+/// What the network moved, which alone has a rate.
+ByteCount moved(const ProgressEvent& event) {
+    return event.done - std::min(event.done, event.own);
+}
+
 double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
@@ -65,7 +70,7 @@ std::string ProgressView::on_progress(const ProgressEvent& event, TimePoint now)
         start_stage(event, now);
     }
     current_ = event;
-    samples_.push_back({now, event.done});
+    samples_.push_back({now, moved(event)});
     while (samples_.size() > samples_max ||
            (samples_.size() > 2 && now - samples_[1].at >= rate_window))
         samples_.pop_front();
@@ -99,7 +104,7 @@ void ProgressView::start_stage(const ProgressEvent& event, TimePoint now) {
     // The time before the first event of a stage belongs to the stage before.
     stage_began_ = now;
     samples_.clear();
-    samples_.push_back({now, event.done});
+    samples_.push_back({now, moved(event)});
 }
 
 std::string ProgressView::draw(TimePoint now) {
@@ -115,8 +120,9 @@ double ProgressView::rate(TimePoint now) const {
     if (samples_.empty()) return 0;
     const Sample& oldest = samples_.front();
     const double elapsed = seconds(now - oldest.at);
-    if (elapsed < 0.2 || current_->done < oldest.done) return 0;
-    return static_cast<double>((current_->done - oldest.done).value) / elapsed;
+    const ByteCount now_moved = moved(*current_);
+    if (elapsed < 0.2 || now_moved < oldest.moved) return 0;
+    return static_cast<double>((now_moved - oldest.moved).value) / elapsed;
 }
 
 std::string ProgressView::text(TimePoint now) const {
@@ -126,22 +132,25 @@ std::string ProgressView::text(TimePoint now) const {
     const std::size_t bare = out.size();
     if (stage.size() < stage_cells) out.append(stage_cells - stage.size(), ' ');
     if (event.total.value != 0) {
-        if (style_.kind == ProgressStyle::Kind::redraw) out += " " + bar(event.done, event.total);
+        if (style_.kind == ProgressStyle::Kind::redraw)
+            out += fmt::format(" {}", bar(event.done, event.total));
         out += fmt::format(
             " {:3.0f}%  {} of {}",
             100.0 * static_cast<double>(event.done.value) / static_cast<double>(event.total.value),
             format_size(event.done), format_size(event.total));
     } else if (event.done.value != 0) {
-        out += " " + format_size(event.done);
+        out += fmt::format(" {}", format_size(event.done));
     }
     const double speed = rate(now);
-    if (speed > 0) out += "  " + format_rate(speed);
+    if (speed > 0) out += fmt::format("  {}", format_rate(speed));
     if (speed > 0 && event.total > event.done) {
         const double left = static_cast<double>((event.total - event.done).value) / speed;
         constexpr double left_max = 30.0 * 24 * 3600;
         if (left < left_max)
-            out += "  ETA " + format_duration(milliseconds(static_cast<std::int64_t>(left) * 1000));
+            out += fmt::format(
+                "  ETA {}", format_duration(milliseconds(static_cast<std::int64_t>(left) * 1000)));
     }
+    if (event.own.value != 0) out += fmt::format("  {} were here", format_size(event.own));
     if (event.holders != 0)
         out += fmt::format("  {} holder{}", event.holders, event.holders == 1 ? "" : "s");
     if (event.copies_target != 0)

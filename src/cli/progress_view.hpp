@@ -40,7 +40,7 @@ class ProgressView {
   private:
     struct Sample {
         TimePoint at;
-        ByteCount done;
+        ByteCount moved;  // done, without what lay in the node's own store
     };
 
     [[nodiscard]] std::string draw(TimePoint now);

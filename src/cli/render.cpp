@@ -375,6 +375,9 @@ std::string render_transfers(std::string_view line) {
             out += ", ETA " +
                    format_duration(std::chrono::milliseconds(number_at(transfer, {"eta_ms"})));
         out += "; " + string_at(transfer, {"why"}) + "\n";
+        if (number_at(transfer, {"own_bytes"}) != 0)
+            out += fmt::format("   this node     {} that it kept already\n",
+                               size_at(transfer, {"own_bytes"}));
         for (const Json& holder : at(transfer, {"holders"}))
             out += fmt::format("   {}  {}, {} so far\n", short_id(string_at(holder, {"node"})),
                                format_rate(real_at(holder, {"rate"})), size_at(holder, {"bytes"}));

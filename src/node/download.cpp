@@ -225,6 +225,8 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
             self->peers_.note_outcome(request.peer, true);
             self->fetched_ += request.bytes.count();
             self->served_by_.insert(request.peer);
+        } else {
+            self->own_ += request.bytes.count();
         }
         if (!self->first_bytes_at_) self->first_bytes_at_ = now;
         self->last_progress_ = now;

@@ -103,6 +103,8 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] std::size_t storing() const { return storing_; }
     /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
+    /// From this node's own store.
+    [[nodiscard]] ByteCount own() const { return own_; }
     /// When something last came, or a node last said that it has more.
     [[nodiscard]] TimePoint last_progress() const { return last_progress_; }
 
@@ -148,6 +150,7 @@ class Download : public std::enable_shared_from_this<Download> {
     std::set<NodeId> served_by_;
     std::optional<TimePoint> first_bytes_at_;
     ByteCount fetched_;
+    ByteCount own_;
     TimePoint last_progress_{};
     TimePoint last_report_{};
     TimePoint next_search_{};

@@ -43,6 +43,7 @@ std::function<void(const Download&)> reporter(ProgressFn progress) {
         now.stage = Stage::data;
         now.done = download.planner().verified();
         now.total = download.planner().wanted();
+        now.own = download.own();
         now.holders = download.planner().usable_peers();
         progress(now);
     };

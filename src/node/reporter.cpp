@@ -127,25 +127,35 @@ std::vector<PeerInfo> Reporter::peers() const {
     return infos;
 }
 
-std::optional<unsigned> Reporter::copies_of(const store::ObjectInfo& object) const {
+void Reporter::count_copies(const store::ObjectInfo& object, ObjectEntry& entry) const {
+    const auto& extents = object.descriptor.extents;
     // What cannot be read here any more was there before others had all of it, or it would have
-    // been healed.
-    if (object.published && object.extents_held < object.descriptor.extents.size()) return 0;
+    // been healed. Which parts those are nobody has said.
+    if (object.published && object.extents_held < extents.size()) {
+        entry.copies_min = 0;
+        return;
+    }
     const auto& planner = caretaker_.planner();
-    std::optional<unsigned> least;
-    const auto consider = [&](const proto::ItemId& item) {
-        if (!planner.has_item(item)) return;
+    // Whether it has fewer than the target.
+    const auto is_short = [&](const proto::ItemId& item) {
+        if (!planner.has_item(item)) return false;
         // Who is away still counts for the planner, which waits for it; who asks now is told what
         // is there now. What is published here is counted without the copy here, which may leave.
         unsigned live = object.published ? 0 : 1;
         for (const auto& node : planner.holders(item))
             live += peers_.find(node) != nullptr ? 1 : 0;
-        least = std::min(least.value_or(live), live);
+        entry.copies_min = std::min(entry.copies_min.value_or(live), live);
+        return live < entry.target;
     };
-    consider(proto::ItemId::of(object.root));
-    for (const auto& extent : object.descriptor.extents)
-        consider(proto::ItemId::of(extent));
-    return least;
+    const auto layout = object.descriptor.layout();
+    const bool no_description = is_short(proto::ItemId::of(object.root));
+    std::uint64_t at_risk = 0;
+    for (std::size_t i = 0; i < extents.size(); ++i)
+        if (is_short(proto::ItemId::of(extents[i])))
+            at_risk += layout.extent_chunks(ExtentIndex(i)).count().value;
+    // Without its description nothing of it can be read.
+    if (no_description) at_risk = layout.chunks().value;
+    if (entry.copies_min) entry.at_risk_chunks = at_risk;
 }
 
 asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
@@ -191,7 +201,7 @@ asio::awaitable<std::vector<ObjectEntry>> Reporter::objects() {
         entry.expired = !expires && expired;
         if (const auto end = expires ? expires : expired)
             entry.expires = std::chrono::system_clock::time_point(end->time_since_epoch());
-        if (!entry.expired) entry.copies_min = copies_of(object);
+        if (!entry.expired) count_copies(object, entry);
         entries.push_back(std::move(entry));
     }
     co_return entries;

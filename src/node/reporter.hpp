@@ -39,8 +39,9 @@ class Reporter {
   private:
     [[nodiscard]] std::chrono::milliseconds clock_skew() const;
     [[nodiscard]] std::string problem(const dht::IndexStatus& index) const;
-    /// Of the worst part that is watched over here; nothing when none is.
-    [[nodiscard]] std::optional<unsigned> copies_of(const store::ObjectInfo& object) const;
+    /// Sets the copies of the worst part that is watched over here, and what is at risk by the
+    /// entry's target; neither when none is.
+    void count_copies(const store::ObjectInfo& object, ObjectEntry& entry) const;
 
     Services services_;
     const Settings& settings_;            // owned by the engine

@@ -18,6 +18,11 @@ constexpr Duration full_until = 100ms;
 bool is_full(const core::LineBudget& budget, TimePoint now) {
     return budget.is_limited() && budget.ready_at() + full_until > now;
 }
+
+/// What the network moved: a rate that counts what lay in the own store says nothing of a limit.
+ByteCount moved(const Progress& progress) {
+    return progress.done - std::min(progress.done, progress.own);
+}
 }  // namespace
 
 Transfer::Transfer(std::uint64_t id, Services services, Options options)
@@ -51,7 +56,7 @@ void Transfer::note(const Progress& progress) {
     const auto now = services_.runtime.now();
     if (progress.stage != progress_.stage) samples_.clear();
     progress_ = progress;
-    samples_.push_back({now, progress.done});
+    samples_.push_back({now, moved(progress)});
     while (samples_.size() > samples_max ||
            (samples_.size() > 2 && now - samples_[1].at >= rate_window))
         samples_.pop_front();
@@ -61,8 +66,9 @@ double Transfer::rate() const {
     if (samples_.empty() || paused_) return 0;
     // Until now, and not until the last sample: what stands still has no rate.
     const std::chrono::duration<double> elapsed = services_.runtime.now() - samples_.front().at;
-    const auto moved = progress_.done.value - std::min(progress_.done, samples_.front().done).value;
-    return elapsed.count() > 0 ? static_cast<double>(moved) / elapsed.count() : 0;
+    const auto now = moved(progress_);
+    const auto bytes = now - std::min(now, samples_.front().moved);
+    return elapsed.count() > 0 ? static_cast<double>(bytes.value) / elapsed.count() : 0;
 }
 
 void Transfer::set_paused(bool paused) {
@@ -80,6 +86,7 @@ void Transfer::look_at(const Download& download, TransferInfo& info,
                        proto::TransferFacts& facts) const {
     info.done = download.planner().verified();
     info.total = download.planner().wanted();
+    info.own = download.own();
     facts.stage = info.stage = Stage::data;
     facts.holders = download.planner().usable_peers();
     facts.starved = !download.planner().starved(1).empty();
@@ -109,6 +116,7 @@ TransferInfo Transfer::info() const {
     info.paused = paused_;
     info.done = progress_.done;
     info.total = progress_.total;
+    info.own = progress_.own;
     info.rate = rate();
     info.copies_min = progress_.copies_min;
     info.copies_target = progress_.copies_target;

@@ -49,7 +49,7 @@ class Transfer {
   private:
     struct Sample {
         TimePoint at;
-        ByteCount done;
+        ByteCount moved;  // done, without what lay here already
     };
 
     void note(const Progress& progress);

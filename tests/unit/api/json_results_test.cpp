@@ -142,11 +142,13 @@ TEST_CASE("a transfer says what it is, how far it is and why it is no faster") {
     transfer.copies_target = 0;
     transfer.slowest = NodeId{};
     transfer.eta = 5s;
+    transfer.own = ByteCount(7);
     transfer.holders = {{NodeId{}, 1.6, ByteCount(9)}};
     const auto fetch = to_json(std::vector<TransferInfo>{transfer})["transfers"][0];
     CHECK(fetch["root"] == std::string(64, '0'));
     CHECK(fetch["reason_holder"] == std::string(64, '0'));
     CHECK(fetch["eta_ms"] == 5000);
+    CHECK(fetch["own_bytes"] == 7);
     CHECK(fetch["holders"][0]["rate"] == 2);
     CHECK(fetch["holders"][0]["bytes"] == 9);
     CHECK_FALSE(fetch.contains("copies"));

@@ -7,12 +7,13 @@ namespace flow29::cli {
 
 TEST_CASE("lines of a node's answer are understood") {
     const auto progress = parse_event(
-        R"({"event":"progress","stage":"data","done_bytes":5,"total_bytes":10,"holders":2,"new":1})");
+        R"({"event":"progress","stage":"data","done_bytes":5,"total_bytes":10,"own_bytes":3,"holders":2,"new":1})");
     REQUIRE(progress);
     CHECK(progress->kind == Event::Kind::progress);
     CHECK(progress->progress.stage == "data");
     CHECK(progress->progress.done.value == 5);
     CHECK(progress->progress.total.value == 10);
+    CHECK(progress->progress.own.value == 3);
     CHECK(progress->progress.holders == 2);
     CHECK(parse_event(R"({"event":"done","root":"x"})")->kind == Event::Kind::done);
 }

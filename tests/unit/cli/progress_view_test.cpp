@@ -86,6 +86,16 @@ TEST_CASE("a stage that lasted leaves its line behind and a short one does not")
     CHECK_FALSE(contains(third, "\n"));
 }
 
+TEST_CASE("what lay in the node's own store has no rate") {
+    ProgressView view({Kind::redraw, false, 200});
+    (void)view.on_progress(event("data", 0, 100 << 20), at(0s));
+    ProgressEvent now = event("data", 64 << 20, 100 << 20);
+    now.own = ByteCount(62 << 20);
+    const auto text = view.on_progress(now, at(1s));
+    CHECK(contains(text, "2.0 MiB/s"));
+    CHECK(contains(text, "62.0 MiB were here"));
+}
+
 TEST_CASE("rate and time left follow from what moved lately") {
     ProgressView view({Kind::redraw, false, 200});
     constexpr std::uint64_t mib = 1U << 20;

@@ -75,6 +75,9 @@ TEST_CASE("a transfer is shown with its rate and why it is no faster") {
     CHECK(text.find("data, 25% of 2.0 KiB, 1.0 KiB/s, ETA 2") != std::string::npos);
     CHECK(text.find("; limited by us\n") != std::string::npos);
     CHECK(text.find("512 B so far") != std::string::npos);
+    CHECK(text.find("this node") == std::string::npos);
+    CHECK(render_transfers(R"({"transfers":[{"id":3,"own_bytes":2048}]})")
+              .find("   this node     2.0 KiB that it kept already\n") != std::string::npos);
     CHECK(render_transfers(R"({"transfers":[]})") == "nothing is being transferred\n");
 }
 
