@@ -16,10 +16,10 @@ import lab
 KIB, MIB = 1 << 10, 1 << 20
 OBJECTS_MAX = 24
 SAMPLES = 60
-GROWTH_MAX = 1.10
+GROWTH_MAX = 1.05
 # Below what can be told from noise: an arena more or less, a connection more or less.
-MEMORY_SLACK = 4 * MIB
-DESCRIPTORS_SLACK = 12
+MEMORY_SLACK = 2 * MIB
+DESCRIPTORS_SLACK = 4
 
 
 class Use:
