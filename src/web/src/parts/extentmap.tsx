@@ -41,7 +41,8 @@ export function ExtentMap(props: { transfer: Transfer }) {
   const cells = map?.done.length ?? 0;
   const cell = Math.max(CELL_MIN, Math.min(CELL_MAX, Math.floor(width / Math.max(1, cells)) - GAP));
   const perRow = Math.max(1, Math.floor((width + GAP) / (cell + GAP)));
-  const height = Math.ceil(cells / perRow) * (cell + GAP);
+  // Before it is known how wide it may be, it would be one cell wide and very high.
+  const height = width === 0 ? 0 : Math.ceil(cells / perRow) * (cell + GAP);
 
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
