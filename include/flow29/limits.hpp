@@ -106,6 +106,7 @@ inline constexpr std::size_t node_prefix_min = 8;  ///< digits that may stand fo
 inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an operator can block
 inline constexpr unsigned pledges_max = 65'536;    ///< in force
 inline constexpr std::uint64_t coming_bytes_max = 2ULL << 30;  ///< accepted and not here yet
+inline constexpr unsigned awaited_extents_max = 131'072;       ///< of parts of what is being hashed
 
 // What a store remembers of others.
 inline constexpr unsigned holders_per_item_max = 64;  ///< further ones are left out

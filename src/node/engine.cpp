@@ -53,7 +53,8 @@ Engine::Engine(Services services, Settings settings)
           {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
            [this] { leases_.check_renewals(); }, [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_,
-              {[this] { return placements_.publishing(); }, [this] { keeper_.tell_of_room(); }}),
+              {[this] { return placements_.publishing(); }, [this] { keeper_.tell_of_room(); },
+               [this] { return keeper_.awaited(); }, [this] { return keeper_.give_up_parts(); }}),
       trimmer_(services, settings_, tasks_, peers_, caretaker_, announcer_),
       blocker_(services, settings_, table_, peers_, caretaker_, announcer_, leases_),
       pins_(services, settings_, leases_,
@@ -66,7 +67,8 @@ Engine::Engine(Services services, Settings settings)
       server_(services, settings_, keeper_, caretaker_.sync(), trimmer_, hinter_, table_,
               [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },
-               [this](const proto::Lease& lease) { leases_.on_lease(lease); }}),
+               [this](const proto::Lease& lease) { leases_.on_lease(lease); },
+               [this](const RootHash& root) { return placements_.part(root); }}),
       started_wall_(services.runtime.wall_now()) {
     blocker_.load();
     limits_ = load_limits(services.store);
@@ -204,8 +206,9 @@ asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer, proto:
 void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
     if (const auto* stored = std::get_if<proto::Stored>(&message)) {
         keeper_.on_stored(peer->id(), *stored);
-        caretaker_.on_stored(peer->id(), *stored);
         placements_.on_stored(peer->id(), *stored);
+        if (stored->part) return;  // no copy, and of no object
+        caretaker_.on_stored(peer->id(), *stored);
         leases_.on_stored(peer->id(), *stored);
     } else if (const auto* update = std::get_if<proto::UpdateHolders>(&message)) {
         caretaker_.on_holder_table(update->table, peer->remote());

@@ -97,6 +97,7 @@ asio::awaitable<Result<core::Descriptor>> Ingest::run() {
         for (auto& [first, hashes] : results) {
             if (!hashes) co_return fail(hashes.error());
             descriptor.extents.insert(descriptor.extents.end(), hashes->begin(), hashes->end());
+            if (options_.on_hashed) options_.on_hashed(layout, *hashes);
         }
     }
     auto look = [this] { return options_.source->check_unchanged(); };

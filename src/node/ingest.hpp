@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <stop_token>
 
 #include <flow29/node.hpp>
@@ -29,6 +30,9 @@ class Ingest {
         std::optional<unsigned> level;
         std::stop_token stop;
         std::function<void(ByteCount done, ByteCount total)> progress;
+        /// The next extents are hashed and durable, in order; may be empty.
+        std::function<void(const core::Layout& layout, std::span<const ExtentHash> hashes)>
+            on_hashed;
     };
 
     Ingest(Services services, Tasks& tasks, Options options);

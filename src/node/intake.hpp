@@ -41,6 +41,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
         net::PeerPtr inviter;  ///< null when nobody asked
         std::optional<Quotas::Asker> asker;
         bool is_repair = false;
+        bool is_part = false;  ///< no object is known yet, and nothing is kept under the lease
     };
     struct Events {
         std::function<void(const Kept& kept)> on_kept;
@@ -64,6 +65,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
 
     void add(const proto::Invite::Item& item, bool leads);
     void remove(const proto::Invite::Item& item);
+    /// That one pulls some of this already, and is let finish first.
+    void wait_for(std::shared_ptr<Intake> forerunner);
     /// The room for it, which is given back at the end.
     void set_room(std::unique_ptr<store::Reservation> room) { room_ = std::move(room); }
 
@@ -78,12 +81,15 @@ class Intake : public std::enable_shared_from_this<Intake> {
     /// was away. Reports go there as well, so that it does not invite somebody else when the copy
     /// is made, and if it wants this node to lead, it is pulled from.
     void join(const net::PeerPtr& peer, const proto::ItemId& item, bool leads);
+    /// True while those that this one waits for are at work.
+    [[nodiscard]] bool is_waiting();
     /// There may be memory now.
     void wake();
 
     [[nodiscard]] const RootHash& root() const { return order_.lease.root; }
     [[nodiscard]] const net::PeerPtr& inviter() const { return order_.inviter; }
     [[nodiscard]] bool is_repair() const { return order_.is_repair; }
+    [[nodiscard]] bool is_part() const { return order_.is_part; }
     [[nodiscard]] bool empty() const { return open_.empty(); }
     /// Of what is not settled yet, as its inviter named it.
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
@@ -120,6 +126,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     const Events& events_;          // owned by the keeper
     Order order_;
     std::unique_ptr<store::Reservation> room_;
+    std::vector<std::shared_ptr<Intake>> forerunners_;
+    bool ended_ = false;
     std::uint64_t bytes_ = 0;
     std::unordered_set<proto::ItemId> open_;   // not settled
     std::unordered_set<proto::ItemId> leads_;  // others have been asked for the rest

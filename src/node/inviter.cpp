@@ -42,11 +42,13 @@ void Inviter::send_due(proto::CopyPlanner& planner, const proto::NodeRecord& own
                 planner.on_invite_failed(invitation.item, target, now);
             continue;
         }
+        if (purpose_ != Purpose::repair) asked_.insert(target);
         for (std::size_t first = 0; first < invitations.size(); first += items_per_invite) {
             const auto last = std::min(invitations.size(), first + items_per_invite);
             proto::Invite invite;
             invite.lease = *lease;
             invite.repair = purpose_ == Purpose::repair;
+            invite.part = purpose_ == Purpose::part;
             for (std::size_t i = first; i < last; ++i) {
                 invite.items.push_back({invitations[i].item, invitations[i].length});
                 // What is repaired has holders beside this one, and anybody may pull from all.

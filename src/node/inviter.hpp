@@ -24,8 +24,9 @@ class Inviter {
     /// Called after answers have changed the planner.
     using Answered = std::function<void()>;
 
-    /// Whether somebody waits for the copies, or they replace what was lost.
-    enum class Purpose : std::uint8_t { publication, repair };
+    /// Whether somebody waits for the copies, they replace what was lost, or what is published is
+    /// still being hashed.
+    enum class Purpose : std::uint8_t { publication, repair, part };
 
     Inviter(Services services, Tasks& tasks, PeerBook& peers, proto::NodeTable& table,
             Purpose purpose)
@@ -40,6 +41,8 @@ class Inviter {
     void call_off(proto::CopyPlanner& planner);
     /// Nodes that answered that the publisher, or this node's group, has its share there already.
     [[nodiscard]] std::size_t over_quota() const { return over_quota_.size(); }
+    /// Nodes that were sent an invitation, whatever came of it.
+    [[nodiscard]] const std::set<NodeId>& asked() const { return asked_; }
 
   private:
     [[nodiscard]] asio::awaitable<void> send(net::PeerPtr peer, proto::Invite invite,
@@ -52,6 +55,7 @@ class Inviter {
     proto::NodeTable& table_;  // owned by the engine
     Purpose purpose_;
     std::set<NodeId> over_quota_;
+    std::set<NodeId> asked_;
 };
 
 }  // namespace flow29::node

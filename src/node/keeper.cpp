@@ -30,7 +30,9 @@ Keeper::Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBo
       neighbourhood_(neighbourhood),
       budget_(budget),
       events_(std::move(events)),
-      quotas_(services, settings) {
+      quotas_(services.store, settings),
+      awaited_(quotas_),
+      part_ended_(services.runtime) {
     intake_events_.on_kept = events_.on_kept;
     intake_events_.on_settled = [this](const auto& intake, const auto& items, auto bytes) {
         on_settled(intake, items, bytes);
@@ -65,10 +67,12 @@ Keeper::Known Keeper::look(const proto::Invite& invite, const Quotas::Asker& ask
     known.leased = is_in_force(store, invite.lease, wall_now);
     // Without its descriptor nothing would keep an extent that is here: an intake gets that, and
     // pulls nothing that is here.
-    const bool has_object = store.descriptor(invite.lease.root).has_value();
-    for (const auto& [item, length] : invite.items)
-        known.owned.push_back(has_object && (item.kind != proto::ItemId::Kind::extent ||
-                                             store.owns_extent(item.extent())));
+    const bool has_object = !invite.part && store.descriptor(invite.lease.root).has_value();
+    for (const auto& [item, length] : invite.items) {
+        const bool is_extent = item.kind == proto::ItemId::Kind::extent;
+        known.here.push_back(is_extent ? store.owns_extent(item.extent()) : has_object);
+        known.owned.push_back(has_object && known.here.back());
+    }
     known.left = quotas_.left(asker, wall_now);
     return known;
 }
@@ -112,16 +116,34 @@ Keeper::Room Keeper::reserve_most(store::Store& store,
     return fit > 0 ? room_for(fit) : Room{};
 }
 
-asio::awaitable<Keeper::Room> Keeper::reserve(std::vector<proto::Invite::Item> items) {
+asio::awaitable<Keeper::Room> Keeper::reserve(std::vector<proto::Invite::Item> items,
+                                              bool makes_room) {
     auto& store = services_.store;
     auto ask = [&store, items] { return reserve_most(store, items); };
     auto ask_again = ask;
     auto room = co_await net::offload(services_.runtime, std::move(ask));
-    if (room.items == items.size()) co_return room;
+    if (room.items == items.size() || !makes_room) co_return room;
     room = Room{};
     auto making = events_.make_room();
     (void)co_await std::move(making);  // whether it made any shows in what fits now
     co_return co_await net::offload(services_.runtime, std::move(ask_again));
+}
+
+/// Of what is neither here with its object nor on its way with it. A part asks for nobody's room
+/// but what is free.
+Keeper::Verdict Keeper::judge(const Intake& intake, const proto::Invite::Item& invited,
+                              bool is_here, const Quotas::Asker& asker,
+                              const Quotas::Left& left) const {
+    using Answer = proto::InviteAnswer;
+    const auto charged = intake.bytes() + invited.length.value;
+    const auto of_quota = intake.is_part() ? invited.length.value : charged;  // the rest is awaited
+    if (invited.length.value > limits::extent_bytes_max) return {Answer::refused};
+    const bool is_too_much = !is_here && bytes_coming_ + charged > limits::coming_bytes_max;
+    if (coming_.size() >= coming_items_max || is_too_much) return {Answer::busy};
+    if (intake.is_part() && !awaited_.has_room()) return {Answer::busy};
+    if (quotas_.is_over(asker, left, of_quota)) return {Answer::over_quota};
+    if (intake.is_repair() && !may_take_repair(charged)) return {Answer::busy};
+    return {Answer::accepted, !is_here};
 }
 
 asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::Invite invite) {
@@ -137,6 +159,9 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     // Its publisher is the one node that an object may not depend on.
     if (invite.lease.publisher == self.public_key() || settings_.is_blocked(invite.lease.root))
         co_return reply;
+    const auto publisher = core::node_id_of(invite.lease.publisher);
+    // It is kept while its publisher is there, so nobody else has any business asking for it.
+    if (invite.part && from->id() != publisher) co_return reply;
     const Quotas::Asker asker{invite.lease.publisher, from->remote().group()};
     auto look = [this, &invite, asker, wall_now] { return this->look(invite, asker, wall_now); };
     const auto known = co_await net::offload(services_.runtime, std::move(look));
@@ -146,53 +171,64 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     order.lease = invite.lease;
     order.sources = std::move(invite.sources);
     order.inviter = from;
-    order.asker = asker;
-    order.is_repair = invite.repair || from->id() != core::node_id_of(invite.lease.publisher);
+    if (!invite.part) order.asker = asker;  // a part is charged for as long as it is awaited
+    order.is_repair = !invite.part && (invite.repair || from->id() != publisher);
+    order.is_part = invite.part;
     const auto intake = make_intake(std::move(order));
     std::vector<proto::ItemId> held;
-    std::vector<proto::Invite::Item> accepted;
+    std::vector<proto::Invite::Item> needing;  // room
     for (std::size_t i = 0; i < invite.items.size(); ++i) {
         const auto& [item, length] = invite.items[i];
         auto& answer = reply.answers[i];
         const bool leads = invite.leads.empty() || invite.leads[i];
-        const auto charged = intake->bytes() + length.value;
-        const bool over_quota = quotas_.is_over(asker, known.left, charged);
-        if (known.owned[i] && (known.leased || !over_quota)) {
-            answer = Answer::held;
-            held.push_back(item);
-        } else if (known.owned[i]) {
-            answer = Answer::over_quota;
-        } else if (const auto coming = coming_.find(item); coming != coming_.end()) {
-            answer = Answer::coming;
-            coming->second->join(from, item, leads);
-        } else if (length.value > limits::extent_bytes_max) {
+        const bool was_awaited = !invite.part && awaited_.take_over(asker.publisher, item);
+        const auto coming = coming_.find(item);
+        const auto other = coming == coming_.end() ? nullptr : coming->second;
+        if (invite.part && item.kind != proto::ItemId::Kind::extent) {
             answer = Answer::refused;
-        } else if (coming_.size() >= coming_items_max ||
-                   bytes_coming_ + charged > limits::coming_bytes_max) {
-            answer = Answer::busy;
-        } else if (over_quota) {
-            answer = Answer::over_quota;
-        } else if (intake->is_repair() && !may_take_repair(charged)) {
-            answer = Answer::busy;
+        } else if (known.owned[i]) {
+            const bool over_quota =
+                quotas_.is_over(asker, known.left, intake->bytes() + length.value);
+            answer = known.leased || !over_quota ? Answer::held : Answer::over_quota;
+            if (answer == Answer::held) held.push_back(item);
+        } else if (other && (invite.part || !other->is_part())) {
+            answer = Answer::coming;
+            if (!invite.part) other->join(from, item, leads);
         } else {
-            answer = Answer::accepted;
+            // What the same publisher's part is pulling is as good as here, and has its room.
+            const bool is_on_its_way = other && was_awaited;
+            const auto verdict =
+                judge(*intake, invite.items[i], known.here[i] || is_on_its_way, asker, known.left);
+            answer = verdict.answer;
+            if (was_awaited && answer != Answer::accepted) awaited_.on_left_over();
+            if (answer != Answer::accepted) continue;
+            if (invite.part) awaited_.add(invite.lease.root, asker, invite.items[i]);
+            if (invite.part && known.here[i]) {
+                answer = Answer::held;
+                continue;
+            }
             intake->add(invite.items[i], leads);
-            accepted.push_back(invite.items[i]);
-            coming_.emplace(item, intake);
+            if (verdict.needs_room) needing.push_back(invite.items[i]);
+            if (is_on_its_way) intake->wait_for(other);
+            coming_.insert_or_assign(item, intake);
         }
     }
     // Before the wait for room: others ask meanwhile.
     count_in(*intake, intake->bytes());
-    auto room = co_await reserve(accepted);
+    if (invite.part && !intake->empty()) co_await note_parts();
+    auto room = co_await reserve(needing, !invite.part);
     intake->set_room(std::move(room.reserved));
-    if (room.items < accepted.size())
-        log::info("keeper", "room for {} of {} items", room.items, accepted.size());
-    for (std::size_t i = room.items; i < accepted.size(); ++i) {
-        count_out(*intake, accepted[i].length.value);
-        intake->remove(accepted[i]);
-        coming_.erase(accepted[i].item);
+    if (room.items < needing.size())
+        log::info("keeper", "room for {} of {} items", room.items, needing.size());
+    for (std::size_t i = room.items; i < needing.size(); ++i) {
+        const auto& [item, length] = needing[i];
+        count_out(*intake, length.value);
+        intake->remove(needing[i]);
+        forget_coming(*intake, item);
+        if (invite.part) awaited_.take_over(asker.publisher, item);
         for (std::size_t j = 0; j < invite.items.size(); ++j)
-            if (invite.items[j].item == accepted[i].item) reply.answers[j] = Answer::full;
+            if (invite.items[j].item == item)
+                reply.answers[j] = invite.part ? Answer::busy : Answer::full;
     }
     if (!held.empty()) {
         const auto kept = co_await keep_held(invite.lease, asker, held);
@@ -206,7 +242,8 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         }
     }
     const auto lacks_room = [](Answer a) { return a == Answer::full || a == Answer::over_quota; };
-    if (std::ranges::any_of(reply.answers, lacks_room) && turned_away_.size() < turned_away_max)
+    if (!invite.part && std::ranges::any_of(reply.answers, lacks_room) &&
+        turned_away_.size() < turned_away_max)
         turned_away_.insert(from->id());
     if (!intake->empty()) tasks_.start(carry_out(intake));
     co_return reply;
@@ -234,8 +271,11 @@ asio::awaitable<Result<void>> Keeper::keep_held(proto::Lease lease, Quotas::Aske
 
 asio::awaitable<void> Keeper::carry_out(std::shared_ptr<Intake> intake) {
     intakes_.push_back(intake);
+    while (intake->is_waiting())
+        co_await part_ended_.wait();
     co_await intake->run();
     std::erase(intakes_, intake);
+    if (intake->is_part()) part_ended_.notify_all();
     pulled_ += intake->fetched();
     if (intake->is_repair()) repaired_ += intake->fetched();
 }
@@ -243,8 +283,14 @@ asio::awaitable<void> Keeper::carry_out(std::shared_ptr<Intake> intake) {
 void Keeper::on_settled(const Intake& intake, const std::vector<proto::ItemId>& items,
                         std::uint64_t bytes) {
     for (const auto& item : items)
-        coming_.erase(item);
+        forget_coming(intake, item);
     count_out(intake, bytes);
+}
+
+/// Unless another one is to bring it now, after this one.
+void Keeper::forget_coming(const Intake& intake, const proto::ItemId& item) {
+    const auto found = coming_.find(item);
+    if (found != coming_.end() && found->second.get() == &intake) coming_.erase(found);
 }
 
 void Keeper::tell_of_room() {
@@ -272,11 +318,36 @@ void Keeper::on_uninvite(const NodeId& node, const proto::Uninvite& uninvite) {
     for (const auto& intake : intakes_)
         if (intake->root() == uninvite.root && intake->inviter() && intake->inviter()->id() == node)
             intake->on_uninvite(uninvite);
+    if (uninvite.items.empty()) awaited_.drop(node, uninvite.root);
+}
+
+std::unordered_set<ExtentHash> Keeper::awaited() const {
+    auto extents = awaited_.extents();
+    for (const auto& [item, intake] : coming_)
+        if (item.kind == proto::ItemId::Kind::extent) extents.insert(item.extent());
+    return extents;
+}
+
+bool Keeper::give_up_parts() {
+    awaited_.look([this](const NodeId& node) { return peers_.find(node) != nullptr; },
+                  services_.runtime.now());
+    return awaited_.take_dropped();
+}
+
+/// What is awaited is known in memory only: after a restart whatever came is to be collected.
+asio::awaitable<void> Keeper::note_parts() {
+    if (parts_noted_) co_return;
+    parts_noted_ = true;
+    auto& store = services_.store;
+    auto note = [&store] { return note_loose_extents(store, true); };
+    const auto noted = co_await net::offload(services_.runtime, std::move(note));
+    if (!noted) log::warn("keeper", "parts not noted: {}", noted.error().message());
 }
 
 void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {
     for (const auto& intake : intakes_)
-        if (intake->root() == stored.root) intake->on_stored(node, stored);
+        if (intake->root() == stored.root || (intake->is_part() && !stored.part))
+            intake->on_stored(node, stored);
 }
 
 }  // namespace flow29::node

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "node/awaited_parts.hpp"
 #include "node/intake.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
@@ -40,12 +41,23 @@ class Keeper {
     /// Another node has what a pull here may want.
     void on_stored(const NodeId& node, const proto::Stored& stored);
 
+    /// What is not to be collected: of parts whose objects are not known yet, and of what is on its
+    /// way, as some of it may be here already and marked in a moment.
+    [[nodiscard]] std::unordered_set<ExtentHash> awaited() const;
+    /// Gives up the parts of publishers that went away; true when something may be collected now
+    /// that was awaited before.
+    [[nodiscard]] bool give_up_parts();
+
     /// Something was freed: whoever was turned away for want of room hears of it, once.
     void tell_of_room();
 
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
-    [[nodiscard]] bool is_coming(const proto::ItemId& item) const { return coming_.contains(item); }
+    /// Parts left out: what becomes of them is not certain.
+    [[nodiscard]] bool is_coming(const proto::ItemId& item) const {
+        const auto found = coming_.find(item);
+        return found != coming_.end() && !found->second->is_part();
+    }
     /// So far, what is under way included.
     [[nodiscard]] ByteCount pulled() const;
     /// Of these, what replaced lost copies and has come to its end.
@@ -60,21 +72,33 @@ class Keeper {
     struct Known {
         bool superseded = false;
         bool leased = false;  // by this publisher: what is here is in its share
-        std::vector<bool> owned;
+        std::vector<bool> here;
+        std::vector<bool> owned;  // here, and its descriptor as well
         Quotas::Left left;
     };
+    /// What is answered for one item.
+    struct Verdict {
+        proto::InviteAnswer answer = proto::InviteAnswer::refused;
+        bool needs_room = false;
+    };
 
-    [[nodiscard]] asio::awaitable<Room> reserve(std::vector<proto::Invite::Item> items);
+    [[nodiscard]] asio::awaitable<Room> reserve(std::vector<proto::Invite::Item> items,
+                                                bool makes_room);
+    [[nodiscard]] asio::awaitable<void> note_parts();
     /// On a worker.
     [[nodiscard]] static Room reserve_most(store::Store& store,
                                            const std::vector<proto::Invite::Item>& items);
     [[nodiscard]] Known look(const proto::Invite& invite, const Quotas::Asker& asker,
                              WallTime wall_now) const;
+    [[nodiscard]] Verdict judge(const Intake& intake, const proto::Invite::Item& invited,
+                                bool is_here, const Quotas::Asker& asker,
+                                const Quotas::Left& left) const;
     [[nodiscard]] bool may_take_repair(std::uint64_t bytes) const;
     [[nodiscard]] std::shared_ptr<Intake> make_intake(Intake::Order order);
     /// The lease keeps what is here already, too.
     [[nodiscard]] asio::awaitable<Result<void>> keep_held(proto::Lease lease, Quotas::Asker asker,
                                                           std::vector<proto::ItemId> held);
+    void forget_coming(const Intake& intake, const proto::ItemId& item);
     void count_in(const Intake& intake, std::uint64_t bytes);
     void count_out(const Intake& intake, std::uint64_t bytes);
     [[nodiscard]] asio::awaitable<void> carry_out(std::shared_ptr<Intake> intake);
@@ -95,6 +119,9 @@ class Keeper {
     std::uint64_t bytes_coming_ = 0;
     std::uint64_t repair_coming_ = 0;
     Quotas quotas_;
+    AwaitedParts awaited_;
+    net::Signal part_ended_;
+    bool parts_noted_ = false;      // in the store, for the next start
     std::set<NodeId> turned_away_;  // since the last time that there was room
     ByteCount pulled_;
     ByteCount repaired_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -26,7 +27,8 @@ asio::awaitable<void> LeaseWatch::run() {
     if (!started) co_return;
     // What ended while this node was away was never taken up.
     const bool remains = co_await has_remains();
-    if (remains) co_await collect();
+    const bool loose = co_await has_loose_extents();
+    if (remains || loose) co_await collect();
     while (!tasks_.stopping()) {
         co_await look();
         const bool go_on = co_await tasks_.sleep_for(look_period);
@@ -37,7 +39,8 @@ asio::awaitable<void> LeaseWatch::run() {
 asio::awaitable<void> LeaseWatch::look() {
     co_await renew();
     const bool ended = co_await give_up_ended();
-    if (ended) co_await collect();
+    const bool given_up = events_.give_up_parts();
+    if (ended || given_up) co_await collect();
     std::vector<NewsKey> keys;
     for (const auto& [key, news] : news_)
         keys.push_back(key);
@@ -128,6 +131,19 @@ asio::awaitable<bool> LeaseWatch::has_remains() {
         });
     };
     co_return co_await net::offload(services_.runtime, std::move(read));
+}
+
+/// Whether parts came before the start that nobody remembers; this is found out once.
+asio::awaitable<bool> LeaseWatch::has_loose_extents() {
+    auto& store = services_.store;
+    auto look = [&store] {
+        const bool loose = may_have_loose_extents(store);
+        if (loose)
+            if (auto noted = note_loose_extents(store, false); !noted)
+                log::warn("leases", "not noted: {}", noted.error().message());
+        return loose;
+    };
+    co_return co_await net::offload(services_.runtime, std::move(look));
 }
 
 asio::awaitable<void> LeaseWatch::refresh(RootHash root) {
@@ -296,8 +312,9 @@ asio::awaitable<ByteCount> LeaseWatch::collect_now() {
         std::vector<proto::ItemId> items;
     };
     const auto announced = announcer_.summarised();
-    auto job = [&store, wall_now, &announced] {
-        Gone gone{store.collect(wall_now), {}};
+    const auto awaited = events_.awaited();
+    auto job = [&store, wall_now, &announced, &awaited] {
+        Gone gone{store.collect(wall_now, awaited), {}};
         for (const auto& item : announced) {
             const bool here = item.kind == proto::ItemId::Kind::extent
                                   ? store.has_extent(item.extent())

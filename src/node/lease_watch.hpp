@@ -36,6 +36,10 @@ class LeaseWatch {
     struct Events {
         std::function<std::size_t()> publishing;  ///< how many publications are under way
         std::function<void()> on_freed;           ///< something was collected
+        /// Extents of parts, which are in no object yet either.
+        std::function<std::unordered_set<ExtentHash>()> awaited;
+        /// Gives up the parts of which nothing came: whether there is something to collect.
+        std::function<bool()> give_up_parts;
     };
 
     LeaseWatch(Services services, Tasks& tasks, PeerBook& peers, Caretaker& caretaker,
@@ -82,6 +86,7 @@ class LeaseWatch {
     [[nodiscard]] asio::awaitable<void> renew();
     [[nodiscard]] asio::awaitable<void> look();
     [[nodiscard]] asio::awaitable<bool> has_remains();
+    [[nodiscard]] asio::awaitable<bool> has_loose_extents();
     [[nodiscard]] asio::awaitable<bool> give_up_ended();
     [[nodiscard]] asio::awaitable<void> refresh(RootHash root);
     [[nodiscard]] asio::awaitable<void> end_publication(RootHash root);

@@ -21,9 +21,23 @@ Placer::ReportFn copies_reporter(ProgressFn progress) {
 }
 }  // namespace
 
-std::shared_ptr<Placer> Placements::start_placer() {
-    return placers_.emplace_back(
-        std::make_shared<Placer>(services_, tasks_, peers_, neighbourhood_, table_, own_record_));
+std::shared_ptr<Placer> Placements::start_placer(Inviter::Purpose purpose) {
+    return placers_.emplace_back(std::make_shared<Placer>(services_, tasks_, peers_, neighbourhood_,
+                                                          table_, own_record_, purpose));
+}
+
+std::shared_ptr<PartPusher> Placements::start_pusher(std::shared_ptr<Transfer> transfer) {
+    PartPusher::Placers placers;
+    placers.start = [this] { return start_placer(Inviter::Purpose::part); };
+    placers.end = [this](const auto& placer) { std::erase(placers_, placer); };
+    return pushers_.emplace_back(std::make_shared<PartPusher>(
+        services_, settings_, tasks_, peers_, std::move(placers), std::move(transfer)));
+}
+
+std::optional<core::Descriptor> Placements::part(const RootHash& root) const {
+    for (const auto& pusher : pushers_)
+        if (auto part = pusher->part(root)) return part;
+    return std::nullopt;
 }
 
 asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest request,
@@ -56,11 +70,15 @@ asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest reques
 asio::awaitable<Result<PublishResult>> Placements::publish_once(
     PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer) {
     const auto placer = start_placer();
-    Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer,
+    const auto pusher = start_pusher(transfer);
+    Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer, pusher,
                         std::move(transfer));
     ++publishing_;
     auto result = co_await publisher.run(std::move(request), std::move(progress));
     --publishing_;
+    pusher->stop();
+    pusher->call_off();
+    std::erase(pushers_, pusher);
     std::erase(placers_, placer);
     // From here on the copies are watched from here as well, short ones included.
     if (result) {

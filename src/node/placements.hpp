@@ -8,6 +8,7 @@
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
 #include "node/caretaker.hpp"
+#include "node/part_pusher.hpp"
 #include "node/placer.hpp"
 #include "node/services.hpp"
 #include "node/survey.hpp"
@@ -57,13 +58,18 @@ class Placements {
     /// Publications under way: their extents are in no object yet.
     [[nodiscard]] std::size_t publishing() const { return publishing_; }
 
+    /// The descriptor of a part of what is being published.
+    [[nodiscard]] std::optional<core::Descriptor> part(const RootHash& root) const;
+
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_sign_of_life(const NodeId& node);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 
   private:
-    [[nodiscard]] std::shared_ptr<Placer> start_placer();
+    [[nodiscard]] std::shared_ptr<Placer> start_placer(
+        Inviter::Purpose purpose = Inviter::Purpose::publication);
+    [[nodiscard]] std::shared_ptr<PartPusher> start_pusher(std::shared_ptr<Transfer> transfer);
     [[nodiscard]] asio::awaitable<Result<PublishResult>> publish_once(
         PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer);
 
@@ -79,7 +85,8 @@ class Placements {
     Transfers& transfers_;          // owned by the engine
     Placer::OwnRecord own_record_;
     Events events_;
-    std::vector<std::shared_ptr<Placer>> placers_;  // at work, in order of their start
+    std::vector<std::shared_ptr<Placer>> placers_;      // at work, in order of their start
+    std::vector<std::shared_ptr<PartPusher>> pushers_;  // one for each publication
     std::size_t publishing_ = 0;
     bool leaving_ = false;
 };

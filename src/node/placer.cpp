@@ -30,12 +30,13 @@ proto::CopyPlanner::Options planner_options(const Services& services) {
 }  // namespace
 
 Placer::Placer(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& neighbourhood,
-               proto::NodeTable& table, OwnRecord own_record)
+               proto::NodeTable& table, OwnRecord own_record, Inviter::Purpose purpose)
     : services_(services),
       tasks_(tasks),
       neighbourhood_(neighbourhood),
       own_record_(std::move(own_record)),
-      inviter_(services, tasks, peers, table, Inviter::Purpose::publication),
+      is_part_(purpose == Inviter::Purpose::part),
+      inviter_(services, tasks, peers, table, purpose),
       changed_(services.runtime),
       planner_(table, planner_options(services)) {}
 
@@ -122,10 +123,12 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
 
 void Placer::on_stored(const NodeId& node, const proto::Stored& stored) {
     const auto now = services_.runtime.now();
-    for (const auto& item : stored.items)
-        if (planner_.has_item(item)) planner_.on_copy(item, node, now);
-    for (const auto& item : stored.failed)
-        if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
+    if (stored.part == is_part_) {
+        for (const auto& item : stored.items)
+            if (planner_.has_item(item)) planner_.on_copy(item, node, now);
+        for (const auto& item : stored.failed)
+            if (planner_.has_item(item)) planner_.on_invite_failed(item, node, now);
+    }
     on_sign_of_life(node);
     changed_.notify_all();
 }

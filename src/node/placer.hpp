@@ -19,7 +19,8 @@ class Placer : public std::enable_shared_from_this<Placer> {
     using ReportFn = std::function<void(const proto::CopyPlanner::Counts& counts)>;
 
     Placer(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& neighbourhood,
-           proto::NodeTable& table, OwnRecord own_record);
+           proto::NodeTable& table, OwnRecord own_record,
+           Inviter::Purpose purpose = Inviter::Purpose::publication);
 
     /// Before run. An item that is there already stays as it is.
     void add(const proto::ItemId& item, const RootHash& root, ByteCount length, unsigned copies);
@@ -33,7 +34,8 @@ class Placer : public std::enable_shared_from_this<Placer> {
                                             std::stop_token stop, ReportFn report,
                                             std::function<bool()> is_paused = {});
 
-    /// A node says that it holds (or could not get) items.
+    /// A node says that it holds (or could not get) items. Parts are no copies: they count for a
+    /// placer of parts, and nothing else does.
     void on_stored(const NodeId& node, const proto::Stored& stored);
     /// It pulls from here.
     void on_sign_of_life(const NodeId& node);
@@ -41,6 +43,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     void on_candidates_changed();
 
     [[nodiscard]] std::size_t over_quota() const { return inviter_.over_quota(); }
+    [[nodiscard]] const std::set<NodeId>& asked() const { return inviter_.asked(); }
     [[nodiscard]] const proto::CopyPlanner& planner() const { return planner_; }
     /// In the order in which they were added.
     [[nodiscard]] const std::vector<proto::ItemId>& items() const { return items_; }
@@ -54,6 +57,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     Tasks& tasks_;                  // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
     OwnRecord own_record_;
+    bool is_part_;
     Inviter inviter_;
     net::Signal changed_;
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards callbacks of the inviter

@@ -27,7 +27,7 @@ constexpr std::string_view private_purpose = "29 flow private objects 1";
 
 Publisher::Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
                      proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer,
-                     std::shared_ptr<Transfer> transfer)
+                     std::shared_ptr<PartPusher> parts, std::shared_ptr<Transfer> transfer)
     : services_(services),
       settings_(settings),
       tasks_(tasks),
@@ -35,6 +35,7 @@ Publisher::Publisher(Services services, const Settings& settings, Tasks& tasks, 
       table_(table),
       announcer_(announcer),
       placer_(std::move(placer)),
+      parts_(std::move(parts)),
       transfer_(std::move(transfer)) {}
 
 void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
@@ -111,8 +112,15 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
         const ByteCount half(total.value - total.value / 2 + done.value / 2);
         report(Stage::hashing, key_ ? half : done, total);
     };
+    parts_->set_terms(request.copies, Duration(request.idle_timeout));
+    if (request.wait != PublishWait::none)
+        options.on_hashed = [this](const core::Layout& layout, std::span<const ExtentHash> hashes) {
+            parts_->on_hashed(layout, hashes);
+        };
     Ingest ingest(services_, tasks_, std::move(options));
-    co_return co_await ingest.run();
+    auto descriptor = co_await ingest.run();
+    parts_->stop();
+    co_return descriptor;
 }
 
 asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {

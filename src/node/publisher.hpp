@@ -4,19 +4,20 @@
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
 #include "node/ingest.hpp"
+#include "node/part_pusher.hpp"
 #include "node/placer.hpp"
 #include "node/services.hpp"
 #include "node/transfers.hpp"
 
 namespace flow29::node {
 
-/// One publication: hash, keep, invite, wait until enough others hold every extent and the
-/// descriptor durably, tell the holders of each other.
+/// One publication: hash, and push parts meanwhile; keep, invite, wait until enough others hold
+/// every extent and the descriptor durably, tell the holders of each other.
 class Publisher {
   public:
     Publisher(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
               proto::NodeTable& table, Announcer& announcer, std::shared_ptr<Placer> placer,
-              std::shared_ptr<Transfer> transfer);
+              std::shared_ptr<PartPusher> parts, std::shared_ptr<Transfer> transfer);
 
     [[nodiscard]] asio::awaitable<Result<PublishResult>> run(PublishRequest request,
                                                              ProgressFn progress);
@@ -43,6 +44,7 @@ class Publisher {
     proto::NodeTable& table_;   // owned by the engine
     Announcer& announcer_;      // owned by the engine
     std::shared_ptr<Placer> placer_;
+    std::shared_ptr<PartPusher> parts_;
     std::shared_ptr<Transfer> transfer_;
     ProgressFn progress_;
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // guards what workers post

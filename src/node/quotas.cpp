@@ -30,10 +30,9 @@ std::uint64_t coming_of(const std::map<Party, std::uint64_t>& coming, const Part
 }  // namespace
 
 Quotas::Left Quotas::left(const Asker& asker, WallTime now) const {
-    auto& store = services_.store;
     const auto capacity = settings_.capacity;
-    return {left_of(capacity, settings_.quota_publisher, store.used_by(asker.publisher, now)),
-            left_of(capacity, settings_.quota_group, store.used_by(asker.group, now))};
+    return {left_of(capacity, settings_.quota_publisher, store_.used_by(asker.publisher, now)),
+            left_of(capacity, settings_.quota_group, store_.used_by(asker.group, now))};
 }
 
 bool Quotas::is_over(const Asker& asker, const Left& left, std::uint64_t bytes) const {

@@ -25,8 +25,7 @@ class Quotas {
         std::uint64_t of_group = 0;
     };
 
-    Quotas(Services services, const Settings& settings)
-        : services_(services), settings_(settings) {}
+    Quotas(store::Store& store, const Settings& settings) : store_(store), settings_(settings) {}
 
     /// Reads the store: on a worker.
     [[nodiscard]] Left left(const Asker& asker, WallTime now) const;
@@ -38,7 +37,7 @@ class Quotas {
     void end(const Asker& asker, std::uint64_t bytes);
 
   private:
-    Services services_;
+    store::Store& store_;       // owned by whoever made the engine
     const Settings& settings_;  // owned by the engine
     std::map<PublicKey, std::uint64_t> coming_of_publisher_;
     std::map<core::AddressGroup, std::uint64_t> coming_of_group_;

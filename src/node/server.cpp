@@ -69,6 +69,10 @@ asio::awaitable<Result<net::Reply>> Server::range(proto::GetRange request) {
 
 asio::awaitable<Result<net::Reply>> Server::descriptor(proto::GetDescriptor request) {
     if (settings_.is_blocked(request.root)) co_return fail(Errc::peer_lacks, "not held");
+    if (const auto part = events_.part(request.root)) {
+        const auto encoded = part->encode();
+        co_return net::Reply{proto::DescriptorReply{}, core::Buffer::copy_of(encoded)};
+    }
     auto& store = services_.store;
     auto read = [&store, request] { return store.descriptor(request.root); };
     auto found = co_await net::offload(services_.runtime, std::move(read));

@@ -16,10 +16,12 @@ namespace flow29::node {
 class Server {
   public:
     using OwnRecord = std::function<proto::NodeRecord()>;
-    /// Told when a held extent turned out damaged, and when a lease changed.
+    /// Told when a held extent turned out damaged, and when a lease changed; knows the parts that
+    /// are being published, which no store has.
     struct Events {
         std::function<void(const ExtentHash& extent)> on_damaged;
         std::function<void(const proto::Lease& lease)> on_lease;
+        std::function<std::optional<core::Descriptor>(const RootHash& root)> part;
     };
 
     Server(Services services, const Settings& settings, Keeper& keeper, KeptSync& sync,

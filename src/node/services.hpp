@@ -46,6 +46,7 @@ struct Settings {
     Duration takeover = std::chrono::seconds(10);
     Duration audit_period = std::chrono::hours(1);
     Duration neighbourhood_period = std::chrono::seconds(60);
+    ByteCount part_bytes{64ULL << 20};  ///< pushed at a time while the rest is being hashed
     unsigned quota_publisher = limits::quota_publisher_default;  ///< percent of the capacity
     unsigned quota_group = limits::quota_group_default;          ///< likewise
     /// What is not named: as set last, or the default.

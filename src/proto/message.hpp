@@ -142,6 +142,9 @@ struct Invite {
     /// the rest, to be pulled from there, and from the sender only when nothing comes of that.
     /// Empty: all.
     std::vector<bool> leads = {};
+    /// What the lease names is a run of extents of something whose root is not known yet: they are
+    /// kept until that is invited for, and count for nothing before.
+    bool part = false;
     bool operator==(const Invite&) const = default;
 };
 enum class InviteAnswer : std::uint8_t {
@@ -162,6 +165,7 @@ struct Stored {
     RootHash root;
     std::vector<ItemId> items;
     std::vector<ItemId> failed;
+    bool part = false;  ///< they were invited for as a part, and are no copies
     bool operator==(const Stored&) const = default;
 };
 

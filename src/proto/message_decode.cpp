@@ -200,6 +200,7 @@ void read(FieldReader& in, Invite& invite) {
     invite.sources = read_records(in);
     invite.repair = in.boolean();
     if (in.ok() && in.remaining() > 0) invite.leads = read_bits(in, invite.items.size());
+    if (in.ok() && in.remaining() > 0) invite.part = in.boolean();
 }
 
 void read(FieldReader& in, InviteReply& reply) {
@@ -215,6 +216,7 @@ void read(FieldReader& in, Stored& stored) {
     stored.root = in.id<RootHash>();
     stored.items = read_items(in);
     stored.failed = read_items(in);
+    if (in.ok() && in.remaining() > 0) stored.part = in.boolean();
 }
 
 void read(FieldReader& in, UpdateHolders& update) {

@@ -132,7 +132,11 @@ void pack(Packer& out, const HaveReply& reply) {
 }
 
 void pack(Packer& out, const Invite& invite) {
-    out.array(invite.leads.empty() ? 4 : 5).bin(invite.lease.encode()).array(invite.items.size());
+    // A field that is left out is followed by none.
+    const auto leads =
+        invite.part && invite.leads.empty() ? std::vector(invite.items.size(), true) : invite.leads;
+    out.array(invite.part ? 6 : leads.empty() ? 4 : 5);
+    out.bin(invite.lease.encode()).array(invite.items.size());
     for (const Invite::Item& item : invite.items) {
         out.array(2);
         pack_item(out, item.item);
@@ -140,7 +144,8 @@ void pack(Packer& out, const Invite& invite) {
     }
     pack_records(out, invite.sources);
     out.boolean(invite.repair);
-    if (!invite.leads.empty()) out.bin(bits_of(invite.leads, [](bool leads) { return leads; }));
+    if (!leads.empty()) out.bin(bits_of(leads, [](bool leading) { return leading; }));
+    if (invite.part) out.boolean(true);
 }
 
 void pack(Packer& out, const InviteReply& reply) {
@@ -152,9 +157,10 @@ void pack(Packer& out, const InviteReply& reply) {
 }
 
 void pack(Packer& out, const Stored& stored) {
-    out.array(3).id(stored.root);
+    out.array(stored.part ? 4 : 3).id(stored.root);
     pack_items(out, stored.items);
     pack_items(out, stored.failed);
+    if (stored.part) out.boolean(true);
 }
 
 void pack(Packer& out, const UpdateHolders& update) {

@@ -156,8 +156,8 @@ Result<void> DiskStore::set_renewal(const RootHash& root, std::chrono::milliseco
     return objects_.set_renewal((*row)->id, renewal);
 }
 
-Result<ByteCount> DiskStore::collect(WallTime now) {
-    auto freed = collect_all_extents(now);
+Result<ByteCount> DiskStore::collect(WallTime now, const std::unordered_set<ExtentHash>& awaited) {
+    auto freed = collect_all_extents(now, awaited);
     if (!freed) return freed;
     {
         const std::lock_guard lock(mutex_);
@@ -189,7 +189,8 @@ void DiskStore::shrink_catalogue() {
 }
 
 // In parts, so that readers and writers get their turn and a full disk takes the deletion.
-Result<ByteCount> DiskStore::collect_all_extents(WallTime now) {
+Result<ByteCount> DiskStore::collect_all_extents(WallTime now,
+                                                 const std::unordered_set<ExtentHash>& awaited) {
     RowRange all;
     {
         const std::lock_guard lock(mutex_);
@@ -200,16 +201,18 @@ Result<ByteCount> DiskStore::collect_all_extents(WallTime now) {
     ByteCount freed;
     for (std::int64_t first = all.first; first < all.last; first += rows_per_transaction) {
         const std::lock_guard lock(mutex_);
-        auto part = collect_extents({first, first + rows_per_transaction}, now);
+        auto part = collect_extents({first, first + rows_per_transaction}, now, awaited);
         if (!part) return part;
         freed += *part;
     }
     return freed;
 }
 
-Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now) {
+Result<ByteCount> DiskStore::collect_extents(RowRange rows, WallTime now,
+                                             const std::unordered_set<ExtentHash>& awaited) {
     auto doomed = extents_.collectable(rows, now, now >= orphans_kept_until_);
     if (!doomed) return fail(std::move(doomed.error()));
+    std::erase_if(*doomed, [&](const ExtentRow& row) { return awaited.contains(row.hash); });
     return remove_extents(*doomed);
 }
 

@@ -73,7 +73,7 @@ class DiskStore final : public Store {
     ByteCount used_by(const PublicKey& publisher, WallTime now) override;
     ByteCount used_by(const core::AddressGroup& asker, WallTime now) override;
     Result<void> release(const RootHash& root) override;
-    Result<ByteCount> collect(WallTime now) override;
+    Result<ByteCount> collect(WallTime now, const std::unordered_set<ExtentHash>& awaited) override;
     Result<ByteCount> drop_extent(const ExtentHash& extent) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
@@ -124,7 +124,8 @@ class DiskStore final : public Store {
     void forget_shares(const RootHash& root);
     [[nodiscard]] Result<ObjectInfo> info_of(const ObjectRow& row);
     [[nodiscard]] Result<ByteCount> forget_item(const proto::ItemId& item);
-    [[nodiscard]] Result<ByteCount> collect_extents(RowRange rows, WallTime now);
+    [[nodiscard]] Result<ByteCount> collect_extents(RowRange rows, WallTime now,
+                                                    const std::unordered_set<ExtentHash>& awaited);
     [[nodiscard]] Result<ByteCount> remove_extents(const std::vector<ExtentRow>& doomed);
     [[nodiscard]] Result<ByteCount> forget_leases(WallTime now);
     /// Nothing once there is none left.
@@ -138,7 +139,8 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<void> check_disk(ByteCount bytes) const;
     [[nodiscard]] Result<std::unique_ptr<Reservation>> reserve_cost(ByteCount cost);
     [[nodiscard]] Result<void> keep(const RootHash& root, Keep mark, bool value);
-    [[nodiscard]] Result<ByteCount> collect_all_extents(WallTime now);
+    [[nodiscard]] Result<ByteCount> collect_all_extents(
+        WallTime now, const std::unordered_set<ExtentHash>& awaited);
     void shrink_catalogue();
 
     const std::filesystem::path directory_;

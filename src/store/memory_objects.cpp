@@ -244,15 +244,17 @@ bool MemoryStore::kept(const Object& object, WallTime now) const {
            });
 }
 
-Result<ByteCount> MemoryStore::collect(WallTime now) {
+Result<ByteCount> MemoryStore::collect(WallTime now,
+                                       const std::unordered_set<ExtentHash>& awaited) {
     const std::lock_guard lock(mutex_);
-    ByteCount freed = collect_extents(now);
+    ByteCount freed = collect_extents(now, awaited);
     freed += collect_leases(now);
     freed += collect_objects(now);
     return freed;
 }
 
-ByteCount MemoryStore::collect_extents(WallTime now) {
+ByteCount MemoryStore::collect_extents(WallTime now,
+                                       const std::unordered_set<ExtentHash>& awaited) {
     std::vector<Extent> doomed;
     for (const auto& [hash, extent] : extents_) {
         const auto members = members_.find(hash);
@@ -260,7 +262,7 @@ ByteCount MemoryStore::collect_extents(WallTime now) {
                             std::ranges::any_of(members->second, [&](const Membership& member) {
                                 return kept(objects_.at(member.root), now);
                             });
-        if (!wanted) doomed.push_back(extent);
+        if (!wanted && !awaited.contains(hash)) doomed.push_back(extent);
     }
     ByteCount freed;
     for (const Extent& extent : doomed) {

@@ -62,7 +62,7 @@ class MemoryStore final : public Store {
     ByteCount used_by(const PublicKey& publisher, WallTime now) override;
     ByteCount used_by(const core::AddressGroup& asker, WallTime now) override;
     Result<void> release(const RootHash& root) override;
-    Result<ByteCount> collect(WallTime now) override;
+    Result<ByteCount> collect(WallTime now, const std::unordered_set<ExtentHash>& awaited) override;
     Result<ByteCount> drop_extent(const ExtentHash& extent) override;
 
     Result<void> add_holders(std::vector<KnownHolder> holders) override;
@@ -119,7 +119,7 @@ class MemoryStore final : public Store {
     /// What is held under live leases that are `charged`.
     [[nodiscard]] ByteCount used_under(const std::function<bool(const KnownLease& lease)>& charged,
                                        WallTime now) const;
-    ByteCount collect_extents(WallTime now);
+    ByteCount collect_extents(WallTime now, const std::unordered_set<ExtentHash>& awaited);
     ByteCount collect_leases(WallTime now);
     ByteCount collect_objects(WallTime now);
     ByteCount forget_item(const proto::ItemId& item);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <flow29/error.hpp>
@@ -196,8 +197,9 @@ class Store {
     /// Removes everything collectable and returns the bytes freed. Objects go too once nothing
     /// keeps them and none of their extents is left. Extents that no object contains stay for a day
     /// after the catalogue was made anew: whoever misses them here may have this node keep them
-    /// again.
-    [[nodiscard]] virtual Result<ByteCount> collect(WallTime now) = 0;
+    /// again. So do those that are `awaited`, by whatever object.
+    [[nodiscard]] virtual Result<ByteCount> collect(
+        WallTime now, const std::unordered_set<ExtentHash>& awaited = {}) = 0;
     /// Removes this extent although a lease keeps it, and returns the bytes freed. What is not
     /// here, is on its way, or is part of what is published or pinned here, is left as it is: 0
     /// bytes.

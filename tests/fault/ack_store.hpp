@@ -57,9 +57,10 @@ class AckStore : public test::ForwardingStore {
         if (!done) arena_.blame("scrub: " + done.error().message());
         return done;
     }
-    Result<ByteCount> collect(WallTime now) override {
+    Result<ByteCount> collect(WallTime now,
+                              const std::unordered_set<ExtentHash>& awaited) override {
         let_go(now);
-        return ForwardingStore::collect(now);
+        return ForwardingStore::collect(now, awaited);
     }
 
   private:

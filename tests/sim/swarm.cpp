@@ -57,6 +57,7 @@ void Swarm::boot(SimNode& node) {
     settings.audit_period = options_.audit_period;
     settings.quota_publisher = options_.quota_publisher;
     settings.quota_group = options_.quota_group;
+    settings.part_bytes = options_.part_bytes;
     std::vector<core::Endpoint> running;
     for (const auto& [endpoint, transport] : network_.transports)
         running.push_back(endpoint);

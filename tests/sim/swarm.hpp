@@ -81,6 +81,7 @@ class Swarm {
         // None unless it is quotas that are looked at: most tests have one publisher.
         unsigned quota_publisher = 100;
         unsigned quota_group = 100;
+        ByteCount part_bytes{64ULL << 20};
     };
 
     explicit Swarm(Options options);

@@ -79,7 +79,10 @@ class ForwardingStore : public store::Store {
     std::vector<proto::Lease> leases(const RootHash& root) override {
         return behind_->leases(root);
     }
-    Result<ByteCount> collect(WallTime now) override { return behind_->collect(now); }
+    Result<ByteCount> collect(WallTime now,
+                              const std::unordered_set<ExtentHash>& awaited) override {
+        return behind_->collect(now, awaited);
+    }
     Result<ByteCount> drop_extent(const ExtentHash& extent) override {
         return behind_->drop_extent(extent);
     }

@@ -27,6 +27,30 @@ class Publishing(harness.SystemTest):
         stored = sum(node.status()["storage"]["used_bytes"] for node in holders)
         self.assertGreaterEqual(stored, 4 * 48 * MIB)
 
+    def test_what_is_hashed_is_pushed_while_the_rest_is_not(self):
+        holder = self.lab.add_node()
+        publisher = self.lab.add_node(bootstrap=[holder], options=("--no-store",))
+        self.lab.wait_connected(publisher)
+        # Some noise, and then a hole that takes seconds to hash and one extent to push.
+        path = self.lab.file("sparse", 160 * MIB)
+        with path.open("r+b") as file:
+            file.truncate(6144 * MIB)
+        process = self.lab.start("publish", path, "--copies", "1", "--by-reference",
+                                 data=publisher.data)
+
+        def held():
+            return holder.status()["storage"]["used_bytes"]
+
+        wait_until(lambda: held() > 32 * MIB or process.poll() is not None, "a part to come",
+                   interval=0.02)
+        # In this order: what was held is from before.
+        self.assertEqual(publisher.ask("ls")["objects"], [])
+        self.assertEqual(holder.ask("ls")["objects"], [])
+        output, _ = process.communicate()
+        self.assertEqual(process.returncode, 0, output)
+        self.assertLessEqual(self.uploaded(publisher), 1.3 * 164 * MIB)
+        self.assertEqual(len(holder.ask("ls")["objects"]), 1)
+
     def test_publishing_again_after_a_crash_sends_what_is_missing(self):
         holders, publisher = self.start_swarm("--up-limit", "8MiB")
         size = 48 * MIB

@@ -39,6 +39,19 @@ TEST_CASE("every message comes back as it was sent") {
     }
 }
 
+TEST_CASE("what is for a part says so") {
+    const ItemId item = ItemId::of(sample_id<ExtentHash>(1));
+    Invite invite{sample_lease(), {{item, ByteCount(512)}}, {}, false, {true}, true};
+    CHECK(accepted(invite));
+    CHECK(accepted(Stored{sample_id<RootHash>(2), {item}, {}, true}));
+    // Who leads is said with it, all if nobody was named.
+    invite.leads.clear();
+    const auto head = decode_head(encode_head(number_for(invite), invite));
+    REQUIRE(head);
+    CHECK(std::get<Invite>(head->message).part);
+    CHECK(std::get<Invite>(head->message).leads == std::vector{true});
+}
+
 TEST_CASE("a request or reply needs a number, a notification must have none") {
     for (const Message& message : sample_messages())
         CHECK(refused(number_for(message) == 0 ? 1 : 0, message));
