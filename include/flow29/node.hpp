@@ -288,6 +288,7 @@ struct Status {
     std::uint64_t dht_packets_up = 0, dht_packets_down = 0;
     std::uint64_t dht_foreign = 0;  ///< datagrams of whoever has not the swarm's key; dropped
     std::uint64_t dht_puts = 0, dht_lookups = 0;  ///< since the start, failed ones included
+    std::uint64_t dht_records = 0;                ///< kept for others now, and of its own
 };
 
 enum class TransferKind : std::uint8_t { fetch, stream, publish };

@@ -79,6 +79,8 @@ std::string metrics_text(const Status& status, const std::vector<PeerInfo>& peer
     out.gauge("dht_connected", "1 when other nodes of the DHT answer.",
               status.dht_connected ? 1 : 0);
     out.gauge("dht_nodes", "Good nodes in the routing table.", status.dht_nodes);
+    out.gauge("dht_records", "Records that this node keeps for the DHT, its own included.",
+              status.dht_records);
     out.gauge("peers", "Open connections.",
               std::count_if(peers.begin(), peers.end(),
                             [](const PeerInfo& peer) { return peer.connected; }));

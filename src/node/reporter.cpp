@@ -93,6 +93,7 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     status.dht_foreign = index.datagrams_foreign;
     status.dht_puts = index.puts;
     status.dht_lookups = index.lookups;
+    status.dht_records = index.stored_values;
     co_return status;
 }
 

@@ -191,6 +191,7 @@ TEST_CASE("status groups its numbers as documented") {
     status.clock_skew = -12ms;
     status.dht_puts = 7;
     status.dht_lookups = 8;
+    status.dht_records = 9;
     const Json json = to_json(status);
     for (const char* field : {"node", "version", "uptime_ms", "port", "dht", "clock_skew_ms",
                               "peers", "storage", "repair", "announce", "traffic"})
@@ -199,6 +200,7 @@ TEST_CASE("status groups its numbers as documented") {
     CHECK(json["clock_skew_ms"] == -12);
     CHECK(json["dht"]["puts"] == 7);
     CHECK(json["dht"]["lookups"] == 8);
+    CHECK(json["dht"]["records"] == 9);
     CHECK(json["repair"]["limit"].is_null());
     status.repair_limit = ByteCount(5);
     CHECK(to_json(status)["repair"]["limit"] == 5);
