@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 constexpr std::uint64_t group_chunks = 1ULL << limits::hash_group_level;
 constexpr std::uint64_t direct_bytes_min = 64ULL << 20;  // smaller ones are soon read again
+constexpr std::uint64_t block_bytes = 512;               // that st_blocks counts
 }  // namespace
 
 PartialFile::PartialFile(store::Store& store, const core::Descriptor& descriptor, Options options)
@@ -41,12 +42,21 @@ PartialFile::~PartialFile() {
     if (fd_ >= 0) ::close(fd_);
 }
 
-Result<void> PartialFile::check_room() const {
+Result<void> PartialFile::take_room() const {
+    const auto length = options_.range.count().value;
     struct statvfs disk {};
-    if (::fstatvfs(fd_, &disk) != 0) return {};
+    struct stat status {};
+    if (::fstatvfs(fd_, &disk) != 0 || ::fstat(fd_, &status) != 0) return {};
     const auto free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-    const auto needed = options_.range.count().value - verified_.size();
-    if (needed <= free) return {};
+    const auto taken = static_cast<std::uint64_t>(status.st_blocks) * block_bytes;
+    const auto needed = length - std::min(length, std::max(verified_.size(), taken));
+    const bool fits = needed <= free;
+    // The kernel then lets several threads write at once, and the file lies in one piece. Where
+    // that does not work it is done as the bytes come.
+    const bool taking = fits && length >= direct_bytes_min;
+    if (fits &&
+        (!taking || ::fallocate(fd_, 0, 0, static_cast<off_t>(length)) == 0 || errno != ENOSPC))
+        return {};
     return fail(Errc::no_space, fmt::format("{} needs {} more bytes and the disk has {}",
                                             options_.path.string(), needed, free));
 }
@@ -94,7 +104,7 @@ Result<void> PartialFile::open() {
     if (options_.range.count().value >= direct_bytes_min)
         if (auto direct = place_.folder->open(partial_name_, O_WRONLY | O_DIRECT))
             direct_fd_ = direct->release();
-    return check_room();
+    return take_room();
 }
 
 void PartialFile::recover(ByteCount end) {

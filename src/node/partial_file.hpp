@@ -60,7 +60,9 @@ class PartialFile : public PartialOutput {
         std::uint64_t bytes = 0;
     };
 
-    [[nodiscard]] Result<void> check_room() const;
+    /// The whole room of what is large, what is there already included, before the first byte.
+    /// Errors: no_space.
+    [[nodiscard]] Result<void> take_room() const;
     /// Under which name progress is noted: where the object's bytes lie in the output depends on
     /// which is the first.
     [[nodiscard]] std::filesystem::path notes() const;

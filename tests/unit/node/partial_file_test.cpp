@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "node/partial_file.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -307,5 +311,36 @@ TEST_CASE("a name as long as names may be is fetched under its own name, and res
             give(file, whole_extent(descriptor, i), content);
         REQUIRE(file.finish().has_value());
         CHECK(read_all(place.directory / name).size() == content.size());
+    }
+}
+
+TEST_CASE("what is large takes its room before the first byte, and once") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes extent(1 << 20, 7);
+    core::Descriptor descriptor{ObjectKind::file, ByteCount(96 << 20), 11, {}};
+    descriptor.extents.assign(96, core::tree_hash(extent));
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    const auto taken = [&] {
+        struct stat status {};
+        REQUIRE(::stat((place.directory / "out.flow29-part").c_str(), &status) == 0);
+        return static_cast<std::uint64_t>(status.st_blocks) * 512;
+    };
+    const int probe = ::open(place.directory.c_str(), O_TMPFILE | O_RDWR, 0600);
+    const bool can_take = probe >= 0 && ::fallocate(probe, 0, 0, 4096) == 0;
+    if (probe >= 0) ::close(probe);
+    for (const bool again : {false, true}) {
+        CAPTURE(again);
+        PartialFile file(*store, descriptor,
+                         {place.directory / "out", descriptor.root(), everything});
+        REQUIRE(file.open().has_value());
+        CHECK(file.verified().size() == (again ? extent.size() : 0));
+        if (can_take) CHECK(taken() >= descriptor.length.value);
+        CHECK(taken() < 2 * descriptor.length.value);
+        if (again) break;
+        const auto piece = whole_extent(descriptor, 5);
+        std::vector<ChunkHash> leaves(piece.chunks.count().value);
+        core::leaf_hashes(extent, leaves);
+        REQUIRE(file.store(piece, extent, leaves).has_value());
     }
 }
