@@ -10,6 +10,7 @@
 #include "core/hash.hpp"
 #include "core/placement.hpp"
 #include "proto/crowd.hpp"
+#include "sim/scale/nearest.hpp"
 
 namespace flow29::sim::scale {
 namespace {
@@ -101,25 +102,9 @@ SybilModel::Attack SybilModel::prepare(std::uint32_t identities, std::uint32_t g
     Attack attack;
     attack.key = make_key<DhtKey>(random_());
     const auto place = place_of(attack.key.view());
-    // Those that share the most bits with it are a run of the sorted ones.
-    const std::size_t wanted = std::size_t{chosen_from} * identities;
-    auto first = tried_.begin();
-    auto last = tried_.end();
-    for (unsigned bits = 1; bits < 64; ++bits) {
-        const auto rest = ~std::uint64_t{0} >> bits;
-        const auto below = std::ranges::lower_bound(first, last, place & ~rest, {}, &Tried::place);
-        const auto above = std::ranges::upper_bound(below, last, place | rest, {}, &Tried::place);
-        if (static_cast<std::size_t>(above - below) < wanted) break;
-        first = below;
-        last = above;
-    }
-    std::vector<Tried> nearest(first, last);
-    std::ranges::sort(nearest, {}, [&](const Tried& tried) { return tried.place ^ place; });
-    nearest.resize(std::min(wanted, nearest.size()));
-
     std::vector<core::Candidate> candidates;
     std::map<NodeId, std::uint64_t> seeds;
-    for (const auto& tried : nearest) {
+    for (const auto& tried : nearest_of(tried_, place, std::size_t{chosen_from} * identities)) {
         const auto id = core::node_id_of(make_key<decltype(proto::NodeRecord::key)>(tried.seed));
         seeds.emplace(id, tried.seed);
         core::Candidate candidate;

@@ -150,3 +150,16 @@ export function useAction(): [(work: () => Promise<unknown>) => void, string, bo
 export function Problem(props: { text: string }) {
   return props.text ? <p class="bad" role="alert">{props.text}</p> : null;
 }
+
+export function SearchField(props: { value: string; set: (value: string) => void }) {
+  return (
+    <label>
+      Search{" "}
+      <input
+        type="search"
+        value={props.value}
+        onInput={(event) => props.set(event.currentTarget.value)}
+      />
+    </label>
+  );
+}

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call, query, sentence } from "../api";
 import { count, date, duration, size, UNKNOWN } from "../format";
-import { Bar, Confirm, Fact, Problem, Qr, Takeaway, useAction } from "../parts/basics";
+import { Bar, Confirm, Fact, Problem, Qr, SearchField, Takeaway, useAction } from "../parts/basics";
 import { Open } from "../parts/preview";
 import { Windowed } from "../parts/windowed";
 import { state, useStore } from "../store";
@@ -86,14 +86,7 @@ export function Files() {
     <>
       <h1>Files</h1>
       <div class="tools">
-        <label>
-          Search{" "}
-          <input
-            type="search"
-            value={search}
-            onInput={(event) => setSearch(event.currentTarget.value)}
-          />
-        </label>
+        <SearchField value={search} set={setSearch} />
         <label>
           Order by{" "}
           <select

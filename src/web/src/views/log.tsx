@@ -5,7 +5,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, query } from "../api";
 import { count } from "../format";
-import { Problem } from "../parts/basics";
+import { Problem, SearchField } from "../parts/basics";
 import type { LogLine } from "../types";
 
 const LINES_MAX = 1000;
@@ -34,14 +34,7 @@ export function Log() {
             <option value="error">errors</option>
           </select>
         </label>
-        <label>
-          Search{" "}
-          <input
-            type="search"
-            value={search}
-            onInput={(event) => setSearch(event.currentTarget.value)}
-          />
-        </label>
+        <SearchField value={search} set={setSearch} />
         <button type="button" aria-pressed={isHeld} onClick={() => hold(!isHeld)}>
           {isHeld ? "Go on" : "Hold"}
         </button>
