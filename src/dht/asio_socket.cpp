@@ -18,6 +18,7 @@
 #include "core/seal.hpp"
 #include "dht/arrival.hpp"
 #include "dht/id_proofs.hpp"
+#include "dht/return_paths.hpp"
 
 namespace flow29::dht {
 namespace {
@@ -58,6 +59,16 @@ WallTime wall_now() {
         std::chrono::system_clock::now());
 }
 
+bool is_question(const GuardedDatagram& facts) {
+    return facts.kind != DatagramKind::reply && facts.kind != DatagramKind::error;
+}
+
+std::array<std::uint8_t, 32> random_secret() {
+    std::array<std::uint8_t, 32> secret{};
+    core::random_bytes(secret);
+    return secret;
+}
+
 /// What a private swarm's socket seals and opens with.
 struct Envelope {
     core::Sealer sealer;
@@ -70,7 +81,7 @@ struct Envelope {
 
 struct AsioSocket::State : std::enable_shared_from_this<State> {
     State(asio::io_context& io, const Options& o, TrafficCounters& c)
-        : options(o), counters(c), socket(io), proofs(o.identity) {
+        : options(o), counters(c), socket(io), proofs(o.identity), paths(random_secret()) {
         if (!options.swarm_key) return;
         // A client's port is new each time, so nothing can have been recorded on its way to it.
         const auto since = options.identity == nullptr ? std::nullopt : std::optional(wall_now());
@@ -134,13 +145,66 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
     }
 
     void judge(std::span<std::uint8_t> datagram, const Arrival& arrival) {
+        const std::size_t octets = datagram.size();
+        const auto path = take_path_field(datagram);
         const auto proof = take_proof(datagram);
         const auto facts = guard_datagram(datagram, options.network);
         if (!facts || !is_its_id(datagram, *facts, proof, arrival)) {
             ++counters.datagrams_dropped;
             return;
         }
+        if (is_question(*facts))
+            paths.on_question(arrival.from, path, octets, monotonic_now());
+        else
+            paths.on_answer(arrival.from, path, monotonic_now());
         receive(datagram, *facts, arrival.from);
+    }
+
+    /// What stands for OpenDHT's `datagram` on the wire, and 0; it is empty when nothing may be
+    /// sent, or the errno value of what is wrong with it. Valid until the next call.
+    int dress(ByteView& datagram, const core::Endpoint& to) {
+        const auto facts = guard_datagram(datagram, options.network);
+        const TimePoint now = monotonic_now();
+        ByteView proof;
+        if (options.identity == nullptr) {
+            if (!flag_as_client(datagram, flagged)) return EINVAL;
+            datagram = flagged;
+        } else {
+            proof = proofs.proof_for(to, now, wall_now());
+        }
+        if (facts && is_question(*facts)) return ask(*facts, datagram, proof, to, now);
+        return answer(datagram, proof, to, now);
+    }
+
+    int ask(const GuardedDatagram& facts, ByteView& datagram, ByteView proof,
+            const core::Endpoint& to, TimePoint now) {
+        const std::size_t octets = datagram.size() + (proof.empty() ? 0 : proof_field_bytes);
+        const auto path = paths.field_of_question(to, facts.kind, octets, now);
+        if (!put_in_front(datagram, proof, path)) return EINVAL;
+        if (!paths.may_ask(to, facts.kind, datagram.size(), now)) datagram = {};
+        return 0;
+    }
+
+    int answer(ByteView& datagram, ByteView proof, const core::Endpoint& to, TimePoint now) {
+        const ByteView bare = datagram;
+        const auto path = paths.field_of_answer(to, now);
+        if (!put_in_front(datagram, proof, path)) return EINVAL;
+        if (paths.may_answer(to, datagram.size(), now)) return 0;
+        // Who made no long question looks at no proofs either.
+        datagram = !path && paths.may_answer(to, bare.size(), now) ? bare : ByteView();
+        return 0;
+    }
+
+    bool put_in_front(ByteView& datagram, ByteView proof, const std::optional<PathField>& path) {
+        if (!proof.empty()) {
+            if (!add_proof(datagram, proof, proved)) return false;
+            datagram = proved;
+        }
+        if (path) {
+            if (!add_path_field(datagram, *path, outgoing)) return false;
+            datagram = outgoing;
+        }
+        return true;
     }
 
     bool is_its_id(std::span<std::uint8_t> datagram, const GuardedDatagram& facts,
@@ -156,12 +220,15 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
     core::Endpoint bound;
     std::optional<Envelope> envelope;  // of a private swarm
     IdProofs proofs;
+    ReturnPaths paths;
     Receive receive;
     std::function<void()> drained;
+    Bytes flagged;
+    Bytes proved;
     Bytes outgoing;
     // One octet more than is allowed, so that what was cut off is seen to be too long.
-    std::array<std::uint8_t,
-               limits::datagram_bytes_max + proof_field_bytes + core::seal_overhead + 1>
+    std::array<std::uint8_t, limits::datagram_bytes_max + path_field_bytes + proof_field_bytes +
+                                 core::seal_overhead + 1>
         buffer{};
 };
 
@@ -191,14 +258,9 @@ int AsioSocket::send(ByteView datagram, const core::Endpoint& to) {
     State& state = *state_;
     if (!state.socket.is_open()) return EPIPE;
     if (to.is_v4() != state.options.bind.is_v4()) return EAFNOSUPPORT;
-    if (state.options.identity == nullptr) {
-        if (!flag_as_client(datagram, state.outgoing)) return EINVAL;
-        datagram = state.outgoing;
-    } else if (const auto proof = state.proofs.proof_for(to, monotonic_now(), wall_now());
-               !proof.empty()) {
-        if (!add_proof(datagram, proof, state.outgoing)) return EINVAL;
-        datagram = state.outgoing;
-    }
+    if (const int wrong = state.dress(datagram, to); wrong != 0) return wrong;
+    // Nobody waits for longer than for what is lost on the way.
+    if (datagram.empty()) return 0;
     if (state.envelope) {
         state.envelope->sealer.seal(datagram, to, wall_now(), state.envelope->sealed);
         datagram = state.envelope->sealed;

@@ -6,6 +6,7 @@
 #include "core/assert.hpp"
 #include "dht/datagram_guard.hpp"
 #include "dht/id_proofs.hpp"
+#include "dht/return_paths.hpp"
 
 /// The first four octets choose the network, so that a mutation can match it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -24,6 +25,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         FLOW29_ASSERT(std::ranges::equal(again, datagram));
     } else {
         FLOW29_ASSERT(std::ranges::equal(rest, datagram));
+    }
+    Bytes long_one(datagram.begin(), datagram.end());
+    std::span<std::uint8_t> without(long_one);
+    if (const auto field = dht::take_path_field(without)) {
+        Bytes again;
+        FLOW29_ASSERT(dht::add_path_field(without, *field, again));
+        // Filler is not kept, its length is.
+        FLOW29_ASSERT(again.size() == datagram.size());
+        FLOW29_ASSERT(field->filler > 0 || std::ranges::equal(again, datagram));
+    } else {
+        FLOW29_ASSERT(std::ranges::equal(without, datagram));
     }
     Bytes flagged;
     const bool flaggable = dht::flag_as_client(datagram, flagged);

@@ -10,6 +10,7 @@
 #include "core/key_space.hpp"
 #include "core/manifest.hpp"
 #include "core/pack.hpp"
+#include "dht/return_paths.hpp"
 
 #include <flow29/link.hpp>
 
@@ -65,11 +66,14 @@ Bytes joined(Bytes first, ByteView second) {
 void make_datagrams(const Seeds& seeds) {
     constexpr auto network = dht::test::recorded_network;
     unsigned number = 0;
-    for (const auto& recorded : dht::test::recorded) {
-        const Bytes prefix{network >> 24 & 0xff, network >> 16 & 0xff, network >> 8 & 0xff,
-                           network & 0xff};
+    const Bytes prefix{network >> 24 & 0xff, network >> 16 & 0xff, network >> 8 & 0xff,
+                       network & 0xff};
+    for (const auto& recorded : dht::test::recorded)
         seeds.add(std::to_string(number++), joined(prefix, dht::test::unhex(recorded.hex)));
-    }
+    Bytes longer;
+    const Bytes plain = dht::test::unhex(dht::test::recorded[0].hex);
+    if (dht::add_path_field(plain, {.first = {1}, .filler = 300}, longer))
+        seeds.add("long", joined(prefix, longer));
 }
 
 void make_messages(const Seeds& messages, const Seeds& packed) {
