@@ -57,6 +57,8 @@ class Placements {
     /// Publications under way: their extents are in no object yet.
     [[nodiscard]] std::size_t publishing() const { return publishing_; }
 
+    [[nodiscard]] bool leaving() const { return leaving_; }
+
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_sign_of_life(const NodeId& node);
     void on_node_changed(const NodeId& node);
