@@ -61,7 +61,10 @@ inline constexpr unsigned records_without_data_max = 8;  ///< of TLS, one after 
 // Connections.
 inline constexpr unsigned peers_max = 512;
 inline constexpr unsigned handshakes_max = 128;
-inline constexpr unsigned conduct_nodes_max = 4'096;  ///< whose behaviour is remembered
+inline constexpr unsigned dial_backs_max = 8;           ///< for those who asked, at one time
+inline constexpr unsigned dial_back_hosts_max = 4'096;  ///< remembered; then nobody new is dialled
+inline constexpr unsigned record_updates_max = 60;      ///< of one connection, in an hour
+inline constexpr unsigned conduct_nodes_max = 4'096;    ///< whose behaviour is remembered
 inline constexpr auto connect_timeout = 5s;
 inline constexpr auto handshake_timeout = 10s;
 inline constexpr auto request_idle_timeout = 20s;

@@ -248,7 +248,7 @@ struct PeerInfo {
 enum class Reach : std::uint8_t {
     unknown,      ///< nobody has dialled it yet
     reachable,    ///< somebody has
-    unreachable,  ///< somebody tried in vain; a node does not learn that yet
+    unreachable,  ///< those who were asked to dial it could not: it is no holder
 };
 /// For scripts, like "unreachable".
 [[nodiscard]] std::string_view reach_name(Reach reach) noexcept;

@@ -79,6 +79,14 @@ class Home:
         """The start of a command that is to run behind the gateway."""
         return ["ip", "netns", "exec", self.name]
 
+    def forward(self, port):
+        """Has others dial the machine behind it at this port, as one who sets that up by hand."""
+        self._in_gateway(NFT, "add", "rule", "inet", "nat", "prerouting", "iifname", "eth0",
+                         "meta", "l4proto", "{ tcp, udp }", "th", "dport", str(port),
+                         "dnat", "ip", "to", self.INSIDE)
+        self._in_gateway(NFT, "insert", "rule", "inet", "filter", "forward", "ct", "status",
+                         "dnat", "accept")
+
     def open_gateway(self, natpmp, upnp):
         """Starts what answers who asks for a port, by one way or both."""
         answer = {True: "yes", False: "no"}

@@ -25,9 +25,10 @@ std::string at_most(std::uint64_t rate) {
 std::string reach_text(const Json& json) {
     const auto method = string_at(json, {"port_mapping", "method"});
     const auto problem = string_at(json, {"port_mapping", "problem"});
-    std::string out = string_at(json, {"reach"}) == "reachable"
-                          ? "another node has dialled this one"
-                          : "no other node has dialled this one yet";
+    const auto reach = string_at(json, {"reach"});
+    std::string out = "no other node has dialled this one yet";
+    if (reach == "reachable") out = "another node has dialled this one";
+    if (reach == "unreachable") out = "others cannot dial this node, so it keeps nothing for them";
     if (!method.empty())
         return fmt::format("{}; mapped to {} by {}", out,
                            string_at(json, {"port_mapping", "external"}),

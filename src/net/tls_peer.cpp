@@ -146,8 +146,11 @@ Result<void> TlsPeer::dispatch(PeerSession::Event event) {
     if (const auto* const ping = std::get_if<PeerSession::PingAsked>(&event))
         send(ping->request, proto::Pong{}, {});
     PeerHandler* const handler = owner_->handler();
-    if (auto* const notified = std::get_if<PeerSession::Notified>(&event); notified && handler)
+    if (auto* const notified = std::get_if<PeerSession::Notified>(&event); notified && handler) {
+        if (auto* const update = std::get_if<proto::UpdateRecord>(&notified->message))
+            record_ = update->record;
         handler->on_notification(shared_from_this(), std::move(notified->message));
+    }
     return {};
 }
 

@@ -34,7 +34,7 @@ class Peer {
     virtual ~Peer() = default;
 
     [[nodiscard]] virtual const NodeId& id() const = 0;
-    /// What the peer said of itself, signed by the key that TLS proved.
+    /// What the peer last said of itself, signed by the key that TLS proved.
     [[nodiscard]] virtual const proto::NodeRecord& record() const = 0;
     /// The address at the other end of the connection; its port is the peer's only if we dialled.
     [[nodiscard]] virtual const core::Endpoint& remote() const = 0;

@@ -36,7 +36,7 @@ Engine::Engine(Services services, Settings settings)
       neighbourhood_(services, tasks_, peers_, table_, settings_.bootstrap,
                      settings_.neighbourhood_period),
       finder_(services, tasks_, peers_, neighbourhood_, table_),
-      announcer_(services, tasks_, [this] { return own_address(); }),
+      announcer_(services, tasks_, [this] { return announced_address(); }),
       keeper_(services, settings_, tasks_, peers_, neighbourhood_, pull_budget_,
               {[this](const Kept& kept) { on_kept(kept); }, [this] { return make_room(); }}),
       caretaker_(services, settings_, tasks_, peers_, neighbourhood_, finder_, table_,
@@ -68,7 +68,12 @@ Engine::Engine(Services services, Settings settings)
               [this] { return local_record(); },
               {[this](const ExtentHash& extent) { on_damaged(extent); },
                [this](const proto::Lease& lease) { leases_.on_lease(lease); },
-               [this](const RootHash& root) { return placements_.part(root); }}),
+               [this](const RootHash& root) { return placements_.part(root); },
+               [this](net::PeerPtr asker, std::uint16_t port) {
+                   return peers_.dial_back(std::move(asker), port);
+               }}),
+      reach_(services, tasks_, peers_, {[this] { return dialled_port(); }, [this] { on_reach(); }}),
+      may_store_(settings_.storing),
       started_wall_(services.runtime.wall_now()) {
     blocker_.load();
     limits_ = load_limits(services.store);
@@ -90,6 +95,7 @@ void Engine::start() {
     tasks_.start(announcer_.run());
     tasks_.start(announce_stored());
     tasks_.start(announce_self());
+    if (settings_.check_reach) tasks_.start(reach_.run());
 }
 
 asio::awaitable<void> Engine::stop() {
@@ -98,6 +104,7 @@ asio::awaitable<void> Engine::stop() {
     caretaker_.wake();
     hinter_.wake();
     auditor_.wake();
+    reach_.wake();
     // No goodbye: a stop is usually a restart, which the grace period is for.
     services_.transport.stop();
     services_.index.stop();
@@ -112,6 +119,12 @@ std::optional<core::Endpoint> Engine::own_address() const {
     auto address = *observed_;
     address.port = settings_.addresses.front().port;
     return address;
+}
+
+/// Who cannot be dialled names no address to those who would fetch from it.
+std::optional<core::Endpoint> Engine::announced_address() const {
+    if (reach_.reach() == Reach::unreachable) return std::nullopt;
+    return own_address();
 }
 
 proto::NodeRecord Engine::local_record() {
@@ -146,6 +159,22 @@ void Engine::set_storing(bool storing) {
 void Engine::on_mapping(PortMapping mapping, std::optional<core::Endpoint> external) {
     mapping_ = std::move(mapping);
     mapped_ = external;
+    reach_.on_new_address();
+}
+
+std::uint16_t Engine::dialled_port() const {
+    if (mapped_) return mapped_->port;
+    return settings_.addresses.empty() ? std::uint16_t{0} : settings_.addresses.front().port;
+}
+
+/// Whoever cannot be dialled is of no use as a holder, so it says that it stores nothing, and what
+/// it keeps counts no more. It is one again as soon as somebody gets through.
+void Engine::on_reach() {
+    const bool stores = may_store_ && reach_.reach() != Reach::unreachable;
+    if (stores == settings_.storing || placements_.leaving() || tasks_.stopping()) return;
+    set_storing(stores);
+    table_.set_self_stores(stores);
+    peers_.tell_all(proto::UpdateRecord{local_record()});
 }
 
 void Engine::on_heard(const core::Endpoint& node) {
@@ -163,7 +192,7 @@ asio::awaitable<void> Engine::meet(core::Endpoint node) {
 asio::awaitable<Status> Engine::status() {
     auto record = local_record();
     auto status = co_await reporter_.status(std::move(record), limits_);
-    status.reach = reach_;
+    status.reach = reach_.reach();
     status.mapping = mapping_;
     co_return status;
 }
@@ -177,9 +206,8 @@ asio::awaitable<bool> Engine::make_room() {
 
 void Engine::on_peer(net::PeerPtr peer) {
     reporter_.note_clock_skew(peer->clock_skew());
-    // Somebody dialled this node, so that can be done, from where that one is.
-    if (!peer->dialled() && !peer->remote().is_loopback()) reach_ = Reach::reachable;
     peers_.on_peer(peer);
+    if (!peer->dialled()) reach_.on_dialled_by(peer->remote());
     if (!peer->record().storing) return;
     auto& store = services_.store;
     const auto record = peer->record();
@@ -218,6 +246,8 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
         hinter_.on_hint(peer->id(), *hint);
     } else if (std::holds_alternative<proto::Room>(message)) {
         on_room(peer->id());
+    } else if (std::holds_alternative<proto::UpdateRecord>(message)) {
+        peers_.on_record(peer);
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
         peers_.on_goodbye(peer);
     }
@@ -315,7 +345,7 @@ asio::awaitable<void> Engine::announce_self() {
     if (!settings_.storing) co_return;
     while (!tasks_.stopping()) {
         auto pause = self_announce_retry;
-        if (neighbourhood_.joined() && own_address()) {
+        if (settings_.storing && neighbourhood_.joined() && own_address()) {
             auto record = local_record();
             std::function<void(std::function<void(bool)>)> start =
                 [this, record](std::function<void(bool)> done) {

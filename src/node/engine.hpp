@@ -15,6 +15,7 @@
 #include "node/peer_book.hpp"
 #include "node/pins.hpp"
 #include "node/placements.hpp"
+#include "node/reach_check.hpp"
 #include "node/reporter.hpp"
 #include "node/server.hpp"
 #include "node/services.hpp"
@@ -74,7 +75,10 @@ class Engine : public net::PeerHandler {
 
   private:
     [[nodiscard]] std::optional<core::Endpoint> own_address() const;
+    [[nodiscard]] std::optional<core::Endpoint> announced_address() const;
+    [[nodiscard]] std::uint16_t dialled_port() const;
     void set_storing(bool storing);
+    void on_reach();
     [[nodiscard]] asio::awaitable<void> meet(core::Endpoint node);
     void apply(const RateLimitsChange& change);
     [[nodiscard]] asio::awaitable<bool> make_room();
@@ -111,11 +115,12 @@ class Engine : public net::PeerHandler {
     Verifier verifier_;
     Reporter reporter_;
     Server server_;
-    Reach reach_ = Reach::unknown;
+    ReachCheck reach_;
     PortMapping mapping_;
     std::optional<core::Endpoint> mapped_;
     std::optional<core::Endpoint> observed_;
     std::optional<proto::NodeRecord> record_;
+    bool may_store_;  // as it was set up
     WallTime started_wall_;
 };
 

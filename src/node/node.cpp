@@ -181,6 +181,9 @@ Result<void> Node::State::open() {
 
     node::Settings settings;
     settings.storing = config.store;
+    // On loopback everybody can dial everybody.
+    settings.check_reach =
+        config.store && !std::ranges::all_of(*endpoints, &core::Endpoint::is_loopback);
     settings.is_private = swarm_key.has_value();
     settings.capacity = config.capacity;
     settings.grace = config.grace;

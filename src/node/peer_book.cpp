@@ -26,10 +26,34 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
     open_[peer->id()].push_back(peer);
     for (const auto& address : peer->record().addresses)
         rules_.on_answered(address);
-    if (!peer->record().storing) return;
-    const bool was_alive = table_.is_alive(peer->id());
-    table_.on_alive(peer->record(), services_.runtime.now(), peer->remote());
-    if (!was_alive) node_changed_(peer->id());
+    on_record(peer);
+}
+
+void PeerBook::on_record(const net::PeerPtr& peer) {
+    const auto& record = peer->record();
+    const auto node = peer->id();
+    const auto now = services_.runtime.now();
+    if (record.storing) {
+        const bool was_alive = table_.is_alive(node);
+        table_.on_alive(record, now, peer->remote());
+        if (!was_alive) node_changed_(node);
+        return;
+    }
+    // It was a holder and is none any more.
+    const auto* known = table_.find(node);
+    if (known == nullptr || !table_.counts(node) || known->record.sequence > record.sequence)
+        return;
+    table_.on_goodbye(node, now);
+    node_changed_(node);
+}
+
+void PeerBook::tell_all(const proto::Message& message) const {
+    // Copied first: whoever takes in nothing any more is closed, and leaves the list.
+    std::vector<net::PeerPtr> peers;
+    for (const auto& [node, connections] : open_)
+        peers.insert(peers.end(), connections.begin(), connections.end());
+    for (const auto& peer : peers)
+        peer->notify(message);
 }
 
 void PeerBook::on_peer_closed(const net::PeerPtr& peer, const Error& reason) {
@@ -167,6 +191,22 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Ta
     attempt->outcome = outcome;
     attempt->ended.notify_all();
     co_return outcome;
+}
+
+asio::awaitable<std::optional<bool>> PeerBook::dial_back(net::PeerPtr asker, std::uint16_t port) {
+    const auto node = asker->id();
+    auto endpoint = asker->remote();
+    endpoint.port = port;
+    proto::DialRules::Target target{endpoint, core::dht_position(node), true};
+    if (!rules_.may_dial(target, services_.runtime.now())) co_return std::nullopt;
+    const auto dialled = co_await services_.transport.connect(endpoint, node, std::nullopt);
+    if (!dialled) {
+        note_failure(target, dialled.error());
+        co_return false;
+    }
+    if (asker->open())
+        (*dialled)->close(Error{Errc::peer_unreachable, "it was made to see whether it can be"});
+    co_return true;
 }
 
 void PeerBook::note_failure(const proto::DialRules::Target& target, const Error& error) {

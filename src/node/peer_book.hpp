@@ -35,6 +35,10 @@ class PeerBook {
     void on_peer(const net::PeerPtr& peer);
     void on_peer_closed(const net::PeerPtr& peer, const Error& reason);
     void on_goodbye(const net::PeerPtr& peer);
+    /// Its record is another now.
+    void on_record(const net::PeerPtr& peer);
+    /// Over every open connection.
+    void tell_all(const proto::Message& message) const;
 
     /// This node itself, as a peer: what `find` gives for its own id. Not among `open`.
     void set_local(net::PeerPtr local) { local_ = std::move(local); }
@@ -54,6 +58,11 @@ class PeerBook {
                                                              std::optional<NodeId> expected,
                                                              std::optional<DhtKey> position,
                                                              net::OpeningPtr opening = nullptr);
+
+    /// Whether the peer can be dialled where it is, at this port; the connection is not kept.
+    /// Nothing: the address rests (proto::DialRules).
+    [[nodiscard]] asio::awaitable<std::optional<bool>> dial_back(net::PeerPtr asker,
+                                                                 std::uint16_t port);
 
     /// It lied: its connections are closed and it is not talked to again in this run.
     void ban(const NodeId& node, std::string_view why);

@@ -60,6 +60,7 @@ class Placements {
 
     /// The descriptor of a part of what is being published.
     [[nodiscard]] std::optional<core::Descriptor> part(const RootHash& root) const;
+    [[nodiscard]] bool leaving() const { return leaving_; }
 
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_sign_of_life(const NodeId& node);

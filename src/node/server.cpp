@@ -46,6 +46,8 @@ asio::awaitable<Result<net::Reply>> Server::answer(net::PeerPtr peer, proto::Mes
         co_return reply_with(hinter_.answer(*ask));
     if (auto* ask = std::get_if<proto::Pledge>(&request))
         co_return reply_with(proto::PledgeReply{trimmer_.pledge(peer->id(), ask->item)});
+    if (auto* ask = std::get_if<proto::DialBack>(&request))
+        co_return co_await dial_back(std::move(peer), *ask);
     co_return fail(Errc::refused, "not a request of this version");
 }
 
@@ -234,6 +236,16 @@ asio::awaitable<Result<net::Reply>> Server::leases(proto::GetLeases request) {
     };
     auto reply = co_await net::offload(services_.runtime, std::move(look));
     co_return reply_with(std::move(reply));
+}
+
+/// Where the peer is and nowhere else, so that nobody has others dialled through this node.
+asio::awaitable<Result<net::Reply>> Server::dial_back(net::PeerPtr peer, proto::DialBack request) {
+    if (!dial_back_rules_.begin(peer->remote(), services_.runtime.now()))
+        co_return fail(Errc::peer_busy, "dialling others");
+    const auto reached = co_await events_.dial_back(std::move(peer), request.port);
+    dial_back_rules_.end();
+    if (!reached) co_return fail(Errc::peer_busy, "that address was dialled in vain just before");
+    co_return reply_with(proto::DialBackReply{*reached});
 }
 
 }  // namespace flow29::node

@@ -8,6 +8,7 @@
 #include "node/kept_sync.hpp"
 #include "node/services.hpp"
 #include "node/trimmer.hpp"
+#include "proto/dial_back_rules.hpp"
 #include "proto/node_table.hpp"
 
 namespace flow29::node {
@@ -17,11 +18,14 @@ class Server {
   public:
     using OwnRecord = std::function<proto::NodeRecord()>;
     /// Told when a held extent turned out damaged, and when a lease changed; knows the parts that
-    /// are being published, which no store has.
+    /// are being published, which no store has, and dials.
     struct Events {
         std::function<void(const ExtentHash& extent)> on_damaged;
         std::function<void(const proto::Lease& lease)> on_lease;
         std::function<std::optional<core::Descriptor>(const RootHash& root)> part;
+        /// PeerBook::dial_back.
+        std::function<asio::awaitable<std::optional<bool>>(net::PeerPtr asker, std::uint16_t port)>
+            dial_back;
     };
 
     Server(Services services, const Settings& settings, Keeper& keeper, KeptSync& sync,
@@ -51,6 +55,8 @@ class Server {
     [[nodiscard]] asio::awaitable<Result<net::Reply>> lease(net::PeerPtr peer,
                                                             proto::UpdateLease request);
     [[nodiscard]] asio::awaitable<Result<net::Reply>> leases(proto::GetLeases request);
+    [[nodiscard]] asio::awaitable<Result<net::Reply>> dial_back(net::PeerPtr peer,
+                                                                proto::DialBack request);
 
     [[nodiscard]] bool takes_too_much(const core::Descriptor& object, const proto::Lease& lease,
                                       const core::AddressGroup& asker, WallTime wall_now) const;
@@ -64,6 +70,7 @@ class Server {
     const proto::NodeTable& table_;  // owned by the engine
     OwnRecord own_record_;
     Events events_;
+    proto::DialBackRules dial_back_rules_;
 };
 
 }  // namespace flow29::node

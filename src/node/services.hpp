@@ -45,6 +45,8 @@ struct Settings {
     Duration grace = std::chrono::minutes(5);
     Duration takeover = std::chrono::seconds(10);
     Duration audit_period = std::chrono::hours(1);
+    /// Asks others whether they can dial it, and stores nothing for them as long as they cannot.
+    bool check_reach = false;
     Duration neighbourhood_period = std::chrono::seconds(60);
     ByteCount part_bytes{64ULL << 20};  ///< pushed at a time while the rest is being hashed
     unsigned quota_publisher = limits::quota_publisher_default;  ///< percent of the capacity

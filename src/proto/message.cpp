@@ -34,7 +34,8 @@ constexpr std::array kinds{
     Kind{"kept_list", Role::reply},        Kind{"uninvite", Role::notification},
     Kind{"hint", Role::notification},      Kind{"get_hinted", Role::request},
     Kind{"pledge", Role::request},         Kind{"pledge_reply", Role::reply},
-    Kind{"room", Role::notification},
+    Kind{"room", Role::notification},      Kind{"dial_back", Role::request},
+    Kind{"dial_back_reply", Role::reply},  Kind{"update_record", Role::notification},
 };
 static_assert(kinds.size() == std::variant_size_v<Message>);
 

@@ -270,12 +270,30 @@ struct Room {
     bool operator==(const Room&) const = default;
 };
 
+/// "Can you dial me at the address where you see me, at this port?" No other address is dialled for
+/// it. Answer: DialBackReply.
+struct DialBack {
+    std::uint16_t port = 0;
+    bool operator==(const DialBack&) const = default;
+};
+struct DialBackReply {
+    bool reached = false;  ///< a connection came about, and this very node was at its other end
+    bool operator==(const DialBackReply&) const = default;
+};
+
+/// The sender's record is another now, as when it begins or ceases to be a holder.
+struct UpdateRecord {
+    NodeRecord record;  ///< its key is the one TLS proved
+    bool operator==(const UpdateRecord&) const = default;
+};
+
 /// The position in this list is the type number on the wire, from 0: append only.
-using Message = std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor,
-                             DescriptorReply, GetHolders, HolderTable, Have, HaveReply, Invite,
-                             InviteReply, Stored, UpdateHolders, GetClosest, ClosestReply,
-                             UpdateLease, LeaseReply, Goodbye, GetLeases, Leases, GetKept, KeptList,
-                             Uninvite, Hint, GetHinted, Pledge, PledgeReply, Room>;
+using Message =
+    std::variant<Hello, Failure, Ping, Pong, GetRange, RangeReply, GetDescriptor, DescriptorReply,
+                 GetHolders, HolderTable, Have, HaveReply, Invite, InviteReply, Stored,
+                 UpdateHolders, GetClosest, ClosestReply, UpdateLease, LeaseReply, Goodbye,
+                 GetLeases, Leases, GetKept, KeptList, Uninvite, Hint, GetHinted, Pledge,
+                 PledgeReply, Room, DialBack, DialBackReply, UpdateRecord>;
 
 /// A message with its id and the raw octets that follow it.
 struct Envelope {

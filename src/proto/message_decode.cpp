@@ -290,6 +290,19 @@ void read(FieldReader& in, PledgeReply& reply) {
     reply.pledged = in.boolean();
 }
 
+void read(FieldReader& in, DialBack& ask) {
+    ask.port = static_cast<std::uint16_t>(in.uint(0xffff));
+    if (ask.port == 0) in.fail();
+}
+
+void read(FieldReader& in, DialBackReply& reply) {
+    reply.reached = in.boolean();
+}
+
+void read(FieldReader& in, UpdateRecord& update) {
+    update.record = read_signed<NodeRecord>(in);
+}
+
 void read(FieldReader& in, LeaseReply& reply) {
     reply.applied = in.boolean();
 }

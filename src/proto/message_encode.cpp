@@ -225,6 +225,18 @@ void pack(Packer& out, const PledgeReply& reply) {
     out.array(1).boolean(reply.pledged);
 }
 
+void pack(Packer& out, const DialBack& ask) {
+    out.array(1).uint(ask.port);
+}
+
+void pack(Packer& out, const DialBackReply& reply) {
+    out.array(1).boolean(reply.reached);
+}
+
+void pack(Packer& out, const UpdateRecord& update) {
+    out.array(1).bin(update.record.encode());
+}
+
 void pack(Packer& out, const LeaseReply& reply) {
     out.array(1).boolean(reply.applied);
 }

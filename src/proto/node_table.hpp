@@ -87,6 +87,8 @@ class NodeTable {
     [[nodiscard]] bool on_room(const NodeId& node, TimePoint now);
     [[nodiscard]] bool got_room_since(const NodeId& node, TimePoint time) const;
 
+    /// Whether this node is a candidate to others, as in Options.
+    void set_self_stores(bool stores) { options_.self_stores = stores; }
     /// Where this node lives itself, once it knows.
     void set_self_group(const core::AddressGroup& group) { self_group_ = group; }
     /// The address group of a node that is known, or of this one.

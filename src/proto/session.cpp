@@ -56,6 +56,9 @@ PeerSession::Event PeerSession::on_head(Head head, ByteCount body, TimePoint now
         return on_hello(std::move(*hello), wall_now);
     }
     if (!ready_) return violation(fmt::format("{} before hello", message_name(head.message)));
+    if (const auto* const update = std::get_if<UpdateRecord>(&head.message))
+        if (auto problem = check_update(update->record, now, wall_now))
+            return violation(std::move(*problem));
     if (std::holds_alternative<proto::Ping>(head.message)) return PingAsked{head.request};
     if (is_reply(head.message)) return on_reply(std::move(head), body, now);
     if (is_request(head.message)) return Asked{head.request, std::move(head.message)};
@@ -72,6 +75,19 @@ PeerSession::Event PeerSession::on_hello(Hello hello, WallTime wall_now) {
                         std::chrono::duration_cast<std::chrono::seconds>(skew).count()));
     ready_ = true;
     return Ready{std::move(hello), skew};
+}
+
+std::optional<std::string> PeerSession::check_update(const NodeRecord& record, TimePoint now,
+                                                     WallTime wall_now) {
+    if (record.key != peer_key_) return "update_record with another node's record";
+    if (!within_record_window(record.expires, wall_now))
+        return "update_record with a record outside its time window";
+    if (now >= updates_counted_until_) {
+        updates_ = 0;
+        updates_counted_until_ = now + std::chrono::hours(1);
+    }
+    if (++updates_ > limits::record_updates_max) return "too many update_record";
+    return std::nullopt;
 }
 
 PeerSession::Event PeerSession::on_reply(Head head, ByteCount body, TimePoint now) {
@@ -136,6 +152,8 @@ PeerSession::Expected PeerSession::expected_reply(const Message& request) {
         expected.type = type_of<HolderTable>();
     } else if (std::holds_alternative<Pledge>(request)) {
         expected.type = type_of<PledgeReply>();
+    } else if (std::holds_alternative<DialBack>(request)) {
+        expected.type = type_of<DialBackReply>();
     } else {
         expected.type = type_of<Pong>();
     }

@@ -40,9 +40,12 @@ class RttEstimate {
 /// 3. A request whose idle timeout passes without one octet from the peer fails, and its late reply
 ///    is passed over. Until that comes it still counts as in flight.
 ///    Rationale: the peer is still working on it, so the bound on what it holds for us stays true.
-/// 4. At most limits::requests_in_flight_per_peer_max requests are open; pings are beside that
+/// 4. A record that replaces the one of the Hello obeys the same, and at most
+///    limits::record_updates_max come in an hour.
+///    Rationale: with each of them all that lacks copies may be placed anew.
+/// 5. At most limits::requests_in_flight_per_peer_max requests are open; pings are beside that
 /// count.
-/// 5. Once ready, a ping goes out every limits::ping_interval, whether or not the last one was
+/// 6. Once ready, a ping goes out every limits::ping_interval, whether or not the last one was
 ///    answered: that may wait behind a long body on a slow line, and while it does, the peer has
 ///    nothing else to hear. The oldest unanswered one measures the round trip. Silence for
 ///    `silence_max` ends the connection.
@@ -136,6 +139,9 @@ class PeerSession {
         TimePoint sent;
     };
 
+    /// What is wrong with it, if anything.
+    [[nodiscard]] std::optional<std::string> check_update(const NodeRecord& record, TimePoint now,
+                                                          WallTime wall_now);
     [[nodiscard]] static Expected expected_reply(const Message& request);
     [[nodiscard]] static bool fits(const Expected& expected, const Message& reply, ByteCount body);
     [[nodiscard]] Event on_hello(Hello hello, WallTime wall_now);
@@ -151,6 +157,8 @@ class PeerSession {
     std::optional<std::uint64_t> arriving_;  // answered, its body under way; still in open_
     std::optional<Ping> ping_;
     TimePoint next_ping_;
+    unsigned updates_ = 0;  // of its record, in this hour
+    TimePoint updates_counted_until_ = TimePoint::min();
     RttEstimate rtt_;
 };
 

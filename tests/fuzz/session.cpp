@@ -32,6 +32,8 @@ struct Model {
     std::set<std::uint64_t> late;  // also of pings that went out while another was unanswered
     std::optional<std::uint64_t> ping;
     std::optional<std::uint64_t> arriving;
+    unsigned updates = 0;
+    std::optional<TimePoint> updates_until;
 
     [[nodiscard]] bool is_due(const Request& request, TimePoint now) const {
         return std::max(request.opened, received) + request.idle_timeout <= now;
@@ -50,6 +52,7 @@ std::string_view reply_to(std::string_view request) {
     if (request == "get_leases") return "leases";
     if (request == "get_kept") return "kept_list";
     if (request == "pledge") return "pledge_reply";
+    if (request == "dial_back") return "dial_back_reply";
     return "pong";
 }
 
@@ -203,6 +206,14 @@ class Run {
         return arrive(message, number, body_for(request.message, message, input_));
     }
 
+    bool count_update() {
+        if (!model_.updates_until || now_ >= *model_.updates_until) {
+            model_.updates = 0;
+            model_.updates_until = now_ + std::chrono::hours(1);
+        }
+        return ++model_.updates <= limits::record_updates_max;
+    }
+
     /// What the model says the event is: by its position in PeerSession::Event.
     std::size_t expected(const Message& message, std::uint64_t number, std::uint64_t body) {
         enum : std::size_t { ready, answered, asked, ping_asked, notified, ignored, violation };
@@ -212,6 +223,7 @@ class Run {
         if (name == "hello") return !model_.ready && good_hello_ ? ready : violation;
         if (!model_.ready) return violation;
         if (name == "ping") return ping_asked;
+        if (name == "update_record") return count_update() ? notified : violation;
         if (!proto::is_reply(message)) return proto::is_request(message) ? asked : notified;
         if (model_.ping == number) return name == "pong" ? ignored : violation;
         if (model_.late.contains(number)) return ignored;

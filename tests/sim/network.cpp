@@ -201,6 +201,8 @@ void SimPeer::notify(proto::Message message) {
     const auto name = std::string(proto::message_name(message));
     auto shared = std::make_shared<proto::Message>(std::move(message));
     send(bytes, name, [shared](const std::shared_ptr<SimPeer>& receiver) {
+        if (const auto* update = std::get_if<proto::UpdateRecord>(shared.get()))
+            receiver->record_ = update->record;
         receiver->owner_.handler().on_notification(receiver, std::move(*shared));
     });
 }
@@ -261,9 +263,9 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
                                                             net::OpeningPtr opening) {
     // TCP, TLS and the hellos: three round trips.
     auto takes = network_.delay(endpoint_, endpoint, 0) * 6;
-    if (!network_.reaches(endpoint_, endpoint)) takes = limits::connect_timeout;
+    if (!network_.lets_in(endpoint_, endpoint)) takes = limits::connect_timeout;
     co_await net::sleep_for(runtime_, takes);
-    if (!network_.reaches(endpoint_, endpoint))
+    if (!network_.lets_in(endpoint_, endpoint))
         co_return fail(Errc::timed_out, endpoint.to_string() + " did not answer");
     if (!up_) co_return fail(Errc::peer_unreachable, "this node is down");
     if (endpoint == endpoint_) co_return fail(Errc::refused, "this very node");

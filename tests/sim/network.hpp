@@ -55,6 +55,10 @@ class Network {
     /// TCP sends it again.
     void heal();
     [[nodiscard]] bool reaches(const core::Endpoint& from, const core::Endpoint& to) const;
+    /// Whether a connection can be made.
+    [[nodiscard]] bool lets_in(const core::Endpoint& from, const core::Endpoint& to) const {
+        return reaches(from, to) && !shut.contains(to);
+    }
     /// Runs `arrive` at `when`, or once the two reach each other again.
     void carry(const core::Endpoint& from, const core::Endpoint& to, TimePoint when,
                std::function<void()> arrive);
@@ -71,6 +75,7 @@ class Network {
     [[nodiscard]] std::uint64_t next_serial() { return ++last_serial_; }
 
     std::map<core::Endpoint, SimTransport*> transports;  // those that are up
+    std::set<core::Endpoint> shut;                       // dial others, and nobody gets in
     std::map<DhtKey, std::map<NodeId, proto::ProviderRecord>> providers;
     std::map<NodeId, proto::NodeRecord> node_records;
     std::map<DhtKey, core::Endpoint> positions;  // of storing nodes that are up

@@ -51,6 +51,7 @@ void Swarm::boot(SimNode& node) {
         std::make_unique<SimIndex>(network_, identity.id(), node.endpoint, node.options.storing);
     node::Settings settings;
     settings.storing = node.options.storing;
+    settings.check_reach = node.options.check_reach;
     settings.capacity = capacity_of(node);
     settings.addresses = {node.endpoint};
     settings.grace = options_.grace;
@@ -279,8 +280,7 @@ Result<Departure> Swarm::leave(std::size_t number, bool force) {
 }
 
 Status Swarm::status(std::size_t number) {
-    return finish(number,
-                  engine(number).reporter().status(engine(number).local_record(), RateLimits{}));
+    return finish(number, engine(number).status());
 }
 
 std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {

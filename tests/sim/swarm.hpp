@@ -67,6 +67,7 @@ class LossyStore : public test::ForwardingStore {
 struct NodeOptions {
     bool storing = true;
     std::optional<ByteCount> capacity = {};  ///< the swarm's, if not given
+    bool check_reach = false;                ///< as a node that does not listen on loopback
 };
 
 /// A swarm of the program's own engines on a simulated network, index, clock and disk.

@@ -65,7 +65,6 @@ class Reach(harness.SystemTest):
         self.assertEqual(status["port_mapping"]["method"], "")
         self.assertIn("NAT-PMP", status["port_mapping"]["problem"])
         self.assertIn("UPnP", status["port_mapping"]["problem"])
-        self.assertEqual(status["reach"], "unknown", "nobody can dial it")
         text = inside.run("status", as_json=False).stdout.decode()
         self.assertIn("no port mapping", text)
 
@@ -78,6 +77,45 @@ class Reach(harness.SystemTest):
         inside.kill()
         _, target = self.fetch(self.swarm[3], result["link"], "fetched-outside")
         self.assert_same(path, target)
+
+    def wait_reach(self, node, reach):
+        return wait_until(lambda: (status := node.status())["reach"] == reach and status,
+                          f"{node.name} to be {reach}", 120, 0.5)
+
+    def test_one_that_cannot_be_dialled_publishes_and_fetches_and_is_no_holder(self):
+        self.assertTrue(self.wait_reach(self.swarm[1], "reachable")["storing"])
+        inside = self.add_inside("--no-port-mapping")
+        self.assertFalse(self.wait_reach(inside, "unreachable")["storing"])
+        text = inside.run("status", as_json=False).stdout.decode()
+        self.assertIn("others cannot dial this node", text)
+        for node in self.swarm:
+            wait_until(lambda: all(not peer["storing"] for peer in node.ask("peers")["peers"]
+                                   if peer["node"] == inside.id),
+                       f"{node.name} to have heard of that", 60, 0.5)
+
+        links = self.publish_many(self.swarm[0])
+        for link in links:
+            located = self.swarm[2].ask("locate", link)
+            self.assertNotIn(inside.id, [holder["node"] for holder in located["holders"]])
+        self.assertEqual(inside.status()["storage"]["extents"], 0)
+        _, target = self.fetch(inside, links[0], "fetched", "--no-share")
+        self.assert_same(self.lab.path / "source0", target)
+
+        path = self.lab.file("from-inside", 1 << 20, seed=99)
+        result = self.publish(inside, path)
+        self.assertGreaterEqual(result["copies"]["min"], 4)
+        inside.kill()
+        _, target = self.fetch(self.swarm[3], result["link"], "fetched-outside")
+        self.assert_same(path, target)
+
+    def test_one_that_can_be_dialled_after_all_is_a_holder_again(self):
+        inside = self.add_inside("--no-port-mapping")
+        self.assertFalse(self.wait_reach(inside, "unreachable")["storing"])
+        self.home.forward(2929)
+        self.assertTrue(self.wait_reach(inside, "reachable")["storing"])
+        self.publish_many(self.swarm[0])
+        wait_until(lambda: inside.status()["storage"]["extents"] > 0,
+                   "the node behind the gateway to be a holder", 60, 0.5)
 
     def test_no_gateway_is_asked_when_that_is_not_wanted(self):
         self.home.open_gateway(natpmp=True, upnp=True)

@@ -98,6 +98,9 @@ inline std::vector<Message> sample_messages() {
     messages.push_back(Pledge{first});
     messages.push_back(PledgeReply{true});
     messages.push_back(Room{});
+    messages.push_back(DialBack{2929});
+    messages.push_back(DialBackReply{true});
+    messages.push_back(UpdateRecord{record});
     return messages;
 }
 

@@ -106,6 +106,34 @@ TEST_CASE("a hello must carry a current record of the key that TLS proved") {
     }
 }
 
+TEST_CASE("a record that replaces the hello's must be current and of the same key") {
+    PeerSession session = ready_session();
+    UpdateRecord update{sample_record()};
+    CHECK(std::holds_alternative<PeerSession::Notified>(receive(session, 0, update)));
+    const auto other = core::Identity::generate();
+    update.record.sign(*other);
+    CHECK(violates(receive(session, 0, update)));
+    for (const auto expires : {-1h, 24h * 30}) {
+        update = {sample_record()};
+        update.record.expires = wall_now + expires;
+        session = ready_session();
+        CHECK(violates(receive(session, 0, update)));
+    }
+}
+
+TEST_CASE("so many records replace the hello's in an hour, and the next one breaks the rules") {
+    PeerSession session = ready_session();
+    const UpdateRecord update{sample_record()};
+    for (unsigned i = 0; i < limits::record_updates_max; ++i)
+        REQUIRE_FALSE(violates(receive(session, 0, update)));
+    SUBCASE("within the hour") {
+        CHECK(violates(receive(session, 0, update, 0, at(1h - 1ms))));
+    }
+    SUBCASE("after it") {
+        CHECK_FALSE(violates(receive(session, 0, update, 0, at(1h))));
+    }
+}
+
 TEST_CASE("a reply must fit its request in kind and size") {
     struct Case {
         std::uint64_t body;

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "node/reach_check.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+#include "net/resolve.hpp"
+#include "node/gather.hpp"
+
+namespace flow29::node {
+
+namespace log = core::log;
+
+namespace {
+constexpr std::size_t judges_max = 3;  // asked at a time
+constexpr Duration pause_min = std::chrono::seconds(1);
+
+using Answer = std::optional<bool>;
+
+asio::awaitable<Answer> ask_one(net::PeerPtr peer, std::uint16_t port) {
+    proto::Message question = proto::DialBack{port};
+    const auto reply = co_await peer->request(std::move(question), limits::request_idle_timeout);
+    const auto* answer = reply ? std::get_if<proto::DialBackReply>(&reply->message) : nullptr;
+    if (answer == nullptr) co_return std::nullopt;
+    co_return answer->reached;
+}
+}  // namespace
+
+Reach ReachCheck::reach() const {
+    const auto reachable = verdict_.reachable();
+    if (!reachable) return Reach::unknown;
+    return *reachable ? Reach::reachable : Reach::unreachable;
+}
+
+bool ReachCheck::knows_public_peer() const {
+    return std::ranges::any_of(peers_.open(),
+                               [](const auto& peer) { return !net::is_private(peer->remote()); });
+}
+
+std::vector<net::PeerPtr> ReachCheck::judges() const {
+    auto peers = peers_.open();
+    if (events_.port() == 0) return {};
+    const bool public_only = knows_public_peer();
+    std::erase_if(peers, [public_only](const auto& peer) {
+        return !peer->dialled() || (public_only && net::is_private(peer->remote()));
+    });
+    std::ranges::shuffle(peers, services_.runtime.random());
+    if (peers.size() > judges_max) peers.resize(judges_max);
+    return peers;
+}
+
+asio::awaitable<proto::ReachVerdict::Round> ReachCheck::ask() {
+    Gather<Answer> gather(services_.runtime, tasks_);
+    const auto port = events_.port();
+    for (const auto& peer : judges())
+        gather.start(ask_one(peer, port));
+    const auto answers = co_await gather.all();
+    proto::ReachVerdict::Round round;
+    for (const auto& answer : answers) {
+        if (!answer) continue;
+        ++round.answers;
+        if (*answer) ++round.reached;
+    }
+    co_return round;
+}
+
+asio::awaitable<void> ReachCheck::run() {
+    while (!tasks_.stopping()) {
+        if (services_.runtime.now() >= verdict_.next_round()) {
+            const auto round = co_await ask();
+            verdict_.on_round(round, services_.runtime.now());
+        }
+        tell();
+        // Peers end the connection to who changes its mind all the time.
+        const bool go_on = co_await tasks_.sleep_for(pause_min);
+        if (!go_on) co_return;
+        const auto deadline = verdict_.next_round();
+        if (told_ == reach()) (void)co_await news_.wait_until(deadline);
+    }
+}
+
+void ReachCheck::on_dialled_by(const core::Endpoint& peer) {
+    if (peer.is_loopback() || (net::is_private(peer) && knows_public_peer())) return;
+    verdict_.on_dialled(services_.runtime.now());
+    news_.notify_all();
+}
+
+void ReachCheck::on_new_address() {
+    verdict_.on_news(services_.runtime.now());
+    news_.notify_all();
+}
+
+void ReachCheck::tell() {
+    if (reach() != told_)
+        log::info("reach", "others {} dial this node",
+                  reach() == Reach::unreachable ? "cannot" : "can");
+    told_ = reach();
+    events_.changed();
+}
+
+}  // namespace flow29::node

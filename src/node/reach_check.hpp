@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "node/peer_book.hpp"
+#include "node/services.hpp"
+#include "node/tasks.hpp"
+#include "proto/reach_verdict.hpp"
+
+namespace flow29::node {
+
+/// Learns whether others can dial this node, by asking a few of those that it dialled to dial back.
+///
+/// Rules:
+/// - As long as peers at public addresses are there, they alone say. Rationale: one on the same LAN
+///   gets in where nobody else does.
+class ReachCheck {
+  public:
+    struct Events {
+        std::function<std::uint16_t()> port;  ///< under which others dial this node
+        std::function<void()> changed;        ///< or not: called after each round as well
+    };
+
+    ReachCheck(Services services, Tasks& tasks, const PeerBook& peers, Events events)
+        : services_(services),
+          tasks_(tasks),
+          peers_(peers),
+          events_(std::move(events)),
+          news_(services.runtime) {}
+
+    [[nodiscard]] Reach reach() const;
+    /// Asks again and again, until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> run();
+    /// A peer dialled this node.
+    void on_dialled_by(const core::Endpoint& peer);
+    /// Others may have to dial another address than before.
+    void on_new_address();
+    /// Ends the wait that `run` is in.
+    void wake() { news_.notify_all(); }
+
+  private:
+    [[nodiscard]] bool knows_public_peer() const;
+    [[nodiscard]] std::vector<net::PeerPtr> judges() const;
+    [[nodiscard]] asio::awaitable<proto::ReachVerdict::Round> ask();
+    void tell();
+
+    Services services_;
+    Tasks& tasks_;           // owned by the engine
+    const PeerBook& peers_;  // owned by the engine
+    Events events_;
+    net::Signal news_;
+    proto::ReachVerdict verdict_;
+    Reach told_ = Reach::unknown;
+};
+
+}  // namespace flow29::node

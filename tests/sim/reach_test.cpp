@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sim/object.hpp"
+
+using namespace flow29;
+using namespace flow29::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t mib = 1 << 20;
+
+/// Seven nodes, and the last one has its peers dial it back.
+std::size_t seven_and_one(Swarm& swarm, bool shut) {
+    swarm.grow_to(7, 500ms);
+    const auto node = swarm.add({.check_reach = true});
+    if (shut) swarm.network().shut.insert(swarm.endpoint(node));
+    swarm.world().run_for(1min);
+    return node;
+}
+
+/// As the node itself says.
+bool is_holder(Swarm& swarm, std::size_t node) {
+    return swarm.status(node).storing;
+}
+
+/// Those to whom the node is a candidate for what is placed.
+std::size_t counted_by(Swarm& swarm, std::size_t node) {
+    std::size_t count = 0;
+    for (std::size_t other = 0; other < swarm.size(); ++other)
+        if (other != node && swarm.engine(other).table().is_alive(swarm.id(node))) ++count;
+    return count;
+}
+
+bool has_any(const Swarm& swarm, const Object& object, std::size_t node) {
+    return bytes_on(swarm, object, node) > 0;
+}
+
+}  // namespace
+
+TEST_CASE("a node that others can dial is a holder, and says that they can") {
+    Swarm swarm({.seed = 61, .audit_period = no_audits});
+    const auto node = seven_and_one(swarm, false);
+    CHECK(swarm.status(node).reach == Reach::reachable);
+    CHECK(is_holder(swarm, node));
+    CHECK(counted_by(swarm, node) == 7);
+}
+
+TEST_CASE("a node that nobody can dial is no holder, and publishes and fetches") {
+    Swarm swarm({.seed = 62, .audit_period = no_audits});
+    const auto node = seven_and_one(swarm, true);
+    CHECK(swarm.status(node).reach == Reach::unreachable);
+    CHECK_FALSE(is_holder(swarm, node));
+    CHECK(counted_by(swarm, node) == 0);
+    const auto theirs = publish(swarm, {.publisher = 2, .bytes = 8 * mib, .seed = 1, .level = 8});
+    CHECK_FALSE(has_any(swarm, theirs, node));
+    CHECK(copies(swarm, theirs) == 4);
+    CHECK(readable(swarm, theirs, node));
+    const auto own = publish(swarm, {.publisher = node, .bytes = mib, .seed = 2});
+    CHECK(own.result.copies.min == 4);
+    swarm.crash(node);
+    CHECK(readable(swarm, own, 3));
+}
+
+TEST_CASE("whom others can dial after all is a holder from then on") {
+    Swarm swarm({.seed = 63, .audit_period = no_audits});
+    const auto node = seven_and_one(swarm, true);
+    REQUIRE_FALSE(is_holder(swarm, node));
+    swarm.network().shut.clear();
+    swarm.world().run_for(10min);
+    CHECK(swarm.status(node).reach == Reach::reachable);
+    CHECK(is_holder(swarm, node));
+    CHECK(counted_by(swarm, node) == 7);
+    const auto object = publish(swarm, {.publisher = 2, .bytes = 16 * mib, .seed = 3, .level = 8});
+    CHECK(has_any(swarm, object, node));
+}
+
+TEST_CASE("what a node kept that others can dial no more is taken over, at once") {
+    Swarm swarm({.seed = 64, .grace = 24h, .audit_period = no_audits});
+    const auto node = seven_and_one(swarm, false);
+    const auto object = publish(swarm, {.publisher = 2, .bytes = 16 * mib, .seed = 4, .level = 8});
+    REQUIRE(has_any(swarm, object, node));
+    swarm.network().shut.insert(swarm.endpoint(node));
+    // It asks every quarter of an hour whether that is so.
+    swarm.world().run_for(25min);
+    CHECK(swarm.status(node).reach == Reach::unreachable);
+    CHECK(counted_by(swarm, node) == 0);
+    swarm.crash(node);
+    CHECK(copies(swarm, object) >= 4);
+}
