@@ -90,6 +90,18 @@ inline constexpr unsigned extent_records_per_object = 128;
 inline constexpr auto own_record_period = 6h;
 inline constexpr unsigned dht_client_operations_max = 3'000;
 inline constexpr auto dht_client_age_max = 10min;
+/// Addresses that proved an id, of all and of one /24 or /48; and that a proof was made for.
+inline constexpr std::size_t ids_proven_max = 16'384;
+inline constexpr std::size_t ids_proven_per_group_max = 256;
+inline constexpr std::size_t id_proofs_made_max = 16'384;
+inline constexpr unsigned id_checks_per_second_max = 512;  ///< signatures looked at
+inline constexpr unsigned id_checks_per_group_max = 64;    ///< likewise, of one /24 or /48
+inline constexpr unsigned greetings_per_second_max = 32;
+inline constexpr std::size_t greeted_max = 4'096;  ///< addresses remembered; then nobody is
+/// Addresses whose questions, and whose passes, are remembered: of each so many.
+inline constexpr std::size_t return_paths_max = 16'384;
+inline constexpr std::size_t answer_credit_max = 8 * 1'024;  ///< octets that an address may save up
+inline constexpr unsigned answers_due_max = 256;             ///< in full, to one address
 
 // Copies.
 inline constexpr unsigned copies_default = 4;
@@ -132,6 +144,7 @@ inline constexpr unsigned event_streams_max = 6;
 
 // Programs on this machine.
 inline constexpr std::size_t control_connections_max = 64;
+inline constexpr std::size_t folders_entered_max = 16;  ///< of a caller's, by one request
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;

@@ -23,7 +23,6 @@ using node::FolderEntry;
 using node::Replacing;
 
 constexpr std::size_t packet_bytes_max = 64 * 1024;
-constexpr std::size_t folders_max = 16;
 constexpr std::size_t entries_max = 2 * limits::manifest_entries_max;
 constexpr timeval answer_timeout{30, 0};
 
@@ -214,7 +213,7 @@ Result<void> FolderServer::Desk::answer(std::string_view packet) {
             return reply({}, 0, opened->get());
         }
         case Operation::enter: {
-            if (places.size() == folders_max) break;
+            if (places.size() == limits::folders_entered_max) break;
             auto entered = folder.enter(path);
             if (!entered) return reply(fail(entered.error()));
             places.push_back({std::move(*entered), {}, true, false, true});

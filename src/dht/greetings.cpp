@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "dht/greetings.hpp"
 
+#include <flow29/limits.hpp>
+
 namespace flow29::dht {
 
 bool Greetings::should_greet(const core::Endpoint& endpoint, TimePoint now) {
@@ -13,7 +15,8 @@ bool Greetings::should_greet(const core::Endpoint& endpoint, TimePoint now) {
         second_ends_ = now + std::chrono::seconds(1);
     }
     if (endpoint.is_unspecified() || greeted_.contains(endpoint)) return false;
-    if (this_second_ >= pings_per_second_max || greeted_.size() >= remembered_max) return false;
+    if (this_second_ >= limits::greetings_per_second_max || greeted_.size() >= limits::greeted_max)
+        return false;
     ++this_second_;
     greeted_.insert(endpoint);
     return true;

@@ -16,15 +16,13 @@ namespace flow29::dht {
 /// request, or turns up near us in a look-up, is pinged at once.
 ///
 /// Rules:
-/// 1. One ping to an address in `again_after`, and `pings_per_second_max` in all.
+/// 1. One ping to an address in `again_after`, and `greetings_per_second_max` in all.
 ///    Rationale: a source address can be forged; we must not be worth using against others.
-/// 2. At most `remembered_max` addresses are remembered; when that is full, nobody is greeted until
+/// 2. At most `greeted_max` addresses are remembered; when that is full, nobody is greeted until
 ///    they are forgotten. Rationale: a flood costs us table growth, not memory.
 class Greetings {
   public:
     static constexpr Duration again_after = std::chrono::minutes(5);
-    static constexpr unsigned pings_per_second_max = 32;
-    static constexpr std::size_t remembered_max = 4'096;
 
     /// True: ping it now.
     [[nodiscard]] bool should_greet(const core::Endpoint& endpoint, TimePoint now);

@@ -112,9 +112,9 @@ bool IdProofs::may_check(const core::AddressGroup& group, TimePoint now) {
         for (auto& [other, of_group] : groups_)
             of_group.checks = 0;
     }
-    if (checks_ >= checks_per_second_max) return false;
+    if (checks_ >= limits::id_checks_per_second_max) return false;
     auto& of_group = groups_[group].checks;
-    if (of_group >= checks_per_group_max) return false;
+    if (of_group >= limits::id_checks_per_group_max) return false;
     ++checks_;
     ++of_group;
     return true;
@@ -124,9 +124,9 @@ void IdProofs::remember(const DhtKey& id, const Arrival& arrival) {
     forget(arrival.from);
     const auto group = arrival.from.group();
     const auto same_group = [&](const auto& aged) { return aged.second.group() == group; };
-    if (groups_[group].proven >= proven_per_group_max)
+    if (groups_[group].proven >= limits::ids_proven_per_group_max)
         forget(core::Endpoint(std::ranges::find_if(by_age_, same_group)->second));
-    else if (proven_.size() >= proven_max)
+    else if (proven_.size() >= limits::ids_proven_max)
         forget(core::Endpoint(by_age_.begin()->second));
     ++groups_[group].proven;
     proven_[arrival.from] = {id, arrival.now, ++last_number_};
@@ -155,7 +155,7 @@ ByteView IdProofs::proof_for(const core::Endpoint& to, TimePoint now, WallTime w
     const bool is_new = found == told_.end();
     if (is_new) {
         // Of a flood of askers nobody is worth remembering; all that is lost are some signatures.
-        if (told_.size() >= told_max) told_.clear();
+        if (told_.size() >= limits::id_proofs_made_max) told_.clear();
         found = told_.emplace(to, Told{}).first;
     }
     auto& told = found->second;

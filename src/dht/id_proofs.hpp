@@ -39,8 +39,8 @@ struct ClaimedId {
 /// 3. A signature is looked at when the id fits the key, the time is near, the destination ours,
 ///    and both the sender's address group and everybody together have not had too many looked at
 ///    in this second. Rationale: it costs more than all else about a datagram.
-/// 4. At most `proven_max` addresses are remembered, `proven_per_group_max` of a /24 or /48; of a
-///    full group, or of all, the one proven longest ago goes.
+/// 4. At most `ids_proven_max` addresses are remembered, `ids_proven_per_group_max` of a /24 or
+///    /48; of a full group, or of all, the one proven longest ago goes.
 /// 5. A proof goes along with the first `proofs_at_first` datagrams to an address and with each
 ///    that follows `silence` in which nothing came from there, or a proof from there, or
 ///    `proof_renewed`. Rationale: whoever lost it, or has forgotten it, gets another before it
@@ -57,11 +57,6 @@ class IdProofs {
     static constexpr auto proof_renewed = std::chrono::minutes(20);
     static constexpr auto silence = std::chrono::seconds(2);
     static constexpr unsigned proofs_at_first = 4;
-    static constexpr std::size_t proven_max = 16'384;
-    static constexpr std::size_t proven_per_group_max = 256;
-    static constexpr std::size_t told_max = 16'384;
-    static constexpr unsigned checks_per_second_max = 512;
-    static constexpr unsigned checks_per_group_max = 64;  ///< per second
 
     struct Arrival {
         core::Endpoint from;
@@ -79,6 +74,7 @@ class IdProofs {
     [[nodiscard]] ByteView proof_for(const core::Endpoint& to, TimePoint now, WallTime wall_now);
 
     [[nodiscard]] std::size_t proven() const { return proven_.size(); }
+    [[nodiscard]] std::size_t made() const { return told_.size(); }
     [[nodiscard]] std::uint64_t signatures_checked() const { return signatures_checked_; }
 
   private:

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <flow29/limits.hpp>
+
 #include "core/kdf.hpp"
 
 namespace flow29::dht {
@@ -48,7 +50,7 @@ bool ReturnPaths::is_code(const PathField::Code& shown, char purpose,
 
 void ReturnPaths::on_question(const core::Endpoint& from, const std::optional<PathField>& field,
                               std::size_t octets, TimePoint now) {
-    if (askers_.size() >= remembered_max && !askers_.contains(from)) askers_.clear();
+    if (askers_.size() >= limits::return_paths_max && !askers_.contains(from)) askers_.clear();
     auto& asker = askers_[from];
     // An answer that has not gone by then does not go any more.
     if (now - asker.at >= credit_lasts)
@@ -56,10 +58,10 @@ void ReturnPaths::on_question(const core::Endpoint& from, const std::optional<Pa
     asker.at = now;
     if (field && is_pass(*field) && is_code(field->first, purpose_pass, from, now)) {
         asker.shown_at = now;
-        asker.due = std::min(asker.due + 1, due_max);
+        asker.due = std::min(asker.due + 1, limits::answers_due_max);
         return;
     }
-    asker.credit = std::min(asker.credit + answer_factor * octets, saved_max);
+    asker.credit = std::min(asker.credit + answer_factor * octets, limits::answer_credit_max);
     if (field && !is_pass(*field)) asker.code = field->first;
 }
 
@@ -67,7 +69,7 @@ void ReturnPaths::on_answer(const core::Endpoint& from, const std::optional<Path
                             TimePoint now) {
     if (field && field->second && field->filler == 0 &&
         is_code(field->first, purpose_code, from, now)) {
-        if (asked_.size() >= remembered_max && !asked_.contains(from)) asked_.clear();
+        if (asked_.size() >= limits::return_paths_max && !asked_.contains(from)) asked_.clear();
         asked_[from] = {*field->second, now};
         return;
     }

@@ -54,16 +54,11 @@ struct PathField {
 /// one.
 ///    Rationale: the other end may have begun anew.
 /// 7. Codes and passes are keyed hashes of address and time, so that nothing is remembered of
-///    whoever asks but its credit; `remembered_max` addresses, of each kind. When that is full, all
-///    are forgotten: long questions are none the worse for it.
+///    whoever asks but its credit; `return_paths_max` addresses, of each kind. When that is full,
+///    all are forgotten: long questions are none the worse for it.
 class ReturnPaths {
   public:
     static constexpr std::size_t answer_factor = 3;
-    static constexpr std::size_t remembered_max = 16'384;
-    /// Octets that an address may save up.
-    static constexpr std::size_t saved_max = 8 * 1024;
-    /// Answers in full that one address may have to come.
-    static constexpr unsigned due_max = 256;
     static constexpr Duration answer_due = std::chrono::milliseconds(500);
     static constexpr Duration credit_lasts = std::chrono::minutes(10);
     static constexpr Duration beyond_again = std::chrono::minutes(1);

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <flow29/limits.hpp>
+
 #include <doctest/doctest.h>
 
 using namespace flow29;
@@ -161,6 +163,21 @@ TEST_CASE("a folder to read from is not written to, and lists more than one pack
     CHECK(code_of(folder->open("new", O_RDONLY | O_CREAT, 0666)) == Errc::refused);
     CHECK(code_of(folder->remove("file7")) == Errc::refused);
     CHECK(code_of(folder->make_directories("new")) == Errc::refused);
+}
+
+TEST_CASE("so many places in a caller's folder are entered, one more is refused") {
+    Caller caller;
+    const auto folder = caller.grant("photos", true);
+    REQUIRE(folder->make_directories("photos.flow29-part"));
+    std::vector<std::shared_ptr<node::Folder>> entered;
+    // The folder itself is one of them.
+    while (entered.size() + 1 < limits::folders_entered_max) {
+        auto inside = folder->enter("photos.flow29-part");
+        REQUIRE(inside);
+        entered.push_back(std::move(*inside));
+    }
+    CHECK_FALSE(folder->enter("photos.flow29-part"));
+    CHECK(entered.back()->make_directories("a"));
 }
 
 TEST_CASE("a pipe in the place of a file is not taken") {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <flow29/limits.hpp>
+
 #include "core/descriptor.hpp"
 
 using namespace flow29;
@@ -132,18 +134,18 @@ TEST_CASE("signatures are looked at so many times a second, whoever asks for it"
     auto id = sender.id;
     auto forged = sender.proof(desk);
     forged.back() ^= 1;
-    for (unsigned i = 0; i < 2 * IdProofs::checks_per_group_max; ++i)
+    for (unsigned i = 0; i < 2 * limits::id_checks_per_group_max; ++i)
         CHECK_FALSE(desk.admit(id, forged, there));
-    CHECK(desk.proofs.signatures_checked() == IdProofs::checks_per_group_max);
+    CHECK(desk.proofs.signatures_checked() == limits::id_checks_per_group_max);
     // Another network is none the worse for it.
     CHECK(desk.admit(id, sender.proof(desk), elsewhere));
     for (unsigned group = 0; group < 256; ++group)
         for (unsigned i = 0; i < 8; ++i)
             CHECK_FALSE(desk.admit(id, forged, at("10.0." + std::to_string(group) + ".1:1")));
-    CHECK(desk.proofs.signatures_checked() == IdProofs::checks_per_second_max);
+    CHECK(desk.proofs.signatures_checked() == limits::id_checks_per_second_max);
     desk.now += 1s;
     CHECK_FALSE(desk.admit(id, forged, there));
-    CHECK(desk.proofs.signatures_checked() == IdProofs::checks_per_second_max + 1);
+    CHECK(desk.proofs.signatures_checked() == limits::id_checks_per_second_max + 1);
 }
 
 TEST_CASE("one network takes up a bounded part of what is remembered") {
@@ -153,13 +155,45 @@ TEST_CASE("one network takes up a bounded part of what is remembered") {
     CHECK(desk.admit(honest_id, honest.proof(desk), elsewhere));
     Sender sender;
     const auto proof = sender.proof(desk);
-    for (unsigned port = 1; port <= IdProofs::proven_per_group_max + 50; ++port) {
+    for (unsigned port = 1; port <= limits::ids_proven_per_group_max + 50; ++port) {
         auto id = sender.id;
         desk.now += 100ms;
         CHECK(desk.admit(id, proof, at("198.51.100.7:" + std::to_string(port))));
     }
-    CHECK(desk.proofs.proven() == IdProofs::proven_per_group_max + 1);
+    CHECK(desk.proofs.proven() == limits::ids_proven_per_group_max + 1);
     CHECK(desk.admit(honest_id, {}, elsewhere));
+}
+
+TEST_CASE("so many addresses that proved an id are remembered, the one proven longest ago goes") {
+    Desk desk;
+    Sender sender;
+    const auto proof = sender.proof(desk);
+    const auto from = [](std::size_t i) {
+        return at("198." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ".7:2929");
+    };
+    // Each group may have few of them, so there are many groups.
+    for (std::size_t i = 0; i < limits::ids_proven_max + 50; ++i) {
+        auto id = sender.id;
+        desk.now += 3ms;
+        REQUIRE(desk.admit(id, proof, from(i)));
+        CHECK(desk.proofs.proven() <= limits::ids_proven_max);
+    }
+    CHECK(desk.proofs.proven() == limits::ids_proven_max);
+    auto id = sender.id;
+    CHECK_FALSE(desk.admit(id, {}, from(49)));
+    CHECK(desk.admit(id, {}, from(50)));
+}
+
+TEST_CASE("so many proofs that were made are remembered") {
+    Desk desk;
+    Sender sender;
+    for (std::size_t i = 0; i < limits::id_proofs_made_max + 50; ++i) {
+        const auto to =
+            at("198.51." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ":1");
+        CHECK_FALSE(sender.proof(desk, to).empty());
+        CHECK(sender.proofs.made() <= limits::id_proofs_made_max);
+    }
+    CHECK(sender.proofs.made() == 50);
 }
 
 TEST_CASE("a proof goes along at first, after silence, when it is due, and when it is answered") {

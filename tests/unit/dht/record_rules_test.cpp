@@ -270,7 +270,20 @@ TEST_CASE("an address is greeted once, and not many in a second") {
     unsigned greeted = 0;
     for (unsigned port = 1; port < 200; ++port)
         greeted += greetings.should_greet(at("192.0.2.2:" + std::to_string(port)), start + 1h);
-    CHECK(greeted == Greetings::pings_per_second_max);
+    CHECK(greeted == limits::greetings_per_second_max);
     CHECK(greetings.should_greet(at("192.0.2.3:1"), start + 1h + 1s));
     CHECK_FALSE(greetings.should_greet(at("0.0.0.0:1"), start + 2h));
+}
+
+TEST_CASE("so many addresses that were greeted are remembered, and nobody else is greeted then") {
+    Greetings greetings;
+    TimePoint now{1h};
+    std::size_t greeted = 0;
+    // Within the time after which all are forgotten.
+    for (std::size_t i = 0; i < 2 * limits::greeted_max; ++i, now += 31250us) {
+        const auto host = std::to_string(i / 250) + "." + std::to_string(i % 250);
+        greeted += greetings.should_greet(at("192.0." + host + ":1"), now);
+    }
+    CHECK(greeted == limits::greeted_max);
+    CHECK(greetings.should_greet(at("203.0.113.1:1"), now + Greetings::again_after));
 }

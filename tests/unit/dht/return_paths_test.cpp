@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <flow29/limits.hpp>
+
 using namespace flow29;
 using namespace flow29::dht;
 using namespace std::chrono_literals;
@@ -67,8 +69,8 @@ TEST_CASE("less than three octets are answered for each that came") {
     CHECK_FALSE(paths.may_answer(here, 1, talk.now));
     for (unsigned i = 0; i < 1000; ++i)
         paths.on_question(here, {}, 1000, talk.now);
-    CHECK_FALSE(paths.may_answer(here, ReturnPaths::saved_max, talk.now));
-    CHECK(paths.may_answer(here, ReturnPaths::saved_max - 1, talk.now));
+    CHECK_FALSE(paths.may_answer(here, limits::answer_credit_max, talk.now));
+    CHECK(paths.may_answer(here, limits::answer_credit_max - 1, talk.now));
     paths.on_question(here, {}, 100, talk.now);
     talk.now += ReturnPaths::credit_lasts;
     CHECK_FALSE(paths.may_answer(here, 1, talk.now));
@@ -100,12 +102,12 @@ TEST_CASE("a pass is good at its address, for a time, and only so often before i
     auto& paths = talk.answerer;
     paths.on_question(elsewhere, pass, 100, talk.now);
     CHECK_FALSE(paths.may_answer(elsewhere, 301, talk.now));
-    for (unsigned i = 0; i < 2 * ReturnPaths::due_max; ++i)
+    for (unsigned i = 0; i < 2 * limits::answers_due_max; ++i)
         paths.on_question(here, pass, 100, talk.now);
     unsigned answered = 0;
     while (paths.may_answer(here, 9'000, talk.now))
         ++answered;
-    CHECK(answered == ReturnPaths::due_max);
+    CHECK(answered == limits::answers_due_max);
     talk.now += 2 * ReturnPaths::code_lasts;
     paths.on_question(here, pass, 100, talk.now);
     CHECK_FALSE(paths.may_answer(here, 301, talk.now));
@@ -185,17 +187,17 @@ TEST_CASE("beyond its credit a newcomer is asked once a minute, however often it
 
 TEST_CASE("so many addresses are remembered and no more, of those that ask and of those asked") {
     Talk talk;
-    for (std::size_t i = 0; i < 2 * ReturnPaths::remembered_max; ++i) {
+    for (std::size_t i = 0; i < 2 * limits::return_paths_max; ++i) {
         talk.answerer.on_question(numbered(i), {}, 100, talk.now);
-        CHECK(talk.answerer.remembered() <= ReturnPaths::remembered_max);
+        CHECK(talk.answerer.remembered() <= limits::return_paths_max);
     }
     ReturnPaths asker({4});
-    for (std::size_t i = 0; i < 2 * ReturnPaths::remembered_max; ++i) {
+    for (std::size_t i = 0; i < 2 * limits::return_paths_max; ++i) {
         auto field = asker.field_of_question(numbered(i), kind, short_question, talk.now);
         field.second = PathField::Code{1};
         field.filler = 0;
         asker.on_answer(numbered(i), field, talk.now);
-        CHECK(asker.remembered() <= ReturnPaths::remembered_max);
+        CHECK(asker.remembered() <= limits::return_paths_max);
     }
     CHECK(asker.remembered() > 0);
 }
