@@ -6,11 +6,12 @@
 namespace flow29::node {
 
 void AwaitedParts::add(const RootHash& part, const Quotas::Asker& asker,
-                       const proto::Invite::Item& invited) {
+                       const proto::Invite::Item& invited, std::uint64_t started_ms) {
     if (!has_room()) return;
     if (!items_.emplace(invited.item, Entry{part, asker, invited.length}).second) return;
     auto& publisher = publishers_[asker.publisher];
     if (publisher.parts.empty()) publisher.node = core::node_id_of(asker.publisher);
+    publisher.started_ms = started_ms;
     publisher.parts[part].insert(invited.item);
     quotas_.begin(asker, invited.length.value);
 }
@@ -39,10 +40,10 @@ void AwaitedParts::drop(const NodeId& publisher, const RootHash& part) {
     if (owner->second.parts.empty()) publishers_.erase(owner);
 }
 
-void AwaitedParts::look(const std::function<bool(const NodeId&)>& is_connected, TimePoint now) {
+void AwaitedParts::look(const StartedOf& started_of, TimePoint now) {
     for (auto owner = publishers_.begin(); owner != publishers_.end();) {
         auto& publisher = owner->second;
-        if (is_connected(publisher.node))
+        if (started_of(publisher.node) == publisher.started_ms)
             publisher.away_since.reset();
         else if (!publisher.away_since)
             publisher.away_since = now;

@@ -21,7 +21,7 @@ namespace flow29::node {
 /// Rules:
 /// 1. An extent is awaited from the moment when a part with it is accepted. That ends when its
 ///    publisher invites for the object, says that the part is not wanted, or has been without a
-///    connection for `grace`. What no object contains then is collected.
+///    connection, or started anew, for `grace`. What no object contains then is collected.
 ///    Rationale: a publisher that dies in the middle leaves nothing, and one that is slow needs to
 ///    renew nothing.
 /// 2. One publisher awaits an extent, the first; another one's part is not protected by it.
@@ -40,14 +40,18 @@ class AwaitedParts {
     /// Whether as many more may be awaited.
     [[nodiscard]] bool has_room() const { return items_.size() < limits::awaited_extents_max; }
     /// From now on this publisher awaits the item, unless somebody does already.
-    void add(const RootHash& part, const Quotas::Asker& asker, const proto::Invite::Item& invited);
+    /// `started_ms` is when the publisher's node started, as in its record.
+    void add(const RootHash& part, const Quotas::Asker& asker, const proto::Invite::Item& invited,
+             std::uint64_t started_ms);
     /// The publisher has invited for the object, or the item was not accepted after all: whether it
     /// was awaited.
     bool take_over(const PublicKey& publisher, const proto::ItemId& item);
     /// The publisher says that nothing more is wanted of a part.
     void drop(const NodeId& publisher, const RootHash& part);
-    /// Drops what publishers await that have no connection, as `is_connected` says, for too long.
-    void look(const std::function<bool(const NodeId&)>& is_connected, TimePoint now);
+    /// When a publisher's node started that is connected; nothing for one that is not.
+    using StartedOf = std::function<std::optional<std::uint64_t>(const NodeId& publisher)>;
+    /// Drops what publishers await that are away, or know nothing of it, for too long.
+    void look(const StartedOf& started_of, TimePoint now);
 
     /// Something that was awaited is kept by nothing.
     void on_left_over() { dropped_ = true; }
@@ -63,6 +67,7 @@ class AwaitedParts {
     };
     struct Publisher {
         NodeId node;
+        std::uint64_t started_ms = 0;
         std::map<RootHash, std::unordered_set<proto::ItemId>> parts;
         std::optional<TimePoint> away_since;
     };

@@ -154,6 +154,8 @@ proto::NodeRecord Engine::local_record() {
 void Engine::set_storing(bool storing) {
     settings_.storing = storing;
     record_.reset();
+    // Whoever met this node meanwhile does not count it as a holder.
+    if (storing) peers_.tell_all(proto::UpdateRecord{local_record()});
 }
 
 void Engine::on_mapping(PortMapping mapping, std::optional<core::Endpoint> external) {
@@ -174,7 +176,7 @@ void Engine::on_reach() {
     if (stores == settings_.storing || placements_.leaving() || tasks_.stopping()) return;
     set_storing(stores);
     table_.set_self_stores(stores);
-    peers_.tell_all(proto::UpdateRecord{local_record()});
+    if (!stores) peers_.tell_all(proto::UpdateRecord{local_record()});
 }
 
 void Engine::on_heard(const core::Endpoint& node) {

@@ -18,6 +18,7 @@ namespace flow29::node {
 namespace {
 constexpr std::uint64_t batch_bytes = 16ULL << 20;
 constexpr std::size_t batches_at_once = 2;
+constexpr auto pause_look = std::chrono::milliseconds(200);
 }  // namespace
 
 Ingest::Ingest(Services services, Tasks& tasks, Options options)
@@ -81,6 +82,10 @@ asio::awaitable<Result<core::Descriptor>> Ingest::run() {
     for (std::uint64_t next = 0; next < layout.extents();) {
         if (options_.stop.stop_requested() || tasks_.stopping())
             co_return fail(Errc::interrupted, "stopped");
+        if (options_.is_paused && options_.is_paused()) {
+            (void)co_await tasks_.sleep_for(pause_look);
+            continue;
+        }
         std::vector<Batch> wave;
         for (std::size_t i = 0; i < batches_at_once && next < layout.extents(); ++i) {
             const auto count = std::min(per_batch, layout.extents() - next);

@@ -29,6 +29,7 @@ class Ingest {
         std::filesystem::path reference;  ///< not empty: keep references to this file
         std::optional<unsigned> level;
         std::stop_token stop;
+        std::function<bool()> is_paused;  ///< while it says so, nothing more is read; may be empty
         std::function<void(ByteCount done, ByteCount total)> progress;
         /// The next extents are hashed and durable, in order; may be empty.
         std::function<void(const core::Layout& layout, std::span<const ExtentHash> hashes)>

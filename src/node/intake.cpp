@@ -15,6 +15,7 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration descriptor_timeout = 10s;
+constexpr Duration forerunner_stalls_after = 2s;
 
 using Items = std::vector<proto::ItemId>;
 }  // namespace
@@ -51,7 +52,17 @@ void Intake::wait_for(std::shared_ptr<Intake> forerunner) {
 
 bool Intake::is_waiting() {
     std::erase_if(forerunners_, [](const auto& forerunner) { return forerunner->ended_; });
+    for (const auto& forerunner : forerunners_)
+        forerunner->end_if_stalled();
     return !forerunners_.empty();
+}
+
+void Intake::end_if_stalled() {
+    if (!download_ ||
+        services_.runtime.now() < download_->last_progress() + forerunner_stalls_after)
+        return;
+    stop_.request_stop();
+    wake();
 }
 
 ByteCount Intake::memory() const {
@@ -81,9 +92,11 @@ void Intake::on_uninvite(const proto::Uninvite& uninvite) {
 
 void Intake::on_stored(const NodeId& node, const proto::Stored& stored) {
     if (!download_) return;
-    // What others keep of the object is news for whoever still pulls a part of it.
     auto items = stored.items;
-    std::erase_if(items, [this](const auto& item) { return !positions_.contains(item); });
+    // What others keep of the object is news for whoever still pulls a part of it, if it is of that
+    // part. Of the object itself any news tells that there is no need to fall back on the inviter.
+    if (stored.root != root())
+        std::erase_if(items, [this](const auto& item) { return !positions_.contains(item); });
     if (items.empty()) return;
     fallback_ = 1;
     download_->on_stored(node, items);

@@ -65,7 +65,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
 
     void add(const proto::Invite::Item& item, bool leads);
     void remove(const proto::Invite::Item& item);
-    /// That one pulls some of this already, and is let finish first.
+    /// That one pulls some of this already, and is let finish first, as long as it gets on.
     void wait_for(std::shared_ptr<Intake> forerunner);
     /// The room for it, which is given back at the end.
     void set_room(std::unique_ptr<store::Reservation> room) { room_ = std::move(room); }
@@ -81,7 +81,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     /// was away. Reports go there as well, so that it does not invite somebody else when the copy
     /// is made, and if it wants this node to lead, it is pulled from.
     void join(const net::PeerPtr& peer, const proto::ItemId& item, bool leads);
-    /// True while those that this one waits for are at work.
+    /// True while those that this one waits for are at work. To be asked again now and then: it
+    /// ends those that have stalled.
     [[nodiscard]] bool is_waiting();
     /// There may be memory now.
     void wake();
@@ -99,6 +100,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     [[nodiscard]] ByteCount fetched() const;
 
   private:
+    /// Whoever waits for this one knows others, and so does their inviter.
+    void end_if_stalled();
     [[nodiscard]] std::vector<Named> named_sources() const;
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor();
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> begin();

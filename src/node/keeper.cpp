@@ -19,6 +19,7 @@ constexpr ByteCount memory_bytes_max{40ULL << 20};
 constexpr std::size_t coming_items_max = 131'072;
 constexpr std::size_t turned_away_max = 1024;
 constexpr std::uint64_t repair_queue_s = 30;
+constexpr auto forerunners_period = std::chrono::seconds(1);
 }  // namespace
 
 Keeper::Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
@@ -202,7 +203,8 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             answer = verdict.answer;
             if (was_awaited && answer != Answer::accepted) awaited_.on_left_over();
             if (answer != Answer::accepted) continue;
-            if (invite.part) awaited_.add(invite.lease.root, asker, invite.items[i]);
+            if (invite.part)
+                awaited_.add(invite.lease.root, asker, invite.items[i], from->record().started_ms);
             if (invite.part && known.here[i]) {
                 answer = Answer::held;
                 continue;
@@ -271,8 +273,10 @@ asio::awaitable<Result<void>> Keeper::keep_held(proto::Lease lease, Quotas::Aske
 
 asio::awaitable<void> Keeper::carry_out(std::shared_ptr<Intake> intake) {
     intakes_.push_back(intake);
-    while (intake->is_waiting())
-        co_await part_ended_.wait();
+    while (intake->is_waiting()) {
+        const auto look_again = services_.runtime.now() + Duration(forerunners_period);
+        (void)co_await part_ended_.wait_until(look_again);
+    }
     co_await intake->run();
     std::erase(intakes_, intake);
     if (intake->is_part()) part_ended_.notify_all();
@@ -329,8 +333,11 @@ std::unordered_set<ExtentHash> Keeper::awaited() const {
 }
 
 bool Keeper::give_up_parts() {
-    awaited_.look([this](const NodeId& node) { return peers_.find(node) != nullptr; },
-                  services_.runtime.now());
+    const auto started_of = [this](const NodeId& node) {
+        const auto peer = peers_.find(node);
+        return peer ? std::optional(peer->record().started_ms) : std::nullopt;
+    };
+    awaited_.look(started_of, services_.runtime.now());
     return awaited_.take_dropped();
 }
 

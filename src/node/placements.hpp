@@ -71,6 +71,7 @@ class Placements {
     [[nodiscard]] std::shared_ptr<Placer> start_placer(
         Inviter::Purpose purpose = Inviter::Purpose::publication);
     [[nodiscard]] std::shared_ptr<PartPusher> start_pusher(std::shared_ptr<Transfer> transfer);
+    [[nodiscard]] asio::awaitable<void> note_loose();
     [[nodiscard]] asio::awaitable<Result<PublishResult>> publish_once(
         PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer);
 
@@ -89,6 +90,7 @@ class Placements {
     std::vector<std::shared_ptr<Placer>> placers_;      // at work, in order of their start
     std::vector<std::shared_ptr<PartPusher>> pushers_;  // one for each publication
     std::size_t publishing_ = 0;
+    bool loose_noted_ = false;  // for the next start
     bool leaving_ = false;
 };
 

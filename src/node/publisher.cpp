@@ -106,6 +106,7 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
     options.source = source->get();
     options.level = request.extent_level;
     options.stop = request.stop;
+    options.is_paused = Transfer::is_paused(transfer_);
     // A node that stores nothing for others does not need a second copy of what lies in a file.
     if (lies_there) options.reference = request.path;
     options.progress = [this](ByteCount done, ByteCount total) {

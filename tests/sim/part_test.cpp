@@ -199,3 +199,19 @@ TEST_CASE("a holder that dies between a part and its object costs no copy") {
     CHECK(copies(slow.swarm, object) == 4);
     CHECK(slow.sent() < 2 * size);
 }
+
+TEST_CASE("a holder that freezes while the rest is hashed costs no copy") {
+    Slow slow(options(108), 7);
+    std::optional<std::size_t> frozen;
+    slow.watch([&] {
+        if (slow.hashed || frozen || slow.used_by_others() < 8 * mib) return;
+        for (std::size_t node = 1; node < slow.swarm.size() && !frozen; ++node)
+            if (slow.used(node) > 0) frozen = node;
+        slow.soon([&slow, node = *frozen] { slow.swarm.cut_off({node}); });
+    });
+    const auto object = publish(slow.swarm, {.bytes = size});
+    slow.swarm.world().watch({});
+    REQUIRE(frozen);
+    CHECK(object.result.copies.min == 4);
+    CHECK(slow.sent() <= size * 13 / 10);
+}

@@ -67,6 +67,7 @@ class Reach(harness.SystemTest):
         self.assertIn("UPnP", status["port_mapping"]["problem"])
         text = inside.run("status", as_json=False).stdout.decode()
         self.assertIn("no port mapping", text)
+        self.wait_reach(inside, "unreachable")
 
         path = self.lab.file("from-inside", 1 << 20, seed=99)
         result = self.publish(inside, path)
@@ -120,6 +121,8 @@ class Reach(harness.SystemTest):
     def test_no_gateway_is_asked_when_that_is_not_wanted(self):
         self.home.open_gateway(natpmp=True, upnp=True)
         inside = self.add_inside("--no-port-mapping")
+        # Until it knows, it may be chosen as a holder, and be none in the end.
+        self.wait_reach(inside, "unreachable")
         self.publish_many(self.swarm[0])
         self.assertEqual(inside.status()["port_mapping"],
                          {"method": "", "external": "", "problem": ""})

@@ -50,8 +50,11 @@ struct Fixture {
         const auto left = quotas.left(asker(publisher), WallTime{});
         return !quotas.is_over(asker(publisher), left, extent_bytes);
     }
-    void look(const std::set<NodeId>& connected) {
-        awaited.look([&](const NodeId& node) { return connected.contains(node); }, now);
+    void look(const std::set<NodeId>& connected, std::uint64_t started_ms = 1) {
+        const auto started_of = [&](const NodeId& node) {
+            return connected.contains(node) ? std::optional(started_ms) : std::nullopt;
+        };
+        awaited.look(started_of, now);
     }
 };
 
@@ -59,14 +62,14 @@ struct Fixture {
 
 TEST_CASE("what is awaited is charged to its publisher until it is taken over") {
     Fixture f;
-    f.awaited.add(f.part, f.asker(f.first), item_of(1));
+    f.awaited.add(f.part, f.asker(f.first), item_of(1), 1);
     CHECK(f.has_quota(f.first));
-    f.awaited.add(f.part, f.asker(f.first), item_of(1));  // again: nothing new
+    f.awaited.add(f.part, f.asker(f.first), item_of(1), 1);  // again: nothing new
     CHECK(f.has_quota(f.first));
-    f.awaited.add(f.part, f.asker(f.first), item_of(2));
+    f.awaited.add(f.part, f.asker(f.first), item_of(2), 1);
     CHECK_FALSE(f.has_quota(f.first));
     CHECK(f.has_quota(f.second));
-    f.awaited.add(f.other_part, f.asker(f.second), item_of(3));
+    f.awaited.add(f.other_part, f.asker(f.second), item_of(3), 1);
     CHECK_FALSE(f.has_quota(f.second));  // the group's share is full
     CHECK(f.awaited.take_over(f.first.public_key(), item_of(1).item));
     CHECK(f.has_quota(f.first));
@@ -77,8 +80,8 @@ TEST_CASE("what is awaited is charged to its publisher until it is taken over") 
 
 TEST_CASE("an extent is awaited for whoever came first, and ended by nobody else") {
     Fixture f;
-    f.awaited.add(f.part, f.asker(f.first), item_of(1));
-    f.awaited.add(f.other_part, f.asker(f.second), item_of(1));
+    f.awaited.add(f.part, f.asker(f.first), item_of(1), 1);
+    f.awaited.add(f.other_part, f.asker(f.second), item_of(1), 1);
     CHECK_FALSE(f.awaited.take_over(f.second.public_key(), item_of(1).item));
     f.awaited.drop(f.second.id(), f.part);
     f.awaited.drop(f.first.id(), f.other_part);
@@ -93,8 +96,8 @@ TEST_CASE("an extent is awaited for whoever came first, and ended by nobody else
 
 TEST_CASE("parts outlive a short absence of their publisher, and no long one") {
     Fixture f;
-    f.awaited.add(f.part, f.asker(f.first), item_of(1));
-    f.awaited.add(f.other_part, f.asker(f.second), item_of(2));
+    f.awaited.add(f.part, f.asker(f.first), item_of(1), 1);
+    f.awaited.add(f.other_part, f.asker(f.second), item_of(2), 1);
     const std::set<NodeId> both{f.first.id(), f.second.id()};
     f.look({f.second.id()});
     f.now += AwaitedParts::grace - 1s;
@@ -111,15 +114,37 @@ TEST_CASE("parts outlive a short absence of their publisher, and no long one") {
     CHECK(f.has_quota(f.first));
 }
 
+TEST_CASE("whoever started anew knows nothing of its parts, unless it publishes again") {
+    Fixture f;
+    f.awaited.add(f.part, f.asker(f.first), item_of(1), 1);
+    const std::set<NodeId> connected{f.first.id()};
+    f.look(connected, 2);
+    f.now += AwaitedParts::grace - 1s;
+    f.look(connected, 2);
+    CHECK(f.awaited.extents().size() == 1);
+    SUBCASE("it does") {
+        f.awaited.add(f.other_part, f.asker(f.first), item_of(2), 2);
+        f.look(connected, 2);
+        f.now += 2s;
+        f.look(connected, 2);
+        CHECK(f.awaited.extents().size() == 2);
+    }
+    SUBCASE("it does not") {
+        f.now += 2s;
+        f.look(connected, 2);
+        CHECK(f.awaited.extents().empty());
+    }
+}
+
 TEST_CASE("no more is awaited than there is room to remember") {
     Fixture f;
     f.settings.quota_publisher = f.settings.quota_group = 100;
     for (std::uint32_t i = 0; i < limits::awaited_extents_max; ++i) {
         REQUIRE(f.awaited.has_room());
-        f.awaited.add(f.part, f.asker(f.first), item_of(i));
+        f.awaited.add(f.part, f.asker(f.first), item_of(i), 1);
     }
     CHECK_FALSE(f.awaited.has_room());
-    f.awaited.add(f.part, f.asker(f.first), item_of(limits::awaited_extents_max));
+    f.awaited.add(f.part, f.asker(f.first), item_of(limits::awaited_extents_max), 1);
     CHECK(f.awaited.extents().size() == limits::awaited_extents_max);
     CHECK(f.awaited.take_over(f.first.public_key(), item_of(0).item));
     CHECK(f.awaited.has_room());
