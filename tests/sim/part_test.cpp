@@ -215,3 +215,13 @@ TEST_CASE("a holder that freezes while the rest is hashed costs no copy") {
     CHECK(object.result.copies.min == 4);
     CHECK(slow.sent() <= size * 13 / 10);
 }
+
+TEST_CASE("whoever leads nothing waits for the others, however slow the publisher is") {
+    for (const std::size_t length : {12 * mib, 30 * mib}) {
+        CAPTURE(length);
+        Slow slow(options(109), 9);
+        const auto object = publish(slow.swarm, {.bytes = length});
+        CHECK(object.result.copies.min == 4);
+        CHECK(slow.sent() <= length * 101 / 100);
+    }
+}
