@@ -160,10 +160,10 @@ Result<void> migrate(Database& database, std::span<const char* const> wanted) {
     if (!version) return fail(std::move(version.error()));
     auto owner = database.integer("PRAGMA application_id");
     if (!owner) return fail(std::move(owner.error()));
-    auto tables = database.integer("SELECT count(*) FROM sqlite_schema");
-    if (!tables) return fail(std::move(tables.error()));
+    auto table_count = database.integer("SELECT count(*) FROM sqlite_schema");
+    if (!table_count) return fail(std::move(table_count.error()));
 
-    if (*tables != 0 && *owner != application_id)
+    if (*table_count != 0 && *owner != application_id)
         return fail(Errc::corrupt_store, "catalogue: some other program's database");
     const auto latest = static_cast<std::int64_t>(wanted.size());
     if (*version < 0 || *version > latest) {
