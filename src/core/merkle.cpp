@@ -47,17 +47,20 @@ ChunkRange whole(ChunkCount chunks) {
     return {ChunkIndex(0), ChunkIndex(chunks.value)};
 }
 
-/// The leaves of a range and the hashes of a proof, put together again in the order of the walk.
-/// The caller has checked that there is exactly the right number of each.
+/// The nodes of a range, `level` levels above its chunks, and the hashes of a proof, put together
+/// again in the order of the walk. The caller has checked that there is exactly the right number of
+/// each, and that the range lies on borders of such nodes.
 class Rebuild {
   public:
-    Rebuild(ChunkRange range, std::span<const ChunkHash> leaves, const Proof& proof)
-        : range_(range), leaves_(leaves), proof_(proof) {}
+    Rebuild(ChunkRange range, std::span<const TreeHash> nodes, unsigned level, const Proof& proof)
+        : range_(range), nodes_(nodes), level_(level), proof_(proof) {}
 
     TreeHash top_of(ChunkRange subtree) {
-        if (encloses(range_, subtree))
-            return fold(
-                leaves_.subspan(subtree.first.value - range_.first.value, subtree.count().value));
+        if (encloses(range_, subtree)) {
+            const std::uint64_t first = (subtree.first.value - range_.first.value) >> level_;
+            const std::uint64_t last = (subtree.last.value - 1 - range_.first.value) >> level_;
+            return fold(nodes_.subspan(first, last + 1 - first));
+        }
         if (disjoint(range_, subtree)) return proof_[used_++];
         const ChunkIndex split = split_of(subtree);
         // Two statements, because the order of evaluation is the order of the proof.
@@ -68,7 +71,8 @@ class Rebuild {
 
   private:
     ChunkRange range_;
-    std::span<const ChunkHash> leaves_;
+    std::span<const TreeHash> nodes_;
+    unsigned level_;
     const Proof& proof_;
     std::size_t used_ = 0;
 };
@@ -77,6 +81,13 @@ std::string name_of(ChunkRange range) {
     if (range.count() == ChunkCount(1)) return "chunk " + std::to_string(range.first.value);
     return "chunks " + std::to_string(range.first.value) + " to " +
            std::to_string(range.last.value - 1);
+}
+
+/// True when the range is whole groups, of which the tree's last may be ragged.
+bool on_group_borders(ChunkRange range, ChunkCount chunks) {
+    constexpr std::uint64_t group = 1ULL << limits::hash_group_level;
+    return range.first.value % group == 0 &&
+           (range.last.value % group == 0 || range.last.value == chunks.value);
 }
 
 /// True when `data` can be the bytes of `range`: every chunk full but the tree's last, which has at
@@ -250,9 +261,16 @@ Result<VerifiedRange> verify_range(const TreeHash& top, ChunkCount chunks, Chunk
         return refuse("the proof of " + name_of(range) + " has " + std::to_string(proof.size()) +
                       " hashes, not " + std::to_string(hashes));
 
-    VerifiedRange verified{std::vector<ChunkHash>(range.count().value)};
+    VerifiedRange verified{std::vector<ChunkHash>(range.count().value), {}};
     leaf_hashes(data, verified.leaves);
-    if (Rebuild(range, verified.leaves, proof).top_of(whole(chunks)) != top)
+    unsigned level = 0;
+    std::span<const TreeHash> nodes = verified.leaves;
+    if (on_group_borders(range, chunks)) {
+        level = limits::hash_group_level;
+        verified.group_hashes = group_tops(verified.leaves, level);
+        nodes = verified.group_hashes;
+    }
+    if (Rebuild(range, nodes, level, proof).top_of(whole(chunks)) != top)
         return refuse(name_of(range) + " or their proof do not match the hash");
     return verified;
 }

@@ -93,6 +93,9 @@ class GroupTree {
 /// What a verified range yields besides trust.
 struct VerifiedRange {
     std::vector<ChunkHash> leaves;  ///< of the range's chunks, in order
+    /// The tops of its groups of 2^limits::hash_group_level chunks, in order; none when the range
+    /// does not lie on borders of groups, of which the last may be ragged.
+    std::vector<TreeHash> group_hashes;
 };
 
 /// Checks `data`, the bytes of `range` of a tree of `chunks` chunks, against `top`.

@@ -178,7 +178,7 @@ Download::Verdict Download::verify_and_store(const Piece& piece, core::Buffer& d
                                        piece.chunks, data.view(), proof);
     if (!verified) return {fail(verified.error()), false};
     if (options_.key) options_.key->apply(piece.bytes.first.value, data.span());
-    return {sink_.store(piece, data.view(), verified->leaves), true};
+    return {sink_.store(piece, data.view(), *verified), true};
 }
 
 asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,

@@ -31,9 +31,9 @@ struct Piece {
 class PieceSink {
   public:
     virtual ~PieceSink() = default;
-    /// On a worker, several at once: what blocks or costs time. `leaves` are the chunks' hashes.
+    /// On a worker, several at once: what blocks or costs time. `hashes` came of verifying it.
     [[nodiscard]] virtual Result<void> store(const Piece& piece, ByteView data,
-                                             const std::vector<ChunkHash>& leaves) = 0;
+                                             const core::VerifiedRange& hashes) = 0;
     /// On the executor, after store: what touches the node's state. May take the data.
     virtual void deliver(const Piece& piece, core::Buffer& data) = 0;
 };

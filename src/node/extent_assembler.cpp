@@ -13,9 +13,9 @@ constexpr std::uint64_t group_chunks = 1ULL << limits::hash_group_level;
 }
 
 Result<void> ExtentAssembler::store(const Piece& piece, ByteView data,
-                                    const std::vector<ChunkHash>& leaves) {
-    FLOW29_ASSERT(piece.chunks.first.value % group_chunks == 0);
-    Hashed hashed{core::group_tops(leaves, limits::hash_group_level), store::block_checksums(data)};
+                                    const core::VerifiedRange& hashes) {
+    FLOW29_ASSERT(!hashes.group_hashes.empty());
+    Hashed hashed{hashes.group_hashes, store::block_checksums(data)};
     const std::lock_guard lock(mutex_);
     hashed_[{piece.extent.value, piece.chunks.first.value}] = std::move(hashed);
     return {};

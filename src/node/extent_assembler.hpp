@@ -22,7 +22,7 @@ class ExtentAssembler : public PieceSink {
         : descriptor_(descriptor), on_whole_(std::move(on_whole)) {}
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
-                                     const std::vector<ChunkHash>& leaves) override;
+                                     const core::VerifiedRange& hashes) override;
     void deliver(const Piece& piece, core::Buffer& data) override;
 
     struct Whole {

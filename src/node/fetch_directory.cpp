@@ -17,8 +17,7 @@ class MemorySink final : public PieceSink {
   public:
     explicit MemorySink(ByteRange range) : range_(range), bytes_(range.count().value) {}
 
-    [[nodiscard]] Result<void> store(const Piece&, ByteView,
-                                     const std::vector<ChunkHash>&) override {
+    [[nodiscard]] Result<void> store(const Piece&, ByteView, const core::VerifiedRange&) override {
         return {};
     }
     void deliver(const Piece& piece, core::Buffer& data) override {

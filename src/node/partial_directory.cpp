@@ -290,7 +290,7 @@ Result<void> PartialDirectory::write(std::size_t index, std::uint64_t offset, By
 }
 
 Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
-                                     const std::vector<ChunkHash>& leaves) {
+                                     const core::VerifiedRange& hashes) {
     for (auto i = std::max(span_.first, manifest_->at_or_after(piece.bytes.first)); i < span_.last;
          ++i) {
         const auto place = manifest_->place(i);
@@ -303,7 +303,7 @@ Result<void> PartialDirectory::store(const Piece& piece, ByteView data,
         // Every file begins with a chunk of its own. What comes decrypted has other hashes.
         const auto skipped = (first - piece.bytes.first).value / limits::chunk_bytes;
         const auto known =
-            options_.key ? std::span<const ChunkHash>() : std::span(leaves).subspan(skipped);
+            options_.key ? std::span<const ChunkHash>() : std::span(hashes.leaves).subspan(skipped);
         journal_.add(first.value, part, known);
     }
     return {};

@@ -28,8 +28,8 @@ class PartialDirectory : public PartialOutput {
         RootHash root;
         std::string below;  ///< the directory inside the object that is wanted; empty: all of it
         bool overwrite = false;
-        std::optional<core::FileKey> key;  ///< of a private object: it comes decrypted
-        std::shared_ptr<Folder> folder{};  ///< that `path` is in; null: this process's own
+        std::optional<core::FileKey> key{};  ///< of a private object: it comes decrypted
+        std::shared_ptr<Folder> folder{};    ///< that `path` is in; null: this process's own
     };
 
     /// Requires `store` to outlive it. The manifest is the descriptor's.
@@ -45,7 +45,7 @@ class PartialDirectory : public PartialOutput {
     [[nodiscard]] ByteCount file_bytes() const;
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
-                                     const std::vector<ChunkHash>& leaves) override;
+                                     const core::VerifiedRange& hashes) override;
 
     [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
     /// A directory that is there is swapped for the new one in one step, and deleted only then.

@@ -92,6 +92,8 @@ Result<void> PartialFile::open() {
     // Before the journal says that it is this object's again.
     auto corrected = correct(store_, options_.root, notes(), noted, verified_);
     if (!corrected) return corrected;
+    // Room that was only taken, and then read along with what is before it, would look written.
+    (void)::posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM);
     const auto read = [this, first](std::uint64_t at, std::span<std::uint8_t> out) {
         return at >= first.value && read_exactly(fd_, at - first.value, out).has_value();
     };
@@ -116,10 +118,9 @@ void PartialFile::recover(ByteCount end) {
                              bytes.last <= options_.range.last;
         if (!present || verified_.contains(bytes.first.value, bytes.last.value)) continue;
         const auto at = static_cast<off_t>((bytes.first - options_.range.first).value);
-        // What was never written is a hole, which cannot be the extent unless that is all zeros.
-        const auto written = ::lseek(fd_, at, SEEK_DATA);
-        if (written < 0) return;
-        if (written >= at + static_cast<off_t>(bytes.count().value)) continue;
+        // Where anything was never written there is a hole, and the extent is not whole.
+        const auto hole = ::lseek(fd_, at, SEEK_HOLE);
+        if (hole >= 0 && hole < at + static_cast<off_t>(bytes.count().value)) continue;
         if (data.size() < bytes.count().value) data = core::Buffer(bytes.count().value);
         const auto view = data.span().first(bytes.count().value);
         if (!read_exactly(fd_, static_cast<std::uint64_t>(at), view)) continue;
@@ -157,7 +158,7 @@ Result<void> PartialFile::write(ByteView data, std::uint64_t offset) {
 }
 
 Result<void> PartialFile::store(const Piece& piece, ByteView data,
-                                const std::vector<ChunkHash>& leaves) {
+                                const core::VerifiedRange& hashes) {
     // Pieces are whole chunks; of the first and last, only what the range asks for is written.
     const auto first = std::max(piece.bytes.first, options_.range.first).value;
     const auto last = std::min(piece.bytes.last, options_.range.last).value;
@@ -166,11 +167,12 @@ Result<void> PartialFile::store(const Piece& piece, ByteView data,
         if (auto wrote = write(wanted, first - options_.range.first.value); !wrote) return wrote;
         // Its hashes, unless they are of something else than what is in the file.
         const bool are_its = first == piece.bytes.first.value && !options_.key;
-        journal_.add(first, wanted, are_its ? std::span(leaves) : std::span<const ChunkHash>());
+        journal_.add(first, wanted,
+                     are_its ? std::span(hashes.leaves) : std::span<const ChunkHash>());
     }
-    if (!options_.share || piece.chunks.first.value % group_chunks != 0) return {};
+    const auto& groups = hashes.group_hashes;
+    if (!options_.share || groups.empty()) return {};
 
-    const auto groups = core::group_tops(leaves, limits::hash_group_level);
     const auto checksums = store::block_checksums(data);
     const auto blocks = store::checksum_blocks(descriptor_.layout().extent_length(piece.extent));
     const auto at = static_cast<std::ptrdiff_t>(piece.chunks.first.value / group_chunks);

@@ -25,8 +25,8 @@ class PartialFile : public PartialOutput {
         bool overwrite = false;
         bool share = false;  ///< gather what references to the finished file need
         bool executable = false;
-        std::optional<core::FileKey> key;  ///< of a private object: it comes decrypted
-        std::shared_ptr<Folder> folder{};  ///< that `path` is in; null: this process's own
+        std::optional<core::FileKey> key{};  ///< of a private object: it comes decrypted
+        std::shared_ptr<Folder> folder{};    ///< that `path` is in; null: this process's own
     };
 
     /// Requires `store` and `descriptor` to outlive it.
@@ -38,7 +38,7 @@ class PartialFile : public PartialOutput {
     [[nodiscard]] Result<void> open() override;
 
     [[nodiscard]] Result<void> store(const Piece& piece, ByteView data,
-                                     const std::vector<ChunkHash>& leaves) override;
+                                     const core::VerifiedRange& hashes) override;
     void deliver(const Piece& piece, core::Buffer& data) override;
 
     [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;

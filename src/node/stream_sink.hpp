@@ -22,8 +22,7 @@ class StreamSink : public PieceSink, public std::enable_shared_from_this<StreamS
           position_(range.first),
           changed_(runtime) {}
 
-    [[nodiscard]] Result<void> store(const Piece&, ByteView,
-                                     const std::vector<ChunkHash>&) override {
+    [[nodiscard]] Result<void> store(const Piece&, ByteView, const core::VerifiedRange&) override {
         return {};
     }
     void deliver(const Piece& piece, core::Buffer& data) override;

@@ -122,6 +122,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     FLOW29_ASSERT(verified->leaves.size() == place.count().value);
+    FLOW29_ASSERT(verified->group_hashes.empty() ||
+                  verified->group_hashes ==
+                      core::group_tops(verified->leaves, limits::hash_group_level));
     // The count comes from a descriptor that was checked; a wrong one proves nothing.
     if (chunks.value != model.chunks()) return 0;
     FLOW29_ASSERT(place.last.value <= model.chunks());

@@ -169,7 +169,7 @@ TEST_CASE("data_needed is empty exactly for ranges on group borders") {
 
 TEST_CASE("every range of every small tree has the documented proof, and it verifies") {
     for (const std::size_t count :
-         std::initializer_list<std::size_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17}) {
+         std::initializer_list<std::size_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 65}) {
         for (const std::size_t missing : std::initializer_list<std::size_t>{0, 1, 511}) {
             for (const unsigned level : {0U, 1U, 2U, 3U}) {
                 const Held held(count * 512 - missing, level);
@@ -187,6 +187,10 @@ TEST_CASE("every range of every small tree has the documented proof, and it veri
                         REQUIRE(verified.has_value());
                         REQUIRE(std::ranges::equal(verified->leaves,
                                                    std::span(leaves).subspan(a, b - a)));
+                        const bool whole_groups = a % 32 == 0 && (b % 32 == 0 || b == count);
+                        REQUIRE(verified->group_hashes == (whole_groups
+                                                               ? group_tops(verified->leaves, 5)
+                                                               : std::vector<TreeHash>()));
                     }
                 }
             }

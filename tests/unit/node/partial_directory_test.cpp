@@ -19,10 +19,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<ChunkHash> leaves_of(ByteView data) {
+core::VerifiedRange hashes_of(ByteView data) {
     std::vector<ChunkHash> leaves(core::chunks_in(ByteCount(data.size())).value);
     core::leaf_hashes(data, leaves);
-    return leaves;
+    return {std::move(leaves), {}};
 }
 
 struct Place {
@@ -94,7 +94,7 @@ struct Object {
                 ExtentIndex(i), core::chunks_covering({bytes.first - start, bytes.last - start}),
                 bytes};
             const auto data = ByteView(content).subspan(bytes.first.value, bytes.count().value);
-            REQUIRE(output.store(piece, data, leaves_of(data)).has_value());
+            REQUIRE(output.store(piece, data, hashes_of(data)).has_value());
             auto buffer = core::Buffer::copy_of(data);
             output.deliver(piece, buffer);
         }
@@ -228,7 +228,7 @@ TEST_CASE("what does not belong into the directory is not in it, and no link lea
     const auto bytes = object.descriptor.layout().extent_bytes(extent);
     const node::Piece piece{extent, core::chunks_covering({ByteCount(0), bytes.count()}), bytes};
     const auto data = ByteView(object.content).subspan(bytes.first.value, bytes.count().value);
-    const auto stored = output.store(piece, data, leaves_of(data));
+    const auto stored = output.store(piece, data, hashes_of(data));
     REQUIRE_FALSE(stored.has_value());
     CHECK(stored.error().code == Errc::refused);
     CHECK(read_all(outside / "precious") == "precious");

@@ -43,11 +43,15 @@ node::Piece whole_extent(const core::Descriptor& descriptor, std::uint64_t index
             bytes};
 }
 
+core::VerifiedRange hashes_of(ByteView data) {
+    std::vector<ChunkHash> leaves(core::chunks_in(ByteCount(data.size())).value);
+    core::leaf_hashes(data, leaves);
+    return {leaves, core::group_tops(leaves, limits::hash_group_level)};
+}
+
 void give(PartialFile& file, const node::Piece& piece, ByteView content) {
     const auto data = content.subspan(piece.bytes.first.value, piece.bytes.count().value);
-    std::vector<ChunkHash> leaves(piece.chunks.count().value);
-    core::leaf_hashes(data, leaves);
-    REQUIRE(file.store(piece, data, leaves).has_value());
+    REQUIRE(file.store(piece, data, hashes_of(data)).has_value());
     auto buffer = core::Buffer::copy_of(data);
     file.deliver(piece, buffer);
 }
@@ -314,6 +318,48 @@ TEST_CASE("a name as long as names may be is fetched under its own name, and res
     }
 }
 
+TEST_CASE("of a large file only what was written is read when a fetch goes on") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes extent(1 << 20, 7);
+    core::Descriptor descriptor{ObjectKind::file, ByteCount(96 << 20), 11, {}};
+    descriptor.extents.assign(96, core::tree_hash(extent));
+    const PartialFile::Options options{
+        place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}};
+    {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        give(file, whole_extent(descriptor, 0), Bytes(96 << 20, 7));
+    }
+    const auto path = place.directory / "out.flow29-part";
+    {
+        std::fstream torn(path, std::ios::binary | std::ios::in | std::ios::out);
+        torn.seekp((40 << 20) + 5000);
+        torn.write("not all of an extent", 20);
+    }
+    // What is read of room that was only taken counts as written from then on.
+    const auto written = [&path] {
+        const int fd = ::open(path.c_str(), O_RDONLY);
+        std::int64_t octets = 0;
+        std::int64_t end = 0;
+        for (;;) {
+            const auto begin = ::lseek(fd, end, SEEK_DATA);
+            if (begin < 0) break;
+            end = ::lseek(fd, begin, SEEK_HOLE);
+            octets += end - begin;
+        }
+        ::close(fd);
+        return octets;
+    };
+    const auto before = written();
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        CHECK(file.verified().size() == extent.size());
+        CHECK(written() == before);
+    }
+}
+
 TEST_CASE("what is large takes its room before the first byte, and once") {
     const Place place;
     const auto store = store::make_memory_store(ByteCount(1 << 30));
@@ -339,8 +385,6 @@ TEST_CASE("what is large takes its room before the first byte, and once") {
         CHECK(taken() < 2 * descriptor.length.value);
         if (again) break;
         const auto piece = whole_extent(descriptor, 5);
-        std::vector<ChunkHash> leaves(piece.chunks.count().value);
-        core::leaf_hashes(extent, leaves);
-        REQUIRE(file.store(piece, extent, leaves).has_value());
+        REQUIRE(file.store(piece, extent, hashes_of(extent)).has_value());
     }
 }
