@@ -46,7 +46,8 @@ Engine::Engine(Services services, Settings settings)
       transfers_(services),
       fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_,
                pull_budget_, transfers_),
-      survey_(services, tasks_, peers_, finder_, neighbourhood_, table_, fetcher_),
+      survey_(services, tasks_, peers_, finder_, neighbourhood_, table_),
+      locator_(services, peers_, finder_, neighbourhood_, fetcher_),
       placements_(
           services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_, caretaker_,
           survey_, transfers_, [this] { return local_record(); },

@@ -11,6 +11,7 @@
 #include "node/hinter.hpp"
 #include "node/keeper.hpp"
 #include "node/lease_watch.hpp"
+#include "node/locator.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/pins.hpp"
@@ -43,6 +44,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Transfers& transfers() { return transfers_; }
     [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
     [[nodiscard]] Survey& survey() { return survey_; }
+    [[nodiscard]] Locator& locator() { return locator_; }
     [[nodiscard]] Pins& pins() { return pins_; }
     [[nodiscard]] Blocker& blocker() { return blocker_; }
     [[nodiscard]] Verifier& verifier() { return verifier_; }
@@ -107,6 +109,7 @@ class Engine : public net::PeerHandler {
     Transfers transfers_;
     Fetcher fetcher_;
     Survey survey_;
+    Locator locator_;
     Placements placements_;
     LeaseWatch leases_;
     Trimmer trimmer_;

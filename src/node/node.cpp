@@ -330,7 +330,7 @@ void Node::locate(std::string hash, std::optional<Link> in, std::chrono::millise
         std::move(done), [state, hash = std::move(hash), in = std::move(in), timeout,
                           progress = std::move(progress)](DoneFn<Located> finish) {
             return State::deliver<Located>(
-                state->engine->survey().locate(hash, in, timeout, progress), std::move(finish));
+                state->engine->locator().locate(hash, in, timeout, progress), std::move(finish));
         });
 }
 

@@ -2,33 +2,28 @@
 #pragma once
 
 #include <flow29/node.hpp>
-#include "node/download.hpp"
-#include "node/fetcher.hpp"
 #include "node/finder.hpp"
 #include "node/services.hpp"
 
 namespace flow29::node {
 
-/// Asks the swarm how things are: who holds a hash, how many live copies an object has, and tells
-/// holders of a withdrawal.
+/// Asks the swarm how an object is: how many live copies each part of it has, and for whom they are
+/// kept; and tells its holders of a withdrawal.
 class Survey {
   public:
     Survey(Services services, Tasks& tasks, PeerBook& peers, Finder& finder,
-           Neighbourhood& neighbourhood, const proto::NodeTable& table, Fetcher& fetcher)
+           Neighbourhood& neighbourhood, const proto::NodeTable& table)
         : services_(services),
           tasks_(tasks),
           peers_(peers),
           finder_(finder),
           neighbourhood_(neighbourhood),
-          table_(table),
-          fetcher_(fetcher) {}
+          table_(table) {}
 
     [[nodiscard]] asio::awaitable<Result<Health>> health(Link link, Duration timeout,
                                                          ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<ObjectMap>> map(Link link, Duration timeout,
                                                          ProgressFn progress);
-    [[nodiscard]] asio::awaitable<Result<Located>> locate(std::string hash, std::optional<Link> in,
-                                                          Duration timeout, ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
 
     /// Which live nodes keep each item of an object, by their own word just now. Entry 0 is the
@@ -65,15 +60,6 @@ class Survey {
     [[nodiscard]] asio::awaitable<Audited> audit_peer(
         net::PeerPtr peer, std::shared_ptr<const core::Descriptor> object,
         std::vector<proto::ItemId> items);
-    struct Found {
-        std::vector<Holder> holders;
-        std::optional<ByteCount> chunk_length;
-    };
-    [[nodiscard]] asio::awaitable<Found> holders_at(proto::ItemId item);
-    [[nodiscard]] asio::awaitable<Result<proto::ItemId>> extent_with_chunk(ChunkHash chunk, Link in,
-                                                                           ProgressFn progress);
-    [[nodiscard]] asio::awaitable<bool> is_single_chunk(ExtentHash extent, ByteCount length,
-                                                        NodeId holder);
     [[nodiscard]] asio::awaitable<bool> tell_withdrawal(net::PeerPtr peer, proto::Lease lease);
 
     /// How much was missing when an object was looked at first, and since when it is missed.
@@ -90,7 +76,6 @@ class Survey {
     Finder& finder_;                 // owned by the engine
     Neighbourhood& neighbourhood_;   // owned by the engine
     const proto::NodeTable& table_;  // owned by the engine
-    Fetcher& fetcher_;               // owned by the engine
     std::map<RootHash, Progressing> progress_;
 };
 
