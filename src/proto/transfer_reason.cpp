@@ -38,6 +38,7 @@ TransferExplanation explain(const TransferFacts& facts) {
     const bool idle = in_flight == 0 && facts.being_written == 0;
     if (facts.holders == 0 || (idle && facts.starved)) return {Reason::no_holders, {}};
     if (idle && facts.kind == TransferKind::stream) return {Reason::reader, {}};
+    if (idle) return {Reason::looking_up, {}};
     if (2 * facts.being_written > in_flight) return {Reason::disk, {}};
     if (facts.line_full) return {Reason::limited_by_us, {}};
     return {Reason::limited_by_holder, slowest(facts.peers)};
@@ -62,7 +63,7 @@ std::string explanation_text(const TransferExplanation& explanation, TransferKin
         case Reason::reader:
             return "the reader takes its time";
         case Reason::disk:
-            return "disk";
+            return "disk or processor of this machine";
     }
     return "";
 }

@@ -41,8 +41,9 @@ struct TransferExplanation {
 /// 2. Before there is anything to move: the source is being read (disk), or it is looked up.
 /// 3. Nobody who can be asked has what is missing.
 /// 4. Nothing is asked for and nothing is being written, though holders are there: whoever reads
-///    the stream takes his time.
-/// 5. More than half of what was asked for is here, and is being checked and written: the disk.
+///    the stream takes his time; a fetch has just begun or been resumed, and looks for whom to ask.
+/// 5. More than half of what was asked for is here, and is being checked and written: the disk, or
+///    the processor, which is not told from it.
 /// 6. Our own limit is exhausted.
 /// 7. Else those who are asked deliver no faster; of several the one with the lowest rate.
 [[nodiscard]] TransferExplanation explain(const TransferFacts& facts);

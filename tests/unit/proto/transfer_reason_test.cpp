@@ -76,6 +76,15 @@ TEST_CASE("the disk, once more than half of what was asked for waits for it") {
     CHECK(explain(facts).reason == Reason::disk);
 }
 
+TEST_CASE("a fetch that asks nobody yet, though holders are there, is still looking") {
+    auto facts = flowing();
+    for (auto& peer : facts.peers)
+        peer.in_flight = 0;
+    CHECK(explain(facts) == TransferExplanation{Reason::looking_up, std::nullopt});
+    facts.being_written = 1;
+    CHECK(explain(facts).reason == Reason::disk);
+}
+
 TEST_CASE("a stream of which nothing is asked waits for its reader") {
     auto facts = flowing();
     facts.kind = TransferKind::stream;
