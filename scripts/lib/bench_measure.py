@@ -141,18 +141,10 @@ def traffic(node):
     return counters["up_bytes"], counters["down_bytes"]
 
 
-def allocated(path):
-    """Bytes of a file that are on the disk, so that a sparse one tells how far it has come."""
-    try:
-        return os.stat(path).st_blocks * 512
-    except FileNotFoundError:
-        return 0
-
-
 def await_bytes(path, count, process, seconds=120):
     """Returns when a file that `process` writes has so many bytes; False if it ended before."""
     deadline = time.monotonic() + seconds
-    while allocated(path) < count:
+    while lab.written_bytes(path) < count:
         if process.poll() is not None:
             return False
         if time.monotonic() > deadline:

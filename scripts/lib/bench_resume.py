@@ -36,7 +36,7 @@ def _fetch_through_crashes(swarm, reader):
     generator = random.Random(29)
     kills, fetches, again, written = 0, 1, 0, 0
     while kills < KILLS:
-        place = _next_place(generator, bench_measure.allocated(part), swarm.size, KILLS - kills)
+        place = _next_place(generator, lab.written_bytes(part), swarm.size, KILLS - kills)
         process = swarm.lab.start("fetch", swarm.root, "-o", target, "--no-share", data=reader.data)
         bench_measure.await_bytes(part, place, process)
         reader.kill()
@@ -52,7 +52,7 @@ def _fetch_through_crashes(swarm, reader):
             written = 0
             continue
         kills += 1
-        written = bench_measure.allocated(part)
+        written = lab.written_bytes(part)
         bench_measure.say(f"kill {kills} of {KILLS}, at {written / swarm.size:.0%}")
     last = reader.run("fetch", swarm.root, "-o", target, "--no-share", seconds=600)
     if last.exit != 0:

@@ -14,6 +14,7 @@ import lab
 FILES = 10_000
 FOLDERS = 100
 LEAST, MOST = 4 << 10, 64 << 10
+AS_FAST_AS = ("rsync", "libtorrent-v1")
 TAGS = ("rsync", "libtorrent-v1", "libtorrent", "syncthing")
 
 
@@ -57,8 +58,8 @@ def _unpacked(archive, kept):
 
 
 def _ours(top, kept):
-    """(publishing, fetching): Samples of both ends, with one holder. What came is left at `kept`.
-    """
+    """(publishing, fetching, files): Samples of both ends, with one holder, and how many files that
+    has then. What came is left at `kept`."""
     with lab.Lab("flow29-bench-", parent=top.parent) as the_lab:
         holder = the_lab.add_node(name="holder", options=bench_swarm.kept_limits(the_lab))
         publisher = the_lab.add_node(name="publisher", bootstrap=[holder], options=["--no-store"])
@@ -67,6 +68,7 @@ def _ours(top, kept):
         ends = bench_measure.Ends([publisher, holder])
         published = ends.end(bench_measure.command(the_lab, publisher, "publish", top, "--copies",
                                                    1))
+        files = sum(path.is_file() for path in holder.data.rglob("*"))
         root = publisher.ask("ls")["objects"]
         root = next(entry["root"] for entry in root if entry["name"].rstrip("/") == top.name)
         publisher.stop()
@@ -81,7 +83,7 @@ def _ours(top, kept):
         if not same:
             raise lab.LabError("what was fetched is not what was published")
         target.rename(kept)
-        return published, fetched
+        return published, fetched, files
 
 
 def run(bench):
@@ -101,6 +103,7 @@ def run(bench):
 
 
 def _measure(bench, top, whole, total):
+    files_kept = []
     ours = {"one file, publish": [], "one file, fetch": [], "directory, publish": [],
             "directory, fetch": []}
     why = directories_missing(bench.folder)
@@ -116,7 +119,9 @@ def _measure(bench, top, whole, total):
         bench_measure.say(f"small files, run {number + 1} of {bench.runs}")
         for kind, path in (("one file", whole), ("directory", None if why else top)):
             if path:
-                published, fetched = _ours(path, kept / f"{kind} {number}")
+                published, fetched, files = _ours(path, kept / f"{kind} {number}")
+                if path == top:
+                    files_kept.append(files)
                 ours[f"{kind}, publish"].append(published)
                 ours[f"{kind}, fetch"].append(fetched)
         unpacked.append(_unpacked(archive, kept / f"unpacked {number}"))
@@ -142,7 +147,16 @@ def _measure(bench, top, whole, total):
             table.row(f"{name} (not measured: {reason})", "–", "–", "–")
     print()
     bounds = bench_measure.Bounds("beside one file of the same size")
-    wall = {name: bench_measure.median(samples).wall for name, samples in ours.items() if samples}
-    bounds.at_most("directory: wall of the fetch",
-                   wall["directory, fetch"] / wall["one file, fetch"] if not why else None, 2,
-                   "times")
+    middle = {name: bench_measure.median(samples) for name, samples in ours.items() if samples}
+    for action in ("publish", "fetch"):
+        beside = None if why else (middle[f"directory, {action}"].wall /
+                                   middle[f"one file, {action}"].wall)
+        bounds.at_most(f"directory: wall of the {action}", beside, 2, "times")
+    others = [bench_measure.median(peers[tag]).wall for tag in AS_FAST_AS if peers[tag]]
+    bounds.at_most("directory: wall of the fetch beside the faster of rsync and libtorrent v1",
+                   None if why or not others
+                   else middle["directory, fetch"].wall / min(others), 1, "times")
+    bounds.at_most("directory: DHT puts of both nodes",
+                   None if why else middle["directory, publish"].puts, 500, digits=0)
+    bounds.at_most("directory: files in the holder's data directory",
+                   None if why else max(files_kept), 300, digits=0)

@@ -7,6 +7,7 @@ by its own id. Nothing of the user's own set-up is read: home and configuration 
 
 import atexit
 import ctypes
+import errno
 import json
 import os
 import pathlib
@@ -38,6 +39,24 @@ def find_binary():
     if not os.access(path, os.X_OK):
         raise LabError(f"{path} is not an executable; build it, or set FLOW29_BINARY")
     return path.resolve()
+
+
+def written_bytes(path):
+    """Bytes of a file that have been written: no holes, and no room that was only taken for it. 0 of
+    a file that is not there."""
+    total = end = 0
+    try:
+        with open(path, "rb") as file:
+            while True:
+                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
+                end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+                total += end - start
+    except FileNotFoundError:
+        return 0
+    except OSError as nothing_more:
+        if nothing_more.errno != errno.ENXIO:
+            raise
+        return total
 
 
 def wait_until(condition, what, seconds=60.0, interval=0.1):

@@ -14,6 +14,7 @@ import subprocess
 import unittest
 
 import harness
+import lab
 from harness import wait_until
 
 NOBODY = 65534
@@ -126,7 +127,7 @@ class OtherUser(harness.SystemTest):
         self.daemon.ask("limit", "--down", "4MiB")
 
         def begun(least):
-            return lambda: partial.exists() and partial.stat().st_blocks * 512 >= least
+            return lambda: lab.written_bytes(partial) >= least
 
         command = self.lab.start("fetch", link, "-o", target, data=self.daemon.data)
         wait_until(begun(4 << 20), "some of it")
@@ -134,7 +135,7 @@ class OtherUser(harness.SystemTest):
         command.communicate(timeout=60)
         self.assertNotEqual(command.returncode, 0)
         self.assert_callers(partial, 0o666 & ~current_umask())
-        have = partial.stat().st_blocks * 512
+        have = lab.written_bytes(partial)
 
         self.daemon.start()
         self.lab.wait_connected(self.daemon)
@@ -142,7 +143,7 @@ class OtherUser(harness.SystemTest):
         wait_until(begun(have + (2 << 20)), "more of it")
         command.send_signal(signal.SIGKILL)
         command.communicate(timeout=60)
-        have = partial.stat().st_blocks * 512
+        have = lab.written_bytes(partial)
 
         self.daemon.ask("limit", "--down", "off")
         # The node may still be writing for the command that is gone.

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import harness
+import lab
 
 CANARY = b"canary: nobody else may ever read this"
 NAME = "takeover plan.txt"
@@ -211,7 +212,7 @@ class Private(harness.SystemTest):
         target = self.lab.path / "noise again"
         part = self.lab.path / "noise again.flow29-part"
         process = self.lab.start("fetch", link, "-o", target, data=reader.data)
-        harness.wait_until(lambda: part.exists() and part.stat().st_blocks * 512 > 6 << 20,
+        harness.wait_until(lambda: lab.written_bytes(part) > 6 << 20,
                            "some of it to come")
         reader.kill()
         process.communicate()
