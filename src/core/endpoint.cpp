@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstring>
 
+#include <fmt/format.h>
+
 namespace flow29::core {
 namespace {
 
@@ -21,7 +23,7 @@ tl::unexpected<Error> malformed(std::string why) {
 std::string quoted(std::string_view text) {
     constexpr std::size_t bytes_max = 64;
     const bool cut = text.size() > bytes_max;
-    return "\"" + std::string(text.substr(0, bytes_max)) + (cut ? "…\"" : "\"");
+    return fmt::format("\"{}{}\"", text.substr(0, bytes_max), cut ? "…" : "");
 }
 
 Result<std::uint16_t> parse_port(std::string_view text) {
@@ -97,8 +99,7 @@ std::string Endpoint::host() const {
 }
 
 std::string Endpoint::to_string() const {
-    const std::string name = is_v4() ? host() : "[" + host() + "]";
-    return name + ":" + std::to_string(port);
+    return is_v4() ? fmt::format("{}:{}", host(), port) : fmt::format("[{}]:{}", host(), port);
 }
 
 Result<Endpoint> Endpoint::parse(std::string_view text) {

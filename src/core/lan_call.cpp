@@ -30,7 +30,9 @@ LanCaller::LanCaller(const std::optional<SwarmKey>& key, std::uint32_t network) 
 }
 
 Bytes LanCaller::encode(const LanCall& call) const {
-    Bytes raw(magic.begin(), magic.end());
+    Bytes raw;
+    raw.reserve(said_bytes + mac_bytes);
+    raw.assign(magic.begin(), magic.end());
     raw.insert(raw.end(), call.nonce.bytes.begin(), call.nonce.bytes.end());
     raw.push_back(static_cast<std::uint8_t>(call.port >> 8));
     raw.push_back(static_cast<std::uint8_t>(call.port & 0xff));

@@ -22,10 +22,6 @@ constexpr std::uint64_t unix_ms_max = std::uint64_t{1} << 52;
 constexpr std::uint8_t proof_head[] = {0xa1, 'k', 0xc4, IdProofs::proof_bytes};
 static_assert(proof_field_bytes == sizeof proof_head + IdProofs::proof_bytes);
 
-void append(Bytes& out, std::string_view text) {
-    out.insert(out.end(), text.begin(), text.end());
-}
-
 void append(Bytes& out, const core::Endpoint& endpoint) {
     out.insert(out.end(), endpoint.address.begin(), endpoint.address.end());
     out.push_back(static_cast<std::uint8_t>(endpoint.port >> 8));
@@ -40,7 +36,8 @@ void append(Bytes& out, std::uint64_t value) {
 /// What is signed of a proof that says this.
 Bytes signed_octets(ByteView said) {
     Bytes message;
-    append(message, domain);
+    message.reserve(domain.size() + said.size());
+    message.assign(domain.begin(), domain.end());
     message.insert(message.end(), said.begin(), said.end());
     return message;
 }
