@@ -18,6 +18,7 @@ constexpr Duration bootstrap_interval = 3s;
 // How long an operation waits for a first neighbour. A caller who looks wants to know sooner.
 constexpr Duration put_wait_max = 8s;
 constexpr Duration get_wait_max = 4s;
+constexpr Duration own_client_wait_max = 1s;
 // A node looks for the neighbours of its own position when it has joined, and again as they come.
 constexpr Duration explore_interval_min = 1s;
 constexpr Duration explore_interval_max = 5min;
@@ -116,30 +117,36 @@ void IndexCore::begin(Operation operation) {
         std::clamp(hope_until_, now, now + (operation.value ? put_wait_max : get_wait_max));
     operation.deadline = TimePoint::max();
     (operation.value ? puts_ : lookups_) += 1;
+    const bool is_next = running_ < operations_running_max && may_go_on(operation, now);
     const OperationId id = ++last_id_;
     operations_.emplace(id, std::move(operation));
     waiting_.push_back(id);
-    pump();
+    // The others are looked at by `tick`, and when something changes or ends. Were they for each
+    // one that begins, a thousand that wait for a first neighbour would cost a million looks.
+    if (is_next) pump();
+}
+
+bool IndexCore::may_go_on(const Operation& operation, TimePoint now) const {
+    const bool is_patient = now < operation.wait_until;
+    // Alone, a storing node still asks itself; and a client may be some milliseconds old.
+    if (clients_.connected()) return has_neighbour() || !is_patient;
+    return !is_patient && (!server_ || now >= operation.wait_until + own_client_wait_max);
 }
 
 void IndexCore::pump() {
     const TimePoint now = monotonic_now();
-    const bool linked = has_neighbour();
     std::deque<OperationId> still_waiting;
     while (!waiting_.empty() && running_ < operations_running_max) {
         const OperationId id = waiting_.front();
         waiting_.pop_front();
         const auto found = operations_.find(id);
         if (found == operations_.end()) continue;
-        const bool patient = now < found->second.wait_until;
-        // Alone, a storing node still asks itself; and a client may be some milliseconds old.
-        if (clients_.connected() && (linked || !patient)) {
-            run(id, found->second);
-        } else if (patient || (server_ && now < found->second.wait_until + 1s)) {
+        if (!may_go_on(found->second, now))
             still_waiting.push_back(id);
-        } else {
+        else if (clients_.connected())
+            run(id, found->second);
+        else
             complete(id, {});
-        }
     }
     waiting_.insert(waiting_.begin(), still_waiting.begin(), still_waiting.end());
 }

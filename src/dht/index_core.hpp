@@ -63,6 +63,8 @@ class IndexCore {
 
     void introduce(OpenDhtRunner& client);
     void pump();
+    /// Whether it can be run, or is to be given up, as things are.
+    [[nodiscard]] bool may_go_on(const Operation& operation, TimePoint now) const;
     void run(OperationId id, Operation& operation);
     void complete(OperationId id, RunnerOutcome outcome);
     void give_up(const std::function<bool(const Operation&)>& is_over);
