@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include <flow29/limits.hpp>
+
 #include "core/assert.hpp"
 #include "core/descriptor.hpp"
 
@@ -23,8 +25,6 @@ constexpr Duration own_client_wait_max = 1s;
 constexpr Duration explore_interval_min = 1s;
 constexpr Duration explore_interval_max = 5min;
 constexpr Duration operation_time_max = 60s;
-constexpr std::size_t bootstrap_endpoints_max = 64;
-constexpr std::size_t operations_max = 65'536;
 constexpr std::size_t operations_running_max = 64;
 
 TimePoint monotonic_now() {
@@ -86,8 +86,8 @@ Result<void> IndexCore::open() {
         if (!started) return fail(started.error());
         server_ = std::move(*started);
     }
-    if (options_.saved.size() > bootstrap_endpoints_max)
-        options_.saved.resize(bootstrap_endpoints_max);
+    if (options_.saved.size() > limits::bootstrap_endpoints_max)
+        options_.saved.resize(limits::bootstrap_endpoints_max);
     if (server_) server_->insert(options_.saved);
     for (const Contact& contact : options_.saved)
         bootstrap_endpoints_.push_back(contact.endpoint);
@@ -111,7 +111,7 @@ void IndexCore::introduce(OpenDhtRunner& client) {
 }
 
 void IndexCore::begin(Operation operation) {
-    if (operations_.size() >= operations_max) return operation.done({});
+    if (operations_.size() >= limits::index_operations_max) return operation.done({});
     const TimePoint now = monotonic_now();
     operation.wait_until =
         std::clamp(hope_until_, now, now + (operation.value ? put_wait_max : get_wait_max));
@@ -255,7 +255,7 @@ void IndexCore::bootstrap(const std::vector<core::Endpoint>& endpoints) {
     for (const core::Endpoint& endpoint : endpoints) {
         if (endpoint == local_ || endpoint.is_unspecified()) continue;
         if (std::ranges::count(bootstrap_endpoints_, endpoint) > 0) continue;
-        if (bootstrap_endpoints_.size() >= bootstrap_endpoints_max)
+        if (bootstrap_endpoints_.size() >= limits::bootstrap_endpoints_max)
             bootstrap_endpoints_.erase(bootstrap_endpoints_.begin());
         bootstrap_endpoints_.push_back(endpoint);
     }
