@@ -22,8 +22,6 @@ namespace {
 using node::FolderEntry;
 using node::Replacing;
 
-constexpr std::size_t packet_bytes_max = 64 * 1024;
-constexpr std::size_t entries_max = 2 * limits::manifest_entries_max;
 constexpr timeval answer_timeout{30, 0};
 
 enum class Operation : std::uint32_t { open, enter, look, list, make, remove, move, sync };
@@ -87,10 +85,10 @@ Result<void> send_packet(int socket, const std::string& octets, int descriptor =
     }
 }
 
-/// Errc::interrupted at the end, or when nothing came in time.
+/// Errc::interrupted at the end, or when nothing came in time, or more than a packet may be.
 Result<Packet> receive_packet(int socket) {
     // Most packets are small, and clearing this for each would cost more than all the rest.
-    std::array<char, packet_bytes_max> buffer;
+    std::array<char, limits::folder_packet_bytes_max> buffer;
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
     iovec part{buffer.data(), buffer.size()};
     msghdr message{};
@@ -111,6 +109,8 @@ Result<Packet> receive_packet(int socket) {
         std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
         packet.descriptor.reset(fd);
     }
+    if ((message.msg_flags & MSG_TRUNC) != 0)
+        return fail(Errc::interrupted, "a packet is too long");
     packet.octets.assign(buffer.data(), static_cast<std::size_t>(count));
     return packet;
 }
@@ -173,7 +173,7 @@ Result<void> FolderServer::Desk::reply(const Result<void>& done, std::uint32_t v
                                        int descriptor) const {
     std::string packet;
     append(packet, AnswerHead{done ? 0 : static_cast<std::int32_t>(done.error().code), value, 0});
-    if (!done) packet += done.error().message().substr(0, packet_bytes_max / 2);
+    if (!done) packet += done.error().message().substr(0, limits::folder_packet_bytes_max / 2);
     return send_packet(socket.get(), packet, descriptor);
 }
 
@@ -181,7 +181,8 @@ Result<void> FolderServer::Desk::reply(const std::vector<FolderEntry>& entries) 
     std::string packet;
     append(packet, AnswerHead{0, 0, 1});
     for (const auto& entry : entries) {
-        if (packet.size() + sizeof(EntryHead) + entry.name.size() > packet_bytes_max) {
+        if (packet.size() + sizeof(EntryHead) + entry.name.size() >
+            limits::folder_packet_bytes_max) {
             if (auto sent = send_packet(socket.get(), packet); !sent) return sent;
             packet.resize(sizeof(AnswerHead));
         }
@@ -309,7 +310,9 @@ bool Channel::take_entries(std::string_view octets, Answer& answer) {
     while (!octets.empty()) {
         EntryHead head;
         if (!take(octets, head) || head.name_bytes > octets.size()) return false;
-        if (answer.entries.size() == entries_max) return false;
+        if (answer.entries.size() == limits::folder_entries_max ||
+            head.name_bytes > limits::path_component_bytes_max)
+            return false;
         answer.entries.push_back({std::string(octets.substr(0, head.name_bytes)), head.facts});
         octets.remove_prefix(head.name_bytes);
     }
@@ -342,7 +345,8 @@ Result<Channel::Answer> Channel::ask(const RequestHead& head, const std::string&
     append(packet, full);
     packet += path;
     packet += name;
-    if (packet.size() > packet_bytes_max) return fail(Errc::usage, "a path is too long");
+    if (packet.size() > limits::folder_packet_bytes_max)
+        return fail(Errc::usage, "a path is too long");
     const std::lock_guard lock(mutex_);
     if (broken_)
         return fail(Errc::interrupted, "whoever asked for it opens no files for it any more");
