@@ -65,6 +65,13 @@ inline constexpr unsigned dial_backs_max = 8;           ///< for those who asked
 inline constexpr unsigned dial_back_hosts_max = 4'096;  ///< remembered; then nobody new is dialled
 inline constexpr unsigned record_updates_max = 60;      ///< of one connection, in an hour
 inline constexpr unsigned conduct_nodes_max = 4'096;    ///< whose behaviour is remembered
+/// Addresses that rest after a dial in vain, and hosts where that was tried: of each so many.
+inline constexpr std::size_t dials_remembered_max = 4'096;
+inline constexpr std::size_t bootstrap_points_max = 64;  ///< dialled while nobody is connected
+inline constexpr std::size_t surveyed_max = 128;         ///< connected nodes asked what they keep
+inline constexpr std::size_t sealers_max = 16'384;       ///< sockets of members that are remembered
+inline constexpr std::size_t lan_nodes_max = 256;  ///< heard on the LAN; then all are forgotten
+inline constexpr std::size_t lan_calls_max = 16;   ///< of our own, known again when they are heard
 inline constexpr auto connect_timeout = 5s;
 inline constexpr auto handshake_timeout = 10s;
 inline constexpr auto request_idle_timeout = 20s;
@@ -90,6 +97,8 @@ inline constexpr unsigned extent_records_per_object = 128;
 inline constexpr auto own_record_period = 6h;
 inline constexpr unsigned dht_client_operations_max = 3'000;
 inline constexpr auto dht_client_age_max = 10min;
+inline constexpr std::size_t index_operations_max = 65'536;  ///< waiting or running; then refused
+inline constexpr std::size_t bootstrap_endpoints_max = 64;   ///< pinged while there is no neighbour
 /// Addresses that proved an id, of all and of one /24 or /48; and that a proof was made for.
 inline constexpr std::size_t ids_proven_max = 16'384;
 inline constexpr std::size_t ids_proven_per_group_max = 256;
@@ -122,6 +131,12 @@ inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an o
 inline constexpr unsigned pledges_max = 65'536;    ///< in force
 inline constexpr std::uint64_t coming_bytes_max = 2ULL << 30;  ///< accepted and not here yet
 inline constexpr unsigned awaited_extents_max = 131'072;       ///< of parts of what is being hashed
+inline constexpr std::size_t turned_away_max = 1'024;          ///< nodes that are told of room
+inline constexpr std::size_t lease_news_max = 4'096;           ///< leases that others are told of
+inline constexpr std::size_t leases_told_max = 256;            ///< at a time; the others later
+inline constexpr std::size_t withdrawals_told_max = 1'024;     ///< to one who appears
+/// Of the nodes that one peer names as near to a key so many are dialled.
+inline constexpr std::size_t closest_named_max = candidates_max;
 
 // What a store remembers of others.
 inline constexpr unsigned holders_per_item_max = 64;  ///< further ones are left out
@@ -141,13 +156,23 @@ inline constexpr std::size_t upload_slice_bytes_max = 1024 * 1024;
 inline constexpr auto upload_idle_max = std::chrono::hours(1);
 inline constexpr std::size_t jobs_max = 512;  ///< begun from the page; running, or their outcome
 inline constexpr unsigned event_streams_max = 6;
+inline constexpr std::size_t directory_rows_max = 10'000;  ///< of a directory's page of the gateway
 
 // Programs on this machine.
 inline constexpr std::size_t control_connections_max = 64;
+inline constexpr std::size_t control_line_bytes_max = 1024 * 1024;  ///< of a request
+/// Of an answer of this user's own node: it may list a million paths.
+inline constexpr std::size_t control_answer_bytes_max = 512ULL * 1024 * 1024;
+inline constexpr std::size_t control_descriptors_max = 2;  ///< with one request
+/// To a caller who does not read; then only the last line is added.
+inline constexpr std::size_t control_lines_waiting_max = 256;
 inline constexpr std::size_t folders_entered_max = 16;  ///< of a caller's, by one request
+inline constexpr std::size_t folder_packet_bytes_max = 64 * 1024;  ///< from and to a caller's
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;
+/// Of one of a caller's, as he lists it: directories are in it that no manifest names.
+inline constexpr std::size_t folder_entries_max = 2 * manifest_entries_max;
 inline constexpr std::uint64_t manifest_bytes_max = 64ULL << 20;
 inline constexpr unsigned path_bytes_max = 4'095;  ///< what Linux opens
 inline constexpr unsigned path_component_bytes_max = 255;

@@ -49,7 +49,7 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
     asio::executor_work_guard<asio::io_context::executor_type> work;
     Protocol::acceptor acceptor;
     asio::steady_timer timer;
-    Router& router;  // owned by the server's maker
+    Router& router;  // owned by the server's maker, who outlives all sessions
     std::set<std::shared_ptr<ControlSession>> sessions;
     bool stopping = false;
     std::filesystem::path path;
@@ -82,7 +82,10 @@ void ControlServer::State::on_accepted(const asio::error_code& error, Protocol::
 
 void ControlServer::State::add(Protocol::socket socket) {
     const auto session = std::make_shared<ControlSession>(
-        io, std::move(socket), router,
+        io, std::move(socket),
+        [&router = router](Request request, EmitFn emit) {
+            router.call(std::move(request), std::move(emit));
+        },
         [this](const std::shared_ptr<ControlSession>& closed) { on_closed(closed); });
     const bool full = sessions.size() >= limits::control_connections_max;
     sessions.insert(session);

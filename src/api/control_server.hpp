@@ -19,7 +19,8 @@ namespace flow29::api {
 /// its sending side, cancels the operation.
 ///
 /// Bounds: 64 connections, a line of 1 MiB, ten seconds for the request, thirty for a client that
-/// does not read. Progress lines are dropped while a client lags; the last line never is.
+/// does not read. While a client lags by limits::control_lines_waiting_max lines, progress is
+/// dropped; the last line never is.
 class ControlServer {
   public:
     /// `router` must outlive the server.

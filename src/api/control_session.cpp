@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include <flow29/limits.hpp>
+
 #include <asio/buffer.hpp>
 #include <asio/post.hpp>
 #include <asio/write.hpp>
@@ -19,17 +21,16 @@ using namespace std::chrono_literals;
 
 constexpr auto request_timeout = 10s;
 constexpr auto write_timeout = 30s;
-constexpr std::size_t outgoing_lines_max = 256;
 
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<asio::io_context> io,
-                               asio::local::stream_protocol::socket socket, Router& router,
+                               asio::local::stream_protocol::socket socket, Call call,
                                Closed closed)
     : io_(std::move(io)),
       socket_(std::move(socket)),
       deadline_(*io_),
-      router_(router),
+      call_(std::move(call)),
       closed_(std::move(closed)) {}
 
 void ControlSession::start() {
@@ -87,7 +88,7 @@ void ControlSession::on_input() {
     if (phase_ == Phase::reading) {
         for (UniqueFd& fd : received->descriptors)
             descriptors_.push_back(std::move(fd));
-        if (descriptors_.size() > descriptors_max)
+        if (descriptors_.size() > limits::control_descriptors_max)
             return refuse({Errc::refused, "too many descriptors came with the request"});
         if (const auto taken = input_.append(received->octets); !taken)
             return refuse(taken.error());
@@ -122,18 +123,17 @@ void ControlSession::on_request(const std::string& line) {
         request->input = std::move(descriptors_.front());
     }
     descriptors_.clear();
-    router_.call(std::move(*request),
-                 [weak = weak_from_this(), io = io_](std::string text, bool last) {
-                     asio::post(*io, [weak, text = std::move(text), last]() mutable {
-                         if (const auto self = weak.lock()) self->send(std::move(text), last);
-                     });
-                 });
+    call_(std::move(*request), [weak = weak_from_this(), io = io_](std::string text, bool last) {
+        asio::post(*io, [weak, text = std::move(text), last]() mutable {
+            if (const auto self = weak.lock()) self->send(std::move(text), last);
+        });
+    });
 }
 
 void ControlSession::send(std::string line, bool last) {
     if (phase_ != Phase::running) return;
     if (last) phase_ = Phase::closing;
-    if (!last && outgoing_.size() >= outgoing_lines_max) return;
+    if (!last && outgoing_.size() >= limits::control_lines_waiting_max) return;
     outgoing_.push_back(std::move(line));
     if (outgoing_.size() == 1) write_next();
 }

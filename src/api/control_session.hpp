@@ -27,11 +27,13 @@ namespace flow29::api {
 /// Everything runs on the executor's one thread; it is kept alive by its own operations.
 class ControlSession : public std::enable_shared_from_this<ControlSession> {
   public:
+    /// Starts the operation, as Router::call.
+    using Call = std::function<void(Request request, EmitFn emit)>;
     using Closed = std::function<void(const std::shared_ptr<ControlSession>&)>;
 
     /// `io` is kept: the node may hold this session's callbacks longer than the server lives.
     ControlSession(std::shared_ptr<asio::io_context> io,
-                   asio::local::stream_protocol::socket socket, Router& router, Closed closed);
+                   asio::local::stream_protocol::socket socket, Call call, Closed closed);
 
     void start();
     /// Answers nothing but this error.
@@ -54,7 +56,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
     const std::shared_ptr<asio::io_context> io_;
     asio::local::stream_protocol::socket socket_;
     asio::steady_timer deadline_;
-    Router& router_;  // owned by the server's maker, who outlives all sessions
+    Call call_;
     Closed closed_;
     Phase phase_ = Phase::reading;
     LineBuffer input_;

@@ -88,7 +88,8 @@ std::optional<std::string> LineBuffer::pop_line() {
 
 Result<Received> receive_some(int socket) {
     std::array<char, read_bytes> buffer;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * limits::control_descriptors_max)>
+        control;
     iovec part{buffer.data(), buffer.size()};
     msghdr message{};
     message.msg_iov = &part;
@@ -118,9 +119,10 @@ Result<Received> receive_some(int socket) {
 }
 
 Result<void> send_all(int socket, std::string_view octets, const std::vector<int>& descriptors) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control{};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * limits::control_descriptors_max)>
+        control{};
     const std::size_t descriptor_bytes =
-        sizeof(int) * std::min(descriptors.size(), descriptors_max);
+        sizeof(int) * std::min(descriptors.size(), limits::control_descriptors_max);
     bool attach = descriptor_bytes != 0;
     while (!octets.empty()) {
         iovec part{const_cast<char*>(octets.data()), octets.size()};

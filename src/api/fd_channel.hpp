@@ -9,20 +9,17 @@
 #include <vector>
 
 #include <flow29/error.hpp>
+#include <flow29/limits.hpp>
 
 #include "api/unique_fd.hpp"
 
 namespace flow29::api {
 
-inline constexpr std::size_t line_bytes_max = 1024 * 1024;
-/// Of a line from this user's own node: it may list a million paths.
-inline constexpr std::size_t answer_bytes_max = 512ULL * 1024 * 1024;
-inline constexpr std::size_t descriptors_max = 2;  ///< with one request
-
 /// Cuts a byte stream into lines of at most so many octets, the newline not counted.
 class LineBuffer {
   public:
-    explicit LineBuffer(std::size_t bytes_max = line_bytes_max) : bytes_max_(bytes_max) {}
+    explicit LineBuffer(std::size_t bytes_max = limits::control_line_bytes_max)
+        : bytes_max_(bytes_max) {}
 
     /// Takes the next octets. Errc::usage once a line is too long: the stream is then of no use.
     [[nodiscard]] Result<void> append(std::string_view octets);
@@ -43,8 +40,8 @@ struct Received {
     bool would_block = false;  ///< nothing is there yet
 };
 
-/// One `recvmsg` on a Unix stream socket. Errc::refused when more than `descriptors_max`
-/// descriptors came; other when the socket failed.
+/// One `recvmsg` on a Unix stream socket. Errc::refused when more than
+/// limits::control_descriptors_max descriptors came; other when the socket failed.
 [[nodiscard]] Result<Received> receive_some(int socket);
 
 /// Sends all of `octets`, with `descriptors` beside the first of them; blocks. Borrowed descriptors

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <optional>
 
+#include <flow29/limits.hpp>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -15,7 +17,6 @@
 namespace flow29::api {
 namespace {
 
-constexpr std::size_t rows_max = 10'000;  // a page of more is of no use to anybody
 constexpr std::string_view scheme = "flow29:";
 
 /// Waits for the node's answer, or for `stop`.
@@ -134,16 +135,16 @@ std::string directory_page(const Listing& listing) {
     }
     std::size_t rows = 0;
     for (const auto& [name, child] : children) {
-        if (++rows > rows_max) break;
+        if (++rows > limits::directory_rows_max) break;
         const std::string_view end = child.is_directory ? "/" : "";
         link.path = listing.path + name;
         page += fmt::format("<tr><td><a href=\"{0}{1}\">{2}{1}</a></td><td>{3}</td></tr>\n",
                             url_of(link), end, escaped(name), child.bytes.value);
     }
     page += "</table>\n";
-    if (children.size() > rows_max)
+    if (children.size() > limits::directory_rows_max)
         page += fmt::format("<p>and {} more; <code>flow29 ls</code> lists them all</p>\n",
-                            children.size() - rows_max);
+                            children.size() - limits::directory_rows_max);
     page += "</body></html>\n";
     return page;
 }

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <optional>
 
+#include <flow29/limits.hpp>
+
 #include <fmt/format.h>
 
 #include "api/fd_channel.hpp"
@@ -84,7 +86,7 @@ class Answer {
 
     api::UniqueFd socket_;
     Context& context_;  // owned by the command
-    api::LineBuffer buffer_{api::answer_bytes_max};
+    api::LineBuffer buffer_{limits::control_answer_bytes_max};
     std::optional<TimePoint> gave_up_at_;
 };
 

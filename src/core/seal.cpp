@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/seal.hpp"
 
+#include <flow29/limits.hpp>
+
 #include "core/assert.hpp"
 #include "core/identity.hpp"
 
@@ -111,7 +113,7 @@ bool Opener::open(ByteView sealed, const Endpoint& local, WallTime now, Bytes& p
     const std::uint64_t id = number_at(sealed.data());
     const std::uint64_t sequence = number_at(sealed.data() + 8);
     if (sequence == 0) return false;
-    if (senders_.size() >= senders_max && !senders_.contains(id)) make_room(now);
+    if (senders_.size() >= limits::sealers_max && !senders_.contains(id)) make_room(now);
     Sender& sender = senders_[id];
     if (!take(sender, sequence)) return false;
     sender.latest = std::max(sender.latest, sealed_at);
@@ -143,7 +145,7 @@ bool Opener::take(Sender& sender, std::uint64_t sequence) {
 void Opener::make_room(WallTime now) {
     std::erase_if(senders_,
                   [now](const auto& entry) { return entry.second.latest + clock_tolerance < now; });
-    if (senders_.size() < senders_max) return;
+    if (senders_.size() < limits::sealers_max) return;
     const auto oldest = std::ranges::min_element(
         senders_, {}, [](const auto& entry) { return entry.second.latest; });
     senders_.erase(oldest);

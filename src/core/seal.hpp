@@ -52,12 +52,11 @@ class Sealer {
 ///    `refuse_before`. Rationale: what was seen is remembered no longer, and not over a restart.
 /// 3. Its sequence was not seen from its sender, and is at most `window` behind the highest seen.
 ///    Rationale: datagrams overtake each other, by far fewer.
-/// 4. At most `senders_max` senders are remembered; those whose messages are too old by rule 2 go
-///    first, then those that were heard longest ago. Only members take up room.
+/// 4. At most limits::sealers_max senders are remembered; those whose messages are too old by rule
+///    2 go first, then those that were heard longest ago. Only members take up room.
 class Opener {
   public:
     static constexpr std::uint64_t window = 1024;
-    static constexpr std::size_t senders_max = 16'384;
     static constexpr auto clock_tolerance = std::chrono::minutes(10);
 
     Opener(const SwarmKey& key, std::string_view purpose,

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include <flow29/limits.hpp>
+
 #include "core/assert.hpp"
 #include "core/descriptor.hpp"
 
@@ -18,12 +20,11 @@ constexpr Duration bootstrap_interval = 3s;
 // How long an operation waits for a first neighbour. A caller who looks wants to know sooner.
 constexpr Duration put_wait_max = 8s;
 constexpr Duration get_wait_max = 4s;
+constexpr Duration own_client_wait_max = 1s;
 // A node looks for the neighbours of its own position when it has joined, and again as they come.
 constexpr Duration explore_interval_min = 1s;
 constexpr Duration explore_interval_max = 5min;
 constexpr Duration operation_time_max = 60s;
-constexpr std::size_t bootstrap_endpoints_max = 64;
-constexpr std::size_t operations_max = 65'536;
 constexpr std::size_t operations_running_max = 64;
 
 TimePoint monotonic_now() {
@@ -85,8 +86,8 @@ Result<void> IndexCore::open() {
         if (!started) return fail(started.error());
         server_ = std::move(*started);
     }
-    if (options_.saved.size() > bootstrap_endpoints_max)
-        options_.saved.resize(bootstrap_endpoints_max);
+    if (options_.saved.size() > limits::bootstrap_endpoints_max)
+        options_.saved.resize(limits::bootstrap_endpoints_max);
     if (server_) server_->insert(options_.saved);
     for (const Contact& contact : options_.saved)
         bootstrap_endpoints_.push_back(contact.endpoint);
@@ -110,36 +111,42 @@ void IndexCore::introduce(OpenDhtRunner& client) {
 }
 
 void IndexCore::begin(Operation operation) {
-    if (operations_.size() >= operations_max) return operation.done({});
+    if (operations_.size() >= limits::index_operations_max) return operation.done({});
     const TimePoint now = monotonic_now();
     operation.wait_until =
         std::clamp(hope_until_, now, now + (operation.value ? put_wait_max : get_wait_max));
     operation.deadline = TimePoint::max();
     (operation.value ? puts_ : lookups_) += 1;
+    const bool is_next = running_ < operations_running_max && may_go_on(operation, now);
     const OperationId id = ++last_id_;
     operations_.emplace(id, std::move(operation));
     waiting_.push_back(id);
-    pump();
+    // The others are looked at by `tick`, and when something changes or ends. Were they for each
+    // one that begins, a thousand that wait for a first neighbour would cost a million looks.
+    if (is_next) pump();
+}
+
+bool IndexCore::may_go_on(const Operation& operation, TimePoint now) const {
+    const bool is_patient = now < operation.wait_until;
+    // Alone, a storing node still asks itself; and a client may be some milliseconds old.
+    if (clients_.connected()) return has_neighbour() || !is_patient;
+    return !is_patient && (!server_ || now >= operation.wait_until + own_client_wait_max);
 }
 
 void IndexCore::pump() {
     const TimePoint now = monotonic_now();
-    const bool linked = has_neighbour();
     std::deque<OperationId> still_waiting;
     while (!waiting_.empty() && running_ < operations_running_max) {
         const OperationId id = waiting_.front();
         waiting_.pop_front();
         const auto found = operations_.find(id);
         if (found == operations_.end()) continue;
-        const bool patient = now < found->second.wait_until;
-        // Alone, a storing node still asks itself; and a client may be some milliseconds old.
-        if (clients_.connected() && (linked || !patient)) {
-            run(id, found->second);
-        } else if (patient || (server_ && now < found->second.wait_until + 1s)) {
+        if (!may_go_on(found->second, now))
             still_waiting.push_back(id);
-        } else {
+        else if (clients_.connected())
+            run(id, found->second);
+        else
             complete(id, {});
-        }
     }
     waiting_.insert(waiting_.begin(), still_waiting.begin(), still_waiting.end());
 }
@@ -248,7 +255,7 @@ void IndexCore::bootstrap(const std::vector<core::Endpoint>& endpoints) {
     for (const core::Endpoint& endpoint : endpoints) {
         if (endpoint == local_ || endpoint.is_unspecified()) continue;
         if (std::ranges::count(bootstrap_endpoints_, endpoint) > 0) continue;
-        if (bootstrap_endpoints_.size() >= bootstrap_endpoints_max)
+        if (bootstrap_endpoints_.size() >= limits::bootstrap_endpoints_max)
             bootstrap_endpoints_.erase(bootstrap_endpoints_.begin());
         bootstrap_endpoints_.push_back(endpoint);
     }

@@ -28,6 +28,7 @@ namespace flow29::dht {
 ///    "connecting", and repeated pings to dead addresses keep it connecting for ever.
 /// 3. A server that has joined looks up its own position, and again at growing intervals, and
 ///    greets whom it finds and who asks it. See Greetings.
+/// 4. At most limits::index_operations_max operations wait or run; one more fails at once.
 class IndexCore {
   public:
     /// A put if it has a value, a get else. `done` is called once; after a failure with an outcome
@@ -53,6 +54,10 @@ class IndexCore {
     void tick();
     void begin(Operation operation);
     void bootstrap(const std::vector<core::Endpoint>& endpoints);
+    /// Those that are pinged while there is no neighbour.
+    [[nodiscard]] const std::vector<core::Endpoint>& bootstrap_endpoints() const {
+        return bootstrap_endpoints_;
+    }
     [[nodiscard]] std::vector<Contact> neighbours();
     [[nodiscard]] IndexStatus status();
     /// Ends every operation with a failure and closes the sockets.
@@ -63,6 +68,8 @@ class IndexCore {
 
     void introduce(OpenDhtRunner& client);
     void pump();
+    /// Whether it can be run, or is to be given up, as things are.
+    [[nodiscard]] bool may_go_on(const Operation& operation, TimePoint now) const;
     void run(OperationId id, Operation& operation);
     void complete(OperationId id, RunnerOutcome outcome);
     void give_up(const std::function<bool(const Operation&)>& is_over);

@@ -29,8 +29,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array<Clock::duration, 3> first_pauses{2s, 8s, 20s};
 constexpr Clock::duration pause = 60s;
 constexpr Clock::duration pause_before_answer = 1s;
-constexpr std::size_t known_max = 256;
-constexpr std::size_t called_max = 16;
 constexpr std::size_t datagram_bytes = 256;
 
 in_addr raw_address(const core::Endpoint& endpoint) {
@@ -88,8 +86,7 @@ void LanDiscovery::call() {
     auto& nonce = said.nonce.bytes;
     if (::getrandom(nonce.data(), nonce.size(), 0) != static_cast<ssize_t>(nonce.size())) return;
     said.port = options_.port;
-    called_.push_back(said.nonce);
-    if (called_.size() > called_max) called_.pop_front();
+    known_.on_called(said.nonce);
     const auto raw = caller_.encode(said);
     const auto to = group_address();
     // Looked for each time: cables are plugged in, and addresses given.
@@ -129,12 +126,10 @@ void LanDiscovery::hear() {
                                     reinterpret_cast<sockaddr*>(&from), &size);
         if (got < 0) return;
         const auto said = caller_.decode(ByteView(raw).first(static_cast<std::size_t>(got)));
-        if (!said || std::ranges::count(called_, said->nonce) > 0) continue;
+        if (!said) continue;
         const ByteView octets(reinterpret_cast<const std::uint8_t*>(&from.sin_addr), 4);
         const auto node = core::Endpoint::from_octets(octets, said->port);
-        if (!node || !is_private(*node) || known_.contains(*node)) continue;
-        if (known_.size() >= known_max) known_.clear();
-        known_.insert(*node);
+        if (!node || !is_private(*node) || !known_.on_heard(said->nonce, *node)) continue;
         call_back_ = true;
         log::info("lan", "heard a node at {}", node->to_string());
         heard_(*node);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <set>
 #include <thread>
@@ -11,6 +10,7 @@
 #include "core/endpoint.hpp"
 #include "core/lan_call.hpp"
 #include "core/unique_fd.hpp"
+#include "net/lan_heard.hpp"
 
 namespace flow29::net {
 
@@ -19,11 +19,8 @@ namespace flow29::net {
 ///
 /// Rules:
 /// - Calls at the start, after 2, 10 and 30 seconds, and then once a minute.
-/// - Calls back at most once a second when somebody calls who was not heard before. Rationale: a
-/// newcomer
-///   finds the others at once.
-/// - At most 256 addresses are remembered, and then forgotten together. Rationale: only members can
-///   make calls, but who hears one can send it on from many addresses.
+/// - Calls back at most once a second when somebody calls who was not heard before (LanHeard).
+///   Rationale: a newcomer finds the others at once.
 class LanDiscovery {
   public:
     struct Options {
@@ -51,9 +48,8 @@ class LanDiscovery {
     HeardFn heard_;
     core::UniqueFd stop_;  // an event, readable once it is to end
     core::UniqueFd socket_;
-    std::set<core::Endpoint> joined_;    // own addresses whose networks are listened to
-    std::deque<core::LanNonce> called_;  // the last ones of our own
-    std::set<core::Endpoint> known_;
+    std::set<core::Endpoint> joined_;  // own addresses whose networks are listened to
+    LanHeard known_;
     bool call_back_ = false;
     std::thread thread_;  // last: it uses the others
 };

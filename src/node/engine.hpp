@@ -56,6 +56,7 @@ class Engine : public net::PeerHandler {
     [[nodiscard]] Neighbourhood& neighbourhood() { return neighbourhood_; }
     [[nodiscard]] const PeerBook& peers() const { return peers_; }
     [[nodiscard]] const Caretaker& caretaker() const { return caretaker_; }
+    [[nodiscard]] const LeaseWatch& leases() const { return leases_; }
     [[nodiscard]] const proto::NodeTable& table() const { return table_; }
     [[nodiscard]] const Hinter& hinter() const { return hinter_; }
 

@@ -17,7 +17,6 @@ namespace log = core::log;
 namespace {
 constexpr ByteCount memory_bytes_max{40ULL << 20};
 constexpr std::size_t coming_items_max = 131'072;
-constexpr std::size_t turned_away_max = 1024;
 constexpr std::uint64_t repair_queue_s = 30;
 constexpr auto forerunners_period = std::chrono::seconds(1);
 }  // namespace
@@ -245,7 +244,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     }
     const auto lacks_room = [](Answer a) { return a == Answer::full || a == Answer::over_quota; };
     if (!invite.part && std::ranges::any_of(reply.answers, lacks_room) &&
-        turned_away_.size() < turned_away_max)
+        turned_away_.size() < limits::turned_away_max)
         turned_away_.insert(from->id());
     if (!intake->empty()) tasks_.start(carry_out(intake));
     co_return reply;

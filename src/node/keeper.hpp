@@ -53,6 +53,8 @@ class Keeper {
 
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t coming() const { return coming_.size(); }
+    /// Nodes that are to be told when there is room.
+    [[nodiscard]] std::size_t turned_away() const { return turned_away_.size(); }
     /// Parts left out: what becomes of them is not certain.
     [[nodiscard]] bool is_coming(const proto::ItemId& item) const {
         const auto found = coming_.find(item);

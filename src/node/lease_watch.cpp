@@ -14,9 +14,6 @@ namespace log = core::log;
 namespace {
 constexpr Duration look_period = 1min;
 constexpr Duration first_look = 5s;  // after the start, when what is here has been taken up
-constexpr std::size_t withdrawals_told_max = 1024;
-constexpr std::size_t news_max = 4096;
-constexpr std::size_t telling_max = 256;  // at a time; the others at a later look
 constexpr Duration tell_timeout = 10s;
 constexpr Duration room_pause = 10s;
 constexpr std::size_t renewals_max = 64;  // at a look
@@ -189,7 +186,7 @@ void LeaseWatch::on_lease(const proto::Lease& lease) {
 
 asio::awaitable<void> LeaseWatch::take_in(proto::Lease lease) {
     const NewsKey key{lease.root, lease.publisher};
-    if (news_.size() >= news_max && !news_.contains(key)) news_.erase(news_.begin());
+    if (news_.size() >= limits::lease_news_max && !news_.contains(key)) news_.erase(news_.begin());
     auto& news = news_[key];
     if (news.lease.sequence >= lease.sequence) co_return;
     news.lease = lease;
@@ -208,7 +205,7 @@ void LeaseWatch::spread(NewsKey key) {
     auto& news = found->second;
     news.concerned.merge(caretaker_.holders_of(key.first));
     for (const auto& node : news.concerned) {
-        if (telling_.size() >= telling_max) return;
+        if (telling_.size() >= limits::leases_told_max) return;
         if (news.told.contains(node) || !peers_.find(node)) continue;
         if (telling_.emplace(node, key).second) tasks_.start(tell(node, key));
     }
@@ -231,7 +228,7 @@ asio::awaitable<void> LeaseWatch::tell(NodeId node, NewsKey key) {
 void LeaseWatch::on_node_alive(const NodeId& node) {
     tasks_.start(tell_withdrawals(node));
     for (const auto& [key, news] : news_) {
-        if (telling_.size() >= telling_max) return;
+        if (telling_.size() >= limits::leases_told_max) return;
         const bool concerned =
             !news.lease.withdrawn && news.concerned.contains(node) && !news.told.contains(node);
         if (concerned && telling_.emplace(node, key).second) tasks_.start(tell(node, key));
@@ -260,7 +257,7 @@ asio::awaitable<void> LeaseWatch::tell_withdrawals_of(NodeId node, RootHash root
 
 asio::awaitable<void> LeaseWatch::tell_withdrawals(NodeId node) {
     auto& store = services_.store;
-    auto read = [&store] { return store.withdrawals(withdrawals_told_max); };
+    auto read = [&store] { return store.withdrawals(limits::withdrawals_told_max); };
     const auto withdrawn = co_await net::offload(services_.runtime, std::move(read));
     for (const auto& lease : withdrawn) {
         const auto peer = peers_.find(node);

@@ -69,6 +69,11 @@ class LeaseWatch {
     /// Frees what no lease, pin or publication keeps, once nothing is being published.
     [[nodiscard]] asio::awaitable<void> collect();
 
+    /// Leases that are remembered in order to tell others of them.
+    [[nodiscard]] std::size_t news() const { return news_.size(); }
+    /// How many of them are being told just now.
+    [[nodiscard]] std::size_t telling() const { return telling_.size(); }
+
   private:
     struct News {
         proto::Lease lease;

@@ -18,10 +18,8 @@ constexpr Duration request_timeout = 5s;
 constexpr Duration saturation_lasts = 30s;
 constexpr std::size_t widen_asks = 3;
 constexpr std::size_t widen_asks_in_a_crowd = 12;
-constexpr std::size_t named_by_one_max = limits::candidates_max;
 constexpr std::size_t neighbours_measured = 14;  // as many as a look-up lists
 constexpr std::size_t dials_at_once = 128;
-constexpr std::size_t bootstrap_points_max = 64;
 constexpr std::size_t named_max = 3;  // in a text
 constexpr Duration alone_for_long = 30s;
 constexpr Duration complaint_period = 10min;
@@ -69,7 +67,8 @@ asio::awaitable<std::vector<Named>> Neighbourhood::ask_closest(net::PeerPtr peer
     std::vector<Named> nodes;
     if (closest == nullptr) co_return nodes;
     for (auto& record : closest->nodes)
-        if (nodes.size() < named_by_one_max) nodes.push_back({std::move(record), peer->remote()});
+        if (nodes.size() < limits::closest_named_max)
+            nodes.push_back({std::move(record), peer->remote()});
     co_return nodes;
 }
 
@@ -217,7 +216,7 @@ asio::awaitable<std::size_t> Neighbourhood::enter(std::vector<core::Endpoint> po
     for (const auto& endpoint : points) {
         contacts.push_back({DhtKey{}, endpoint});
         if (std::ranges::count(bootstrap_, endpoint) > 0) continue;
-        if (bootstrap_.size() >= bootstrap_points_max) bootstrap_.erase(bootstrap_.begin());
+        if (bootstrap_.size() >= limits::bootstrap_points_max) bootstrap_.erase(bootstrap_.begin());
         bootstrap_.push_back(endpoint);
     }
     const auto reached = co_await dial_all(std::move(contacts));

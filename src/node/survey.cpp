@@ -19,7 +19,6 @@ namespace log = core::log;
 namespace {
 constexpr Duration request_timeout = 8s;
 constexpr unsigned table_rounds = 3;
-constexpr std::size_t holders_max = 128;
 constexpr std::size_t proofs_per_holder = 16;
 constexpr Duration progress_remembered = 1h;
 constexpr std::size_t progress_max = 256;
@@ -73,11 +72,12 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
     // A holder knows best about its own items, so those named are asked for their tables in turn.
     std::vector<net::PeerPtr> connected;
     for (const auto& peer : peers_.open())
-        if (peer->record().storing && connected.size() < holders_max) connected.push_back(peer);
+        if (peer->record().storing && connected.size() < limits::surveyed_max)
+            connected.push_back(peer);
     for (unsigned round = 0; round < table_rounds; ++round) {
         std::vector<Named> records;
         for (const auto& [node, record] : table.nodes)
-            if (records.size() < holders_max) records.push_back({record});
+            if (records.size() < limits::surveyed_max) records.push_back({record});
         const auto known = connected.size();
         const auto reached = co_await neighbourhood_.reach_all(std::move(records));
         for (const auto& peer : reached) {

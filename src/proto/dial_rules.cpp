@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <flow29/limits.hpp>
+
 #include "core/seal.hpp"
 
 namespace flow29::proto {
@@ -42,9 +44,9 @@ void DialRules::on_answered(const core::Endpoint& endpoint) {
 void DialRules::on_no_answer(const Target& target, TimePoint now) {
     rest({target.endpoint, std::nullopt}, now);
     if (!target.handed_over) return;
-    if (hosts_.size() >= remembered_max)
+    if (hosts_.size() >= limits::dials_remembered_max)
         std::erase_if(hosts_, [now](const auto& host) { return now >= host.second.forgotten_at; });
-    if (hosts_.size() >= remembered_max) hosts_.clear();
+    if (hosts_.size() >= limits::dials_remembered_max) hosts_.clear();
     auto& host = hosts_[target.endpoint.address];
     if (now >= host.forgotten_at) host = {0, now + host_period};
     ++host.count;
@@ -55,9 +57,9 @@ void DialRules::on_somebody_else(const Target& target, TimePoint now) {
 }
 
 void DialRules::rest(const Place& place, TimePoint now) {
-    if (resting_.size() >= remembered_max)
+    if (resting_.size() >= limits::dials_remembered_max)
         std::erase_if(resting_, [now](const auto& entry) { return now >= entry.second.until; });
-    if (resting_.size() >= remembered_max) resting_.clear();
+    if (resting_.size() >= limits::dials_remembered_max) resting_.clear();
     auto& rest = resting_[place];
     rest.length = std::clamp(rest.length * 2, rest_min, rest_max);
     rest.until = now + rest.length;

@@ -27,16 +27,14 @@ namespace flow29::proto {
 /// vain
 ///    within `host_period`; those where somebody has answered are not counted.
 ///    Rationale: lists of made-up addresses must not make their readers scan a host.
-/// 5. At most `remembered_max` addresses rest, and as many hosts; when that is full, those whose
-/// time
-///    is over are forgotten, then all.
+/// 5. At most limits::dials_remembered_max addresses rest, and as many hosts; when that is full,
+///    those whose time is over are forgotten, then all.
 class DialRules {
   public:
     static constexpr Duration rest_min = std::chrono::seconds(1);
     static constexpr Duration rest_max = std::chrono::minutes(5);
     static constexpr unsigned failures_per_host_max = 16;
     static constexpr Duration host_period = std::chrono::minutes(1);
-    static constexpr std::size_t remembered_max = 4'096;
 
     /// Rule 3: whether `namer`, the address of a peer, may hand over `target`.
     [[nodiscard]] static bool may_name(const core::Endpoint& namer, const core::Endpoint& target);

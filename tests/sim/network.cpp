@@ -261,6 +261,7 @@ asio::awaitable<Result<net::PeerPtr>> SimTransport::connect(core::Endpoint endpo
                                                             std::optional<NodeId> expected,
                                                             std::optional<DhtKey> position,
                                                             net::OpeningPtr opening) {
+    ++network_.dials[endpoint];
     // TCP, TLS and the hellos: three round trips.
     auto takes = network_.delay(endpoint_, endpoint, 0) * 6;
     if (!network_.lets_in(endpoint_, endpoint)) takes = limits::connect_timeout;

@@ -78,7 +78,8 @@ class Network {
     std::set<core::Endpoint> shut;                       // dial others, and nobody gets in
     std::map<DhtKey, std::map<NodeId, proto::ProviderRecord>> providers;
     std::map<NodeId, proto::NodeRecord> node_records;
-    std::map<DhtKey, core::Endpoint> positions;  // of storing nodes that are up
+    std::map<DhtKey, core::Endpoint> positions;     // of storing nodes that are up
+    std::map<core::Endpoint, std::uint64_t> dials;  // to each address, answered or not
     std::uint64_t puts = 0;
     std::uint64_t lookups = 0;
     std::uint64_t bytes_moved = 0;

@@ -113,7 +113,8 @@ TEST_CASE("malformed requests are told what is wrong") {
                 "usage", "power of two");
     check_error(error_of(R"({"method":"publish","params":{"path":"/x","wait":"later"}})"), "usage",
                 "copies, announced or none");
-    check_error(error_of(std::string(line_bytes_max + 1, 'x')), "usage", "longer than");
+    check_error(error_of(std::string(limits::control_line_bytes_max + 1, 'x')), "usage",
+                "longer than");
 }
 
 TEST_CASE("a lease lasts as long as one may") {
@@ -162,6 +163,24 @@ TEST_CASE("cat refuses a descriptor that is no socket") {
     const auto line = answer_to(
         *served.server, R"({"method":"cat","params":{"link":")" + root + R"("}})", {nowhere.get()});
     check_error(line.back(), "usage", "only write to a socket");
+}
+
+TEST_CASE("so many descriptors come with a request, however it is cut; one more is refused") {
+    Served served;
+    auto socket = served.server->connect();
+    REQUIRE(socket);
+    const std::vector<int> most(limits::control_descriptors_max, socket->get());
+    const std::string rest = R"("status"})"
+                             "\n";
+    REQUIRE(send_all(socket->get(), R"({"method":)", most));
+    REQUIRE(send_all(socket->get(), rest, {socket->get()}));
+    check_error(lines_from(socket->get()).back(), "refused", "too many descriptors");
+
+    auto another = served.server->connect();
+    REQUIRE(another);
+    REQUIRE(send_all(another->get(), R"({"method":)", most));
+    REQUIRE(send_all(another->get(), rest));
+    CHECK(lines_from(another->get()).back()["event"] == "done");
 }
 
 TEST_CASE("closing the sending side cancels the operation") {

@@ -47,25 +47,25 @@ TEST_CASE("lines come out as they went in, however the stream was cut") {
 
 TEST_CASE("a line of exactly the limit passes and one octet more does not") {
     LineBuffer fits;
-    REQUIRE(fits.append(std::string(line_bytes_max, 'a')));
+    REQUIRE(fits.append(std::string(limits::control_line_bytes_max, 'a')));
     REQUIRE(fits.append("\n"));
-    CHECK(fits.pop_line()->size() == line_bytes_max);
+    CHECK(fits.pop_line()->size() == limits::control_line_bytes_max);
 
     LineBuffer long_one;
-    REQUIRE(long_one.append(std::string(line_bytes_max, 'a')));
+    REQUIRE(long_one.append(std::string(limits::control_line_bytes_max, 'a')));
     const auto taken = long_one.append("a");
     REQUIRE_FALSE(taken);
     CHECK(taken.error().code == Errc::usage);
 
     LineBuffer at_once;
-    CHECK_FALSE(at_once.append(std::string(line_bytes_max + 1, 'a') + "\n"));
+    CHECK_FALSE(at_once.append(std::string(limits::control_line_bytes_max + 1, 'a') + "\n"));
 }
 
 TEST_CASE("a short line before a long one is still read") {
     LineBuffer buffer;
     REQUIRE(buffer.append("short\n"));
     CHECK(buffer.pop_line() == "short");
-    CHECK_FALSE(buffer.append(std::string(line_bytes_max + 1, 'a')));
+    CHECK_FALSE(buffer.append(std::string(limits::control_line_bytes_max + 1, 'a')));
 }
 
 TEST_CASE("descriptors arrive with the first octets and work") {
@@ -89,7 +89,7 @@ TEST_CASE("more descriptors than allowed are refused and none leaks") {
     auto pair = make_socket_pair();
     REQUIRE(pair);
     // send_all never sends so many, so the message is made by hand.
-    int extra[3] = {0, 1, 2};
+    int extra[limits::control_descriptors_max + 1] = {0, 1, 2};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof extra)] = {};
     char octet = 'x';
     iovec part{&octet, 1};

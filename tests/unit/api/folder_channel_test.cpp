@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <flow29/limits.hpp>
 
@@ -53,6 +55,32 @@ struct Caller {
     fs::path path;
     std::unique_ptr<api::FolderServer> server;
 };
+
+/// The other end of a folder, where anything may be said.
+struct Liar {
+    Liar() {
+        int ends[2] = {-1, -1};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
+        end.reset(ends[1]);
+        const auto folders = api::remote_folders(api::UniqueFd(ends[0]), 1, ::geteuid());
+        REQUIRE(folders);
+        folder = folders->front();
+    }
+    void say(const std::string& packet) const {
+        REQUIRE(::send(end.get(), packet.data(), packet.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(packet.size()));
+    }
+
+    api::UniqueFd end;
+    std::shared_ptr<node::Folder> folder;
+};
+
+/// An entry of an answer, before its name.
+struct Entry {
+    struct stat facts {};
+    std::uint32_t name_bytes = 0;
+};
+constexpr std::size_t answer_head_bytes = 3 * 4;  // code, value, whether there is more
 
 template <class T>
 Errc code_of(const Result<T>& result) {
@@ -180,6 +208,41 @@ TEST_CASE("so many places in a caller's folder are entered, one more is refused"
     CHECK(entered.back()->make_directories("a"));
 }
 
+TEST_CASE("a name in a directory of a caller's has so many octets, one more ends the channel") {
+    for (const std::size_t more : {0, 1}) {
+        Liar liar;
+        const Entry entry{{}, static_cast<std::uint32_t>(limits::path_component_bytes_max + more)};
+        liar.say(std::string(answer_head_bytes, '\0') +
+                 std::string(reinterpret_cast<const char*>(&entry), sizeof entry) +
+                 std::string(entry.name_bytes, 'x'));
+        CHECK(code_of(liar.folder->list("")) == (more == 0 ? Errc::ok : Errc::interrupted));
+    }
+}
+
+TEST_CASE("a directory of a caller's has so many entries, one more ends the channel") {
+    const auto list = [](std::size_t count) {
+        Liar liar;
+        std::thread talk([&] {
+            constexpr std::size_t fitting = limits::folder_packet_bytes_max / sizeof(Entry) - 1;
+            while (count > 0) {
+                const auto entries = std::min(count, fitting);
+                count -= entries;
+                const std::uint32_t head[] = {0, 0, count > 0 ? 1U : 0U};
+                static_assert(sizeof head == answer_head_bytes);
+                std::string packet(reinterpret_cast<const char*>(head), sizeof head);
+                packet.resize(sizeof head + entries * sizeof(Entry));
+                // Once the channel has ended, nobody takes the rest.
+                if (::send(liar.end.get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0) return;
+            }
+        });
+        const auto entries = liar.folder->list("");
+        talk.join();
+        return entries ? entries->size() : 0;
+    };
+    CHECK(list(limits::folder_entries_max) == limits::folder_entries_max);
+    CHECK(list(limits::folder_entries_max + 1) == 0);
+}
+
 TEST_CASE("a pipe in the place of a file is not taken") {
     Caller caller;
     REQUIRE(::mkfifo((caller.path / "film.flow29-part").c_str(), 0600) == 0);
@@ -195,15 +258,31 @@ TEST_CASE("when whoever serves the folder is gone, everything is interrupted") {
     CHECK(code_of(folder->open("film.flow29-part", O_RDWR)) == Errc::interrupted);
 }
 
+TEST_CASE("a path that a packet does not hold is not asked for") {
+    Caller caller;
+    const auto folder = caller.grant("");
+    constexpr std::size_t head_bytes = 5 * 4;  // of the request
+    const auto open = [&folder](std::size_t path_bytes) {
+        return code_of(folder->open(std::string(path_bytes, 'x'), O_RDONLY));
+    };
+    CHECK(open(limits::folder_packet_bytes_max - head_bytes) == Errc::file_error);
+    CHECK(open(limits::folder_packet_bytes_max - head_bytes + 1) == Errc::usage);
+    CHECK(folder->list(""));
+}
+
 TEST_CASE("answers that make no sense end the channel") {
-    int ends[2] = {-1, -1};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
-    const api::UniqueFd other(ends[1]);
-    const auto folders = api::remote_folders(api::UniqueFd(ends[0]), 1, ::geteuid());
-    REQUIRE(folders);
-    REQUIRE(::send(other.get(), "short", 5, 0) == 5);
-    CHECK(code_of(folders->front()->look("x")) == Errc::interrupted);
-    CHECK(code_of(folders->front()->sync()) == Errc::interrupted);
+    Liar liar;
+    SUBCASE("as they are too short") {
+        liar.say("short");
+        CHECK(code_of(liar.folder->look("x")) == Errc::interrupted);
+    }
+    SUBCASE("as they are longer than one may be") {
+        liar.say(std::string(limits::folder_packet_bytes_max, '\0'));
+        CHECK(code_of(liar.folder->sync()) == Errc::ok);
+        liar.say(std::string(limits::folder_packet_bytes_max + 1, '\0'));
+        CHECK(code_of(liar.folder->sync()) == Errc::interrupted);
+    }
+    CHECK(code_of(liar.folder->sync()) == Errc::interrupted);
 
     const api::UniqueFd file(::open("/dev/null", O_RDWR | O_CLOEXEC));
     CHECK(code_of(api::remote_folders(api::UniqueFd(::dup(file.get())), 1, ::geteuid())) ==

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/gateway_directory.hpp"
 
+#include <flow29/limits.hpp>
+
 #include <doctest/doctest.h>
 
 using namespace flow29;
@@ -34,6 +36,25 @@ TEST_CASE("a directory's page shows what stands in it, and links to it") {
     CHECK(has(inner, "<a href=\"" + top + "/a/b/c\">c</a>"));
     listing.path = "a/";
     CHECK(has(directory_page(listing), "<a href=\"" + top + "/\">..</a>"));
+}
+
+TEST_CASE("a page has so many rows, and says how many more there are") {
+    Listing listing;
+    const auto rows_of = [](const std::string& page) {
+        std::size_t rows = 0;
+        for (auto at = page.find("<tr><td>"); at != std::string::npos; ++rows)
+            at = page.find("<tr><td>", at + 1);
+        return rows;
+    };
+    for (std::size_t i = 0; i < limits::directory_rows_max; ++i)
+        listing.entries.push_back({std::to_string(i), EntryType::file, ByteCount(1)});
+    const auto whole = directory_page(listing);
+    CHECK(rows_of(whole) == limits::directory_rows_max);
+    CHECK_FALSE(has(whole, "more;"));
+    listing.entries.push_back({"one more", EntryType::file, ByteCount(1)});
+    const auto cut = directory_page(listing);
+    CHECK(rows_of(cut) == limits::directory_rows_max);
+    CHECK(has(cut, "<p>and 1 more;"));
 }
 
 TEST_CASE("a name cannot put anything into the page") {

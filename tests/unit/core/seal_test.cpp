@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/seal.hpp"
 
+#include <flow29/limits.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -162,16 +164,16 @@ TEST_CASE("no more senders are remembered than there is room for, and old ones g
     const Bytes first = early.seal(message);
     REQUIRE(opener.opens(first));
     const WallTime later = now + Opener::clock_tolerance + 1ms;
-    for (std::size_t i = 0; i < Opener::senders_max; ++i) {
+    for (std::size_t i = 0; i < limits::sealers_max; ++i) {
         Member other(key);
         REQUIRE(opener.opens(other.seal(message, here, later), here, later));
     }
-    CHECK(opener.opener.senders() == Opener::senders_max);
+    CHECK(opener.opener.senders() == limits::sealers_max);
     // Forgotten, but too old to be opened again.
     CHECK_FALSE(opener.opens(first, here, later));
     Member one_more(key);
     REQUIRE(opener.opens(one_more.seal(message, here, later + 1ms), here, later + 1ms));
-    CHECK(opener.opener.senders() == Opener::senders_max);
+    CHECK(opener.opener.senders() == limits::sealers_max);
 }
 
 }  // namespace

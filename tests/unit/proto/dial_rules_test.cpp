@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "proto/dial_rules.hpp"
 
+#include <flow29/limits.hpp>
+
 #include <doctest/doctest.h>
 
 #include <string>
@@ -90,10 +92,10 @@ TEST_CASE("lists of made-up addresses do not make their reader scan a host") {
 
 TEST_CASE("what is remembered of addresses is bounded") {
     DialRules rules;
-    for (unsigned i = 0; i < 3 * DialRules::remembered_max; ++i) {
+    for (unsigned i = 0; i < 3 * limits::dials_remembered_max; ++i) {
         const auto host = std::to_string(i / 65'536) + "." + std::to_string(i / 256 % 256) + "." +
                           std::to_string(i % 256);
         rules.on_no_answer({at("10." + host + ":1"), somebody(1), true}, start);
     }
-    CHECK(rules.remembered() <= 2 * DialRules::remembered_max);
+    CHECK(rules.remembered() <= 2 * limits::dials_remembered_max);
 }
