@@ -24,11 +24,12 @@ constexpr std::size_t outgoing_lines_max = 256;
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<asio::io_context> io,
-                               asio::local::stream_protocol::socket socket, Router& router,
-                               Closed closed)
+                               asio::local::stream_protocol::socket socket, Caller caller,
+                               Router& router, Closed closed)
     : io_(std::move(io)),
       socket_(std::move(socket)),
       deadline_(*io_),
+      caller_(caller),
       router_(router),
       closed_(std::move(closed)) {}
 
@@ -101,7 +102,9 @@ void ControlSession::on_request(const std::string& line) {
     auto request = parse_request(line);
     if (!request) return refuse(request.error());
     phase_ = Phase::running;
-    request->may_name_paths = true;
+    request->is_member = caller_ == Caller::member;
+    // Of what a member cannot open itself, no path is of use to it.
+    request->may_name_paths = !request->is_member || !descriptors_.empty();
     request->stop = stop_.get_token();
     if (!descriptors_.empty() && request->method == "cat") {
         asio::local::stream_protocol::socket target(*io_);
