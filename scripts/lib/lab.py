@@ -265,7 +265,9 @@ class Lab:
         home = self.path / "home"
         home.mkdir()
         self.environment.update(HOME=str(home), XDG_DATA_HOME=str(home / "data"),
-                                XDG_CONFIG_HOME=str(home / "config"), NO_COLOR="1")
+                                XDG_CONFIG_HOME=str(home / "config"), NO_COLOR="1",
+                                # Not the one that this machine may have.
+                                FLOW29_SOCKET=str(home / "no-shared-node"))
 
     def __enter__(self):
         return self

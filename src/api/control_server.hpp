@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <flow29/error.hpp>
 
@@ -30,8 +33,12 @@ class ControlServer {
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
-    /// Also serves whoever connects to `path` and runs as this user or as root. Errors: file_error.
-    [[nodiscard]] Result<void> listen(const std::filesystem::path& path);
+    /// Also serves whoever connects to `path` and runs as this user or as root, and, if it is
+    /// shared with a group, whoever is in that: those as Caller::member, and on at most three
+    /// quarters of the connections. Several times for several paths. Errors: file_error;
+    /// exists_already (another node answers there, and it is shared).
+    [[nodiscard]] Result<void> listen(const std::filesystem::path& path,
+                                      std::optional<gid_t> shared_with = std::nullopt);
 
     /// A connection from inside this process.
     [[nodiscard]] Result<UniqueFd> connect();

@@ -25,11 +25,12 @@ constexpr auto write_timeout = 30s;
 }  // namespace
 
 ControlSession::ControlSession(std::shared_ptr<asio::io_context> io,
-                               asio::local::stream_protocol::socket socket, Call call,
-                               Closed closed)
+                               asio::local::stream_protocol::socket socket, Caller caller,
+                               Call call, Closed closed)
     : io_(std::move(io)),
       socket_(std::move(socket)),
       deadline_(*io_),
+      caller_(caller),
       call_(std::move(call)),
       closed_(std::move(closed)) {}
 
@@ -102,7 +103,9 @@ void ControlSession::on_request(const std::string& line) {
     auto request = parse_request(line);
     if (!request) return refuse(request.error());
     phase_ = Phase::running;
-    request->may_name_paths = true;
+    request->is_member = caller_ == Caller::member;
+    // Of what a member cannot open itself, no path is of use to it.
+    request->may_name_paths = !request->is_member || !descriptors_.empty();
     request->stop = stop_.get_token();
     if (!descriptors_.empty() && request->method == "cat") {
         asio::local::stream_protocol::socket target(*io_);

@@ -13,6 +13,7 @@
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 
+#include "api/caller.hpp"
 #include "api/fd_channel.hpp"
 #include "api/router.hpp"
 
@@ -33,8 +34,10 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
 
     /// `io` is kept: the node may hold this session's callbacks longer than the server lives.
     ControlSession(std::shared_ptr<asio::io_context> io,
-                   asio::local::stream_protocol::socket socket, Call call, Closed closed);
+                   asio::local::stream_protocol::socket socket, Caller caller, Call call,
+                   Closed closed);
 
+    [[nodiscard]] Caller caller() const { return caller_; }
     void start();
     /// Answers nothing but this error.
     void refuse(const Error& error);
@@ -56,6 +59,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
     const std::shared_ptr<asio::io_context> io_;
     asio::local::stream_protocol::socket socket_;
     asio::steady_timer deadline_;
+    const Caller caller_;
     Call call_;
     Closed closed_;
     Phase phase_ = Phase::reading;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -45,6 +46,16 @@ Result<LocalAddress> local_address(const std::filesystem::path& path) {
 
 const sockaddr* generic(const LocalAddress& address) {
     return reinterpret_cast<const sockaddr*>(&address.raw);
+}
+
+/// False with errno set.
+bool give_to_group(const std::filesystem::path& path, gid_t group) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) return false;
+    // Of the own group it is already, and a sandbox may have no chown().
+    constexpr auto same_user = static_cast<uid_t>(-1);
+    if (facts.st_gid != group && ::chown(path.c_str(), same_user, group) != 0) return false;
+    return ::chmod(path.c_str(), 0660) == 0;
 }
 
 /// Takes ownership of the descriptors that came with a message.
@@ -157,7 +168,7 @@ Result<SocketPair> make_socket_pair() {
     return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-Result<UniqueFd> listen_on(const std::filesystem::path& path) {
+Result<UniqueFd> listen_on(const std::filesystem::path& path, std::optional<gid_t> group) {
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) return fail_errno(errno, "cannot make the control socket");
     const auto address = local_address(path);
@@ -171,6 +182,9 @@ Result<UniqueFd> listen_on(const std::filesystem::path& path) {
         ::bind(socket.get(), generic(*address), sizeof address->raw) != 0 ||
         ::listen(socket.get(), backlog) != 0)
         return fail_errno(errno, "cannot listen on " + path.string());
+    if (group && !give_to_group(path, *group))
+        return fail_errno(errno, "cannot give " + path.string() +
+                                     " to the group, in which the node's user must be");
     return socket;
 }
 
@@ -185,13 +199,6 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path) {
                           : Errc::file_error;
     return fail(code, fmt::format("cannot connect to {}: {}", path.string(),
                                   std::generic_category().message(errno)));
-}
-
-bool peer_is_allowed(int socket) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-    return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
 }  // namespace flow29::api

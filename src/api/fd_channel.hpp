@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -56,14 +58,13 @@ struct SocketPair {
 };
 [[nodiscard]] Result<SocketPair> make_socket_pair();
 
-/// Listens on `path`, which only the owner may open (mode 0600). A socket file that is there is
-/// replaced, so the caller must hold the data directory's lock. The socket does not block.
-[[nodiscard]] Result<UniqueFd> listen_on(const std::filesystem::path& path);
+/// Listens on `path`, which only the owner may open (mode 0600), or its `group` as well (0660). A
+/// socket file that is there is replaced, so the caller must hold the data directory's lock, or
+/// know otherwise that nobody listens there. The socket does not block.
+[[nodiscard]] Result<UniqueFd> listen_on(const std::filesystem::path& path,
+                                         std::optional<gid_t> group = std::nullopt);
 
 /// Errc::no_node when nobody listens at `path`.
 [[nodiscard]] Result<UniqueFd> connect_to(const std::filesystem::path& path);
-
-/// True when the process at the other end runs as this user or as root.
-[[nodiscard]] bool peer_is_allowed(int socket);
 
 }  // namespace flow29::api

@@ -132,16 +132,29 @@ Json published_json(const PublishResult& result, PublishWait wait) {
     return json;
 }
 
-bool is_socket(const UniqueFd& fd) {
+/// S_IFREG, S_IFSOCK and so on; 0: none was given.
+mode_t type_of(const UniqueFd& fd) {
     struct stat facts {};
-    return fd && ::fstat(fd.get(), &facts) == 0 && S_ISSOCK(facts.st_mode);
+    return fd && ::fstat(fd.get(), &facts) == 0 ? facts.st_mode & S_IFMT : 0;
+}
+
+/// The folders of whoever asks. What a member's process claims to be of this user is not.
+Result<std::vector<std::shared_ptr<node::Folder>>> folders_of(Request& request, std::size_t count) {
+    constexpr auto nobody = static_cast<uid_t>(-1);
+    return remote_folders(std::move(request.input), count,
+                          request.is_member ? nobody : ::geteuid());
 }
 
 void publish(Call& call) {
     auto request = publish_request(call);
     if (!request) return call.fail_with(request.error());
-    if (is_socket(call.request.input)) {
-        auto folders = remote_folders(std::move(call.request.input), 1, ::geteuid());
+    const auto type = type_of(call.request.input);
+    if (call.request.is_member && type != S_IFREG && type != S_IFSOCK)
+        return call.fail_with({Errc::refused,
+                               "what comes from another user is a file that it opened, or the "
+                               "socket of a directory"});
+    if (type == S_IFSOCK) {
+        auto folders = folders_of(call.request, 1);
         if (!folders) return call.fail_with(folders.error());
         request->fd = -1;
         request->folder = folders->front();
@@ -176,7 +189,7 @@ void fetch(Call& call) {
     if (fetch.name == "." || fetch.name == ".." || fetch.name.find('/') != std::string::npos)
         return call.fail_with({Errc::usage, "\"name\" must be the name of a file"});
     if (call.request.input) {
-        auto folders = remote_folders(std::move(call.request.input), inside ? 2 : 1, ::geteuid());
+        auto folders = folders_of(call.request, inside ? 2 : 1);
         if (!folders) return call.fail_with(folders.error());
         fetch.folder = folders->front();
         if (inside) fetch.inside = folders->back();
@@ -385,10 +398,20 @@ void objects(Call& call) {
     if (call.params_are_good()) call.node.objects(done_to<std::vector<ObjectEntry>>(call.emit));
 }
 
+/// Whom an operation is for.
+enum class For { all, owner, owner_to_change };
+
 struct Route {
     std::string_view method;
     void (*start)(Call&);
+    For whom = For::all;
 };
+
+/// Without parameters, what changes something only tells how it is.
+bool is_open_to_members(const Route& route, std::string_view params) {
+    return route.whom == For::all ||
+           (route.whom == For::owner_to_change && (params.empty() || params == "{}"));
+}
 
 constexpr std::array routes{
     Route{"publish", publish},
@@ -400,15 +423,15 @@ constexpr std::array routes{
     Route{"map", map},
     Route{"rm", withdraw},
     Route{"verify", verify},
-    Route{"leave", leave},
+    Route{"leave", leave, For::owner},
     Route{"pin", [](Call& call) { set_pin(call, true); }},
     Route{"unpin", [](Call& call) { set_pin(call, false); }},
-    Route{"block", [](Call& call) { set_block(call, true); }},
-    Route{"unblock", [](Call& call) { set_block(call, false); }},
-    Route{"limit", limit},
-    Route{"log", log},
-    Route{"invite", invite},
-    Route{"join", join},
+    Route{"block", [](Call& call) { set_block(call, true); }, For::owner_to_change},
+    Route{"unblock", [](Call& call) { set_block(call, false); }, For::owner},
+    Route{"limit", limit, For::owner_to_change},
+    Route{"log", log, For::owner},
+    Route{"invite", invite, For::owner},
+    Route{"join", join, For::owner},
     Route{"status", status},
     Route{"peers", peers},
     Route{"ls", objects},
@@ -443,8 +466,14 @@ Result<Request> parse_request(std::string_view line) {
 void Router::call(Request request, EmitFn emit) {
     const std::string params = std::move(request.params);
     Call call{node_, std::move(request), Params(params), std::move(emit), copies_, left_};
-    for (const Route& route : routes)
-        if (route.method == call.request.method) return route.start(call);
+    for (const Route& route : routes) {
+        if (route.method != call.request.method) continue;
+        if (call.request.is_member && !is_open_to_members(route, params))
+            return call.fail_with({Errc::refused,
+                                   "that is for the user whose node it is, and for root; others "
+                                   "of its group use it"});
+        return route.start(call);
+    }
     call.fail_with({Errc::usage, fmt::format("unknown method \"{}\"", call.request.method)});
 }
 

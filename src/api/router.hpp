@@ -25,6 +25,8 @@ struct Request {
     std::shared_ptr<ByteOutput> output;  ///< what `cat` writes to
     /// False for callers that may not make the node read or write files of their choice.
     bool may_name_paths = false;
+    /// Of the group that the node is shared with, and not its owner: see Router.
+    bool is_member = false;
     std::stop_token stop;
 };
 
@@ -61,6 +63,13 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 ///
 /// Ranges are half-open; a missing `end` is the object's end. Unknown params are refused, so that a
 /// misspelt one is not silently without effect.
+///
+/// A member uses the node and what it keeps, as all members do: who published something is not
+/// told apart. What changes the node itself or its swarm, or tells its secrets, is its owner's:
+/// leave, join, invite, log and unblock, and limit and block when they change something. A file
+/// comes from a member as a descriptor and a directory as a FolderServer's socket. Rationale: in a
+/// directory that came as a descriptor the node would look with its own rights, so that `/` would
+/// give away its keys.
 class Router {
   public:
     /// `copies`: the floor of a publish that names none. `left`: called, from any thread, after the

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/backend.hpp"
 
+#include <system_error>
+
 #include <fmt/format.h>
 
 #include <flow29/node.hpp>
@@ -8,6 +10,7 @@
 #include "api/control_server.hpp"
 #include "api/fd_channel.hpp"
 #include "api/router.hpp"
+#include "cli/call.hpp"
 #include "cli/settings.hpp"
 
 namespace flow29::cli {
@@ -22,24 +25,43 @@ struct Backend::Local {
     api::ControlServer server;
 };
 
-Backend::Backend(Config config) : config_(std::move(config)) {}
+Backend::Backend(std::filesystem::path socket, std::filesystem::path spool)
+    : socket_(std::move(socket)), spool_(std::move(spool)) {}
 Backend::~Backend() = default;
 
 Result<std::unique_ptr<Backend>> Backend::daemon(const Config& config) {
     const auto socket = control_socket(config);
     const auto answered = api::connect_to(socket);
-    if (answered) return std::unique_ptr<Backend>(new Backend(config));
+    if (answered) return std::unique_ptr<Backend>(new Backend(socket, config.data));
     if (answered.error().code != Errc::no_node) return fail(answered.error());
     return fail(Errc::no_node, fmt::format("no node is running (looked for {}); start one with "
                                            "`flow29 node`",
                                            socket.string()));
 }
 
-Result<std::unique_ptr<Backend>> Backend::any(Config config,
-                                              const std::vector<std::string>& addresses) {
-    auto running = daemon(config);
-    if (running || running.error().code != Errc::no_node) return running;
+Result<std::unique_ptr<Backend>> Backend::running(const Context& context) {
+    auto own = daemon(context.config);
+    if (own || own.error().code != Errc::no_node || !context.shared_socket) return own;
+    const auto answered = api::connect_to(*context.shared_socket);
+    std::error_code error;
+    const auto spool = std::filesystem::temp_directory_path(error);
+    if (answered && !error)
+        return std::unique_ptr<Backend>(new Backend(*context.shared_socket, spool));
+    // It runs, and is shared with others.
+    if (!answered && answered.error().code != Errc::no_node)
+        own.error().context += fmt::format(
+            "; one that others use is at {}, and this user is not "
+            "in the group that may",
+            context.shared_socket->string());
+    return own;
+}
 
+Result<std::unique_ptr<Backend>> Backend::any(const Context& context,
+                                              const std::vector<std::string>& addresses) {
+    auto found = running(context);
+    if (found || found.error().code != Errc::no_node) return found;
+
+    auto config = context.config;
     config.port = 0;
     config.store = false;
     config.map_port = false;  // nobody will dial it in the time that it is there
@@ -54,15 +76,14 @@ Result<std::unique_ptr<Backend>> Backend::any(Config config,
                                 "end, or name another directory with --data",
                                 config.data.string(), control_socket(config).string()));
     }
-    const unsigned copies = config.copies;
-    std::unique_ptr<Backend> backend(new Backend(std::move(config)));
-    backend->local_ = std::make_unique<Local>(std::move(*node), copies);
+    std::unique_ptr<Backend> backend(new Backend({}, config.data));
+    backend->local_ = std::make_unique<Local>(std::move(*node), config.copies);
     return backend;
 }
 
 Result<api::UniqueFd> Backend::connect() {
     if (local_) return local_->server.connect();
-    return api::connect_to(control_socket(config_));
+    return api::connect_to(socket_);
 }
 
 bool Backend::is_in_process() const {
@@ -70,7 +91,7 @@ bool Backend::is_in_process() const {
 }
 
 const std::filesystem::path& Backend::data() const {
-    return config_.data;
+    return spool_;
 }
 
 }  // namespace flow29::cli

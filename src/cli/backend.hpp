@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,17 +13,24 @@
 
 namespace flow29::cli {
 
-/// The node that a command speaks to: the daemon of the data directory, or one inside this process
-/// for as long as this object lives. Both are reached through the same kind of socket.
+struct Context;
+
+/// The node that a command speaks to: the daemon of the data directory, one that is shared with
+/// this user, or one inside this process for as long as this object lives. All are reached through
+/// the same kind of socket.
 class Backend {
   public:
-    /// Errc::no_node when no daemon answers.
+    /// The daemon of the data directory. Errc::no_node when it does not answer.
     [[nodiscard]] static Result<std::unique_ptr<Backend>> daemon(const Config& config);
 
-    /// The daemon, or else a node in this process that stores nothing for others and joins through
-    /// config.bootstrap and `addresses` (HOST:PORT). Errors: no_network, and those of Node::start.
+    /// That one, or else the one that is shared. Errc::no_node when neither answers.
+    [[nodiscard]] static Result<std::unique_ptr<Backend>> running(const Context& context);
+
+    /// One of those, or else a node in this process that stores nothing for others and joins
+    /// through the configured bootstrap addresses and `addresses` (HOST:PORT). Errors: those of
+    /// Node::start.
     [[nodiscard]] static Result<std::unique_ptr<Backend>> any(
-        Config config, const std::vector<std::string>& addresses);
+        const Context& context, const std::vector<std::string>& addresses);
 
     ~Backend();
     Backend(const Backend&) = delete;
@@ -36,9 +44,11 @@ class Backend {
 
   private:
     struct Local;
-    explicit Backend(Config config);
+    /// `socket`: of a daemon. `spool`: see data().
+    Backend(std::filesystem::path socket, std::filesystem::path spool);
 
-    Config config_;
+    std::filesystem::path socket_;
+    std::filesystem::path spool_;
     std::unique_ptr<Local> local_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,8 @@ struct Context {
     const Config& config;
     Output& output;
     Interrupt& interrupt;
+    /// Of a node that is shared with this user; none: only the own one is asked.
+    std::optional<std::filesystem::path> shared_socket{};
 };
 
 /// One operation of a node.

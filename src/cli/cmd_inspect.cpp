@@ -97,7 +97,7 @@ std::string render_object(ObjectAction action, const Link& link, std::string_vie
 int run_list_directory(const ListOptions& options, Context& context) {
     const auto link = read_link(options.link, process_environment);
     if (!link) return context.output.fail(link.error());
-    auto backend = Backend::any(context.config, link->at);
+    auto backend = Backend::any(context, link->at);
     if (!backend) return context.output.fail(backend.error());
     return ask({"list", list_params(options, link->to_string()), render_listing}, **backend,
                context);
@@ -115,7 +115,7 @@ int run_locate(const LocateOptions& options, Context& context) {
         if (!in) return context.output.fail(in.error());
         addresses.insert(addresses.end(), in->at.begin(), in->at.end());
     }
-    auto backend = Backend::any(context.config, addresses);
+    auto backend = Backend::any(context, addresses);
     if (!backend) return context.output.fail(backend.error());
     return ask({"locate", locate_params(options, to_hex(hash->root)), render_located}, **backend,
                context);
@@ -124,7 +124,7 @@ int run_locate(const LocateOptions& options, Context& context) {
 int run_health(const HealthOptions& options, Context& context) {
     const auto link = read_link(options.link, process_environment);
     if (!link) return context.output.fail(link.error());
-    auto backend = Backend::any(context.config, link->at);
+    auto backend = Backend::any(context, link->at);
     if (!backend) return context.output.fail(backend.error());
     return ask(
         {"health", health_params(options, link->to_string()), render_health, options.watch, 3s},
@@ -133,7 +133,7 @@ int run_health(const HealthOptions& options, Context& context) {
 
 int run_list(const ListOptions& options, Context& context) {
     if (!options.link.empty()) return run_list_directory(options, context);
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     return ask(question_for(options), **backend, context);
 }
@@ -145,7 +145,7 @@ int run_verify(const VerifyOptions& options, Context& context) {
         if (!link) return context.output.fail(link.error());
         params = link_params(link->to_string());
     }
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     const auto line = run_call(**backend, {"verify", std::move(params), {}}, context);
     if (!line) return context.output.fail(line.error());
@@ -156,7 +156,7 @@ int run_verify(const VerifyOptions& options, Context& context) {
 }
 
 int run_leave(const LeaveOptions& options, Context& context) {
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     const auto line = run_call(**backend, {"leave", leave_params(options), {}}, context);
     if (!line) return context.output.fail(line.error());
@@ -167,21 +167,21 @@ int run_leave(const LeaveOptions& options, Context& context) {
 }
 
 int run_block(const BlockOptions& options, Context& context) {
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     return ask({options.blocked ? "block" : "unblock", block_params(options), render_blocklist},
                **backend, context);
 }
 
 int run_transfer(const TransferOptions& options, Context& context) {
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     return ask({method_for(options.action), transfer_params(options), render_transfers}, **backend,
                context);
 }
 
 int run_limit(const LimitOptions& options, Context& context) {
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     return ask({"limit", limit_params(options), render_limits}, **backend, context);
 }
@@ -189,7 +189,7 @@ int run_limit(const LimitOptions& options, Context& context) {
 int run_object(const ObjectOptions& options, Context& context) {
     const auto link = read_link(options.link, process_environment);
     if (!link) return context.output.fail(link.error());
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     const auto line = run_call(
         **backend, {method_for(options.action), link_params(link->to_string()), {}}, context);

@@ -11,6 +11,7 @@
 
 #include <flow29/node.hpp>
 
+#include "api/caller.hpp"
 #include "api/control_server.hpp"
 #include "api/gateway.hpp"
 #include "api/http_server.hpp"
@@ -103,6 +104,13 @@ Result<Web> start_web(Node& node, api::Router& router, const WebSettings& settin
     return web;
 }
 
+/// Lets the users of a group in as well.
+Result<void> share(api::ControlServer& server, const Sharing& sharing) {
+    const auto group = api::find_group(sharing.group);
+    if (!group) return fail(group.error().code, "--control-group: " + group.error().message());
+    return server.listen(sharing.socket, *group);
+}
+
 /// For `flow29 web`. One that was killed may have left its own behind.
 void say_page(const Web& web, const Config& config) {
     const auto path = page_url_file(config);
@@ -140,6 +148,8 @@ void say_ready(Node& node, const Web& web, Context& context) {
 int run_node(const NodeOptions& options, Context& context) {
     const auto settings = resolve_web(context.global, options, process_environment);
     if (!settings) return context.output.fail(settings.error());
+    const auto sharing = resolve_sharing(context.global, options, process_environment);
+    if (!sharing) return context.output.fail(sharing.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
     api::Router router(**node, context.config.copies, [&context] { context.interrupt.request(); });
@@ -147,6 +157,9 @@ int run_node(const NodeOptions& options, Context& context) {
     server.emplace(router);
     if (const auto listening = server->listen(control_socket(context.config)); !listening)
         return context.output.fail(listening.error());
+    if (*sharing)
+        if (const auto shared = share(*server, **sharing); !shared)
+            return context.output.fail(shared.error());
     auto web = start_web(**node, router, *settings, context.config);
     if (!web) return context.output.fail(web.error());
     say_page(*web, context.config);

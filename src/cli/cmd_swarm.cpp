@@ -49,7 +49,7 @@ int begin_private_swarm(Context& context) {
 }  // namespace
 
 int run_invite(Context& context) {
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     const auto line = run_call(**backend, {"invite", {}, {}}, context);
     if (!line) return context.output.fail(line.error());

@@ -192,7 +192,7 @@ int run_publish(const PublishOptions& options, Context& context) {
     if (options.paths.size() > 1 && !options.name.empty())
         return output.fail(
             {Errc::usage, "--name is for one PATH; publish them one by one, or a directory"});
-    auto backend = Backend::any(context.config, {});
+    auto backend = Backend::any(context, {});
     if (!backend) return output.fail(backend.error());
     if ((*backend)->is_in_process() && options.wait != PublishWait::copies)
         return output.fail({Errc::usage,
@@ -212,7 +212,7 @@ int run_fetch(const FetchOptions& options, Context& context) {
     if (options.keep_copy && options.no_share)
         return output.fail({Errc::usage, "--keep-copy is how to share, and --no-share is not to"});
 
-    auto backend = Backend::any(context.config, link->at);
+    auto backend = Backend::any(context, link->at);
     if (!backend) return output.fail(backend.error());
     CallSpec spec;
     spec.method = "fetch";
@@ -242,7 +242,7 @@ int run_cat(const CatOptions& options, Context& context) {
     output.give_up_stdout();
     const auto link = read_link(options.link, process_environment);
     if (!link) return output.fail(link.error());
-    auto backend = Backend::any(context.config, link->at);
+    auto backend = Backend::any(context, link->at);
     if (!backend) return output.fail(backend.error());
     auto pair = api::make_socket_pair();
     if (!pair) return output.fail(pair.error());

@@ -46,7 +46,7 @@ bool open_url(std::string url) {
 }  // namespace
 
 int run_log(const LogOptions& options, Context& context) {
-    auto backend = Backend::daemon(context.config);
+    auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     std::uint64_t after = 0;
     for (bool is_first = true;; is_first = false) {

@@ -170,6 +170,14 @@ constexpr std::array keys{
         [](const Setting& s, FileSettings& file) { return put(read_string(s), file.node.web); }},
     Key{"gateway", [](const Setting& s,
                       FileSettings& file) { return put(read_string(s), file.node.gateway); }},
+    Key{"control-group",
+        [](const Setting& s, FileSettings& file) {
+            return put(read_string(s), file.node.control_group);
+        }},
+    Key{"control-socket",
+        [](const Setting& s, FileSettings& file) {
+            return put(read_string(s), file.node.control_socket);
+        }},
 };
 
 Result<void> read_setting(const Setting& setting, FileSettings& file) {

@@ -191,6 +191,13 @@ void Grammar::add_node() {
     app.add_option("--gateway", node_.gateway,
                    "where to serve objects over HTTP, or off (127.0.0.1:2931)")
         ->type_name("ADDR:PORT");
+    app.add_option("--control-group", node_.control_group,
+                   "let the users of this group use the node, at --control-socket (nobody else "
+                   "does)")
+        ->type_name("GROUP");
+    app.add_option("--control-socket", node_.control_socket,
+                   "where the users of --control-group find the node (/run/flow29/control.sock)")
+        ->type_name("FILE");
 }
 
 void Grammar::add_publish() {

@@ -56,6 +56,10 @@ instance fewer copies than asked; 130 interrupted.
 *FLOW29_CONFIG*
 	The settings' file, as *--config*.
 
+*FLOW29_SOCKET*
+	Where a node is that is shared with this user (*--control-group*), _/run/flow29/control.sock_ unless said
+	otherwise. It is asked when the user's own does not run and no data directory is named.
+
 *FLOW29_LINK*
 	The link, where a command needs one and none is given: an argument is visible to other users.
 

@@ -42,6 +42,8 @@ struct NodeOptions {
     std::optional<ByteCount> down_limit;      ///< likewise
     std::optional<std::string> web;           ///< ADDRESS:PORT or "off"
     std::optional<std::string> gateway;       ///< likewise
+    std::optional<std::string> control_group;
+    std::optional<std::filesystem::path> control_socket;
     bool no_store = false;
     bool no_port_mapping = false;
     bool no_discovery = false;

@@ -83,7 +83,9 @@ int run_with_config(const Options& options, const Invocation& invocation, Output
     if constexpr (std::is_same_v<Options, NodeOptions>) node = options;
     const auto config = resolve_config(invocation.global, node, process_environment);
     if (!config) return output.fail(config.error());
-    Context context{invocation.global, *config, output, interrupt};
+    auto shared = shared_control_socket(invocation.global, process_environment);
+    if (!shared) return output.fail(shared.error());
+    Context context{invocation.global, *config, output, interrupt, std::move(*shared)};
     return dispatch(options, context);
 }
 

@@ -16,6 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// As the unit's RuntimeDirectory= makes it.
+constexpr const char* shared_socket_default = "/run/flow29/control.sock";
+
 /// `$<variable>/flow29`, or `~/<fallback>/flow29` (XDG base directories).
 std::optional<fs::path> user_directory(const GetEnvironment& environment, const char* variable,
                                        const char* fallback) {
@@ -116,6 +119,30 @@ Result<WebSettings> resolve_web(const GlobalOptions& global, const NodeOptions& 
     return WebSettings{*page_at, *gateway_at, page.has_value(), gateway.has_value()};
 }
 
+Result<std::optional<Sharing>> resolve_sharing(const GlobalOptions& global, const NodeOptions& node,
+                                               const GetEnvironment& environment) {
+    const auto file = find_config(global, environment);
+    if (!file) return fail(file.error());
+    const auto& group = node.control_group ? node.control_group : file->node.control_group;
+    const auto& socket = node.control_socket ? node.control_socket : file->node.control_socket;
+    if (!group && node.control_socket)
+        return fail(Errc::usage, "--control-socket is for the users that --control-group names");
+    if (!group) return std::nullopt;
+    std::error_code error;
+    const auto absolute = fs::absolute(socket.value_or(shared_socket_default), error);
+    if (error) return fail(Errc::file_error, socket->string() + ": " + error.message());
+    return Sharing{*group, absolute};
+}
+
+Result<std::optional<fs::path>> shared_control_socket(const GlobalOptions& global,
+                                                      const GetEnvironment& environment) {
+    if (global.data || environment("FLOW29_DATA")) return std::nullopt;
+    const auto file = find_config(global, environment);
+    if (!file) return fail(file.error());
+    if (file->data) return std::nullopt;
+    return fs::path(environment("FLOW29_SOCKET").value_or(shared_socket_default));
+}
+
 Result<fs::path> config_path(const GlobalOptions& global, const GetEnvironment& environment) {
     if (global.config) return *global.config;
     if (const auto named = environment("FLOW29_CONFIG")) return fs::path(*named);
@@ -177,6 +204,9 @@ Result<std::vector<SettingInForce>> settings_in_force(const GlobalOptions& globa
     add("web", node.web.value_or(std::string(api::web_address_default)), node.web.has_value());
     add("gateway", node.gateway.value_or(std::string(api::gateway_address_default)),
         node.gateway.has_value());
+    add("control-group", node.control_group.value_or("none"), node.control_group.has_value());
+    add("control-socket", node.control_socket.value_or(shared_socket_default).string(),
+        node.control_socket.has_value());
     return settings;
 }
 

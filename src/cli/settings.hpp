@@ -47,6 +47,22 @@ struct WebSettings {
 [[nodiscard]] Result<WebSettings> resolve_web(const GlobalOptions& global, const NodeOptions& node,
                                               const GetEnvironment& environment);
 
+/// Who else may use the node, and where.
+struct Sharing {
+    std::string group;
+    std::filesystem::path socket;
+};
+/// Nothing unless a group is named. From flags, configuration file, defaults. Errors: usage,
+/// file_error.
+[[nodiscard]] Result<std::optional<Sharing>> resolve_sharing(const GlobalOptions& global,
+                                                             const NodeOptions& node,
+                                                             const GetEnvironment& environment);
+/// Where a command looks for a node that is shared with this user, when the user's own does not
+/// run: FLOW29_SOCKET, else where such a node is unless told otherwise. Nothing when a data
+/// directory is named: then that one's node is meant. Errors: usage, file_error.
+[[nodiscard]] Result<std::optional<std::filesystem::path>> shared_control_socket(
+    const GlobalOptions& global, const GetEnvironment& environment);
+
 /// A setting as `config` shows it.
 struct SettingInForce {
     std::string name;  ///< as in the file

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <optional>
 
 namespace flow29::net {
@@ -32,11 +34,22 @@ std::optional<core::Endpoint> endpoint_of(const sockaddr* address) {
 
 }  // namespace
 
+Result<void> check_host_and_port(std::string_view host_and_port) {
+    const auto colon = host_and_port.rfind(':');
+    const auto digits = host_and_port.substr(colon == std::string_view::npos ? 0 : colon + 1);
+    std::uint16_t port = 0;
+    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    const bool is_port = error == std::errc{} && stop == digits.data() + digits.size() && port != 0;
+    if (colon == std::string_view::npos || colon == 0 || !is_port)
+        return fail(Errc::usage, "an address is HOST:PORT, for example seed.example.org:2929");
+    return {};
+}
+
 Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port) {
     if (auto literal = core::Endpoint::parse(host_and_port)) return std::vector{*literal};
+    if (const auto checked = check_host_and_port(host_and_port); !checked)
+        return fail(checked.error());
     const auto colon = host_and_port.rfind(':');
-    if (colon == std::string_view::npos || colon == 0)
-        return fail(Errc::usage, "an address is HOST:PORT, for example seed.example.org:2929");
     const std::string host(host_and_port.substr(0, colon));
     const std::string port(host_and_port.substr(colon + 1));
     addrinfo hints{};
@@ -44,8 +57,7 @@ Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port) {
     hints.ai_flags = AI_NUMERICSERV;
     addrinfo* found = nullptr;
     if (const int code = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); code != 0)
-        return fail(code == EAI_SERVICE ? Errc::usage : Errc::no_network,
-                    host + ": " + ::gai_strerror(code));
+        return fail(Errc::no_network, host + ": " + ::gai_strerror(code));
     std::vector<core::Endpoint> endpoints;
     for (const auto* entry = found; entry != nullptr; entry = entry->ai_next) {
         const auto endpoint = endpoint_of(entry->ai_addr);

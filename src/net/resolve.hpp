@@ -9,7 +9,10 @@
 
 namespace flow29::net {
 
-/// The addresses behind HOST:PORT, by the system's resolver. Blocks.
+/// Errc::usage unless it is a literal address or a name, each with a port.
+[[nodiscard]] Result<void> check_host_and_port(std::string_view host_and_port);
+
+/// The addresses behind HOST:PORT, of both families, by the system's resolver. Blocks.
 /// Errc::usage when malformed, Errc::no_network when the name has no address.
 [[nodiscard]] Result<std::vector<core::Endpoint>> resolve(std::string_view host_and_port);
 

@@ -34,7 +34,7 @@ Engine::Engine(Services services, Settings settings)
       table_(table_options(services, settings_)),
       peers_(services, tasks_, table_, [this](const NodeId& node) { on_node_changed(node); }),
       neighbourhood_(services, tasks_, peers_, table_, settings_.bootstrap,
-                     settings_.neighbourhood_period),
+                     settings_.bootstrap_names, settings_.neighbourhood_period),
       finder_(services, tasks_, peers_, neighbourhood_, table_),
       announcer_(services, tasks_, [this] { return announced_address(); }),
       keeper_(services, settings_, tasks_, peers_, neighbourhood_, pull_budget_,
@@ -87,6 +87,7 @@ void Engine::start() {
     peers_.set_local(std::make_shared<LocalPeer>(services_.identity.id(), server_, local_record()));
     services_.transport.start(*this);
     tasks_.start(neighbourhood_.keep_known(core::dht_position(services_.identity.id())));
+    tasks_.start(neighbourhood_.follow_names());
     tasks_.start(peers_.keep_contact());
     tasks_.start(caretaker_.load());
     tasks_.start(caretaker_.run());
@@ -108,6 +109,7 @@ asio::awaitable<void> Engine::stop() {
     reach_.wake();
     // No goodbye: a stop is usually a restart, which the grace period is for.
     services_.transport.stop();
+    if (services_.names != nullptr) services_.names->stop();
     services_.index.stop();
     co_await tasks_.drain();
 }

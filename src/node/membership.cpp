@@ -26,18 +26,6 @@ std::vector<core::Endpoint> guess_own(const std::vector<core::Endpoint>& listeni
     return guessed;
 }
 
-/// What the names resolve to; those that do not are left out.
-std::vector<core::Endpoint> resolve_all(const std::vector<std::string>& names) {
-    std::vector<core::Endpoint> points;
-    for (const auto& name : names) {
-        const auto resolved = net::resolve(name);
-        if (resolved)
-            points.insert(points.end(), resolved->begin(), resolved->end());
-        else
-            log::warn("node", "{}: {}", name, resolved.error().message());
-    }
-    return points;
-}
 }  // namespace
 
 std::vector<std::string> addresses_to_invite(const KnownAddresses& known) {
@@ -94,8 +82,14 @@ asio::awaitable<Result<Joined>> Membership::join(std::string word) {
     };
     const auto saved = co_await net::offload(services_.runtime, std::move(save));
     if (!saved) co_return fail(saved.error());
-    auto look_up = [addresses = invite->addresses] { return resolve_all(addresses); };
-    const auto points = co_await net::offload(services_.runtime, std::move(look_up));
+    std::vector<core::Endpoint> points;
+    for (const auto& address : invite->addresses) {
+        auto found = co_await neighbourhood_.find_addresses(address);
+        if (found)
+            points.insert(points.end(), found->begin(), found->end());
+        else
+            log::warn("node", "{}: {}", address, found.error().message());
+    }
     services_.index.bootstrap(points);
     Joined joined;
     joined.addresses = invite->addresses;

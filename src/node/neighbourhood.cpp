@@ -23,6 +23,7 @@ constexpr std::size_t dials_at_once = 128;
 constexpr std::size_t named_max = 3;  // in a text
 constexpr Duration alone_for_long = 30s;
 constexpr Duration complaint_period = 10min;
+constexpr Duration names_period = 1s;
 }  // namespace
 
 asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
@@ -191,10 +192,12 @@ std::string Neighbourhood::trouble() const {
 }
 
 std::string Neighbourhood::nobody_answered() const {
-    if (bootstrap_.empty())
-        return "this node knows no other one: --bootstrap HOST:PORT names one of the swarm, or "
-               "`flow29 join` takes an invitation";
-    return silence({});
+    const auto unresolved = names_.problem();
+    if (!bootstrap_.empty()) return silence({}) + (unresolved.empty() ? "" : "; " + unresolved);
+    if (!unresolved.empty()) return unresolved;
+    if (names_.is_awaited()) return "the names to join through are still being looked up";
+    return "this node knows no other one: --bootstrap HOST:PORT names one of the swarm, or "
+           "`flow29 join` takes an invitation";
 }
 
 void Neighbourhood::note_company() {
@@ -223,10 +226,49 @@ asio::awaitable<std::size_t> Neighbourhood::enter(std::vector<core::Endpoint> po
     co_return reached.size();
 }
 
+asio::awaitable<net::NameResolver::Addresses> Neighbourhood::find_addresses(std::string name) {
+    if (const auto literal = core::Endpoint::parse(name)) co_return std::vector{*literal};
+    if (services_.names == nullptr) co_return fail(Errc::no_network, name + " is not looked up");
+    std::function<void(net::NameResolver::DoneFn)> start = [this,
+                                                            name](net::NameResolver::DoneFn done) {
+        services_.names->look_up(name, std::move(done));
+    };
+    auto found = co_await net::await_callback<net::NameResolver::Addresses>(std::move(start));
+    co_return found;
+}
+
+asio::awaitable<void> Neighbourhood::follow_name(std::string name) {
+    auto found = co_await find_addresses(name);
+    if (tasks_.stopping()) co_return;
+    const auto problem = found ? std::string() : found.error().message();
+    if (names_.on_outcome(name, problem, services_.runtime.now())) {
+        if (found)
+            log::info("node", "bootstrap {} is {}{}", name, found->front().to_string(),
+                      found->size() > 1 ? fmt::format(" and {} more", found->size() - 1) : "");
+        else
+            log::warn("node", "bootstrap {}: {}", name, problem);
+    }
+    if (!found) co_return;
+    auto points = std::move(*found);
+    services_.index.bootstrap(points);
+    co_await enter(std::move(points));
+}
+
+asio::awaitable<void> Neighbourhood::follow_names() {
+    while (!names_.empty() && !tasks_.stopping()) {
+        for (auto& name : names_.poll_look_ups(services_.runtime.now(), peers_.open().empty()))
+            tasks_.start(follow_name(std::move(name)));
+        const bool slept = co_await tasks_.sleep_for(names_period);
+        if (!slept) co_return;
+    }
+}
+
+bool Neighbourhood::has_hope() const {
+    return !bootstrap_.empty() || !peers_.open().empty() || names_.is_awaited();
+}
+
 asio::awaitable<bool> Neighbourhood::wait_joined(TimePoint deadline) {
-    // The first node of a swarm knows nobody to wait for.
-    if (bootstrap_.empty() && peers_.open().empty()) co_return joined_;
-    while (!joined_ && !tasks_.stopping() && services_.runtime.now() < deadline) {
+    while (!joined_ && has_hope() && !tasks_.stopping() && services_.runtime.now() < deadline) {
         const bool slept = co_await tasks_.sleep_for(20ms);
         if (!slept) break;
         if (!peers_.open().empty()) joined_ = true;

@@ -10,6 +10,7 @@
 #include "node/peer_book.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
+#include "proto/name_schedule.hpp"
 #include "proto/node_table.hpp"
 
 namespace flow29::node {
@@ -20,12 +21,14 @@ namespace flow29::node {
 class Neighbourhood {
   public:
     Neighbourhood(Services services, Tasks& tasks, PeerBook& peers, const proto::NodeTable& table,
-                  std::vector<core::Endpoint> bootstrap, Duration period)
+                  std::vector<core::Endpoint> bootstrap, const std::vector<std::string>& names,
+                  Duration period)
         : services_(services),
           tasks_(tasks),
           peers_(peers),
           table_(table),
           bootstrap_(std::move(bootstrap)),
+          names_(names),
           period_(period),
           lane_free_(services.runtime) {}
 
@@ -43,15 +46,23 @@ class Neighbourhood {
     /// Joins the swarm and keeps knowing the own neighbours, until the tasks stop.
     [[nodiscard]] asio::awaitable<void> keep_known(DhtKey self);
 
+    /// Looks up the names to join through, and dials what they stand for, as proto::NameSchedule
+    /// says, until the tasks stop.
+    [[nodiscard]] asio::awaitable<void> follow_names();
+    /// The addresses behind HOST:PORT. Errors: no_network, interrupted.
+    [[nodiscard]] asio::awaitable<net::NameResolver::Addresses> find_addresses(std::string name);
+
     /// True once any node of the swarm was met.
     [[nodiscard]] bool joined() const { return joined_; }
-    /// Waits until joined or the deadline.
+    /// Waits until joined, the deadline, or as long as there is anybody to wait for.
     [[nodiscard]] asio::awaitable<bool> wait_joined(TimePoint deadline);
 
     /// Why nobody is connected, for people. Empty while somebody is, while it is too soon to say,
     /// and where no address is known: the first node of a swarm is alone.
     [[nodiscard]] std::string trouble() const;
-    /// The same for somebody who has waited: what did not answer, and why that may be.
+    /// Which names to join through have no address, for people. Empty: none.
+    [[nodiscard]] std::string unresolved() const { return names_.problem(); }
+    /// What somebody is told who has waited: what did not answer, and why that may be.
     [[nodiscard]] std::string nobody_answered() const;
 
     /// Dials these too, now and whenever nobody is connected. How many of them answered.
@@ -70,6 +81,9 @@ class Neighbourhood {
     [[nodiscard]] asio::awaitable<std::vector<dht::Contact>> look_up_all(std::vector<DhtKey> keys);
     [[nodiscard]] asio::awaitable<std::vector<Named>> ask_closest(net::PeerPtr peer, DhtKey key);
     [[nodiscard]] asio::awaitable<void> dial_bootstrap();
+    [[nodiscard]] asio::awaitable<void> follow_name(std::string name);
+    /// The first node of a swarm knows nobody to wait for.
+    [[nodiscard]] bool has_hope() const;
     /// Says once in a while when nobody is connected, and when that is over.
     void note_company();
     [[nodiscard]] std::string silence(std::string_view how_long) const;
@@ -82,6 +96,7 @@ class Neighbourhood {
     PeerBook& peers_;                // owned by the engine
     const proto::NodeTable& table_;  // owned by the engine
     std::vector<core::Endpoint> bootstrap_;
+    proto::NameSchedule names_;
     Duration period_;
     net::Signal lane_free_;
     unsigned in_flight_ = 0;

@@ -11,6 +11,7 @@
 #include "dht/opendht_index.hpp"
 #include "net/asio_runtime.hpp"
 #include "net/lan_discovery.hpp"
+#include "net/name_resolver.hpp"
 #include "net/port_mapper.hpp"
 #include "net/resolve.hpp"
 #include "net/tls_transport.hpp"
@@ -56,6 +57,7 @@ struct Node::State {
     std::unique_ptr<net::AsioRuntime> runtime;
     std::unique_ptr<dht::OpenDhtIndex> index;
     std::unique_ptr<net::TlsTransport> transport;
+    std::unique_ptr<net::NameResolver> names;
     std::unique_ptr<node::Engine> engine;
     std::unique_ptr<node::Membership> membership;
     std::unique_ptr<net::PortMapper> mapper;
@@ -65,8 +67,7 @@ struct Node::State {
 
     [[nodiscard]] Result<void> open();
     [[nodiscard]] Result<void> listen(std::vector<core::Endpoint> endpoints);
-    /// `problem`: of what cannot be resolved now.
-    [[nodiscard]] Result<std::vector<core::Endpoint>> starting_points(std::string& problem) const;
+    [[nodiscard]] Result<void> find_starting_points(node::Settings& settings) const;
     [[nodiscard]] asio::awaitable<void> shut_down();
     void map_port();
     void discover(std::vector<core::Endpoint> listening);
@@ -132,31 +133,24 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
     return fail(Errc::other, "no port is free for both UDP and TCP: " + problem);
 }
 
-Result<std::vector<core::Endpoint>> Node::State::starting_points(std::string& problem) const {
-    std::vector<core::Endpoint> points;
-    std::optional<Error> unresolved;
+/// Names are looked up once the node runs: a name server that does not answer is waited for long.
+Result<void> Node::State::find_starting_points(node::Settings& settings) const {
     const auto remembered = node::remembered_addresses(config.data, core::name_of_swarm(swarm_key));
     if (!remembered) return fail(remembered.error());
-    auto names = config.bootstrap;
-    names.insert(names.end(), remembered->begin(), remembered->end());
-    for (const auto& name : names) {
-        auto resolved = net::resolve(name);
-        if (!resolved) {
-            Error error{resolved.error().code,
-                        "bootstrap " + name + ": " + resolved.error().message()};
-            if (error.code == Errc::usage) return fail(std::move(error));
-            log::warn("node", "{}", error.message());
-            unresolved = std::move(error);
+    auto points = config.bootstrap;
+    points.insert(points.end(), remembered->begin(), remembered->end());
+    for (auto& point : points) {
+        if (const auto literal = core::Endpoint::parse(point)) {
+            settings.bootstrap.push_back(*literal);
             continue;
         }
-        points.insert(points.end(), resolved->begin(), resolved->end());
+        if (const auto checked = net::check_host_and_port(point); !checked)
+            return fail(Errc::usage, "bootstrap " + point + ": " + checked.error().message());
+        settings.bootstrap_names.push_back(std::move(point));
     }
     for (const auto& record : store->node_records(saved_neighbours_max))
-        if (!record.addresses.empty()) points.push_back(record.addresses.front());
-    // A daemon may wait for a name to come back; who only wants one thing done is told at once.
-    if (points.empty() && unresolved && !config.store) return fail(*unresolved);
-    if (unresolved) problem = unresolved->message();
-    return points;
+        if (!record.addresses.empty()) settings.bootstrap.push_back(record.addresses.front());
+    return {};
 }
 
 Result<void> Node::State::open() {
@@ -197,16 +191,17 @@ Result<void> Node::State::open() {
     settings.addresses = *endpoints;
     for (auto& address : settings.addresses)
         address.port = port;
-    auto points = starting_points(settings.bootstrap_problem);
-    if (!points) return fail(points.error());
-    settings.bootstrap = std::move(*points);
+    if (auto found = find_starting_points(settings); !found) return found;
+    names = std::make_unique<net::NameResolver>(
+        [](const std::string& name) { return net::resolve(name); });
     const node::Services services{*runtime,
                                   *transport,
                                   *index,
                                   *store,
                                   *identity,
                                   &line,
-                                  swarm_key ? core::KeySpace(*swarm_key) : core::KeySpace()};
+                                  swarm_key ? core::KeySpace(*swarm_key) : core::KeySpace(),
+                                  names.get()};
     index->bootstrap(settings.bootstrap);
     node::Membership::Options member{config.data, swarm_key, config.bootstrap, settings.addresses};
     engine = std::make_unique<node::Engine>(services, std::move(settings));

@@ -39,7 +39,9 @@ std::string Reporter::problem(const dht::IndexStatus& index) const {
     const auto trouble = neighbourhood_.trouble();
     if (!trouble.empty() && index.connected)
         return "nodes answer by UDP, and none by TCP: a firewall before their ports?";
-    return trouble.empty() ? settings_.bootstrap_problem : trouble;
+    const auto unresolved = neighbourhood_.unresolved();
+    if (trouble.empty() || unresolved.empty()) return trouble + unresolved;
+    return trouble + "; " + unresolved;
 }
 
 asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimits limits) {

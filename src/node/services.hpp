@@ -14,6 +14,7 @@
 #include "core/key_space.hpp"
 #include "core/line.hpp"
 #include "dht/index.hpp"
+#include "net/name_resolver.hpp"
 #include "net/runtime.hpp"
 #include "net/transport.hpp"
 #include "store/store.hpp"
@@ -30,7 +31,8 @@ struct Services {
     const core::Identity& identity;
     /// What the transport and the index share, for the engine to set. Null: they know no limits.
     core::Line* line = nullptr;
-    core::KeySpace keys{};  ///< of the swarm
+    core::KeySpace keys{};               ///< of the swarm
+    net::NameResolver* names = nullptr;  ///< null: no names are looked up
 };
 
 /// How this node behaves.
@@ -41,7 +43,7 @@ struct Settings {
     std::vector<core::Endpoint> addresses;  ///< that we listen on; unspecified hosts are resolved
                                             ///< by what peers say they see
     std::vector<core::Endpoint> bootstrap;
-    std::string bootstrap_problem{};  ///< what of it cannot be resolved; empty: nothing
+    std::vector<std::string> bootstrap_names{};  ///< HOST:PORT, to be looked up
     Duration grace = std::chrono::minutes(5);
     Duration takeover = std::chrono::seconds(10);
     Duration audit_period = std::chrono::hours(1);

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
-
 namespace flow29::store {
 namespace {
 
@@ -157,27 +155,37 @@ Result<std::vector<ObjectRow>> ObjectTable::collectable(WallTime now, unsigned c
                                    now, std::int64_t{count_max}));
 }
 
-namespace {
-Result<std::vector<proto::Lease>> read_leases(Query query) {
+Result<proto::Lease> LeaseTable::decode(ByteView encoded) {
+    constexpr std::size_t sound_max = 32'768;
+    const auto digest = core::sha256({encoded});
+    if (const auto known = sound_.find(digest); known != sound_.end()) return known->second;
+    auto lease = proto::Lease::decode(encoded);
+    if (!lease) return fail(Errc::corrupt_store, "catalogue: a lease is damaged");
+    // Those that were replaced meanwhile go with the others.
+    if (sound_.size() >= sound_max) sound_.clear();
+    sound_.emplace(digest, *lease);
+    return lease;
+}
+
+Result<std::vector<proto::Lease>> LeaseTable::read(Query query) {
     std::vector<proto::Lease> leases;
     for (;;) {
         auto row = query.step();
         if (!row) return fail(std::move(row.error()));
         if (!*row) return leases;
-        auto lease = proto::Lease::decode(query.blob(0));
-        if (!lease) return fail(Errc::corrupt_store, "catalogue: a lease is damaged");
+        auto lease = decode(query.blob(0));
+        if (!lease) return fail(std::move(lease.error()));
         leases.push_back(std::move(*lease));
     }
 }
-}  // namespace
 
 Result<std::vector<proto::Lease>> LeaseTable::of(const RootHash& root) {
-    return read_leases(
+    return read(
         database_.query("SELECT encoded FROM leases WHERE root = ?1 ORDER BY publisher", root));
 }
 
 Result<std::vector<proto::Lease>> LeaseTable::withdrawn(std::size_t count_max) {
-    return read_leases(
+    return read(
         database_.query("SELECT encoded FROM leases WHERE withdrawn = 1 ORDER BY root LIMIT ?1",
                         static_cast<std::int64_t>(count_max)));
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <flow29/error.hpp>
 #include "core/descriptor.hpp"
+#include "core/hash.hpp"
 #include "core/time.hpp"
 #include "proto/record.hpp"
 #include "store/shares.hpp"
@@ -95,7 +97,13 @@ class LeaseTable {
     [[nodiscard]] Result<std::uint64_t> forget_before(WallTime past);
 
   private:
+    [[nodiscard]] Result<std::vector<proto::Lease>> read(Query query);
+    [[nodiscard]] Result<proto::Lease> decode(ByteView encoded);
+
     Database& database_;  // the catalogue's
+    /// By the hash of what is in the catalogue. Rationale: a signature takes longer to check than
+    /// all else that is read of an object, and who lists ten thousand of them does so every second.
+    std::map<core::Sha256Digest, proto::Lease> sound_;
 };
 
 }  // namespace flow29::store

@@ -71,6 +71,7 @@ class Installed(harness.SystemTest):
         version = output_of(installed("bin/flow29"), "version")
         self.assertIn("0.1.0", version)
         for pattern in ("flow29.service", "user/flow29.service", "flow29.desktop",
+                        "sysusers.d/flow29.conf",
                         "bash-completion/completions/flow29", "site-functions/_flow29",
                         "vendor_completions.d/flow29.fish"):
             self.assertIsNotNone(installed(pattern), pattern)

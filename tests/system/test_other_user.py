@@ -5,6 +5,7 @@ As a system service does: it publishes from the caller's directories and fetches
 descriptors that the command line passes, and what it makes belongs to the caller.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -158,6 +159,182 @@ class OtherUser(harness.SystemTest):
         shutil.copy(self.lab.file("noise", 1 << 20), source)
         self.assert_error(self.daemon.run("publish", source, "--by-reference"), harness.REFUSED,
                           "by reference")
+
+
+GROUP, MEMBER, STRANGER = 29029, 29030, 29031
+CONNECTIONS_MAX = 64
+
+
+@unittest.skipUnless(can_sandbox(), "needs root, unshare and setpriv")
+class SharedWithAGroup(harness.SystemTest):
+    """The same node, which the users of a group use as if it were theirs."""
+
+    def setUp(self):
+        super().setUp()
+        self.lab.path.chmod(SEEN_BY_NOBODY)
+        self.lab.binary = pathlib.Path(shutil.copy(self.lab.binary, self.lab.path / "flow29"))
+        self.swarm = self.lab.add_swarm(5)
+        self.run_directory = self.lab.path / "run"
+        self.run_directory.mkdir()
+        self.socket = self.run_directory / "control.sock"
+        self.daemon = self.lab.add_node(name="daemon", bootstrap=self.swarm[:1], start=False)
+        self.daemon.data.mkdir(mode=0o700)
+        for path in (self.daemon.data, self.run_directory):
+            os.chown(path, NOBODY, NOBODY)
+        self.daemon.prefix = as_user(NOBODY, GROUP)
+        self.daemon.options += ["--control-group", str(GROUP), "--control-socket",
+                                str(self.socket)]
+        self.daemon.start()
+        self.lab.wait_connected(self.daemon)
+        self.home = self.home_of(MEMBER)
+
+    def home_of(self, user):
+        home = self.lab.path / f"home{user}"
+        home.mkdir(mode=0o700)
+        os.chown(home, user, user)
+        return home
+
+    def run_as(self, user, *args, groups=(GROUP,), **options):
+        """A command of somebody who has no node."""
+        environment = {"HOME": str(self.lab.path / f"home{user}"), "XDG_DATA_HOME": "",
+                       "XDG_CONFIG_HOME": "", "FLOW29_SOCKET": str(self.socket)}
+        return self.lab.run(*args, prefix=as_user(user, *groups), environment=environment,
+                            **options)
+
+    def member(self, *args, **options):
+        return self.run_as(MEMBER, *args, **options)
+
+    def give(self, path, content):
+        path.write_bytes(content)
+        path.chmod(0o600)
+        os.chown(path, MEMBER, MEMBER)
+
+    def test_a_member_publishes_and_fetches_what_is_its_own(self):
+        status = self.assert_done(self.member("status"))
+        self.assertEqual(status["node"], self.daemon.id)
+        source = self.home / "source"
+        self.give(source, os.urandom(2 << 20))
+        link = self.assert_done(self.member("publish", source))["link"]
+        target = self.home / "fetched"
+        self.assert_done(self.member("fetch", link, "-o", target))
+        self.assert_same(source, target)
+        facts = os.stat(target)
+        self.assertEqual((facts.st_uid, facts.st_gid), (MEMBER, MEMBER))
+
+        tree = self.home / "tree"
+        (tree / "inner").mkdir(parents=True, mode=0o700)
+        for directory in (tree, tree / "inner"):
+            os.chown(directory, MEMBER, MEMBER)
+        self.give(tree / "inner" / "secret", os.urandom(300_000))
+        link = self.assert_done(self.member("publish", tree))["link"]
+        self.assert_done(self.member("fetch", link, "-o", self.home / "copy"))
+        self.assert_same(tree / "inner" / "secret", self.home / "copy" / "inner" / "secret")
+
+        spooled = self.assert_done(self.member("publish", "-", stdin=b"from a pipe"))
+        self.assertEqual(self.member("cat", spooled["link"]).stdout, b"from a pipe")
+        self.assert_done(self.member("rm", spooled["link"]))
+
+    def test_a_member_reads_and_writes_nothing_that_is_not_its_own(self):
+        hidden = self.lab.path / "hidden"
+        hidden.mkdir(mode=0o700)
+        os.chown(hidden, NOBODY, NOBODY)
+        (hidden / "secret").write_bytes(b"secret")
+        self.assert_error(self.member("publish", hidden / "secret"), harness.FILE_ERROR)
+        self.assert_error(self.member("publish", hidden), harness.FILE_ERROR)
+        link = self.publish(self.daemon, self.lab.file("noise", 1 << 20))["link"]
+        self.assert_error(self.member("fetch", link, "-o", hidden / "fetched"),
+                          harness.FILE_ERROR)
+        self.assertEqual(os.listdir(hidden), ["secret"])
+        # What the command line would not do.
+        for request, descriptor, words in (
+                ({"method": "publish", "params": {"path": str(hidden / "secret")}}, None,
+                 "cannot be named"),
+                ({"method": "fetch", "params": {"link": link, "path": str(hidden / "x")}}, None,
+                 "cannot be named"),
+                ({"method": "publish", "params": {"name": "all"}}, "/", "a file that it opened")):
+            answer = self.ask_as(MEMBER, request, descriptor)
+            self.assertEqual((answer["event"], answer["code"]), ("error", "refused"), answer)
+            self.assertIn(words, answer["message"])
+
+    def test_the_node_itself_is_its_owners(self):
+        for command in (["leave"], ["limit", "--up", "2MiB"], ["log"], ["invite"],
+                        ["block", self.swarm[0].id], ["unblock", self.swarm[0].id]):
+            self.assert_error(self.member(*command), harness.REFUSED, "whose node it is")
+        for command in (["limit"], ["block"], ["peers"], ["ls"], ["transfers"]):
+            self.assert_done(self.member(*command))
+        # Its owner's socket is no way in, nor are its files.
+        self.assertNotEqual(self.member("--data", self.daemon.data, "status").exit, harness.OK)
+        self.assert_done(self.daemon.run("limit", "--up", "off"))
+        self.assertTrue(self.daemon.running)
+
+    def test_somebody_else_is_not_let_in(self):
+        self.home_of(STRANGER)
+        facts = os.stat(self.socket)
+        self.assertEqual((facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)),
+                         (NOBODY, GROUP, 0o660))
+        self.assertEqual(stat.S_IMODE(os.stat(self.daemon.data / "control.sock").st_mode), 0o600)
+        self.assert_error(self.run_as(STRANGER, "status", groups=()), harness.NO_NODE,
+                          "not in the group")
+        # Who is let in does not hang on the file's mode alone.
+        self.socket.chmod(0o666)
+        self.assertNotEqual(self.run_as(STRANGER, "status", groups=(GROUP + 7,)).exit, harness.OK)
+        self.assert_done(self.run_as(STRANGER, "status", groups=(4, GROUP, 24)))
+        by_main_group = self.lab.run(
+            "status", prefix=["setpriv", f"--reuid={STRANGER}", f"--regid={GROUP}",
+                              "--clear-groups"],
+            environment={"FLOW29_SOCKET": str(self.socket), "XDG_DATA_HOME": "",
+                         "XDG_CONFIG_HOME": "", "HOME": str(self.lab.path / f"home{STRANGER}")})
+        self.assert_done(by_main_group)
+
+    def test_however_many_use_it_its_owner_reaches_it(self):
+        holding = subprocess.Popen(
+            [*as_user(MEMBER, GROUP), "python3", "-c", HOLD, str(self.socket),
+             str(CONNECTIONS_MAX)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(holding.kill)
+        self.assertEqual(holding.stdout.readline(), "held\n")
+        self.assert_done(self.daemon.run("status"))
+        holding.communicate("")
+
+    def ask_as(self, user, request, descriptor=None):
+        """The last line that a program of the user's gets for a request."""
+        asked = subprocess.run(
+            [*as_user(user, GROUP), "python3", "-c", ASK, str(self.socket), json.dumps(request),
+             descriptor or ""], capture_output=True, check=True, text=True, timeout=60)
+        return json.loads(asked.stdout.splitlines()[-1])
+
+
+ASK = """
+import os, socket, sys
+path, request, descriptor = sys.argv[1:]
+with socket.socket(socket.AF_UNIX) as channel:
+    channel.connect(path)
+    fds = [os.open(descriptor, os.O_RDONLY)] if descriptor else []
+    socket.send_fds(channel, [request.encode() + b"\\n"], fds)
+    while got := channel.recv(65536):
+        sys.stdout.buffer.write(got)
+"""
+
+# As many as there may be in all. Those past the members' share are told so at once; the others wait.
+HOLD = """
+import select, socket, sys
+held = {}
+poll = select.poll()
+for _ in range(int(sys.argv[2])):
+    channel = socket.socket(socket.AF_UNIX)
+    channel.connect(sys.argv[1])
+    held[channel.fileno()] = channel
+    poll.register(channel, select.POLLIN)
+told = poll.poll(60_000)
+print("held" if told and b"too many" in held[told[0][0]].recv(4096) else "none is refused",
+      flush=True)
+sys.stdin.read()
+"""
+
+
+def as_user(user, *groups):
+    """What runs a command as somebody who is in these groups besides their own."""
+    others = [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", *others, "--inh-caps=-all"]
 
 
 def current_umask():

@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <future>
 #include <optional>
 
 #include <flow29/limits.hpp>
@@ -155,6 +158,65 @@ TEST_CASE("a transport that may not name files cannot") {
     request.params = R"({"path":"/etc/hostname"})";
     served.router->call(std::move(request), [&](std::string text, bool) { line = text; });
     check_error(Json::parse(line), "refused", "cannot be named");
+}
+
+TEST_CASE("a member of the group uses the node, and does not change it") {
+    Served served;
+    const auto asked = [&](Request request) {
+        request.is_member = true;
+        request.may_name_paths = static_cast<bool>(request.input);
+        const auto last = std::make_shared<std::promise<std::string>>();
+        served.router->call(std::move(request), [last](std::string line, bool is_last) {
+            if (is_last) last->set_value(std::move(line));
+        });
+        return Json::parse(last->get_future().get());
+    };
+    const auto asked_for = [&](const std::string& method, const std::string& params = {}) {
+        Request request;
+        request.method = method;
+        request.params = params;
+        return asked(std::move(request));
+    };
+    for (const char* const method : {"status", "peers", "ls", "transfers", "limit", "block"})
+        CHECK_MESSAGE(asked_for(method)["event"] == "done", method);
+    CHECK(asked_for("limit", "{}")["event"] == "done");
+    for (const char* const method : {"leave", "join", "invite", "log", "unblock"})
+        check_error(asked_for(method), "refused", "whose node it is");
+    check_error(asked_for("log", R"({"level":"warn"})"), "refused", "whose node it is");
+    check_error(asked_for("limit", R"({"up":0})"), "refused", "whose node it is");
+    check_error(asked_for("block", R"({"name":")" + root + R"("})"), "refused", "whose node it is");
+
+    check_error(asked_for("publish", R"({"path":"/etc/hostname"})"), "refused", "cannot be named");
+    check_error(asked_for("fetch", R"({"link":")" + root + R"(","path":"/tmp/x"})"), "refused",
+                "cannot be named");
+    // In it, the node would look with its own rights.
+    Request directory;
+    directory.method = "publish";
+    directory.params = R"({"name":"all","wait":"none"})";
+    directory.input.reset(::open(served.data.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    REQUIRE(directory.input);
+    check_error(asked(std::move(directory)), "refused", "a file that it opened");
+    Request file;
+    file.method = "publish";
+    file.params = R"({"name":"one","wait":"none"})";
+    std::ofstream(served.data / "one") << "one";
+    file.input.reset(::open((served.data / "one").c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(file.input);
+    CHECK(asked(std::move(file))["event"] == "done");
+}
+
+TEST_CASE("two nodes do not share one place") {
+    Served first;
+    Served second;
+    const auto path = first.data / "shared.sock";
+    REQUIRE(first.server->listen(path, ::getegid()));
+    const auto taken = second.server->listen(path, ::getegid());
+    REQUIRE_FALSE(taken);
+    CHECK(taken.error().code == Errc::exists_already);
+    REQUIRE(connect_to(path));
+    first.server.reset();
+    CHECK_FALSE(std::filesystem::exists(path));
+    CHECK(second.server->listen(path, ::getegid()));
 }
 
 TEST_CASE("cat refuses a descriptor that is no socket") {

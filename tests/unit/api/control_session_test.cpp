@@ -30,7 +30,7 @@ TEST_CASE("so many lines wait for a caller who does not read, then only the last
     using Protocol = asio::local::stream_protocol;
     Protocol::socket socket(*io, Protocol(), pair->there.release());
     const auto session = std::make_shared<ControlSession>(
-        io, std::move(socket), call,
+        io, std::move(socket), Caller::owner, call,
         [&closed](const std::shared_ptr<ControlSession>&) { closed = true; });
     session->start();
     REQUIRE(send_all(pair->here.get(), "{\"method\":\"status\"}\n"));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -147,7 +148,18 @@ TEST_CASE("a listening socket is the owner's alone and replaces a dead one's fil
     CHECK((facts.st_mode & 0777) == 0600);
     const auto connected = connect_to(path);
     REQUIRE(connected);
-    CHECK(peer_is_allowed(connected->get()));
+}
+
+TEST_CASE("a listening socket that a group shares is the owner's and the group's") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.path / "control.sock";
+    const auto listening = listen_on(path, ::getegid());
+    REQUIRE(listening);
+    struct stat facts {};
+    REQUIRE(::stat(path.c_str(), &facts) == 0);
+    CHECK((facts.st_mode & 0777) == 0660);
+    CHECK(facts.st_gid == ::getegid());
+    CHECK(connect_to(path));
 }
 
 TEST_CASE("a control socket deep in the file system is reached") {

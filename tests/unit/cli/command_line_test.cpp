@@ -46,15 +46,34 @@ bool contains(const std::string& text, std::string_view part) {
 }  // namespace
 
 TEST_CASE("a node's options are read") {
-    const auto node = options_of<NodeOptions>(
-        {"node", "--port", "0", "--listen", "127.0.0.1", "--listen", "::1", "--capacity", "1GiB",
-         "--no-store", "--copies", "6", "--grace", "3s", "--no-port-mapping", "--no-discovery"});
+    const auto node = options_of<NodeOptions>({"node",
+                                               "--port",
+                                               "0",
+                                               "--listen",
+                                               "127.0.0.1",
+                                               "--listen",
+                                               "::1",
+                                               "--capacity",
+                                               "1GiB",
+                                               "--no-store",
+                                               "--copies",
+                                               "6",
+                                               "--grace",
+                                               "3s",
+                                               "--no-port-mapping",
+                                               "--no-discovery",
+                                               "--control-group",
+                                               "flow29",
+                                               "--control-socket",
+                                               "/run/ours/socket"});
     CHECK(node.port == 0);
     CHECK(node.listen == Arguments{"127.0.0.1", "::1"});
     CHECK(node.capacity->value == 1U << 30);
     CHECK(node.no_store);
     CHECK(node.no_port_mapping);
     CHECK(node.no_discovery);
+    CHECK(node.control_group == "flow29");
+    CHECK(node.control_socket == "/run/ours/socket");
     CHECK(node.copies == 6);
     CHECK(node.grace == 3s);
     CHECK_FALSE(options_of<NodeOptions>({"node"}).port);

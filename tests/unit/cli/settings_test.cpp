@@ -153,6 +153,44 @@ TEST_CASE("limits of the line come from the file unless an option says otherwise
     CHECK(error_of("up-limit = \"1KiB\"").find("keep in touch") != std::string::npos);
 }
 
+TEST_CASE("a node is shared with a group only when that is named") {
+    const auto nowhere = environment_of({{"HOME", "/nowhere"}});
+    CHECK_FALSE(resolve_sharing({}, {}, nowhere).value());
+    NodeOptions node;
+    node.control_socket = "/run/ours";
+    CHECK(resolve_sharing({}, node, nowhere).error().code == Errc::usage);
+    node.control_group = "staff";
+    auto sharing = resolve_sharing({}, node, nowhere).value();
+    REQUIRE(sharing);
+    CHECK(sharing->group == "staff");
+    CHECK(sharing->socket == "/run/ours");
+
+    const ScratchHome home("control-group = \"flow29\"\n");
+    const auto environment = environment_of({{"HOME", home.path}});
+    sharing = resolve_sharing({}, {}, environment).value();
+    REQUIRE(sharing);
+    CHECK(sharing->group == "flow29");
+    CHECK(sharing->socket == "/run/flow29/control.sock");
+    CHECK(resolve_sharing({}, node, environment).value()->group == "staff");
+    CHECK(error_of("control-group = 5").find("must be a string") != std::string::npos);
+}
+
+TEST_CASE("a shared node is looked for unless a data directory is named") {
+    using Variables = std::map<std::string, std::string>;
+    const ScratchHome with_data("data = \"/srv/flow29\"\n");
+    const auto looked_for = [](const GlobalOptions& global, Variables variables) {
+        variables.emplace("HOME", "/nowhere");
+        return shared_control_socket(global, environment_of(std::move(variables))).value();
+    };
+    CHECK(looked_for({}, {}) == "/run/flow29/control.sock");
+    CHECK(looked_for({}, {{"FLOW29_SOCKET", "/run/ours"}}) == "/run/ours");
+    GlobalOptions named;
+    named.data = "/d";
+    CHECK_FALSE(looked_for(named, {{"FLOW29_SOCKET", "/run/ours"}}));
+    CHECK_FALSE(looked_for({}, {{"FLOW29_DATA", "/d"}}));
+    CHECK_FALSE(looked_for({}, {{"HOME", with_data.path}}));
+}
+
 TEST_CASE("an unknown key names the nearest one and its line") {
     CHECK(error_of("port = 1\ncapcity = \"1GiB\"") ==
           "config.toml:2: unknown key \"capcity\"; did you mean \"capacity\"?");
