@@ -151,18 +151,27 @@ asio::awaitable<Result<core::Descriptor>> Intake::get_descriptor() {
     auto look = [&store, root] { return store.descriptor(root); };
     auto local = co_await net::offload(services_.runtime, std::move(look));
     if (local) co_return local;
-    auto named = named_sources();
-    auto sources = co_await neighbourhood_.reach_all(std::move(named));
-    if (order_.inviter) sources.insert(sources.begin(), order_.inviter);
-    for (const auto& peer : sources) {
-        proto::Message ask = proto::GetDescriptor{root};
-        auto reply = co_await peer->request(std::move(ask), descriptor_timeout);
-        if (!reply) continue;
-        auto descriptor = core::Descriptor::decode(reply->body.view(), root);
+    if (order_.inviter) {
+        auto inviter = order_.inviter;
+        auto descriptor = co_await ask_descriptor(std::move(inviter));
         if (descriptor) co_return descriptor;
-        peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
+    }
+    auto named = named_sources();
+    const auto sources = co_await neighbourhood_.reach_all(std::move(named));
+    for (auto peer : sources) {
+        auto descriptor = co_await ask_descriptor(std::move(peer));
+        if (descriptor) co_return descriptor;
     }
     co_return fail(Errc::not_found, "no source has the descriptor");
+}
+
+asio::awaitable<Result<core::Descriptor>> Intake::ask_descriptor(net::PeerPtr peer) {
+    proto::Message ask = proto::GetDescriptor{root()};
+    const auto reply = co_await peer->request(std::move(ask), descriptor_timeout);
+    if (!reply) co_return fail(reply.error());
+    auto descriptor = core::Descriptor::decode(reply->body.view(), root());
+    if (!descriptor) peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
+    co_return descriptor;
 }
 
 /// Gets the descriptor, and keeps it and the lease, unless it is that of a part.
