@@ -158,15 +158,18 @@ void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
     latest_ = std::max(latest_, now);
     const auto found = by_node_.find(node);
     const bool counts = table_.counts(node);
-    // Nothing changes, in O(1), when a node is missing or back within its grace period.
-    const bool is_news = !counts || queue_.size() > 0;
+    const bool may_answer = table_.is_alive(node);
+    const auto is_invited = [&] { return found->second.items.size() > found->second.held; };
+    // Nothing changes, in O(1), when a holder is missing or back within its grace period.
+    const bool is_news = !counts || queue_.size() > 0 ||
+                         (!may_answer && found != by_node_.end() && is_invited());
     if (found != by_node_.end() && (is_news || !found->second.all_count)) {
         const auto& items = found->second.items;
         const std::vector<ItemId> concerned(items.begin(), items.end());
         found->second.all_count = counts;
         for (const ItemId& item : concerned) {
             Item& entry = items_.at(item);
-            if (!counts) end_pending(item, entry, node);
+            if (!may_answer) end_pending(item, entry, node);
             // The others are as they were, so that one node's change is not paid for by all.
             unsigned copies = entry.copies;
             const auto holder = entry.holders.find(node);

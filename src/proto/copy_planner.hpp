@@ -39,9 +39,9 @@ namespace flow29::proto {
 ///    have been chosen from other candidates.
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
 ///    life (being sent, `accepted`, `coming`, or whatever on_sign_of_life tells of its node) is
-///    given up, as if refused, and another candidate is asked; a late success still counts. `busy`
-///    is a refusal for `busy_retry`, and not the end: an item is not stuck that only waits for
-///    that.
+///    given up, as if refused, and another candidate is asked; a late success still counts. So is
+///    one whose node goes missing. `busy` is a refusal for `busy_retry`, and not the end: an item
+///    is not stuck that only waits for that.
 /// 5. At most `bytes_in_flight_max` are on their way by our invitation at a time, one item at
 /// least.
 ///    Nothing overtakes an item that waits for this.

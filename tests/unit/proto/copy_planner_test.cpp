@@ -112,6 +112,24 @@ TEST_CASE(
     w.planner.check_invariants();
 }
 
+TEST_CASE("an invitation of a node that goes missing is given up, and what comes late counts") {
+    World w(10, publisher());
+    w.add(1);
+    const auto invited = w.targets(0s);
+    REQUIRE(invited.size() == 4);
+    w.planner.on_answer(fake_item(1), invited[2], InviteAnswer::accepted, at(1s));
+    w.table.on_missing(invited[2], at(2s));
+    w.planner.on_node_changed(invited[2], at(2s));
+    w.planner.check_invariants();
+    const auto instead = w.targets(2s);
+    REQUIRE(instead.size() == 1);
+    CHECK(std::ranges::count(invited, instead[0]) == 0);
+    w.planner.on_copy(fake_item(1), invited[2], at(3s));
+    CHECK(w.planner.copies(fake_item(1)) == 1);
+    CHECK(w.planner.invited(fake_item(1)).size() == 3);
+    w.planner.check_invariants();
+}
+
 TEST_CASE("a poor lead does not lead while anybody else can be invited after it") {
     World w(10, publisher());
     const auto ranked = w.ranked(1);
