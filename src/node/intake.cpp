@@ -16,6 +16,7 @@ namespace log = core::log;
 namespace {
 constexpr Duration descriptor_timeout = 10s;
 constexpr Duration forerunner_stalls_after = 2s;
+constexpr std::size_t early_max = 4096;
 
 using Items = std::vector<proto::ItemId>;
 }  // namespace
@@ -91,8 +92,14 @@ void Intake::on_uninvite(const proto::Uninvite& uninvite) {
 }
 
 void Intake::on_stored(const NodeId& node, const proto::Stored& stored) {
-    if (!download_) return;
     auto items = stored.items;
+    if (!download_) {
+        std::erase_if(items, [this](const auto& item) { return !open_.contains(item); });
+        if (early_.size() + items.size() > early_max) return;
+        for (const auto& item : items)
+            early_.emplace_back(node, item);
+        return;
+    }
     // What others keep of the object is news for whoever still pulls a part of it, if it is of that
     // part. Of the object itself any news tells that there is no need to fall back on the inviter.
     if (stored.root != root())

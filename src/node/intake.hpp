@@ -144,6 +144,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     bool pulled_ = false;                 // nothing more will become whole
     bool written_ = false;
     ByteCount fetched_;
+    std::vector<std::pair<NodeId, proto::ItemId>> early_;  // stored by others before that
     std::size_t fallback_ = 1;  // extents to ask the inviter for when nothing moves
 };
 

@@ -76,6 +76,8 @@ asio::awaitable<void> Intake::pull(core::Descriptor descriptor, std::vector<Exte
     download_ = std::make_shared<Download>(services_, tasks_, peers_, descriptor, everything,
                                            all_but(layout, wanted), assembler, std::move(options));
     if (order_.inviter) download_->add_holder_of(order_.inviter, leading);
+    for (const auto& [node, item] : std::exchange(early_, {}))
+        if (positions_.contains(item)) download_->on_stored(node, {item});
     const auto self = shared_from_this();
     tasks_.start(add_sources(self));
     tasks_.start(write(self, &assembler));
