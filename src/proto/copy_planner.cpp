@@ -161,8 +161,8 @@ void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
     const bool may_answer = table_.is_alive(node);
     const auto is_invited = [&] { return found->second.items.size() > found->second.held; };
     // Nothing changes, in O(1), when a holder is missing or back within its grace period.
-    const bool is_news = !counts || queue_.size() > 0 ||
-                         (!may_answer && found != by_node_.end() && is_invited());
+    const bool is_news =
+        !counts || queue_.size() > 0 || (!may_answer && found != by_node_.end() && is_invited());
     if (found != by_node_.end() && (is_news || !found->second.all_count)) {
         const auto& items = found->second.items;
         const std::vector<ItemId> concerned(items.begin(), items.end());
