@@ -32,6 +32,7 @@ class Published:
     path: object
     root: str
     copies: int
+    elapsed_ms: float
     extents: set = dataclasses.field(default_factory=set)
 
 
@@ -102,22 +103,32 @@ class HostileSwarm:
         self.say(f"{len(self.honest)} honest nodes and {len(self.bad)} hostile ones: " +
                  ", ".join(sorted(node.behaviour for node in self.bad)))
 
-    def publish(self, files, size, copies=COPIES, extent_chunks=None):
-        """Publishes files from a node that goes away afterwards."""
+    def add_publisher(self):
+        """A node that stores nothing; its caller ends it when all is published."""
         publisher = self.lab.add_node(name=f"publisher{len(self.lab.nodes)}", options=["--no-store"],
                                       bootstrap=self.random.sample(self.honest, 2))
         self.lab.wait_connected(publisher)
+        return publisher
+
+    def publish_one(self, publisher, size, copies=COPIES, extent_chunks=None):
+        """Publishes a file of random bytes."""
+        seed = self.random.randrange(1 << 30)
+        path = self.lab.file(f"{publisher.name}-{seed}", size, seed)
         options = ["--copies", copies]
         if extent_chunks:
             options += ["--extent-chunks", extent_chunks]
-        found = []
-        for number in range(files):
-            path = self.lab.file(f"{publisher.name}-{number}", size, self.random.randrange(1 << 30))
-            outcome = publisher.run("publish", path, *options, seconds=600)
-            if outcome.exit not in (0, 12):  # fewer copies than asked is a result
-                raise lab.LabError(outcome.report())
-            root = outcome.result["root"]
-            found.append(Published(path, root, copies, extents_of(publisher, root)))
+        began = time.monotonic()
+        outcome = publisher.run("publish", path, *options, seconds=600)
+        elapsed = (time.monotonic() - began) * 1000
+        if outcome.exit not in (0, 12):  # fewer copies than asked is a result
+            raise lab.LabError(outcome.report())
+        root = outcome.result["root"]
+        return Published(path, root, copies, elapsed, extents_of(publisher, root))
+
+    def publish(self, files, size, copies=COPIES, extent_chunks=None):
+        """Publishes files from a node that goes away afterwards."""
+        publisher = self.add_publisher()
+        found = [self.publish_one(publisher, size, copies, extent_chunks) for _ in range(files)]
         publisher.kill()
         self.say(f"published {files} files of {size} bytes, {copies} copies each")
         return found
@@ -186,12 +197,14 @@ class Plan:
 
 
 class Clean:
-    """The swarm without hostile nodes, and what is fetched from it each time another is measured."""
+    """The swarm without hostile nodes, and what is published to it and fetched from it each time
+    another is measured."""
 
     def __init__(self, the_lab, plan, say):
         self.swarm = HostileSwarm(the_lab, plan.nodes, 0, plan.seed, say)
         self.swarm.start()
-        self.objects = self.swarm.publish(plan.timed_files, plan.timed_bytes)
+        self.objects = []
+        self.published_ms = []
         self.elapsed_ms = []
         self.wrong = 0
         self.missed = []
@@ -208,8 +221,29 @@ class Clean:
         whole = len(self.elapsed_ms) + len(self.missed)
         return {"share": 0.0, "hostile": 0, "items": {4: 0, 5: 0}, "wrong": self.wrong,
                 "whole": whole, "fetched": len(self.elapsed_ms), "missed": self.missed,
+                "published": percentiles(self.published_ms),
                 "p50": quantile(self.elapsed_ms, 0.5), "p99": quantile(self.elapsed_ms, 0.99),
                 "memory": self.swarm.memory_max(), "dead": self.swarm.dead()}
+
+
+def percentiles(values):
+    return f"{quantile(values, 0.5):.0f}, {quantile(values, 0.99):.0f}"
+
+
+def publish_in_turns(swarm, clean, plan):
+    """Publishes the timed files to a swarm, and as many to the clean one in turns with them.
+    Those of the swarm, and the clean times."""
+    publisher, clean_publisher = swarm.add_publisher(), clean.swarm.add_publisher()
+    objects = []
+    clean.objects = []
+    for _ in range(plan.timed_files):
+        clean.objects.append(clean.swarm.publish_one(clean_publisher, plan.timed_bytes))
+        objects.append(swarm.publish_one(publisher, plan.timed_bytes))
+    publisher.kill()
+    clean_publisher.kill()
+    clean_ms = [item.elapsed_ms for item in clean.objects]
+    clean.published_ms += clean_ms
+    return objects, clean_ms
 
 
 def fetch_in_turns(swarm, objects, clean):
@@ -233,7 +267,11 @@ def measure(plan, share, clean, say):
         swarm = HostileSwarm(the_lab, plan.nodes, bad, plan.seed, say)
         swarm.start()
         row = {"share": share, "hostile": bad, "lost": {}, "expected": {}, "items": {}}
-        objects = swarm.publish(plan.timed_files, plan.timed_bytes)
+        objects, clean_published_ms = publish_in_turns(swarm, clean, plan)
+        row["published"] = percentiles([item.elapsed_ms for item in objects])
+        row["clean_published"] = percentiles(clean_published_ms)
+        say(f"published: {row['published']} ms, clean in turns {row['clean_published']} ms "
+            "(p50, p99)")
         for copies in (4, 5):
             objects += swarm.publish(plan.lossy_files, plan.lossy_extents * 8 * 512, copies, 8)
         outcomes, clean_ms = fetch_in_turns(swarm, objects, clean)
@@ -270,9 +308,10 @@ def table(rows, plan):
              f"seed {plan.seed}", "",
              "| hostile | wrong bytes | fetched, of those that honest nodes have whole | "
              "extents lost at 4 copies: measured, binomial | at 5 copies | "
+             "publish ms, p50 and p99 | clean ones in turns with these | "
              "fetch ms, p50 | p99 | clean ones in turns with these, p50 | p99 | p99 to clean | "
              "peak MB, largest honest node |",
-             "|---|---|---|---|---|---|---|---|---|---|---|"]
+             "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
     broken = []
     for row in rows:
         lost = [f"{row['lost'][copies]} of {row['items'][copies]}, {row['expected'][copies]:.1f}"
@@ -281,6 +320,7 @@ def table(rows, plan):
         slower = row["p99"] / row["clean_p99"] if row.get("clean_p99") else 1
         lines.append(f"| {row['hostile']} ({row['share']:.0%}) | {row['wrong']} | "
                      f"{row['fetched']} of {row['whole']} | {lost[0]} | {lost[1]} | "
+                     f"{row['published']} | {row.get('clean_published', '–')} | "
                      f"{row['p50']:.0f} | {row['p99']:.0f} | {clean} | {slower:.2f} | "
                      f"{row['memory'] / 1e6:.0f} |")
         name = f"{row['share']:.0%} hostile"

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr Duration request_timeout = 8s;
-constexpr Duration patience = 500ms;
+constexpr Duration patience = 250ms;
 constexpr Duration tick = 50ms;  // whom this node meets meanwhile is asked too
 constexpr std::size_t asks_at_once = 4;
 constexpr std::size_t dials_at_once = 8;

@@ -19,6 +19,7 @@ constexpr Duration search_period = 3s;
 constexpr Duration tick = 1s;
 constexpr Duration stuck_after = 5s;
 constexpr std::size_t starved_max = 64;
+constexpr std::uint64_t heard_bytes_min = 4096;  // less is no answer, but what keeps a line open
 
 /// A piece never crosses an extent, so where extents are single chunks a rate takes many more of
 /// them.
@@ -188,6 +189,7 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
         self->on_request_failed(request, Error{Errc::peer_unreachable, "the connection ended"});
         co_return;
     }
+    self->heard_[request.peer] = peer->traffic().bytes_down;
     proto::Message ask = proto::GetRange{self->descriptor_.extents[request.extent.value],
                                          self->layout_.extent_length(request.extent),
                                          request.chunks, self->options_.is_repair};
@@ -237,6 +239,7 @@ asio::awaitable<void> Download::fetch_piece(std::shared_ptr<Download> self,
 void Download::on_request_failed(const Planner::Request& request, const Error& error) {
     const auto blame = blame_of(error);
     planner_.on_failure(request.piece, request.peer, blame, services_.runtime.now());
+    if (blame != Planner::Blame::busy) holder_lost_ = true;
     // A lie says more than that the liar's connection was closed afterwards.
     if (last_error_.code != Errc::verification_failed) last_error_ = error;
     if (request.peer == services_.identity.id())
@@ -274,9 +277,29 @@ void Download::drop_closed_peers() {
             continue;
         }
         planner_.remove_peer(*it, now);
+        holder_lost_ = true;
         asked_.erase(*it);
         it = present_.erase(it);
     }
+}
+
+/// Whoever sends is not silent, however long a piece takes.
+void Download::note_heard(TimePoint now) {
+    std::set<NodeId> silent;
+    for (const auto& node : planner_.silent(now)) {
+        const auto peer = peers_.find(node);
+        const auto bytes = peer ? peer->traffic().bytes_down : 0;
+        auto& before = heard_[node];
+        // The own store has no traffic, and nobody else is to be asked because the disk is slow.
+        if (node == services_.identity.id() || bytes >= before + heard_bytes_min) {
+            before = bytes;
+            planner_.on_heard(node, now);
+        } else {
+            holder_lost_ = holder_lost_ || !silent_.contains(node);
+            silent.insert(node);
+        }
+    }
+    silent_ = std::move(silent);
 }
 
 asio::awaitable<void> Download::find_more(std::shared_ptr<Download> self,
@@ -288,8 +311,9 @@ asio::awaitable<void> Download::find_more(std::shared_ptr<Download> self,
 
 void Download::look_for_more() {
     const auto now = services_.runtime.now();
-    if (!options_.find_more || searching_ || now < next_search_) return;
-    auto starved = planner_.starved(starved_max);
+    if (!options_.find_more || searching_ || (now < next_search_ && !holder_lost_)) return;
+    holder_lost_ = false;
+    auto starved = planner_.starved(starved_max, now);
     if (starved.empty() && now >= last_progress_ + stuck_after) {
         // Those who say that they hold it give nothing: as good as nobody.
         starved = planner_.unfinished();
@@ -309,8 +333,8 @@ void Download::look_for_more() {
 asio::awaitable<bool> Download::wait_short_of_holders(Duration patience) {
     const auto until = services_.runtime.now() + patience;
     const auto may_wait = [this, until] {
-        return !ended_ && !planner_.done() && services_.runtime.now() < until &&
-               planner_.starved(1).empty();
+        const auto now = services_.runtime.now();
+        return !ended_ && !planner_.done() && now < until && planner_.starved(1, now).empty();
     };
     while (may_wait())
         co_await moved_.wait_until(until);
@@ -363,6 +387,7 @@ asio::awaitable<Result<void>> Download::run() {
         const bool paused = options_.is_paused && options_.is_paused();
         set_waited_for(!paused);
         if (paused) last_progress_ = now;
+        note_heard(now);
         while (!paused) {
             if (budget != nullptr && budget->is_limited() && budget->ready_at() > now) break;
             if (options_.begin_max) planner_.set_begin_max(options_.begin_max());
@@ -375,7 +400,7 @@ asio::awaitable<Result<void>> Download::run() {
         if (!paused) look_for_more();
         // A reader that takes its time is not a stall of the swarm.
         if (options_.planner.in_order && planner_.in_flight() == 0 && planner_.usable_peers() > 0 &&
-            planner_.starved(1).empty())
+            planner_.starved(1, now).empty())
             last_progress_ = now;
         // Nor is one whose budget is spent.
         if (is_saving && planner_.in_flight() == 0) last_progress_ = now;

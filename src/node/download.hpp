@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -131,6 +132,7 @@ class Download : public std::enable_shared_from_this<Download> {
     void on_request_failed(const proto::DownloadPlanner::Request& request, const Error& error);
     void give_up_local();
     void drop_closed_peers();
+    void note_heard(TimePoint now);
     void look_for_more();
     void set_waited_for(bool waited_for);
     void report(bool force);
@@ -148,6 +150,9 @@ class Download : public std::enable_shared_from_this<Download> {
     std::set<NodeId> asked_;    // for what they hold
     std::set<NodeId> present_;  // in the planner as usable
     std::set<NodeId> served_by_;
+    std::map<NodeId, std::uint64_t> heard_;  // bytes that had come from it when it was asked last
+    std::set<NodeId> silent_;
+    bool holder_lost_ = false;  // since somebody was last looked for, one failed or fell silent
     std::optional<TimePoint> first_bytes_at_;
     ByteCount fetched_;
     ByteCount own_;

@@ -232,7 +232,8 @@ void Engine::on_peer_closed(net::PeerPtr peer, Error reason) {
 
 asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer, proto::Message request) {
     if (tasks_.stopping()) co_return fail(Errc::refused, "stopping");
-    if (std::holds_alternative<proto::GetRange>(request)) placements_.on_sign_of_life(peer->id());
+    if (const auto* range = std::get_if<proto::GetRange>(&request))
+        placements_.on_pulled(peer->id(), range->extent);
     co_return co_await server_.answer(std::move(peer), std::move(request));
 }
 

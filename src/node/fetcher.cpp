@@ -19,6 +19,8 @@ constexpr std::size_t guesses_max = 4;  // as many as there are copies as a rule
 constexpr ByteCount small_bytes_max{limits::range_bytes_max};
 constexpr std::size_t small_extents = 2;  // that it touches, unless extents are small as well
 constexpr Duration guess_patience = 300ms;
+constexpr Duration stall_min = 500ms;  // somebody waits
+constexpr std::size_t extents_looked_for = 8;
 
 std::chrono::milliseconds to_ms(Duration duration) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
@@ -131,6 +133,7 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
     options.local = found.local;
     options.key = found.key;
     options.budget = &budget_;
+    options.planner.stall_min = stall_min;
     auto download = std::make_shared<Download>(services_, tasks_, peers_, found.descriptor, want,
                                                have, sink, std::move(options));
     *handle = download;
@@ -155,7 +158,8 @@ std::shared_ptr<Download> Fetcher::make_download(const FoundObject& found, ByteR
 /// Has the beginning asked for before anybody said who holds it: who lacks it says so in the round
 /// trip that asking who holds it would take.
 std::vector<ExtentIndex> Fetcher::guess_holders(Download& download, const FoundObject& found) {
-    auto beginning = download.planner().starved(is_small(download) ? small_extents : 1);
+    const auto now = services_.runtime.now();
+    auto beginning = download.planner().starved(is_small(download) ? small_extents : 1, now);
     for (const auto extent : beginning) {
         const auto item = proto::ItemId::of(found.descriptor.extents[extent.value]);
         for (const auto& peer : finder_.likely_holders(item, guesses_max))
@@ -183,17 +187,24 @@ asio::awaitable<void> Fetcher::add_holders(std::shared_ptr<Download> download,
 
 asio::awaitable<void> Fetcher::find_more(std::weak_ptr<Download> weak,
                                          std::vector<ExtentIndex> starved) {
-    auto download = weak.lock();
+    const auto download = weak.lock();
     if (!download) co_return;
+    starved.resize(std::min(starved.size(), extents_looked_for));
+    // Those at hand are asked before anybody is looked for.
+    std::vector<proto::ItemId> items;
+    for (const auto extent : starved)
+        items.push_back(proto::ItemId::of(download->descriptor().extents[extent.value]));
+    for (const auto& item : items)
+        for (const auto& peer : finder_.likely_holders(item, limits::candidates_max))
+            download->add_holder(peer, false);
     // A new look at the object's own key finds new descriptor holders, and these new tables.
     const auto root = download->descriptor().root();
     auto at_root = co_await finder_.locate(proto::ItemId::of(root));
     auto near_root = std::move(at_root.by_record);
     near_root.insert(near_root.end(), at_root.nearby.begin(), at_root.nearby.end());
     co_await add_holders(download, near_root);
-    for (std::size_t i = 0; i < std::min<std::size_t>(starved.size(), 8); ++i) {
-        const auto extent = download->descriptor().extents[starved[i].value];
-        auto located = co_await finder_.locate(proto::ItemId::of(extent));
+    for (const auto& item : items) {
+        auto located = co_await finder_.locate(item);
         for (const auto& peer : located.by_record)
             download->add_holder(peer, false);
         for (const auto& peer : located.nearby)

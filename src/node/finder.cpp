@@ -223,7 +223,7 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::hinted(proto::ItemId item) {
     Gather<std::vector<Named>> gather(services_.runtime, tasks_);
     for (const auto& node : table_.nearest_ids(item.key(services_.keys), hinted_asks))
         if (const auto peer = peers_.find(node)) gather.start(ask_hinted(peer, item));
-    auto answers = co_await gather.all();
+    auto answers = co_await gather.within(Neighbourhood::patience);
     std::map<NodeId, Named> named;
     for (auto& answer : answers)
         for (auto& one : answer)
@@ -231,7 +231,7 @@ asio::awaitable<std::vector<net::PeerPtr>> Finder::hinted(proto::ItemId item) {
     std::vector<Named> nodes;
     for (auto& [node, one] : named)
         nodes.push_back(std::move(one));
-    co_return co_await neighbourhood_.reach_all(std::move(nodes));
+    co_return co_await neighbourhood_.reach_all(std::move(nodes), Neighbourhood::patience);
 }
 
 asio::awaitable<Finder::Located> Finder::locate(proto::ItemId item) {
@@ -244,7 +244,8 @@ asio::awaitable<Finder::Located> Finder::locate(proto::ItemId item) {
         if (record.summary && record.summary->level == 0)
             located.chunk_length = record.summary->length;
     }
-    located.by_record = co_await neighbourhood_.dial_all(std::move(providers));
+    located.by_record =
+        co_await neighbourhood_.dial_all(std::move(providers), Neighbourhood::patience);
     for (const auto& near : table_.nearest(key, limits::candidates_max)) {
         const auto peer = peers_.find(near.node());
         if (!peer) continue;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "node/tasks.hpp"
@@ -20,6 +22,17 @@ class Gather {
         tasks_.start(run(state_, std::move(coroutine)));
     }
 
+    /// What was returned once all have ended, or when `patience` is over; the others go on by
+    /// themselves, so what they refer to must outlive the engine's tasks.
+    [[nodiscard]] asio::awaitable<std::vector<T>> within(Duration patience) {
+        const auto state = state_;
+        const auto now = state->runtime.now();
+        const auto until = now + std::min(patience, TimePoint::max() - now);
+        while (state->running > 0 && state->runtime.now() < until)
+            co_await state->ended.wait_until(until);
+        co_return std::exchange(state->results, {});
+    }
+
     /// Everything returned once all have ended.
     [[nodiscard]] asio::awaitable<std::vector<T>> all() {
         const auto state = state_;
@@ -30,7 +43,8 @@ class Gather {
 
   private:
     struct State {
-        explicit State(net::Runtime& runtime) : ended(runtime) {}
+        explicit State(net::Runtime& net_runtime) : runtime(net_runtime), ended(net_runtime) {}
+        net::Runtime& runtime;  // owned by the program
         net::Signal ended;
         std::vector<T> results;
         std::size_t running = 0;

@@ -16,6 +16,7 @@ namespace log = core::log;
 namespace {
 constexpr Duration descriptor_timeout = 10s;
 constexpr Duration forerunner_stalls_after = 2s;
+constexpr std::size_t early_max = 4096;
 
 using Items = std::vector<proto::ItemId>;
 }  // namespace
@@ -91,8 +92,14 @@ void Intake::on_uninvite(const proto::Uninvite& uninvite) {
 }
 
 void Intake::on_stored(const NodeId& node, const proto::Stored& stored) {
-    if (!download_) return;
     auto items = stored.items;
+    if (!download_) {
+        std::erase_if(items, [this](const auto& item) { return !open_.contains(item); });
+        if (early_.size() + items.size() > early_max) return;
+        for (const auto& item : items)
+            early_.emplace_back(node, item);
+        return;
+    }
     // What others keep of the object is news for whoever still pulls a part of it, if it is of that
     // part. Of the object itself any news tells that there is no need to fall back on the inviter.
     if (stored.root != root())
@@ -151,18 +158,27 @@ asio::awaitable<Result<core::Descriptor>> Intake::get_descriptor() {
     auto look = [&store, root] { return store.descriptor(root); };
     auto local = co_await net::offload(services_.runtime, std::move(look));
     if (local) co_return local;
-    auto named = named_sources();
-    auto sources = co_await neighbourhood_.reach_all(std::move(named));
-    if (order_.inviter) sources.insert(sources.begin(), order_.inviter);
-    for (const auto& peer : sources) {
-        proto::Message ask = proto::GetDescriptor{root};
-        auto reply = co_await peer->request(std::move(ask), descriptor_timeout);
-        if (!reply) continue;
-        auto descriptor = core::Descriptor::decode(reply->body.view(), root);
+    if (order_.inviter) {
+        auto inviter = order_.inviter;
+        auto descriptor = co_await ask_descriptor(std::move(inviter));
         if (descriptor) co_return descriptor;
-        peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
+    }
+    auto named = named_sources();
+    const auto sources = co_await neighbourhood_.reach_all(std::move(named));
+    for (auto peer : sources) {
+        auto descriptor = co_await ask_descriptor(std::move(peer));
+        if (descriptor) co_return descriptor;
     }
     co_return fail(Errc::not_found, "no source has the descriptor");
+}
+
+asio::awaitable<Result<core::Descriptor>> Intake::ask_descriptor(net::PeerPtr peer) {
+    proto::Message ask = proto::GetDescriptor{root()};
+    const auto reply = co_await peer->request(std::move(ask), descriptor_timeout);
+    if (!reply) co_return fail(reply.error());
+    auto descriptor = core::Descriptor::decode(reply->body.view(), root());
+    if (!descriptor) peers_.ban(peer->id(), "it sent a descriptor that is not the root's");
+    co_return descriptor;
 }
 
 /// Gets the descriptor, and keeps it and the lease, unless it is that of a part.

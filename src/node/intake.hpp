@@ -31,8 +31,9 @@ struct Kept {
 /// everyone concerned, in batches as it comes. What is whole is written while the rest is pulled.
 ///
 /// Of items that this node leads, the inviter is asked at once. The others come from those that
-/// lead there, which say so when they have them; when nothing has moved for `fallback_after`, the
-/// inviter is asked for one of them, then for two, four…
+/// lead there, which say so when they have them; when nothing has moved for `fallback_after`, or
+/// none of those who say that they have it gives it, the inviter is asked for one of them, then for
+/// two, four…
 class Intake : public std::enable_shared_from_this<Intake> {
   public:
     struct Order {
@@ -104,6 +105,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     void end_if_stalled();
     [[nodiscard]] std::vector<Named> named_sources() const;
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> get_descriptor();
+    [[nodiscard]] asio::awaitable<Result<core::Descriptor>> ask_descriptor(net::PeerPtr peer);
     [[nodiscard]] asio::awaitable<Result<core::Descriptor>> begin();
     [[nodiscard]] asio::awaitable<void> keep_what_is_here(const core::Descriptor& descriptor);
     [[nodiscard]] std::vector<ExtentIndex> wanted_extents(const core::Descriptor& descriptor) const;
@@ -142,6 +144,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     bool pulled_ = false;                 // nothing more will become whole
     bool written_ = false;
     ByteCount fetched_;
+    std::vector<std::pair<NodeId, proto::ItemId>> early_;  // stored by others before that
     std::size_t fallback_ = 1;  // extents to ask the inviter for when nothing moves
 };
 

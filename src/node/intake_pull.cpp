@@ -17,6 +17,10 @@ constexpr ByteCount batch_bytes_max{16ULL << 20};  // synced together
 constexpr Duration idle_timeout = 30s;
 constexpr Duration takeover_saves_min = 1s;
 constexpr Duration fallback_after = 6s;
+constexpr Duration stall_min = 1s;
+constexpr Duration others_time = 250ms;  // for another one to say that it has it
+constexpr std::size_t let_down_max = 64;
+constexpr std::size_t let_down_at_once = 8;
 // What is small comes in large numbers, and each batch costs a sync and a report to everybody.
 constexpr Duration gather_time = 50ms;
 
@@ -39,6 +43,7 @@ Download::Options Intake::download_options(const core::Layout& layout, ExtentInd
     options.planner.start_at = layout.extent_bytes(start).first.value;
     // Nobody waits for a copy so much that bytes may be pulled twice to have it a moment sooner.
     options.planner.takeover_saves_min = takeover_saves_min;
+    options.planner.stall_min = stall_min;
     options.budget = &budget_;
     options.is_repair = order_.is_repair;
     const bool trickles = order_.is_repair && budget_.repair().is_limited();
@@ -71,6 +76,8 @@ asio::awaitable<void> Intake::pull(core::Descriptor descriptor, std::vector<Exte
     download_ = std::make_shared<Download>(services_, tasks_, peers_, descriptor, everything,
                                            all_but(layout, wanted), assembler, std::move(options));
     if (order_.inviter) download_->add_holder_of(order_.inviter, leading);
+    for (const auto& [node, item] : std::exchange(early_, {}))
+        if (positions_.contains(item)) download_->on_stored(node, {item});
     const auto self = shared_from_this();
     tasks_.start(add_sources(self));
     tasks_.start(write(self, &assembler));
@@ -165,13 +172,24 @@ asio::awaitable<void> Intake::find_more(std::weak_ptr<Intake> weak,
                                         std::vector<ExtentIndex> starved) {
     const auto self = weak.lock();
     if (!self) co_return;
-    co_await self->add_sources(self);
-    self->fall_back(std::move(starved));
+    // Whoever cannot be reached takes its time.
+    self->tasks_.start(self->add_sources(self));
+    const bool go_on = co_await self->tasks_.sleep_for(others_time);
+    if (go_on) self->fall_back(std::move(starved));
 }
 
+/// Soon for what somebody said to have, and does not give.
 void Intake::fall_back(std::vector<ExtentIndex> starved) {
     if (!download_ || !order_.inviter) return;
-    if (services_.runtime.now() < download_->last_progress() + fallback_after) return;
+    const auto now = services_.runtime.now();
+    const auto& planner = download_->planner();
+    if (now < download_->last_progress() + fallback_after) {
+        starved = planner.starved(let_down_max, now);
+        std::erase_if(starved,
+                      [&planner](const auto extent) { return !planner.was_promised(extent); });
+        fallback_ = std::max(fallback_, let_down_at_once);
+    }
+    if (starved.empty()) return;
     // In no order, so that those who lost the same lead do not all ask for the same.
     std::shuffle(starved.begin(), starved.end(), services_.runtime.random());
     starved.resize(std::min(starved.size(), fallback_));

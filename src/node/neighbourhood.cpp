@@ -27,7 +27,7 @@ constexpr Duration names_period = 1s;
 }  // namespace
 
 asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
-    std::vector<dht::Contact> contacts) {
+    std::vector<dht::Contact> contacts, Duration longest) {
     Gather<Result<net::PeerPtr>> gather(services_.runtime, tasks_);
     std::size_t started = 0;
     for (const auto& contact : contacts) {
@@ -36,7 +36,7 @@ asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
         if (!contact.position.is_zero()) position = contact.position;
         gather.start(peers_.dial(contact.endpoint, std::nullopt, position));
     }
-    auto outcomes = co_await gather.all();
+    auto outcomes = co_await gather.within(longest);
     std::vector<net::PeerPtr> peers;
     for (auto& outcome : outcomes)
         if (outcome) peers.push_back(std::move(*outcome));
@@ -44,7 +44,8 @@ asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::dial_all(
     co_return peers;
 }
 
-asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(std::vector<Named> nodes) {
+asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(std::vector<Named> nodes,
+                                                                    Duration longest) {
     Gather<Result<net::PeerPtr>> gather(services_.runtime, tasks_);
     const auto self = services_.identity.id();
     std::size_t started = 0;
@@ -53,7 +54,7 @@ asio::awaitable<std::vector<net::PeerPtr>> Neighbourhood::reach_all(std::vector<
         if (++started > dials_at_once) break;
         gather.start(peers_.reach(std::move(named)));
     }
-    auto outcomes = co_await gather.all();
+    auto outcomes = co_await gather.within(longest);
     std::vector<net::PeerPtr> peers;
     for (auto& outcome : outcomes)
         if (outcome) peers.push_back(std::move(*outcome));
@@ -77,7 +78,7 @@ asio::awaitable<void> Neighbourhood::widen(DhtKey key, std::size_t asks) {
     Gather<std::vector<Named>> gather(services_.runtime, tasks_);
     for (const auto& node : table_.nearest_ids(key, asks))
         if (const auto peer = peers_.find(node)) gather.start(ask_closest(peer, key));
-    auto answers = co_await gather.all();
+    auto answers = co_await gather.within(patience);
     std::vector<Named> strangers;
     std::set<NodeId> listed{services_.identity.id()};
     for (auto& answer : answers)
@@ -86,7 +87,7 @@ asio::awaitable<void> Neighbourhood::widen(DhtKey key, std::size_t asks) {
             if (named.record.storing && !table_.is_alive(node) && listed.insert(node).second)
                 strangers.push_back(std::move(named));
         }
-    co_await reach_all(std::move(strangers));
+    co_await reach_all(std::move(strangers), patience);
 }
 
 asio::awaitable<dht::Lookup> Neighbourhood::look_up(DhtKey key, dht::Index::SeenFn seen) {
@@ -135,14 +136,17 @@ asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key, dht::Index::Seen
     listed.insert(listed.begin(), lookup.nearest.begin(), lookup.nearest.end());
 
     std::vector<dht::Contact> strangers;
+    std::vector<dht::Contact> doubtful;
     const auto own_position = core::dht_position(services_.identity.id());
     for (const auto& contact : listed) {
         bool known = contact.position == own_position;
         for (const auto& peer : peers_.open())
             known = known || core::dht_position(peer->id()) == contact.position;
-        if (!known) strangers.push_back(contact);
+        if (known) continue;
+        (peers_.is_doubtful(contact.endpoint, patience) ? doubtful : strangers).push_back(contact);
     }
-    co_await dial_all(std::move(strangers));
+    co_await dial_all(std::move(doubtful), Duration::zero());
+    co_await dial_all(std::move(strangers), patience);
     const auto asks = beside.empty() ? widen_asks : widen_asks_in_a_crowd;
     co_await widen(key, asks);
     --in_flight_;

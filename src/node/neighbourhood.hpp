@@ -32,8 +32,13 @@ class Neighbourhood {
           period_(period),
           lane_free_(services.runtime) {}
 
-    /// Looks the key up and confirms the nodes nearest to it. Returns the look-up, providers
-    /// included; `seen` as with the index. Many at once are served `lanes` at a time.
+    /// Longer nobody is waited for where others do as well: whoever is honest answers sooner, and
+    /// who is slow is met all the same.
+    static constexpr Duration patience = std::chrono::seconds(1);
+
+    /// Looks the key up and confirms the nodes nearest to it, those that answer within `patience`.
+    /// Returns the look-up, providers included; `seen` as with the index. Many at once are served
+    /// `lanes` at a time.
     [[nodiscard]] asio::awaitable<dht::Lookup> explore(DhtKey key, dht::Index::SeenFn seen = {});
 
     /// Looks the key up and no more, at once.
@@ -68,10 +73,12 @@ class Neighbourhood {
     /// Dials these too, now and whenever nobody is connected. How many of them answered.
     [[nodiscard]] asio::awaitable<std::size_t> enter(std::vector<core::Endpoint> points);
 
-    /// Dials all of them at once and waits for the outcomes.
+    /// Dials all of them at once and waits for the outcomes, or for so long. Whoever answers later
+    /// is connected then.
     [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> dial_all(
-        std::vector<dht::Contact> contacts);
-    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> reach_all(std::vector<Named> nodes);
+        std::vector<dht::Contact> contacts, Duration longest = Duration::max());
+    [[nodiscard]] asio::awaitable<std::vector<net::PeerPtr>> reach_all(
+        std::vector<Named> nodes, Duration longest = Duration::max());
 
   private:
     [[nodiscard]] asio::awaitable<void> widen(DhtKey key, std::size_t asks);

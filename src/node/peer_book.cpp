@@ -193,6 +193,13 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Ta
     co_return outcome;
 }
 
+bool PeerBook::is_doubtful(const core::Endpoint& endpoint, Duration patience) const {
+    const auto running = attempts_.find(endpoint);
+    const bool is_late =
+        running != attempts_.end() && services_.runtime.now() >= running->second->began + patience;
+    return is_late || rules_.was_silent(endpoint);
+}
+
 asio::awaitable<std::optional<bool>> PeerBook::dial_back(net::PeerPtr asker, std::uint16_t port) {
     const auto node = asker->id();
     auto endpoint = asker->remote();

@@ -59,6 +59,10 @@ class PeerBook {
                                                              std::optional<DhtKey> position,
                                                              net::OpeningPtr opening = nullptr);
 
+    /// Nothing came of dialling that when it was last tried, or in `patience` until now: nobody
+    /// should wait for it.
+    [[nodiscard]] bool is_doubtful(const core::Endpoint& endpoint, Duration patience) const;
+
     /// Whether the peer can be dialled where it is, at this port; the connection is not kept.
     /// Nothing: the address rests (proto::DialRules).
     [[nodiscard]] asio::awaitable<std::optional<bool>> dial_back(net::PeerPtr asker,
@@ -84,7 +88,8 @@ class PeerBook {
 
   private:
     struct Attempt {
-        explicit Attempt(net::Runtime& runtime) : ended(runtime) {}
+        explicit Attempt(net::Runtime& runtime) : began(runtime.now()), ended(runtime) {}
+        TimePoint began;
         net::Signal ended;
         std::optional<Result<net::PeerPtr>> outcome;
     };

@@ -183,9 +183,9 @@ void Placements::on_stored(const NodeId& node, const proto::Stored& stored) {
         placer->on_stored(node, stored);
 }
 
-void Placements::on_sign_of_life(const NodeId& node) {
+void Placements::on_pulled(const NodeId& node, const ExtentHash& extent) {
     for (const auto& placer : placers_)
-        placer->on_sign_of_life(node);
+        placer->on_pulled(node, extent);
 }
 
 void Placements::on_node_changed(const NodeId& node) {

@@ -63,7 +63,7 @@ class Placements {
     [[nodiscard]] bool leaving() const { return leaving_; }
 
     void on_stored(const NodeId& node, const proto::Stored& stored);
-    void on_sign_of_life(const NodeId& node);
+    void on_pulled(const NodeId& node, const ExtentHash& extent);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 
+#include "core/log.hpp"
+
 namespace flow29::node {
 
 using namespace std::chrono_literals;
+namespace log = core::log;
 
 namespace {
 constexpr Duration join_timeout = 10s;
@@ -16,6 +19,7 @@ constexpr Duration sign_period = 5s;
 constexpr Duration busy_retry = 2s;  // who takes in much at once is soon done with some
 constexpr ByteCount bytes_in_flight_max{4ULL << 30};  // each target takes what it can
 constexpr std::size_t explorations_max = 16;
+constexpr Duration poor_lead_pause = 10min;
 
 proto::CopyPlanner::Options planner_options(const Services& services) {
     proto::CopyPlanner::Options options;
@@ -34,6 +38,7 @@ Placer::Placer(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& 
     : services_(services),
       tasks_(tasks),
       neighbourhood_(neighbourhood),
+      table_(table),
       own_record_(std::move(own_record)),
       is_part_(purpose == Inviter::Purpose::part),
       inviter_(services, tasks, peers, table, purpose),
@@ -131,6 +136,16 @@ void Placer::on_stored(const NodeId& node, const proto::Stored& stored) {
     }
     on_sign_of_life(node);
     changed_.notify_all();
+}
+
+void Placer::on_pulled(const NodeId& node, const ExtentHash& extent) {
+    const auto now = services_.runtime.now();
+    if (const auto poor = planner_.on_pulled(proto::ItemId::of(extent), node, now)) {
+        log::info("placer", "node {} does not serve what it leads; others lead for a while",
+                  to_hex(*poor).substr(0, 12));
+        table_.on_poor_lead(*poor, now + poor_lead_pause);
+    }
+    on_sign_of_life(node);
 }
 
 void Placer::on_sign_of_life(const NodeId& node) {

@@ -38,7 +38,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     /// placer of parts, and nothing else does.
     void on_stored(const NodeId& node, const proto::Stored& stored);
     /// It pulls from here.
-    void on_sign_of_life(const NodeId& node);
+    void on_pulled(const NodeId& node, const ExtentHash& extent);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 
@@ -52,10 +52,12 @@ class Placer : public std::enable_shared_from_this<Placer> {
     [[nodiscard]] asio::awaitable<void> explore_keys(std::shared_ptr<Placer> self);
     [[nodiscard]] asio::awaitable<void> explore_key(std::shared_ptr<Placer> self, DhtKey key);
     [[nodiscard]] bool all_stuck(TimePoint now) const;
+    void on_sign_of_life(const NodeId& node);
 
     Services services_;
     Tasks& tasks_;                  // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
+    proto::NodeTable& table_;       // owned by the engine
     OwnRecord own_record_;
     bool is_part_;
     Inviter inviter_;

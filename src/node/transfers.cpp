@@ -89,7 +89,7 @@ void Transfer::look_at(const Download& download, TransferInfo& info,
     info.own = download.own();
     facts.stage = info.stage = Stage::data;
     facts.holders = download.planner().usable_peers();
-    facts.starved = !download.planner().starved(1).empty();
+    facts.starved = !download.planner().starved(1, services_.runtime.now()).empty();
     facts.being_written = download.storing();
     for (const auto& peer : download.planner().peers()) {
         // What is here already is no holder's work, and cannot be what keeps it waiting.

@@ -65,6 +65,7 @@ void CopyPlanner::remove_item(const ItemId& item) {
         forget_if_unrelated(item, entry, node);
     }
     items_.erase(found);
+    leads_.erase(item);
     blocked_ = false;
 }
 
@@ -112,8 +113,9 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
             if (entry == nullptr || node == options_.self) return;
             if (entry->holders.contains(node)) return;
             const auto known = entry->pending.find(node);
-            const bool leads = known != entry->pending.end() && known->second.leads;
-            add_pending(item, *entry, node, {now + options_.patience, leads});
+            auto pending = known != entry->pending.end() ? known->second : Pending{};
+            pending.until = now + options_.patience;
+            add_pending(item, *entry, node, pending);
             refresh(item, *entry);
             return;
         }
@@ -156,15 +158,18 @@ void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
     latest_ = std::max(latest_, now);
     const auto found = by_node_.find(node);
     const bool counts = table_.counts(node);
-    // Nothing changes, in O(1), when a node is missing or back within its grace period.
-    const bool is_news = !counts || queue_.size() > 0;
+    const bool may_answer = table_.is_alive(node);
+    const auto is_invited = [&] { return found->second.items.size() > found->second.held; };
+    // Nothing changes, in O(1), when a holder is missing or back within its grace period.
+    const bool is_news =
+        !counts || queue_.size() > 0 || (!may_answer && found != by_node_.end() && is_invited());
     if (found != by_node_.end() && (is_news || !found->second.all_count)) {
         const auto& items = found->second.items;
         const std::vector<ItemId> concerned(items.begin(), items.end());
         found->second.all_count = counts;
         for (const ItemId& item : concerned) {
             Item& entry = items_.at(item);
-            if (!counts) end_pending(item, entry, node);
+            if (!may_answer) end_pending(item, entry, node);
             // The others are as they were, so that one node's change is not paid for by all.
             unsigned copies = entry.copies;
             const auto holder = entry.holders.find(node);
@@ -207,7 +212,7 @@ std::optional<CopyPlanner::Invitation> CopyPlanner::poll_invite(TimePoint now, W
         if (blocked_) break;
         std::erase_if(entry.refusals, [now](const auto& r) { return r.second.until <= now; });
         const std::optional<NodeId> node = choose(entry, now, wall_now);
-        if (node) return invite(*item, entry, *node, now);
+        if (node) return invite(*item, entry, *node, now, wall_now);
         queue_.set_stuck(*item, look_again_at(entry, now));
         if (stuck_.size() < stuck_told_max) stuck_.push_back(*item);
     }
@@ -238,22 +243,6 @@ bool CopyPlanner::wants_more(const Item& entry) const {
 bool CopyPlanner::fits(const Item& entry) const {
     return bytes_in_flight_.value == 0 ||
            bytes_in_flight_ + entry.length <= options_.bytes_in_flight_max;
-}
-
-CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,
-                                            TimePoint now) {
-    const bool leads = lacks_lead(entry);
-    add_pending(item, entry, node, {now + options_.patience, leads});
-    refresh(item, entry);
-    return {
-        .item = item, .root = entry.root, .length = entry.length, .target = node, .leads = leads};
-}
-
-/// Rule 11.
-bool CopyPlanner::lacks_lead(const Item& entry) const {
-    const bool is_held = std::ranges::any_of(entry.holders, &HolderList::Entry::second);
-    return !is_held &&
-           std::ranges::none_of(entry.pending, [](const auto& p) { return p.second.leads; });
 }
 
 void CopyPlanner::note_new_items(TimePoint now) {
@@ -379,120 +368,6 @@ void CopyPlanner::forget_if_unrelated(const ItemId& item, const Item& entry, con
     const auto found = by_node_.find(node);
     found->second.items.erase(item);
     if (found->second.items.empty()) by_node_.erase(found);
-}
-
-bool CopyPlanner::has_item(const ItemId& item) const {
-    return items_.contains(item);
-}
-
-std::vector<NodeId> CopyPlanner::holders(const ItemId& item) const {
-    const Item* entry = find(item);
-    if (entry == nullptr) return {};
-    std::vector<NodeId> result;
-    result.reserve(entry->holders.size());
-    for (const auto& [node, counts] : entry->holders)
-        result.push_back(node);
-    return result;
-}
-
-std::vector<NodeId> CopyPlanner::invited(const ItemId& item) const {
-    std::vector<NodeId> result;
-    if (const Item* entry = find(item))
-        for (const auto& [node, pending] : entry->pending)
-            result.push_back(node);
-    return result;
-}
-
-unsigned CopyPlanner::copies(const ItemId& item) const {
-    const Item* entry = find(item);
-    return entry == nullptr ? 0 : count_copies(*entry);
-}
-
-unsigned CopyPlanner::target(const ItemId& item) const {
-    const Item* entry = find(item);
-    return entry == nullptr ? 0 : entry->target;
-}
-
-bool CopyPlanner::stuck(const ItemId& item, TimePoint now, WallTime wall_now) const {
-    const Item* entry = find(item);
-    if (entry == nullptr || count_copies(*entry) >= entry->target) return false;
-    const bool will_be_asked = std::ranges::any_of(
-        entry->refusals, [](const auto& refusal) { return refusal.second.is_busy; });
-    return !will_be_asked && entry->pending.empty() && !choose(*entry, now, wall_now);
-}
-
-std::vector<ItemId> CopyPlanner::items_of(const NodeId& node) const {
-    std::vector<ItemId> result;
-    const auto found = by_node_.find(node);
-    if (found == by_node_.end()) return result;
-    for (const ItemId& item : found->second.items)
-        if (items_.at(item).holders.contains(node)) result.push_back(item);
-    return result;
-}
-
-std::vector<ItemId> CopyPlanner::items() const {
-    std::vector<ItemId> result;
-    result.reserve(items_.size());
-    for (const auto& [item, entry] : items_)
-        result.push_back(item);
-    return result;
-}
-
-std::vector<NodeId> CopyPlanner::holding_nodes() const {
-    std::vector<NodeId> result;
-    for (const auto& [node, of_node] : by_node_)
-        if (of_node.held > 0) result.push_back(node);
-    std::ranges::sort(result);
-    return result;
-}
-
-CopyPlanner::Counts CopyPlanner::counts() const {
-    Counts result{.items = items_.size(),
-                  .under_target = under_target_,
-                  .in_flight = expiries_.size(),
-                  .sum_copies = sum_copies_};
-    if (!items_by_copies_.empty()) result.min_copies = items_by_copies_.begin()->first;
-    return result;
-}
-
-void CopyPlanner::check_invariants() const {
-    std::size_t pending = 0;
-    std::size_t queued = 0;
-    std::size_t held = 0;
-    std::size_t sum = 0;
-    ByteCount bytes;
-    for (const auto& [item, entry] : items_) {
-        FLOW29_ASSERT(wants_more(entry) == queue_.contains(item));
-        if (wants_more(entry)) ++queued;
-        FLOW29_ASSERT(!entry.holders.contains(options_.self));
-        FLOW29_ASSERT(entry.target <= limits::copies_max);
-        FLOW29_ASSERT(std::ranges::count_if(entry.pending,
-                                            [](const auto& p) { return p.second.leads; }) <= 1);
-        for (const auto& [node, invited] : entry.pending) {
-            FLOW29_ASSERT(!entry.holders.contains(node));
-            FLOW29_ASSERT(expiries_.contains({invited.until, item, node}));
-            FLOW29_ASSERT(by_node_.at(node).items.contains(item));
-            bytes += entry.length;
-        }
-        unsigned counted = options_.self_is_copy ? 1 : 0;
-        for (const auto& [node, counts] : entry.holders) {
-            FLOW29_ASSERT(by_node_.at(node).items.contains(item));
-            FLOW29_ASSERT(counts || !by_node_.at(node).all_count);
-            ++held;
-            if (counts) ++counted;
-        }
-        FLOW29_ASSERT(counted == entry.copies);
-        pending += entry.pending.size();
-        sum += entry.copies;
-    }
-    for (const auto& [node, of_node] : by_node_)
-        held -= of_node.held;
-    FLOW29_ASSERT(held == 0);
-    FLOW29_ASSERT(pending == expiries_.size());
-    FLOW29_ASSERT(queued == queue_.size());
-    queue_.check_invariants();
-    FLOW29_ASSERT(sum == sum_copies_);
-    FLOW29_ASSERT(bytes == bytes_in_flight_);
 }
 
 }  // namespace flow29::proto

@@ -39,9 +39,9 @@ namespace flow29::proto {
 ///    have been chosen from other candidates.
 /// 4. An invitation that is neither answered nor fulfilled within `patience` of its last sign of
 ///    life (being sent, `accepted`, `coming`, or whatever on_sign_of_life tells of its node) is
-///    given up, as if refused, and another candidate is asked; a late success still counts. `busy`
-///    is a refusal for `busy_retry`, and not the end: an item is not stuck that only waits for
-///    that.
+///    given up, as if refused, and another candidate is asked; a late success still counts. So is
+///    one whose node goes missing. `busy` is a refusal for `busy_retry`, and not the end: an item
+///    is not stuck that only waits for that.
 /// 5. At most `bytes_in_flight_max` are on their way by our invitation at a time, one item at
 /// least.
 ///    Nothing overtakes an item that waits for this.
@@ -59,6 +59,12 @@ namespace flow29::proto {
 /// 11. Of those invited to hold an item of which there is no live copy, one is to lead: to pull it
 ///    from this node, where the others pull from it. Another leads when the first is given up.
 ///    Rationale: who publishes over a slow line sends everything once, not four times.
+/// 12. When somebody invited who does not lead begins to pull an item from this node (on_pulled),
+///    whoever was to lead is a poor lead, if it has the item by then, or gave no sign of life for
+///    `lead_patience`. Poor leads (NodeTable::may_lead) lead only where nobody else can be invited
+///    after them.
+///    Rationale: who follows turns to this node when its lead lies, stalls or lacks what it said it
+///    has, and that costs a wait. Who blames an honest lead gains that another one leads.
 ///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
 /// O(items it held).
@@ -74,6 +80,7 @@ class CopyPlanner {
         Duration takeover = std::chrono::seconds(10);
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
+        Duration lead_patience = std::chrono::seconds(4);
         Duration retry = std::chrono::minutes(2);
         Duration busy_retry = std::chrono::seconds(15);
         ByteCount bytes_in_flight_max{256ULL * 1024 * 1024};
@@ -126,6 +133,10 @@ class CopyPlanner {
     /// `node` does something for what it was invited to: all its invitations are young again.
     /// O(items it holds or was invited to).
     void on_sign_of_life(const NodeId& node, TimePoint now);
+    /// `node` asked this node for an item's bytes. The poor lead that this shows, if any: rule 12,
+    /// NodeTable::on_poor_lead.
+    [[nodiscard]] std::optional<NodeId> on_pulled(const ItemId& item, const NodeId& node,
+                                                  TimePoint now);
     /// A node appeared, went missing, or is gone, as `table` says already: its items are looked at
     /// again.
     void on_node_changed(const NodeId& node, TimePoint now);
@@ -182,6 +193,7 @@ class CopyPlanner {
     struct Pending {
         TimePoint until;  // given up at
         bool leads = false;
+        bool pulls = false;  // from this node
         auto operator<=>(const Pending&) const = default;
     };
     struct Item {
@@ -232,12 +244,14 @@ class CopyPlanner {
     void forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node);
     void note_new_items(TimePoint now);
     void give_up_late(TimePoint now);
-    Invitation invite(const ItemId& item, Item& entry, const NodeId& node, TimePoint now);
+    Invitation invite(const ItemId& item, Item& entry, const NodeId& node, TimePoint now,
+                      WallTime wall_now);
 
     const NodeTable& table_;  // owned by the node
     Options options_;
     std::unordered_map<ItemId, Item> items_;
     std::unordered_map<NodeId, OfNode> by_node_;  // holders and invited
+    std::unordered_map<ItemId, NodeId> leads_;    // who was to lead last, be it done or given up
     std::vector<ItemId> new_items_;               // added since the last poll
     CopyQueue queue_;                             // what is below target, counting those on the way
     std::set<Expiry> expiries_;                   // one for each that is pending

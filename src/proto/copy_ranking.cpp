@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Who acts for an item, who is asked to hold it, and who may let it go.
+// Who acts for an item, who is asked to hold it, who leads, and who may let it go.
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "core/hash.hpp"
 #include "proto/copy_planner.hpp"
@@ -43,6 +44,48 @@ std::optional<NodeId> CopyPlanner::choose(const Item& entry, TimePoint now,
         return std::ranges::count(used, candidate.group);
     };
     return std::ranges::min_element(candidates, {}, copies_beside)->id;
+}
+
+CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,
+                                            TimePoint now, WallTime wall_now) {
+    const bool may_lead = lacks_lead(entry);
+    add_pending(item, entry, node, {now + options_.patience});
+    const auto is_last = [&] { return !wants_more(entry) || !choose(entry, now, wall_now); };
+    const bool leads = may_lead && (table_.may_lead(node, now) || is_last());
+    if (leads) {
+        entry.pending.at(node).leads = true;
+        leads_.insert_or_assign(item, node);
+    }
+    refresh(item, entry);
+    return {
+        .item = item, .root = entry.root, .length = entry.length, .target = node, .leads = leads};
+}
+
+/// Rule 11.
+bool CopyPlanner::lacks_lead(const Item& entry) const {
+    const bool is_held = std::ranges::any_of(entry.holders, &HolderList::Entry::second);
+    return !is_held &&
+           std::ranges::none_of(entry.pending, [](const auto& p) { return p.second.leads; });
+}
+
+/// Rule 12.
+std::optional<NodeId> CopyPlanner::on_pulled(const ItemId& item, const NodeId& node,
+                                             TimePoint now) {
+    latest_ = std::max(latest_, now);
+    Item* entry = find(item);
+    const auto known = leads_.find(item);
+    if (entry == nullptr || known == leads_.end()) return std::nullopt;
+    const auto follower = entry->pending.find(node);
+    if (follower == entry->pending.end() || follower->second.leads) return std::nullopt;
+    // Who began before is only going on.
+    if (std::exchange(follower->second.pulls, true)) return std::nullopt;
+    const NodeId& lead = known->second;
+    const auto pending = entry->pending.find(lead);
+    const bool is_silent =
+        pending != entry->pending.end() &&
+        now >= pending->second.until - options_.patience + options_.lead_patience;
+    if (!is_silent && !entry->holders.contains(lead)) return std::nullopt;
+    return lead;
 }
 
 /// The address groups of all copies, those on the way included; a group once for each.

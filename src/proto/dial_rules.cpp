@@ -37,6 +37,10 @@ bool DialRules::may_dial(const Target& target, TimePoint now) const {
            host->second.count < failures_per_host_max;
 }
 
+bool DialRules::was_silent(const core::Endpoint& endpoint) const {
+    return resting_.contains({endpoint, std::nullopt});
+}
+
 void DialRules::on_answered(const core::Endpoint& endpoint) {
     resting_.erase({endpoint, std::nullopt});
 }

@@ -45,6 +45,8 @@ class DialRules {
         bool handed_over = false;    ///< by a peer, and not known from elsewhere
     };
     [[nodiscard]] bool may_dial(const Target& target, TimePoint now) const;
+    /// Nobody answered when it was last dialled, and nobody has since, whether it rests or not.
+    [[nodiscard]] bool was_silent(const core::Endpoint& endpoint) const;
     /// A node that proved itself is there.
     void on_answered(const core::Endpoint& endpoint);
     void on_no_answer(const Target& target, TimePoint now);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <vector>
@@ -61,6 +62,11 @@ class DownloadPeer {
     [[nodiscard]] const ExtentSet& holds() const { return holds_; }
     [[nodiscard]] bool is_guess(ExtentIndex extent) const { return guessed_.contains(extent); }
 
+    /// It was said to hold it, be it that it did not.
+    [[nodiscard]] bool promised(ExtentIndex extent) const {
+        return lacks_.contains(extent) || (holds_.contains(extent) && !is_guess(extent));
+    }
+
     void ask(PieceId piece, ByteCount bytes, TimePoint now);
     /// Ends an asking; false when there is none.
     bool settle(PieceId piece);
@@ -71,12 +77,17 @@ class DownloadPeer {
     /// In the order asked.
     [[nodiscard]] const std::vector<Asked>& asked() const { return asked_; }
 
+    /// A part of a piece came.
+    void on_heard(TimePoint now) { heard_at_ = now; }
     /// When it has been silent for long enough to be hedged: rule 4. Requires something in flight.
-    [[nodiscard]] TimePoint stalled_at() const { return mark_ + stall_limit_; }
+    [[nodiscard]] TimePoint stalled_at() const { return std::max(mark_, heard_at_) + stall_limit_; }
+    [[nodiscard]] bool is_silent(TimePoint now) const {
+        return !asked_.empty() && stalled_at() <= now;
+    }
     /// Usable, not paused, not silent, and with a free slot.
     [[nodiscard]] bool may_be_asked(TimePoint now) const {
         if (asked_.size() >= allowance_ || !usable() || now < paused_until_) return false;
-        return asked_.empty() || now < stalled_at();
+        return !is_silent(now);
     }
     /// Seconds until it would have delivered `more` after all that is in flight.
     [[nodiscard]] double finish_s(ByteCount more, double rate_if_unknown) const;
@@ -106,7 +117,8 @@ class DownloadPeer {
     std::uint64_t bytes_ = 0;
     std::vector<Asked> asked_;
     ByteCount asked_bytes_;
-    TimePoint mark_;  // of the last delivery, or since when something is in flight
+    TimePoint mark_;      // of the last delivery, or since when something is in flight
+    TimePoint heard_at_;  // when a part of something came last
 };
 
 }  // namespace flow29::proto

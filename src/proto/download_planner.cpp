@@ -93,6 +93,10 @@ bool DownloadPlanner::on_piece(PieceId piece, const NodeId& peer, TimePoint now)
     return is_new;
 }
 
+void DownloadPlanner::on_heard(const NodeId& peer, TimePoint now) {
+    if (DownloadPeer* known = state_->find(peer)) known->on_heard(now);
+}
+
 void DownloadPlanner::on_failure(PieceId piece, const NodeId& peer, Blame blame, TimePoint now) {
     DownloadPeer* known = state_->find(peer);
     if (known == nullptr) return;
@@ -180,15 +184,27 @@ std::vector<ExtentIndex> DownloadPlanner::unfinished() const {
     return members(state_->unfinished(), extents, extents);
 }
 
-std::vector<ExtentIndex> DownloadPlanner::starved(std::size_t count_max) const {
+std::vector<ExtentIndex> DownloadPlanner::starved(std::size_t count_max, TimePoint now) const {
     const std::uint64_t extents = state_->pieces.layout().extents();
     ExtentSet held(extents);
     for (const DownloadPeer& peer : state_->peers)
-        if (peer.usable()) held.insert(peer.holds());
+        if (peer.usable() && !peer.is_silent(now)) held.insert(peer.holds());
     ExtentSet starved(extents);
     starved.insert_all(held);
 
     return members(state_->unfinished().common(starved), extents, count_max);
+}
+
+bool DownloadPlanner::was_promised(ExtentIndex extent) const {
+    return std::ranges::any_of(state_->peers,
+                               [extent](const auto& peer) { return peer.promised(extent); });
+}
+
+std::vector<NodeId> DownloadPlanner::silent(TimePoint now) const {
+    std::vector<NodeId> result;
+    for (const DownloadPeer& peer : state_->peers)
+        if (peer.is_silent(now)) result.push_back(peer.id());
+    return result;
 }
 
 std::vector<DownloadPlanner::Cell> DownloadPlanner::cells(std::size_t count_max) const {
@@ -255,7 +271,7 @@ void DownloadPlanner::check_invariants() const {
     std::size_t askings = 0;
     for (const auto& [id, flying] : state_->in_flight) {
         FLOW29_ASSERT(id == id_of(flying.chunks));
-        FLOW29_ASSERT(!flying.peers.empty() && flying.peers.size() <= 2);
+        FLOW29_ASSERT(!flying.peers.empty() && flying.peers.size() <= askings_max);
         FLOW29_ASSERT(!state_->pieces.is_unasked(flying.chunks));
         for (const std::size_t p : flying.peers)
             FLOW29_ASSERT(

@@ -33,18 +33,18 @@ namespace flow29::proto {
 ///    of what was consumed, except the piece at that very place. Otherwise lowest first too, but
 ///    beginning at `start_at` and wrapping around, so that nodes that pull the same thing pull
 ///    different parts and can trade.
-/// 4. Hedging: a piece whose peer has delivered nothing at all for max(`stall_min`, 4 × its usual
-/// time
-///    for a piece) may be asked of a second peer as well; the first answer wins. With `in_order`
-///    that comes before what is unasked, otherwise after it. The silent peer gets nothing new.
+/// 4. Hedging: a peer from which nothing at all has come (on_heard) for max(`stall_min`, 4 × its
+///    usual time for a piece) is silent. A piece that only silent peers are asked for may be asked
+///    of one more, `askings_max` in all; the first answer wins. With `in_order` that comes before
+///    what is unasked, otherwise after it. A silent peer gets nothing new.
 ///    Rationale: a frozen holder keeps its TCP connection open for ever.
 ///    With `in_order` the piece at the reading position is asked of a second peer at once while the
 ///    first one is only guessed to hold it: a reader waits for that one.
 /// 5. End-game: when nothing is unasked (in the window) that a peer in working order holds, a peer
 ///    with nothing in flight takes over a piece that it would finish in less than half the time its
-///    present peer still needs, and `takeover_saves_min` sooner; never more than two askings of one
-///    piece. The time a peer still
-///    needs is what its rate says; once that has passed, as long again as it is overdue.
+///    present peer still needs, and `takeover_saves_min` sooner; of two who are asked for one,
+///    only if both are silent. The time a peer still needs is what its rate says; once that has
+///    passed, as long again as it is overdue.
 /// 6. A peer that lied is never asked again. One that was unreachable, timed out or busy has all
 /// its
 ///    pieces given back and is used again after a pause that doubles, until it delivers. One that
@@ -59,6 +59,8 @@ namespace flow29::proto {
 /// looked at again before pieces were given back, the window moved, or it was said to hold more.
 class DownloadPlanner {
   public:
+    static constexpr std::size_t askings_max = 4;  ///< of one piece at a time
+
     struct Options {
         bool in_order = false;
         ByteCount window{16ULL * 1024 * 1024};
@@ -116,6 +118,8 @@ class DownloadPlanner {
     [[nodiscard]] std::optional<Request> poll_request(TimePoint now);
     /// A verified piece came. False when it was there already (a hedge that lost): discard it.
     [[nodiscard]] bool on_piece(PieceId piece, const NodeId& peer, TimePoint now);
+    /// A part of what was asked of `peer` came: it is not silent.
+    void on_heard(const NodeId& peer, TimePoint now);
     /// A request ended without a verified piece. Ignored, but for a lie, when it had been given
     /// back.
     void on_failure(PieceId piece, const NodeId& peer, Blame blame, TimePoint now);
@@ -139,9 +143,13 @@ class DownloadPlanner {
     [[nodiscard]] ByteCount verified() const;
     /// Extents with unverified pieces, asked or not, in order. O(extents / 64 + result).
     [[nodiscard]] std::vector<ExtentIndex> unfinished() const;
-    /// Extents with unverified pieces that no usable peer is said to hold: find more holders for
-    /// these. O(extents × peers / 64).
-    [[nodiscard]] std::vector<ExtentIndex> starved(std::size_t count_max) const;
+    /// Extents with unverified pieces that no usable peer is said to hold, or only silent ones:
+    /// find more holders for these. O(extents × peers / 64).
+    [[nodiscard]] std::vector<ExtentIndex> starved(std::size_t count_max, TimePoint now) const;
+    /// Somebody was said, and not only guessed, to hold it, whatever became of that. O(peers).
+    [[nodiscard]] bool was_promised(ExtentIndex extent) const;
+    /// Those that are silent: rule 4.
+    [[nodiscard]] std::vector<NodeId> silent(TimePoint now) const;
     [[nodiscard]] bool is_banned(const NodeId& peer) const;
     /// Added and not banned; also those that pause.
     [[nodiscard]] std::size_t usable_peers() const;

@@ -138,10 +138,17 @@ std::optional<ChunkRange> DownloadPlanner::State::first_in_window(const Download
     return piece;
 }
 
-/// True for a piece that is still needed and asked of one peer only.
-bool DownloadPlanner::State::can_rescue(PieceId piece) const {
+/// True for a piece that is still needed, and may be asked of one more now or later.
+bool DownloadPlanner::State::may_be_rescued(PieceId piece) const {
     const InFlight& flying = in_flight.at(piece);
-    return !flying.done && flying.peers.size() == 1;
+    return !flying.done && flying.peers.size() < askings_max;
+}
+
+/// True for one that is asked of one peer only, or of silent ones.
+bool DownloadPlanner::State::can_rescue(PieceId piece, TimePoint now) const {
+    const auto& asked = in_flight.at(piece).peers;
+    const auto is_silent = [&](std::size_t p) { return peers[p].is_silent(now); };
+    return may_be_rescued(piece) && (asked.size() == 1 || std::ranges::all_of(asked, is_silent));
 }
 
 std::optional<DownloadPlanner::State::Choice> DownloadPlanner::State::best_helper(
@@ -187,13 +194,14 @@ std::optional<DownloadPlanner::State::Choice> DownloadPlanner::State::choose_new
 }
 
 /// The piece that the reader waits for, if it was asked of this peer alone and on a guess.
-std::optional<PieceId> DownloadPlanner::State::awaited_guess(const DownloadPeer& peer) const {
+std::optional<PieceId> DownloadPlanner::State::awaited_guess(const DownloadPeer& peer,
+                                                             TimePoint now) const {
     if (!options.in_order) return std::nullopt;
     for (const DownloadPeer::Asked& asked : peer.asked()) {
         const ChunkRange chunks = chunks_of(asked.piece);
         const ByteRange bytes = pieces.bytes_of(chunks);
         const bool is_next = bytes.first <= consumed && consumed < bytes.last;
-        if (is_next && peer.is_guess(pieces.extent_of(chunks)) && can_rescue(asked.piece))
+        if (is_next && peer.is_guess(pieces.extent_of(chunks)) && can_rescue(asked.piece, now))
             return asked.piece;
     }
     return std::nullopt;
@@ -204,18 +212,18 @@ DownloadPlanner::State::Rescue DownloadPlanner::State::find_hedge(TimePoint now)
     Rescue result;
     const auto helpers = who_may_be_asked(now);
     if (helpers.empty()) return result;
-    const auto rescuable = [this](const DownloadPeer::Asked& a) { return can_rescue(a.piece); };
+    const auto later = [this](const DownloadPeer::Asked& a) { return may_be_rescued(a.piece); };
     std::vector<PieceId> stalled;
     for (const DownloadPeer& peer : peers) {
         if (peer.asked().empty()) continue;
         const TimePoint stalled_at = peer.stalled_at();
         if (stalled_at <= now) {
             for (const DownloadPeer::Asked& asked : peer.asked())
-                if (rescuable(asked)) stalled.push_back(asked.piece);
-        } else if (const auto awaited = awaited_guess(peer)) {
+                if (can_rescue(asked.piece, now)) stalled.push_back(asked.piece);
+        } else if (const auto awaited = awaited_guess(peer, now)) {
             stalled.push_back(*awaited);
         } else if (!result.later || stalled_at < *result.later) {
-            if (std::ranges::any_of(peer.asked(), rescuable)) result.later = stalled_at;
+            if (std::ranges::any_of(peer.asked(), later)) result.later = stalled_at;
         }
     }
     std::ranges::sort(stalled);
@@ -268,7 +276,7 @@ DownloadPlanner::State::Rescue DownloadPlanner::State::find_takeover(TimePoint n
             const double need_s = std::abs(Seconds(expected - now).count());
             double own_s = static_cast<double>(asked.bytes.value) / fastest;
             if (need_s > worth_s(own_s)) {
-                if (!can_rescue(asked.piece)) continue;
+                if (!can_rescue(asked.piece, now)) continue;
                 const auto helper = best_helper(asked.piece, idle);
                 if (!helper) continue;
                 own_s = peers[helper->peer].finish_s(asked.bytes, rate_guess);

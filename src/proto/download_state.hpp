@@ -19,8 +19,8 @@ namespace flow29::proto {
 struct DownloadPlanner::State {
     struct InFlight {
         ChunkRange chunks;
-        std::vector<std::size_t> peers;  // positions of the one or two asked
-        bool done = false;               // verified; the other asking is still to end
+        std::vector<std::size_t> peers;  // positions of those asked, askings_max at most
+        bool done = false;               // verified; the other askings are still to end
     };
     struct Choice {
         PieceId piece;
@@ -45,11 +45,13 @@ struct DownloadPlanner::State {
     [[nodiscard]] std::optional<ChunkRange> first_unasked(const DownloadPeer& peer) const;
     [[nodiscard]] std::optional<ChunkRange> first_of(const ExtentSet& held) const;
     [[nodiscard]] std::optional<ChunkRange> first_in_window(const DownloadPeer& peer) const;
-    [[nodiscard]] bool can_rescue(PieceId piece) const;
+    [[nodiscard]] bool may_be_rescued(PieceId piece) const;
+    [[nodiscard]] bool can_rescue(PieceId piece, TimePoint now) const;
     [[nodiscard]] std::optional<Choice> best_helper(PieceId piece,
                                                     const std::vector<std::size_t>& helpers) const;
     [[nodiscard]] std::optional<Choice> choose_new(TimePoint now);
-    [[nodiscard]] std::optional<PieceId> awaited_guess(const DownloadPeer& peer) const;
+    [[nodiscard]] std::optional<PieceId> awaited_guess(const DownloadPeer& peer,
+                                                       TimePoint now) const;
     [[nodiscard]] Rescue find_hedge(TimePoint now) const;
     [[nodiscard]] std::vector<std::size_t> idle_helpers(TimePoint now) const;
     [[nodiscard]] bool is_work_left(TimePoint now);

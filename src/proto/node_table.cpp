@@ -99,6 +99,17 @@ void NodeTable::on_full(const NodeId& node, TimePoint until) {
     found->second.full_until = std::max(found->second.full_until, until);
 }
 
+void NodeTable::on_poor_lead(const NodeId& node, TimePoint until) {
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end()) return;
+    found->second.poor_until = std::max(found->second.poor_until, until);
+}
+
+bool NodeTable::may_lead(const NodeId& node, TimePoint now) const {
+    const auto found = nodes_.find(node);
+    return found == nodes_.end() || found->second.poor_until <= now;
+}
+
 bool NodeTable::on_room(const NodeId& node, TimePoint now) {
     const auto found = nodes_.find(node);
     if (found == nodes_.end()) return false;

@@ -60,6 +60,7 @@ class NodeTable {
         TimePoint since;                          ///< of the present state
         TimePoint gone_at;                        ///< when missing: the end of its grace period
         TimePoint full_until = TimePoint::min();  ///< not a candidate before
+        TimePoint poor_until = TimePoint::min();  ///< better led by others before
         std::optional<TimePoint> room_at;         ///< when it last said that it has room again
     };
 
@@ -81,6 +82,9 @@ class NodeTable {
     void on_goodbye(const NodeId& node, TimePoint now);
     /// It refused an invitation; not asked again before `until`.
     void on_full(const NodeId& node, TimePoint until);
+    /// Others were to pull something from it, and could not: CopyPlanner, rule 12.
+    void on_poor_lead(const NodeId& node, TimePoint until);
+    [[nodiscard]] bool may_lead(const NodeId& node, TimePoint now) const;
     /// It says that it has room again: it may be asked at once. False, and of no consequence, more
     /// often than every `room_news_pause`. Rationale: each time, all that lacks copies may be
     /// offered to it.

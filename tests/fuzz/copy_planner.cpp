@@ -98,6 +98,9 @@ class Run {
                     FLOW29_ASSERT(stuck.kind == ItemId::Kind::extent);
                 if (cared_for) planner_.set_bystander(item);
                 break;
+            case 14:
+                pull(item, node);
+                break;
             default:
                 static_cast<void>(invite());
         }
@@ -112,6 +115,7 @@ class Run {
     void remove(const ItemId& item) {
         planner_.remove_item(item);
         said_.erase(item);
+        led_.erase(item);
         FLOW29_ASSERT(!planner_.has_item(item));
     }
     void answer(const ItemId& item, const NodeId& node) {
@@ -133,7 +137,17 @@ class Run {
         if (choice < 5) planner_.on_candidates_changed(now_);
     }
 
-    /// What rules 3, 5, 6 and 11 say of every invitation.
+    /// Rule 12: whoever is to be blamed was told to lead, by somebody who was not.
+    void pull(const ItemId& item, const NodeId& node) {
+        const auto invited = planner_.invited(item);
+        const auto poor = planner_.on_pulled(item, node, now_);
+        if (!poor) return;
+        FLOW29_ASSERT(led_.at(item) == *poor && *poor != node);
+        FLOW29_ASSERT(std::ranges::count(invited, node) == 1);
+        table_.on_poor_lead(*poor, now_ + 10min);
+    }
+
+    /// What rules 3, 5, 6, 11 and 12 say of every invitation.
     std::optional<CopyPlanner::Invitation> invite() {
         std::map<ItemId, std::vector<NodeId>> invited;
         std::size_t in_flight = 0;
@@ -160,10 +174,13 @@ class Run {
         FLOW29_ASSERT(now_in_flight == 1 ||
                       now_in_flight * item_bytes <= options_.bytes_in_flight_max.value);
         FLOW29_ASSERT(now_in_flight <= in_flight + 1);
-        if (invitation->leads) {
-            for (const auto& holder : holders)
-                FLOW29_ASSERT(!table_.counts(holder));
-        }
+        const bool is_held = std::ranges::any_of(
+            holders, [this](const auto& holder) { return table_.counts(holder); });
+        FLOW29_ASSERT(!invitation->leads || !is_held);
+        // The first one leads, unless it does that badly.
+        if (now_invited.size() == 1 && !is_held && table_.may_lead(target, now_))
+            FLOW29_ASSERT(invitation->leads);
+        if (invitation->leads) led_[invitation->item] = target;
         return invitation;
     }
 
@@ -220,6 +237,7 @@ class Run {
     NodeTable table_{{.self = proto::fake_node(0)}};
     CopyPlanner planner_;
     std::map<ItemId, Known> said_;
+    std::map<ItemId, NodeId> led_;  // who was told to lead last
 };
 
 }  // namespace

@@ -94,7 +94,7 @@ class Run {
     };
 
     void step() {
-        const auto choice = input_.octet() % 12;
+        const auto choice = input_.octet() % 13;
         const auto number = static_cast<std::uint32_t>(input_.number(peers - 1));
         const auto id = proto::fake_node(number);
         auto& peer = peers_[id];
@@ -139,6 +139,11 @@ class Run {
             case 10:
                 move_on(extent);
                 break;
+            case 11:
+                planner_.on_heard(id, now_);
+                for (const auto& silent : planner_.silent(now_))
+                    FLOW29_ASSERT(silent != id && !peers_.at(silent).asked.empty());
+                break;
             default:
                 drop(exists ? extent : ExtentIndex(0));
         }
@@ -182,7 +187,8 @@ class Run {
         FLOW29_ASSERT(piece.bytes == request->bytes && piece.extent == request->extent);
         FLOW29_ASSERT(!piece.verified && !piece.is_dropped);
         FLOW29_ASSERT(piece.askings > 0 || !dropped_.contains(piece.extent.value));
-        FLOW29_ASSERT(peer.asked.insert(request->piece).second && ++piece.askings <= 2);
+        FLOW29_ASSERT(peer.asked.insert(request->piece).second &&
+                      ++piece.askings <= DownloadPlanner::askings_max);
         FLOW29_ASSERT(peer.asked.size() <= set_.options.pieces_max);
         if (!set_.options.in_order || piece.askings > 1) return;
         const ByteRange& bytes = request->bytes;

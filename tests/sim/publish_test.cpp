@@ -60,6 +60,29 @@ TEST_CASE("a holder that leads and goes away in the middle costs no copy") {
     }
 }
 
+TEST_CASE("who leads, stores and gives nothing is soon gone around, and leads no more") {
+    unsigned led = 0;
+    for (const std::uint64_t seed : {98, 99, 100}) {
+        CAPTURE(seed);
+        Swarm swarm({.seed = seed, .audit_period = no_audits});
+        swarm.grow_to(9, 500ms);
+        swarm.world().run_for(30s);
+        swarm.keep_to_itself(1);
+        unsigned led_here = 0;
+        for (unsigned i = 0; i < 12; ++i) {
+            const auto began = swarm.world().now();
+            const auto before = data_from(swarm, swarm.id(0));
+            const auto object = publish(swarm, {.bytes = mib, .seed = seed * 100 + i});
+            CHECK(object.result.copies.min == 4);
+            CHECK(swarm.world().now() < began + 3s);
+            if (data_from(swarm, swarm.id(0)) - before > mib * 11 / 10) ++led_here;
+        }
+        CHECK(led_here <= 1);
+        led += led_here;
+    }
+    CHECK(led > 0);
+}
+
 TEST_CASE("two publishers of one file at the same moment both have their copies") {
     Swarm swarm({.seed = 97, .audit_period = no_audits});
     swarm.grow_to(10, 500ms);

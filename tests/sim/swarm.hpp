@@ -21,6 +21,7 @@ class LossyStore : public test::ForwardingStore {
     using ForwardingStore::ForwardingStore;
 
     void lose(const ExtentHash& extent, bool claims) { lost_.emplace(extent, claims); }
+    void keep_to_itself() { gives_ = false; }
     /// Found damaged by the next look at it, and dropped then.
     void rot(const ExtentHash& extent) { rotten_.insert(extent); }
     void lose(const RootHash& root) { lost_descriptors_.insert(root); }
@@ -45,7 +46,7 @@ class LossyStore : public test::ForwardingStore {
     }
 
     Result<store::ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override {
-        if (lost_.contains(extent)) return fail(Errc::not_found, "lost");
+        if (!gives_ || lost_.contains(extent)) return fail(Errc::not_found, "lost");
         return ForwardingStore::read(extent, chunks);
     }
     bool has_extent(const ExtentHash& extent) override {
@@ -60,6 +61,7 @@ class LossyStore : public test::ForwardingStore {
 
   private:
     std::unordered_map<ExtentHash, bool> lost_;  // and whether it is claimed
+    bool gives_ = true;
     std::set<RootHash> lost_descriptors_;
     std::set<ExtentHash> rotten_;
 };
@@ -146,6 +148,9 @@ class Swarm {
     /// that it has it. Those it has lost.
     std::vector<ExtentHash> lose_extents(std::size_t node, const core::Descriptor& descriptor,
                                          unsigned one_in, bool claims);
+
+    /// From now on the node takes in what it is invited to keep, and gives nothing of any extent.
+    void keep_to_itself(std::size_t node) { nodes_[node]->disk->store.keep_to_itself(); }
 
     /// Likewise the descriptor, until it comes again. Without it the node has nothing of the
     /// object.

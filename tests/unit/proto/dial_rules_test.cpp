@@ -45,6 +45,19 @@ TEST_CASE("an address where nobody answers rests twice as long each time") {
     CHECK(rules.may_dial(target, now));
 }
 
+TEST_CASE("an address was silent until somebody answers there, however long it has rested") {
+    DialRules rules;
+    const auto address = at("192.0.2.1:2929");
+    CHECK_FALSE(rules.was_silent(address));
+    rules.on_somebody_else({address, somebody(1), true}, start);
+    CHECK_FALSE(rules.was_silent(address));
+    rules.on_no_answer({address, somebody(1), true}, start);
+    CHECK(rules.may_dial({address, somebody(2), true}, start + 1h));
+    CHECK(rules.was_silent(address));
+    rules.on_answered(address);
+    CHECK_FALSE(rules.was_silent(address));
+}
+
 TEST_CASE("who is not where he was said to be does not keep others from being there") {
     DialRules rules;
     const auto address = at("192.0.2.1:2929");

@@ -53,7 +53,7 @@ TEST_CASE("an empty object or want is done before it begins") {
     nothing.set_holds(fake_node(1), ExtentIndex(0));
     CHECK_FALSE(nothing.poll_request(at(0s)));
     CHECK_FALSE(nothing.next_deadline(at(0s)));
-    CHECK(nothing.starved(10).empty());
+    CHECK(nothing.starved(10, at(0s)).empty());
     nothing.check_invariants();
 }
 
@@ -215,7 +215,7 @@ TEST_CASE("a guess is asked like what was said, and forgotten when it was wrong"
         d.planner.on_failure(request.piece, request.peer, Blame::lacks, at(1s));
     }
     CHECK(d.poll_all(1s).empty());
-    CHECK(d.planner.starved(1) == std::vector{ExtentIndex(0)});
+    CHECK(d.planner.starved(1, at(1s)) == std::vector{ExtentIndex(0)});
     // It has it now, and says so.
     d.planner.set_holds(fake_node(1), ExtentIndex(0));
     requests = d.poll_all(2s);
@@ -389,7 +389,7 @@ TEST_CASE("starved extents are those unfinished that no usable peer holds") {
     Download d(64);
     const auto starved = [&](std::size_t count_max = 100) {
         std::set<std::uint64_t> result;
-        for (const ExtentIndex e : d.planner.starved(count_max))
+        for (const ExtentIndex e : d.planner.starved(count_max, at(1s)))
             result.insert(e.value);
         return result;
     };
@@ -415,6 +415,44 @@ TEST_CASE("starved extents are those unfinished that no usable peer holds") {
     CHECK(starved() == std::set<std::uint64_t>{1, 2});
     d.planner.on_failure(requests[0].piece, peer, Blame::lied, at(1s));
     CHECK(starved().size() == 31);
+}
+
+TEST_CASE("an extent is promised once somebody was said to hold it, whatever comes of that") {
+    Download d(4);
+    const auto promised = [&d](std::uint64_t e) { return d.planner.was_promised(ExtentIndex(e)); };
+    const NodeId guessed = d.add(1, false);
+    d.planner.guess_holds(guessed, ExtentIndex(0));
+    CHECK_FALSE(promised(0));
+    for (const Request& request : d.poll_all(0s))
+        d.planner.on_failure(request.piece, guessed, Blame::lacks, at(0s));
+    CHECK_FALSE(promised(0));
+    const NodeId said = d.add(2, false);
+    d.planner.set_holds(said, ExtentIndex(1));
+    CHECK(promised(1));
+    for (const Request& request : d.poll_all(0s))
+        d.planner.on_failure(request.piece, said, Blame::lacks, at(0s));
+    CHECK(promised(1));
+    d.planner.set_holds(said, ExtentIndex(0));
+    d.planner.remove_peer(said, at(1s));
+    CHECK(promised(0));
+}
+
+TEST_CASE("an extent that only silent peers hold is starved, until something of it comes") {
+    Download d(64);
+    const NodeId peer = d.add(1);
+    const auto requests = d.poll_all(0s);
+    CHECK(d.planner.starved(100, at(2s - 1ns)).empty());
+    CHECK(d.planner.silent(at(2s - 1ns)).empty());
+    CHECK(d.planner.starved(100, at(2s)).size() == 32);
+    CHECK(d.planner.silent(at(2s)) == std::vector{peer});
+    d.planner.on_heard(peer, at(2s));
+    CHECK(d.planner.starved(100, at(2s)).empty());
+    CHECK(d.planner.starved(100, at(4s)).size() == 32);
+    // Whoever has nothing to send is not silent.
+    for (const Request& request : requests)
+        d.planner.on_failure(request.piece, peer, Blame::ours, at(4s));
+    CHECK(d.planner.starved(100, at(4s)).empty());
+    CHECK(d.planner.silent(at(4s)).empty());
 }
 
 TEST_CASE("a small download is cut small enough for several holders to share it") {

@@ -16,7 +16,7 @@ using Options = DownloadPlanner::Options;
 using PieceId = DownloadPlanner::PieceId;
 using Request = DownloadPlanner::Request;
 
-TEST_CASE("a piece of a silent peer is asked of a second one after the stall time, and no third") {
+TEST_CASE("a piece of a silent peer is asked of a second one after the stall time") {
     Download d(2, {.pieces_min = 64, .pieces_max = 64});
     const NodeId silent = d.add(1);
     const auto first = d.poll_all(0s);
@@ -42,13 +42,28 @@ TEST_CASE("a piece of a silent peer is asked of a second one after the stall tim
         CHECK(d.planner.on_piece(first[0].piece, silent, at(2500ms)));
         CHECK_FALSE(d.planner.on_piece(first[0].piece, second, at(3s)));
     }
-    SUBCASE("the second is silent as well, until one of them fails") {
-        CHECK(d.poll_all(1h).empty());
-        d.planner.on_failure(first[0].piece, silent, Blame::ours, at(1h));
-        const auto again = d.poll_all(1h);
-        REQUIRE(again.size() == 1);
+    SUBCASE("something comes from the second, until one of them fails") {
+        d.planner.on_heard(second, at(4s - 1ns));
+        CHECK(d.poll_all(6s - 2ns).empty());
+        d.planner.on_failure(first[0].piece, silent, Blame::ours, at(5s));
+        CHECK(d.poll_all(5s).empty());
+        d.planner.on_failure(first[0].piece, second, Blame::ours, at(5s));
+        REQUIRE(d.poll_all(5s).size() == 1);
+    }
+    SUBCASE("the second is silent as well, and then the third, and the fourth") {
+        CHECK(d.poll_all(4s - 1ns).empty());
+        CHECK(d.planner.next_deadline(at(3s)) == at(4s));
+        auto again = d.poll_all(4s);
+        REQUIRE(again.size() == 32);
         CHECK(again[0].piece == first[0].piece);
         CHECK(again[0].peer == third);
+        d.add(4);
+        CHECK(d.poll_all(6s - 1ns).empty());
+        CHECK(d.poll_all(6s).size() == 32);
+        // More are not asked for one piece.
+        d.add(5);
+        CHECK(d.poll_all(1h).empty());
+        CHECK(d.planner.on_piece(first[0].piece, third, at(1h)));
     }
     SUBCASE("when both fail it is unasked again") {
         d.planner.on_failure(first[0].piece, silent, Blame::lied, at(3s));
@@ -140,8 +155,11 @@ TEST_CASE("an idle peer takes over what it would finish in less than half the ti
             CHECK(d.planner.poll_request(*next));
         }
         const NodeId third = d.add(3);
-        CHECK(d.poll_all(now + 10s).empty() == true);
+        CHECK(d.poll_all(now + 1100ms).empty());
         CHECK(d.planner.in_flight() == 2);
+        // Only when nothing has come from both for long.
+        CHECK(d.poll_all(now + 10s).size() == 1);
+        CHECK(d.planner.in_flight() == 3);
         CHECK_FALSE(d.planner.is_banned(third));
     }
 }

@@ -329,6 +329,19 @@ NodeRecord record_in(std::uint32_t number, std::uint8_t group, bool scarce = tru
     return record;
 }
 
+TEST_CASE("who led poorly leads again when its time is over, and a stranger may") {
+    NodeTable table({.self = fake_node(0)});
+    table.on_alive(fake_record(1), at(0s));
+    CHECK(table.may_lead(fake_node(1), at(0s)));
+    CHECK(table.may_lead(fake_node(2), at(0s)));
+    table.on_poor_lead(fake_node(1), at(10s));
+    table.on_poor_lead(fake_node(1), at(5s));  // the later time holds
+    table.on_poor_lead(fake_node(2), at(10s));
+    CHECK_FALSE(table.may_lead(fake_node(1), at(10s - 1ns)));
+    CHECK(table.may_lead(fake_node(1), at(10s)));
+    CHECK(table.may_lead(fake_node(2), at(0s)));
+}
+
 TEST_CASE("of a scarce group one node is listed, and more only where there is nobody else") {
     const DhtKey key = fake_item(7).key(core::KeySpace());
     std::vector<std::uint32_t> order(40);
