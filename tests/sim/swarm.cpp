@@ -286,7 +286,7 @@ Status Swarm::status(std::size_t number) {
 std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {
     auto hash = to_hex(item.extent());
     auto located = finish(
-        number, engine(number).survey().locate(std::move(hash), std::nullopt, survey_timeout, {}));
+        number, engine(number).locator().locate(std::move(hash), std::nullopt, survey_timeout, {}));
     return located ? std::move(located->holders) : std::vector<Holder>();
 }
 
