@@ -90,6 +90,11 @@ asio::awaitable<void> Neighbourhood::widen(DhtKey key, std::size_t asks) {
     co_await reach_all(std::move(strangers), patience);
 }
 
+asio::awaitable<void> Neighbourhood::meet_again(std::vector<dht::Contact> doubtful, DhtKey key) {
+    const auto met = co_await dial_all(std::move(doubtful));
+    if (!met.empty()) co_await widen(key, widen_asks);
+}
+
 asio::awaitable<dht::Lookup> Neighbourhood::look_up(DhtKey key, dht::Index::SeenFn seen) {
     std::function<void(std::function<void(dht::Lookup)>)> start =
         [this, key, seen = std::move(seen)](std::function<void(dht::Lookup)> done) {
@@ -145,7 +150,7 @@ asio::awaitable<dht::Lookup> Neighbourhood::explore(DhtKey key, dht::Index::Seen
         if (known) continue;
         (peers_.is_doubtful(contact.endpoint, patience) ? doubtful : strangers).push_back(contact);
     }
-    co_await dial_all(std::move(doubtful), Duration::zero());
+    if (!doubtful.empty()) tasks_.start(meet_again(std::move(doubtful), key));
     co_await dial_all(std::move(strangers), patience);
     const auto asks = beside.empty() ? widen_asks : widen_asks_in_a_crowd;
     co_await widen(key, asks);

@@ -82,6 +82,9 @@ class Neighbourhood {
 
   private:
     [[nodiscard]] asio::awaitable<void> widen(DhtKey key, std::size_t asks);
+    /// Dials those who were silent before. Who answers after all, as when a line is mended, is
+    /// asked for nodes near the key, too.
+    [[nodiscard]] asio::awaitable<void> meet_again(std::vector<dht::Contact> doubtful, DhtKey key);
     /// Where to look as well, when suspiciously many were found near the key (proto::Crowd).
     [[nodiscard]] std::vector<DhtKey> keys_beside(const DhtKey& key, const dht::Lookup& lookup);
     /// Whom the look-ups of these list, each once.
