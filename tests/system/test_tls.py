@@ -60,14 +60,16 @@ class Relay:
 def answer_to(target, octets):
     """All that a node sends to whoever sends it this."""
     with socket.create_connection(target, timeout=SECONDS) as node:
-        node.sendall(octets)
-        node.shutdown(socket.SHUT_WR)
         answer = b""
         try:
+            node.sendall(octets)
+            node.shutdown(socket.SHUT_WR)
             while part := node.recv(65536):
                 answer += part
-        except ConnectionResetError:
-            pass
+        except TimeoutError:
+            raise
+        except OSError:
+            pass  # it has ended the connection, before all was sent or after
         return answer
 
 
