@@ -7,12 +7,15 @@ import time
 import urllib.parse
 
 import bench_measure
+import first_byte
 import lab
+import namespaces
 
 NODES = 32
 FILE_MIB = 64
 IDLE_SECONDS = 2  # after joining, so that what comes with that is over
 RUNS_MIN = 5
+RTT_MS = 40
 
 
 def _fetch(the_lab, node, root):
@@ -53,6 +56,20 @@ def _gateway(node, root):
         connection.close()
 
 
+def _at_a_distance(runs):
+    """{way: [ms…]} with every round trip taking RTT_MS; None where packets cannot be held back."""
+    if not namespaces.can_delay():
+        return None
+    bench_measure.say(f"first byte, {RTT_MS} ms round trips")
+    with lab.Lab("flow29-bench-") as the_lab:
+        swarm = first_byte.FirstByte(the_lab, NODES, RTT_MS, runs, bench_measure.say)
+        try:
+            swarm.start()
+            return swarm.run(runs, False, 0)
+        finally:
+            swarm.close()
+
+
 def run(bench):
     path = bench.source(FILE_MIB)
     runs = max(bench.runs, RUNS_MIN)
@@ -87,6 +104,12 @@ def run(bench):
         table.row(way, f"{min(times):.0f}", f"{statistics.median(times):.0f}", f"{max(times):.0f}")
     print()
     bounds = bench_measure.Bounds("first byte by bare hash, median")
-    for way in ("fetch", "cat", "gateway"):
+    for way in first_byte.WAYS:
         bounds.at_most(f"{way}, on a node that joined {IDLE_SECONDS} s ago",
                        statistics.median(spent[way]), 150, "ms", 0)
+    distant = _at_a_distance(runs)
+    for way in first_byte.WAYS:
+        trips = distant and statistics.median(distant[way]) / RTT_MS
+        bounds.at_most(f"{way}, {RTT_MS} ms away" + (
+            "" if distant else " (needs root, iptables and its NFQUEUE target)"),
+            trips, first_byte.ROUND_TRIPS_MAX, "round trips", 1)

@@ -52,11 +52,26 @@ def _rows(table, name, what, rows):
                                           f"≤ n^{EXPONENT_MAX:g}", exponent <= EXPONENT_MAX))
 
 
+def _announcing(results):
+    """How the announce scheduler keeps its period on the node with the most records."""
+    node = max(results, key=lambda result: result["records"])
+    bounds = bench_measure.Bounds(
+        f"{node['records']:,.0f} records renewed for two days, in a simulated DHT")
+    bounds.at_most("puts of an hour, from the second on, beside the forecast: off by at most",
+                   100 * node["hour_off"], 20, "%", 1)
+    bounds.at_most("longest between two puts of a record, of the period with its jitter",
+                   node["longest_hours"] / (1.2 * node["period_hours"]), 1.01, "×", 3)
+    bounds.told("says that it is behind", "yes" if node["behind"] else "no")
+
+
 def run(bench):
     program = bench.binary.parent / "tests" / "bench" / "micro_bench"
     if not program.exists():
         raise lab.LabError("it is built where google-benchmark is (libbenchmark-dev)")
+    results = _results(program)
     table = bench_measure.Table("step", "n", "items a second", "n", "items a second",
                                 "time for n grows as", "bound", "holds")
-    for (name, what), rows in _families(_results(program)).items():
+    for (name, what), rows in _families(results).items():
         _rows(table, name, what, rows)
+    print()
+    _announcing([result for result in results if "hour_off" in result])
