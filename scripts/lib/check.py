@@ -12,6 +12,7 @@ import coroutine_lint
 import cpp_tokens
 import layers
 import parsers
+import reached
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
@@ -155,6 +156,7 @@ def main():
         report(name, found, failed)
     parsers.self_test()
     report("parsers", parsers.check({path: sources.get(path, "") for path in all_files}), failed)
+    reached.self_test()
     bounds.self_test()
     report("bounds", bounds.check({path: sources.get(path, "") for path in all_files}), failed)
     self_test_format()

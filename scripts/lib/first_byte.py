@@ -175,9 +175,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except lab.LabError as error:
-        sys.exit(f"first-byte: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    lab.exit_with(main, "first-byte")

@@ -246,15 +246,8 @@ def main():
             broken.append(f"{kind}: {slower:.1f} times the quiet time, more than {SLOWER_MAX}")
         if memory > MEMORY_MAX:
             broken.append(f"{kind}: {memory / 1e6:.0f} MB")
-    for line in broken:
-        print(f"- does not hold: {line}")
-    return 1 if broken else 0
+    return lab.verdict(broken)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except lab.LabError as error:
-        sys.exit(f"floods: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    lab.exit_with(main, "floods")

@@ -362,15 +362,8 @@ def main():
         rows = [measure(plan, share, clean, say) for share in shares]
         text, broken = table([clean.row(), *rows], plan)
     print(text)
-    for line in broken:
-        print(f"- does not hold: {line}")
-    return 1 if broken else 0
+    return lab.verdict(broken)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except lab.LabError as error:
-        sys.exit(f"hostile: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    lab.exit_with(main, "hostile")

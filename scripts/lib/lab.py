@@ -396,5 +396,22 @@ def end_on_signals():
         signal.signal(number, interrupt)
 
 
+def exit_with(main, name):
+    """Runs a program's main and exits with its status; what a lab could not do is said in a line."""
+    try:
+        sys.exit(main())
+    except LabError as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def verdict(broken):
+    """Says which bounds do not hold; the exit status of whoever measured them."""
+    for line in broken:
+        print(f"- does not hold: {line}")
+    return 1 if broken else 0
+
+
 if __name__ == "__main__":
     sys.exit("lab.py is a library; see scripts/demo, scripts/bench and tests/system")

@@ -17,7 +17,7 @@ TARGETS = "tests/fuzz/meson.build"
 LENT = re.compile(r"\bByteView\b|\bspan < const std :: uint8_t\b|\bstring_view\b|\bRawValue\b")
 REFUSES = re.compile(r"\b(?:Result|optional) <")
 NAME = re.compile(r"(?:decode|parse|receive|load)(?:_|$)|(?:read|from|guard)_")
-_TARGET = re.compile(r"^  '(\w+)': \w+,$", re.MULTILINE)
+_TARGET = re.compile(r"^  '(\w+)',$", re.MULTILINE)
 
 
 def _ends(tokens, begin):
@@ -142,7 +142,7 @@ def self_test():
         ["Point::decode", "Id::from", "first", "load_limits"], \
         declared(header)
     good = {"src/a/a.hpp": header,
-            TARGETS: "targets = {\n  'point': core_dep,\n}\n",
+            TARGETS: "targets = [\n  'point',\n]\n",
             "tests/fuzz/point.cpp": "Point::decode(raw); Id::from(raw); first(text);",
             "tests/fuzz/corpus/point/0": "",
             REGISTRY: "# parsers\nsrc/a/a.hpp Point::decode point\nsrc/a/a.hpp Id::from point\n"

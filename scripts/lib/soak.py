@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import statistics
-import sys
 import time
 
 import lab
@@ -179,11 +178,8 @@ def main():
     parser.add_argument("--pause", type=float, default=0.5,
                         help="seconds between one use and the next")
     lab.end_on_signals()
-    try:
-        sys.exit(run(parser.parse_args()))
-    except lab.LabError as error:
-        sys.exit(f"scripts/soak: {error}")
+    return run(parser.parse_args())
 
 
 if __name__ == "__main__":
-    main()
+    lab.exit_with(main, "scripts/soak")

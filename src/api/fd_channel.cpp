@@ -7,12 +7,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
+
+#include "api/unix_message.hpp"
 
 namespace flow29::api {
 namespace {
@@ -58,22 +60,6 @@ bool give_to_group(const std::filesystem::path& path, gid_t group) {
     return ::chmod(path.c_str(), 0660) == 0;
 }
 
-/// Takes ownership of the descriptors that came with a message.
-std::vector<UniqueFd> take_descriptors(msghdr& message) {
-    std::vector<UniqueFd> taken;
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
-         part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-            taken.emplace_back(fd);
-        }
-    }
-    return taken;
-}
-
 }  // namespace
 
 Result<void> LineBuffer::append(std::string_view octets) {
@@ -99,21 +85,9 @@ std::optional<std::string> LineBuffer::pop_line() {
 
 Result<Received> receive_some(int socket) {
     std::array<char, read_bytes> buffer;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * limits::control_descriptors_max)>
-        control;
-    iovec part{buffer.data(), buffer.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    ssize_t count = 0;
-    do {
-        count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    } while (count < 0 && errno == EINTR);
-
     Received received;
-    if (count < 0) {
+    auto message = receive_message(socket, buffer);
+    if (!message) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
             received.would_block = true;
             return received;
@@ -121,41 +95,23 @@ Result<Received> receive_some(int socket) {
         return fail(Errc::other, fmt::format("reading from the control socket: {}",
                                              std::generic_category().message(errno)));
     }
-    received.descriptors = take_descriptors(message);
-    if ((message.msg_flags & MSG_CTRUNC) != 0)
+    if (message->lost_descriptors)
         return fail(Errc::refused, "too many descriptors came with the request");
-    received.octets.assign(buffer.data(), static_cast<std::size_t>(count));
-    received.end = count == 0;
+    received.octets.assign(buffer.data(), message->octets);
+    received.descriptors = std::move(message->descriptors);
+    received.end = message->octets == 0;
     return received;
 }
 
 Result<void> send_all(int socket, std::string_view octets, const std::vector<int>& descriptors) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * limits::control_descriptors_max)>
-        control{};
-    const std::size_t descriptor_bytes =
-        sizeof(int) * std::min(descriptors.size(), limits::control_descriptors_max);
-    bool attach = descriptor_bytes != 0;
+    std::span<const int> beside = descriptors;
     while (!octets.empty()) {
-        iovec part{const_cast<char*>(octets.data()), octets.size()};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        if (attach) {
-            message.msg_control = control.data();
-            message.msg_controllen = CMSG_SPACE(descriptor_bytes);
-            cmsghdr* const head = CMSG_FIRSTHDR(&message);
-            head->cmsg_level = SOL_SOCKET;
-            head->cmsg_type = SCM_RIGHTS;
-            head->cmsg_len = CMSG_LEN(descriptor_bytes);
-            std::memcpy(CMSG_DATA(head), descriptors.data(), descriptor_bytes);
-        }
-        const ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0)
+        const auto count = send_message(socket, octets, beside);
+        if (!count)
             return fail(Errc::other, fmt::format("writing to the control socket: {}",
                                                  std::generic_category().message(errno)));
-        attach = false;
-        octets.remove_prefix(static_cast<std::size_t>(count));
+        beside = {};
+        octets.remove_prefix(*count);
     }
     return {};
 }

@@ -43,6 +43,8 @@ Result<std::optional<struct stat>> LocalFolder::look(const std::string& path) {
     const auto name = slash == std::string::npos ? path : path.substr(slash + 1);
     const auto parent = open_beneath(*directory, above, O_PATH | O_DIRECTORY);
     if (!parent) return fail(parent.error());
+    // The parent's parent may be outside, and fstatat would not mind.
+    if (name == "..") return fail_errno(EXDEV, path);
     struct stat facts {};
     if (::fstatat(parent->get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0)
         return std::optional(facts);

@@ -261,8 +261,9 @@ int main(int argc, char** argv) {
     make_swarm_keys(Seeds(all, "swarm_key"));
     make_texts(all);
     for (const char* const target :
-         {"copy_planner", "download_planner", "fair_share", "http", "inbox", "journal", "kept",
-          "merkle", "page", "range_set", "saved", "sealed", "session", "store", "tls_records"})
+         {"copy_planner", "download_planner", "fair_share", "folder_channel", "folder_server",
+          "http", "inbox", "journal", "kept", "merkle", "page", "range_set", "saved", "sealed",
+          "session", "store", "tls_records"})
         Seeds(all, target).add_decisions();
     return 0;
 }

@@ -193,6 +193,17 @@ TEST_CASE("a folder to read from is not written to, and lists more than one pack
     CHECK(code_of(folder->make_directories("new")) == Errc::refused);
 }
 
+TEST_CASE("a folder says nothing of what is above it") {
+    Caller caller;
+    fs::create_directory(caller.path / "inner");
+    const auto folder = caller.grant("");
+    CHECK(folder->look("inner").value().has_value());
+    CHECK(code_of(folder->look("..")) == Errc::file_error);
+    CHECK(code_of(folder->look("inner/..")) == Errc::file_error);
+    CHECK(code_of(folder->look("../x")) == Errc::file_error);
+    CHECK(code_of(folder->list("..")) == Errc::file_error);
+}
+
 TEST_CASE("so many places in a caller's folder are entered, one more is refused") {
     Caller caller;
     const auto folder = caller.grant("photos", true);
