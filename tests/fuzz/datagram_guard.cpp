@@ -43,6 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FLOW29_ASSERT(facts->id_offset > 0 && facts->id_offset + 20 <= datagram.size());
     FLOW29_ASSERT(facts->contacts4_offset + facts->contacts4_bytes <= datagram.size());
     FLOW29_ASSERT(facts->contacts4_bytes % 26 == 0);
+    FLOW29_ASSERT(facts->contacts6_offset + facts->contacts6_bytes <= datagram.size());
+    FLOW29_ASSERT(facts->contacts6_bytes % 38 == 0);
     FLOW29_ASSERT(flaggable);
     FLOW29_ASSERT(flagged.size() <= datagram.size() + 5);
     // A flag can be added once: a key that comes twice is refused. One octet less is too short.
