@@ -51,11 +51,19 @@ class Net:
         _ip("-n", name, "link", "set", "eth0", "up")
         return address
 
+    def take_v4(self, member):
+        """Leaves a member the IPv6 address of its link, unless it is given others."""
+        _ip("-n", self.name(member), "-4", "addr", "flush", "dev", "eth0")
+
+    def switch(self, member, up):
+        """Its interface itself, not the cable."""
+        _ip("-n", self.name(member), "link", "set", "eth0", "up" if up else "down")
+
     def add_v6(self, member, only=False):
         """Gives a member an IPv6 address too, a /48 group of its own, and takes the other; it."""
         name = self.name(member)
         if only:
-            _ip("-n", name, "-4", "addr", "flush", "dev", "eth0")
+            self.take_v4(member)
         address = f"fd29:0:{member}::1"
         # Without asking whether somebody has it already, which takes a second.
         _ip("-n", name, "addr", "add", f"{address}/32", "dev", "eth0", "nodad")

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "core/link_local.hpp"
+
 namespace flow29::core {
 namespace {
 
@@ -36,6 +38,20 @@ Result<std::uint16_t> parse_port(std::string_view text) {
     if (ec != std::errc() || port > port_max)
         return malformed("port " + std::string(text.substr(0, 20)) + " is above 65535");
     return static_cast<std::uint16_t>(port);
+}
+
+/// The zone that follows the last '%' of a link-local address, taken off `host`: a number, as only
+/// the system knows its interfaces' names. 0 when there is none.
+Result<std::uint32_t> take_zone(std::string& host) {
+    const auto mark = host.rfind('%');
+    if (mark == std::string::npos) return 0U;
+    const auto digits = host.substr(mark + 1);
+    std::uint32_t zone = 0;
+    const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), zone);
+    if (ec != std::errc() || end != digits.data() + digits.size() || zone == 0)
+        return malformed(quoted(digits) + " is not the number of an interface");
+    host.resize(mark);
+    return zone;
 }
 
 /// The host in brackets or before the only colon, and what follows its colon.
@@ -95,7 +111,8 @@ std::string Endpoint::host() const {
     const Bytes raw = octets();
     std::array<char, INET6_ADDRSTRLEN> text{};
     ::inet_ntop(is_v4() ? AF_INET : AF_INET6, raw.data(), text.data(), text.size());
-    return text.data();
+    const auto zone = zone_of(*this);
+    return zone == 0 ? std::string(text.data()) : fmt::format("{}%{}", text.data(), zone);
 }
 
 std::string Endpoint::to_string() const {
@@ -108,14 +125,20 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
     const auto port = parse_port(parts->port);
     if (!port) return fail(port.error());
     // inet_pton stops at a NUL, and would take "192.0.2.1\0junk".
-    const std::string host(parts->host);
+    std::string host(parts->host);
     const bool has_nul = host.find('\0') != std::string::npos;
+    const auto zone = parts->bracketed ? take_zone(host) : Result<std::uint32_t>(0U);
+    if (!zone) return fail(zone.error());
     std::array<std::uint8_t, 16> raw{};
     const int family = parts->bracketed ? AF_INET6 : AF_INET;
     if (has_nul || ::inet_pton(family, host.c_str(), raw.data()) != 1)
         return malformed(quoted(host) + (parts->bracketed ? " is not an IPv6 address"
                                                           : " is not an IPv4 address"));
-    return from_octets(ByteView(raw).first(parts->bracketed ? 16 : 4), *port);
+    const auto endpoint = from_octets(ByteView(raw).first(parts->bracketed ? 16 : 4), *port);
+    if (*zone == 0) return endpoint;
+    if (!is_link_local(*endpoint))
+        return malformed(quoted(host) + " is of no one link, and has no \"%\"");
+    return with_zone(*endpoint, *zone);
 }
 
 Result<Endpoint> Endpoint::from_octets(ByteView octets, std::uint16_t port) {
@@ -126,6 +149,7 @@ Result<Endpoint> Endpoint::from_octets(ByteView octets, std::uint16_t port) {
         std::ranges::copy(octets, endpoint.address.begin() + 12);
     } else if (octets.size() == 16) {
         std::ranges::copy(octets, endpoint.address.begin());
+        endpoint = with_zone(endpoint, 0);
     } else {
         return malformed("an address has 4 or 16 octets, not " + std::to_string(octets.size()));
     }
@@ -133,7 +157,8 @@ Result<Endpoint> Endpoint::from_octets(ByteView octets, std::uint16_t port) {
 }
 
 Bytes Endpoint::octets() const {
-    return {address.begin() + (is_v4() ? 12 : 0), address.end()};
+    const auto bare = with_zone(*this, 0).address;
+    return {bare.begin() + (is_v4() ? 12 : 0), bare.end()};
 }
 
 }  // namespace flow29::core

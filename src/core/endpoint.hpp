@@ -13,7 +13,7 @@ namespace flow29::core {
 using AddressGroup = FixedBytes<struct AddressGroupTag, 8>;
 
 /// An IP address and the one port number a node uses (UDP for the DHT, TCP for transfers).
-/// IPv4 is held in its mapped form, ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
+/// IPv4 is mapped, ::ffff:a.b.c.d (RFC 4291 §2.5.5.2); fe80::/10 is as in core/link_local.hpp.
 struct Endpoint {
     std::array<std::uint8_t, 16> address{};
     std::uint16_t port = 0;
@@ -26,7 +26,7 @@ struct Endpoint {
     [[nodiscard]] bool is_unspecified() const;
     /// The first 24 (IPv4) or 48 (IPv6) bits, with the family.
     [[nodiscard]] AddressGroup group() const;
-    /// "192.0.2.1:2929" or "[2001:db8::1]:2929".
+    /// "192.0.2.1:2929", "[2001:db8::1]:2929" or, on interface 2, "[fe80::1%2]:2929".
     [[nodiscard]] std::string to_string() const;
     /// The address alone.
     [[nodiscard]] std::string host() const;

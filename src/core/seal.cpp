@@ -5,6 +5,7 @@
 
 #include "core/assert.hpp"
 #include "core/identity.hpp"
+#include "core/link_local.hpp"
 
 #include <nettle/siv-cmac.h>
 
@@ -55,7 +56,8 @@ bool is_private_use(const Endpoint& endpoint) {
 }
 
 bool is_for(const Endpoint& destination, const Endpoint& local) {
-    if (destination == local) return true;
+    // Which link that is says nothing to others.
+    if (destination == with_zone(local, 0)) return true;
     return is_private_use(local) && !is_private_use(destination) && !destination.is_loopback() &&
            destination.is_v4() == local.is_v4();
 }
@@ -71,7 +73,7 @@ Sealer& Sealer::operator=(Sealer&&) noexcept = default;
 
 void Sealer::seal(ByteView payload, const Endpoint& destination, WallTime now, Bytes& out) {
     Bytes inside(header_bytes + payload.size());
-    std::ranges::copy(destination.address, inside.begin());
+    std::ranges::copy(with_zone(destination, 0).address, inside.begin());
     inside[16] = static_cast<std::uint8_t>(destination.port >> 8);
     inside[17] = static_cast<std::uint8_t>(destination.port);
     put_number(inside.data() + 18, to_unix_ms(now));

@@ -8,6 +8,8 @@
 #include <array>
 #include <cstring>
 
+#include "core/link_local.hpp"
+
 namespace flow29::dht {
 namespace {
 
@@ -29,7 +31,7 @@ core::Endpoint endpoint_of(const sockaddr_storage& storage) {
     }
     sockaddr_in6 v6{};
     std::memcpy(&v6, &storage, sizeof v6);
-    return endpoint_of(v6.sin6_addr, ntohs(v6.sin6_port));
+    return core::with_zone(endpoint_of(v6.sin6_addr, ntohs(v6.sin6_port)), v6.sin6_scope_id);
 }
 
 }  // namespace

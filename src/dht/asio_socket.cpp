@@ -15,6 +15,7 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/link_local.hpp"
 #include "core/seal.hpp"
 #include "dht/arrival.hpp"
 #include "dht/id_proofs.hpp"
@@ -32,7 +33,10 @@ constexpr std::size_t position_bytes = 20;
 constexpr std::string_view datagram_purpose = "datagram";
 
 udp::endpoint to_asio(const core::Endpoint& endpoint) {
-    if (!endpoint.is_v4()) return {asio::ip::address_v6(endpoint.address), endpoint.port};
+    if (!endpoint.is_v4()) {
+        const auto bare = core::with_zone(endpoint, 0).address;
+        return {asio::ip::address_v6(bare, core::zone_of(endpoint)), endpoint.port};
+    }
     asio::ip::address_v4::bytes_type octets{};
     std::ranges::copy(std::span(endpoint.address).last<4>(), octets.begin());
     return {asio::ip::address_v4(octets), endpoint.port};
@@ -46,7 +50,8 @@ core::Endpoint from_asio(const udp::endpoint& endpoint) {
     else
         result.address = address.to_v6().to_bytes();
     result.port = endpoint.port();
-    return result;
+    if (address.is_v4()) return result;
+    return core::with_zone(result, static_cast<std::uint32_t>(address.to_v6().scope_id()));
 }
 
 TimePoint monotonic_now() {

@@ -102,6 +102,8 @@ struct BodyFacts {
     std::size_t id_offset = 0;
     std::size_t contacts4_offset = 0;
     std::size_t contacts4_bytes = 0;
+    std::size_t contacts6_offset = 0;
+    std::size_t contacts6_bytes = 0;
 };
 
 bool is_numeric_field(std::uint64_t field) {
@@ -201,9 +203,9 @@ void check_fields(WireCursor& in) {
 void check_contacts(WireCursor& in, std::size_t each, BodyFacts& facts) {
     const ByteView contacts = in.bin(contacts_max * each);
     if (contacts.size() % each != 0) in.fail();
-    if (each != contact4_bytes) return;
-    facts.contacts4_offset = in.position() - contacts.size();
-    facts.contacts4_bytes = contacts.size();
+    const bool is_v4 = each == contact4_bytes;
+    (is_v4 ? facts.contacts4_offset : facts.contacts6_offset) = in.position() - contacts.size();
+    (is_v4 ? facts.contacts4_bytes : facts.contacts6_bytes) = contacts.size();
 }
 
 void check_body_field(WireCursor& in, unsigned field, BodyFacts& facts) {
@@ -355,8 +357,13 @@ std::optional<GuardedDatagram> guard_datagram(ByteView datagram, std::uint32_t n
     if (!in.at_end() || top.network != network) return std::nullopt;
     const auto kind = kind_of(top);
     if (!kind) return std::nullopt;
-    return GuardedDatagram{*kind, top.client, top.body.id_offset, top.body.contacts4_offset,
-                           top.body.contacts4_bytes};
+    return GuardedDatagram{*kind,
+                           top.client,
+                           top.body.id_offset,
+                           top.body.contacts4_offset,
+                           top.body.contacts4_bytes,
+                           top.body.contacts6_offset,
+                           top.body.contacts6_bytes};
 }
 
 bool flag_as_client(ByteView datagram, Bytes& flagged) {

@@ -19,6 +19,9 @@ struct GuardedDatagram {
     /// Where the IPv4 contacts lie in the datagram: 26 octets each, of id, address and port.
     std::size_t contacts4_offset = 0;
     std::size_t contacts4_bytes = 0;
+    /// Likewise the IPv6 contacts, of 38 octets.
+    std::size_t contacts6_offset = 0;
+    std::size_t contacts6_bytes = 0;
 };
 
 /// Judges a datagram before OpenDHT's parser sees it. Nothing: drop it.

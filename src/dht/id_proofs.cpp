@@ -7,6 +7,7 @@
 #include <flow29/limits.hpp>
 #include "core/descriptor.hpp"
 #include "core/hash.hpp"
+#include "core/link_local.hpp"
 #include "core/seal.hpp"
 
 namespace flow29::dht {
@@ -23,7 +24,8 @@ constexpr std::uint8_t proof_head[] = {0xa1, 'k', 0xc4, IdProofs::proof_bytes};
 static_assert(proof_field_bytes == sizeof proof_head + IdProofs::proof_bytes);
 
 void append(Bytes& out, const core::Endpoint& endpoint) {
-    out.insert(out.end(), endpoint.address.begin(), endpoint.address.end());
+    const auto address = core::with_zone(endpoint, 0).address;
+    out.insert(out.end(), address.begin(), address.end());
     out.push_back(static_cast<std::uint8_t>(endpoint.port >> 8));
     out.push_back(static_cast<std::uint8_t>(endpoint.port & 0xff));
 }

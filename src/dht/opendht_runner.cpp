@@ -11,6 +11,8 @@
 #include <asio/steady_timer.hpp>
 
 #include "core/descriptor.hpp"
+#include "core/link_local.hpp"
+#include "dht/link_alias.hpp"
 #include "dht/loopback_alias.hpp"
 
 namespace flow29::dht {
@@ -59,6 +61,16 @@ core::Endpoint from_address(const ::dht::SockAddr& address) {
     return core::Endpoint::from_octets(octets, address.getPort()).value_or(core::Endpoint{});
 }
 
+/// As OpenDHT is shown an address; `loopback`: those of loopback under another one.
+core::Endpoint shown(const core::Endpoint& endpoint, bool loopback) {
+    return loopback ? alias_of_loopback(endpoint) : alias_of_link_local(endpoint);
+}
+
+/// What it was shown so.
+core::Endpoint meant(const core::Endpoint& endpoint, bool loopback) {
+    return loopback ? loopback_of_alias(endpoint) : link_local_of_alias(endpoint);
+}
+
 /// Translates between OpenDHT's socket interface and ours.
 class SocketAdaptor final : public ::dht::net::DatagramSocket {
   public:
@@ -79,13 +91,19 @@ class SocketAdaptor final : public ::dht::net::DatagramSocket {
 
     int sendTo(const ::dht::SockAddr& to, const std::uint8_t* data, std::size_t size,
                bool /*replied*/) override {
-        ByteView datagram(data, size);
-        if (!alias_loopback_) return socket_->send(datagram, from_address(to));
+        const ByteView datagram(data, size);
+        const auto target = meant(from_address(to), alias_loopback_);
+        has_links_ = has_links_ || core::is_link_local(target);
+        if (!alias_loopback_ && !has_links_) return socket_->send(datagram, target);
         outgoing_.assign(datagram.begin(), datagram.end());
-        if (const auto facts = guard_datagram(outgoing_, network_))
-            reveal_contacts(
-                std::span(outgoing_).subspan(facts->contacts4_offset, facts->contacts4_bytes));
-        return socket_->send(outgoing_, loopback_of_alias(from_address(to)));
+        if (const auto facts = guard_datagram(outgoing_, network_)) {
+            const std::span all(outgoing_);
+            if (alias_loopback_)
+                reveal_contacts(all.subspan(facts->contacts4_offset, facts->contacts4_bytes));
+            else
+                reveal_link_contacts(all.subspan(facts->contacts6_offset, facts->contacts6_bytes));
+        }
+        return socket_->send(outgoing_, target);
     }
 
     bool hasIPv4() const override { return v4_; }
@@ -98,14 +116,18 @@ class SocketAdaptor final : public ::dht::net::DatagramSocket {
   private:
     void deliver(std::span<std::uint8_t> datagram, const GuardedDatagram& facts,
                  const core::Endpoint& from) {
+        has_links_ = has_links_ || core::is_link_local(from);
         if (alias_loopback_)
             alias_contacts(datagram.subspan(facts.contacts4_offset, facts.contacts4_bytes));
+        else
+            alias_link_contacts(datagram.subspan(facts.contacts6_offset, facts.contacts6_bytes),
+                                from);
         const bool request = facts.kind != DatagramKind::reply && facts.kind != DatagramKind::error;
         if (request && !facts.from_client) on_request_(from);
         auto packets = getNewPacket();
         auto& packet = packets.front();
         packet.data.assign(datagram.begin(), datagram.end());
-        packet.from = to_address(alias_loopback_ ? alias_of_loopback(from) : from);
+        packet.from = to_address(shown(from, alias_loopback_));
         packet.received = ::dht::clock::now();
         onReceived(std::move(packets));
     }
@@ -113,6 +135,7 @@ class SocketAdaptor final : public ::dht::net::DatagramSocket {
     std::unique_ptr<AsioSocket> socket_;
     bool v4_;
     bool alias_loopback_;
+    bool has_links_ = false;  // whether any address was of one link
     std::uint32_t network_;
     ::dht::SockAddr bound_;
     ::dht::SockAddr none_;
@@ -133,13 +156,12 @@ struct OpenDhtRunner::State : std::enable_shared_from_this<State> {
     /// Lets OpenDHT work soon. `turns`: it takes queued operations only after urgent ones.
     void kick(int turns = 1);
     void loop();
-    [[nodiscard]] core::Endpoint shown(const core::Endpoint& endpoint) const {
-        return alias_loopback ? alias_of_loopback(endpoint) : endpoint;
+    [[nodiscard]] ::dht::SockAddr address_of(const core::Endpoint& endpoint) const {
+        return to_address(shown(endpoint, alias_loopback));
     }
     [[nodiscard]] Contact contact_of(const ::dht::InfoHash& id,
                                      const ::dht::SockAddr& address) const {
-        const core::Endpoint endpoint = from_address(address);
-        return {from_hash(id), alias_loopback ? loopback_of_alias(endpoint) : endpoint};
+        return {from_hash(id), meant(from_address(address), alias_loopback)};
     }
     ::dht::DoneCallback completion(const DhtKey& key, std::shared_ptr<RunnerOutcome> outcome,
                                    Done done);
@@ -330,14 +352,13 @@ void OpenDhtRunner::get(const DhtKey& key, Done done, Seen seen) {
 }
 
 void OpenDhtRunner::ping(const core::Endpoint& endpoint) {
-    state_->runner.bootstrap(to_address(state_->shown(endpoint)), ::dht::DoneCallbackSimple{});
+    state_->runner.bootstrap(state_->address_of(endpoint), ::dht::DoneCallbackSimple{});
     state_->kick(2);
 }
 
 void OpenDhtRunner::insert(const std::vector<Contact>& contacts) {
     for (const Contact& contact : contacts)
-        state_->runner.bootstrap(to_hash(contact.position),
-                                 to_address(state_->shown(contact.endpoint)));
+        state_->runner.bootstrap(to_hash(contact.position), state_->address_of(contact.endpoint));
     state_->kick(2);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/descriptor.hpp"
+#include "core/link_local.hpp"
 
 namespace flow29::dht {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr auto sweep_interval = std::chrono::minutes(1);
 
 bool same_address(const core::Endpoint& a, const core::Endpoint& b) {
-    return a.address == b.address;
+    return core::with_zone(a, 0).address == core::with_zone(b, 0).address;
 }
 
 }  // namespace

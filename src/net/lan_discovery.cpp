@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "net/lan_discovery.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -11,38 +10,33 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 
 #include "core/log.hpp"
-#include "net/resolve.hpp"
+#include "net/lan_sources.hpp"
 
 namespace flow29::net {
 namespace {
 
-using namespace std::chrono_literals;
 namespace log = core::log;
 
-constexpr const char* group = "239.255.29.29";
-constexpr std::uint16_t group_port = 29290;
-using Clock = std::chrono::steady_clock;
-
-constexpr std::array<Clock::duration, 3> first_pauses{2s, 8s, 20s};
-constexpr Clock::duration pause = 60s;
-constexpr Clock::duration pause_before_answer = 1s;
 constexpr std::size_t datagram_bytes = 256;
 
-in_addr raw_address(const core::Endpoint& endpoint) {
-    in_addr address{};
-    std::memcpy(&address, endpoint.address.data() + 12, sizeof address);
-    return address;
+TimePoint monotonic_now() {
+    return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
 }
 
-sockaddr_in group_address() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(group_port);
-    ::inet_pton(AF_INET, group, &address.sin_addr);
-    return address;
+/// Tells when an interface, or an address of one, comes or goes. Empty where that is not told.
+core::UniqueFd open_changes() {
+    core::UniqueFd socket(
+        ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+    const bool bound = socket && ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address),
+                                        sizeof address) == 0;
+    return bound ? std::move(socket) : core::UniqueFd();
 }
 
 }  // namespace
@@ -61,101 +55,96 @@ LanDiscovery::~LanDiscovery() {
 }
 
 void LanDiscovery::open() {
-    core::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int yes = 1;
-    const auto address = group_address();
-    const bool bound =
-        socket && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-        ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    if (bound)
-        socket_ = std::move(socket);
-    else
-        log::info("lan", "nodes on this LAN are not heard: {}", std::strerror(errno));
+    changes_ = open_changes();
+    for (const bool is_v4 : {true, false}) {
+        const auto is_of_family = [is_v4](const auto& at) { return at.is_v4() == is_v4; };
+        if (std::ranges::none_of(options_.listening, is_of_family)) continue;
+        if (auto socket = LanSocket::open(is_v4))
+            sockets_.push_back(std::move(*socket));
+        else
+            log::info("lan", "nodes on this LAN are not heard by IPv{}: {}", is_v4 ? 4 : 6,
+                      std::strerror(errno));
+    }
 }
 
-bool LanDiscovery::is_used(const core::Endpoint& own) const {
-    const auto any = core::Endpoint::parse("0.0.0.0:1")->address;
-    return own.is_v4() && is_private(own) &&
-           std::ranges::any_of(options_.listening, [&](const core::Endpoint& at) {
-               return at.is_v4() && (at.address == own.address || at.address == any);
-           });
+/// Looked for each time: cables are plugged in, and addresses given.
+std::vector<InterfaceAddress> LanDiscovery::find_sources() {
+    own_ = addresses_by_interface();
+    auto sources = lan_sources(own_, options_.listening);
+    for (auto& socket : sockets_)
+        socket.listen_on(sources);
+    return sources;
+}
+
+void LanDiscovery::look() {
+    const auto sources = find_sources();
+    std::erase_if(called_from_, [&sources](const InterfaceAddress& source) {
+        return std::ranges::count(sources, source) == 0;
+    });
+    const auto is_new = [this](const auto& source) { return !called_from_.contains(source); };
+    if (std::ranges::any_of(sources, is_new)) schedule_.on_new_source();
 }
 
 void LanDiscovery::call() {
+    const auto sources = find_sources();
+    called_from_.clear();
     core::LanCall said;
     auto& nonce = said.nonce.bytes;
     if (::getrandom(nonce.data(), nonce.size(), 0) != static_cast<ssize_t>(nonce.size())) return;
     said.port = options_.port;
     known_.on_called(said.nonce);
     const auto raw = caller_.encode(said);
-    const auto to = group_address();
-    // Looked for each time: cables are plugged in, and addresses given.
-    for (const auto& own : interface_addresses()) {
-        if (!is_used(own)) continue;
-        if (!joined_.contains(own)) {
-            ip_mreq membership{};
-            membership.imr_multiaddr = to.sin_addr;
-            membership.imr_interface = raw_address(own);
-            if (::setsockopt(socket_.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
-                             sizeof membership) == 0 ||
-                errno == EADDRINUSE)
-                joined_.insert(own);
-        }
-        // Bound to the address, so that who hears it knows where to dial.
-        const core::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        const in_addr from = raw_address(own);
-        sockaddr_in source{};
-        source.sin_family = AF_INET;
-        source.sin_addr = from;
-        const bool ready =
-            socket &&
-            ::setsockopt(socket.get(), IPPROTO_IP, IP_MULTICAST_IF, &from, sizeof from) == 0 &&
-            ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&source), sizeof source) == 0;
-        if (ready)
-            (void)::sendto(socket.get(), raw.data(), raw.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-                           reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    for (const auto& source : sources)
+        for (const auto& socket : sockets_)
+            if (socket.is_v4() == source.address.is_v4() && socket.send(source, raw))
+                called_from_.insert(source);
+}
+
+void LanDiscovery::hear(const LanSocket& socket) {
+    std::array<std::uint8_t, datagram_bytes> raw{};
+    while (const auto heard = socket.receive(raw)) {
+        const auto said = caller_.decode(ByteView(raw).first(heard->octets));
+        if (!said) continue;
+        const core::Endpoint node{heard->from.address, said->port};
+        if (!is_on_lan(node, own_) || !known_.on_heard(said->nonce, node)) continue;
+        schedule_.on_newcomer();
+        log::info("lan", "heard a node at {}", node.to_string());
+        heard_(node);
     }
 }
 
-void LanDiscovery::hear() {
-    std::array<std::uint8_t, datagram_bytes> raw{};
-    sockaddr_in from{};
-    for (;;) {
-        socklen_t size = sizeof from;
-        const auto got = ::recvfrom(socket_.get(), raw.data(), raw.size(), 0,
-                                    reinterpret_cast<sockaddr*>(&from), &size);
-        if (got < 0) return;
-        const auto said = caller_.decode(ByteView(raw).first(static_cast<std::size_t>(got)));
-        if (!said) continue;
-        const ByteView octets(reinterpret_cast<const std::uint8_t*>(&from.sin_addr), 4);
-        const auto node = core::Endpoint::from_octets(octets, said->port);
-        if (!node || !is_private(*node) || !known_.on_heard(said->nonce, *node)) continue;
-        call_back_ = true;
-        log::info("lan", "heard a node at {}", node->to_string());
-        heard_(*node);
+void LanDiscovery::forget_changes() const {
+    std::array<char, 4096> told{};
+    while (::recv(changes_.get(), told.data(), told.size(), MSG_DONTWAIT) > 0)
+        continue;
+}
+
+/// Until the next deadline, or something comes; false when it is to end.
+bool LanDiscovery::wait() {
+    std::vector<pollfd> events{{stop_.get(), POLLIN, 0}, {changes_.get(), POLLIN, 0}};
+    for (const auto& socket : sockets_)
+        events.push_back({socket.fd(), POLLIN, 0});
+    const auto left = std::max(schedule_.next_deadline() - monotonic_now(), Duration::zero());
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+    (void)::poll(events.data(), events.size(), static_cast<int>(ms));
+    if (events[0].revents != 0) return false;
+    if (events[1].revents != 0) {
+        forget_changes();
+        schedule_.on_network_changed(monotonic_now());
     }
+    for (std::size_t i = 0; i < sockets_.size(); ++i)
+        if (events[i + 2].revents != 0) hear(sockets_[i]);
+    return true;
 }
 
 void LanDiscovery::run() {
     open();
-    if (!socket_) return;
-    call();
-    auto last = Clock::now();
-    std::size_t calls = 0;
-    for (;;) {
-        const Clock::duration usual = calls < first_pauses.size() ? first_pauses[calls] : pause;
-        const auto due = last + (call_back_ ? pause_before_answer : usual);
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now());
-        pollfd events[] = {{socket_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-        (void)::poll(events, 2, static_cast<int>(std::max<std::int64_t>(0, left.count())));
-        if (events[1].revents != 0) return;
-        if (events[0].revents != 0) hear();
-        if (Clock::now() < due) continue;
-        if (!call_back_) ++calls;
-        call_back_ = false;
-        call();
-        last = Clock::now();
-    }
+    if (sockets_.empty()) return;
+    do {
+        const auto step = schedule_.poll(monotonic_now());
+        if (step == LanSchedule::Step::call) call();
+        if (step == LanSchedule::Step::look) look();
+    } while (wait());
 }
 
 }  // namespace flow29::net

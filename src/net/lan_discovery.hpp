@@ -11,22 +11,20 @@
 #include "core/lan_call.hpp"
 #include "core/unique_fd.hpp"
 #include "net/lan_heard.hpp"
+#include "net/lan_schedule.hpp"
+#include "net/lan_socket.hpp"
 
 namespace flow29::net {
 
-/// Calls for other nodes of the swarm on the IPv4 networks that this machine is in, by multicast to
-/// 239.255.29.29:29290, which no router passes on; and hears them. On a thread of its own.
-///
-/// Rules:
-/// - Calls at the start, after 2, 10 and 30 seconds, and then once a minute.
-/// - Calls back at most once a second when somebody calls who was not heard before (LanHeard).
-///   Rationale: a newcomer finds the others at once.
+/// Calls for other nodes of the swarm on the networks that this machine is in (lan_sources), by
+/// multicast (LanSocket), and hears them; when, LanSchedule says. Networks that come later, or
+/// come back, are joined then. On a thread of its own.
 class LanDiscovery {
   public:
     struct Options {
         std::uint16_t port = 0;  ///< of the node
         std::vector<core::Endpoint>
-            listening;  ///< only networks of these addresses; unspecified: all
+            listening;  ///< only networks of these addresses; unspecified: all of its family
     };
     /// Called on the discovery's thread, with somebody who was not heard before.
     using HeardFn = std::function<void(const core::Endpoint& node)>;
@@ -39,18 +37,23 @@ class LanDiscovery {
   private:
     void run();
     void open();
+    [[nodiscard]] bool wait();
+    [[nodiscard]] std::vector<InterfaceAddress> find_sources();
+    void look();
     void call();
-    void hear();
-    [[nodiscard]] bool is_used(const core::Endpoint& own) const;
+    void hear(const LanSocket& socket);
+    void forget_changes() const;
 
     core::LanCaller caller_;
     Options options_;
     HeardFn heard_;
-    core::UniqueFd stop_;  // an event, readable once it is to end
-    core::UniqueFd socket_;
-    std::set<core::Endpoint> joined_;  // own addresses whose networks are listened to
+    core::UniqueFd stop_;     // an event, readable once it is to end
+    core::UniqueFd changes_;  // of the machine's networks, as the kernel tells them; may be empty
+    std::vector<LanSocket> sockets_;
+    std::vector<InterfaceAddress> own_;  // as of the last look
+    std::set<InterfaceAddress> called_from_;
     LanHeard known_;
-    bool call_back_ = false;
+    LanSchedule schedule_;
     std::thread thread_;  // last: it uses the others
 };
 

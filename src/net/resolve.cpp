@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/link_local.hpp"
+
 namespace flow29::net {
 namespace {
 
@@ -19,6 +21,7 @@ std::optional<core::Endpoint> endpoint_of(const sockaddr* address) {
     if (address == nullptr) return std::nullopt;
     ByteView octets;
     std::uint16_t port = 0;
+    std::uint32_t zone = 0;
     if (address->sa_family == AF_INET) {
         const auto* v4 = reinterpret_cast<const sockaddr_in*>(address);
         octets = {reinterpret_cast<const std::uint8_t*>(&v4->sin_addr), 4};
@@ -27,9 +30,10 @@ std::optional<core::Endpoint> endpoint_of(const sockaddr* address) {
         const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address);
         octets = {reinterpret_cast<const std::uint8_t*>(&v6->sin6_addr), 16};
         port = ntohs(v6->sin6_port);
+        zone = v6->sin6_scope_id;
     }
     const auto endpoint = core::Endpoint::from_octets(octets, port);
-    return endpoint ? std::optional(*endpoint) : std::nullopt;
+    return endpoint ? std::optional(core::with_zone(*endpoint, zone)) : std::nullopt;
 }
 
 }  // namespace
@@ -81,21 +85,41 @@ bool is_private(const core::Endpoint& endpoint) {
            (first == 169 && second == 254);
 }
 
-std::vector<core::Endpoint> interface_addresses() {
-    std::vector<core::Endpoint> endpoints;
+std::vector<InterfaceAddress> addresses_by_interface() {
+    std::vector<InterfaceAddress> addresses;
     ifaddrs* interfaces = nullptr;
-    if (::getifaddrs(&interfaces) != 0) return endpoints;
+    if (::getifaddrs(&interfaces) != 0) return addresses;
     for (const auto* entry = interfaces; entry != nullptr; entry = entry->ifa_next) {
         if ((entry->ifa_flags & IFF_UP) == 0) continue;
         const auto endpoint = endpoint_of(entry->ifa_addr);
-        if (!endpoint || endpoint->is_loopback()) continue;
-        const bool one_link = endpoint->is_v4()
-                                  ? endpoint->address[12] == 169 && endpoint->address[13] == 254
-                                  : endpoint->address[0] == 0xfe;
-        if (!one_link && std::ranges::count(endpoints, *endpoint) == 0)
-            endpoints.push_back(*endpoint);
+        if (endpoint && !endpoint->is_loopback())
+            addresses.push_back({*endpoint, ::if_nametoindex(entry->ifa_name)});
     }
     ::freeifaddrs(interfaces);
+    return addresses;
+}
+
+core::Endpoint on_sole_link(const core::Endpoint& endpoint) {
+    if (!core::is_link_local(endpoint) || core::zone_of(endpoint) != 0) return endpoint;
+    std::uint32_t sole = 0;
+    for (const auto& own : addresses_by_interface()) {
+        const auto zone = core::zone_of(own.address);
+        if (zone == 0 || zone == sole) continue;
+        if (sole != 0) return endpoint;
+        sole = zone;
+    }
+    return core::with_zone(endpoint, sole);
+}
+
+std::vector<core::Endpoint> interface_addresses() {
+    std::vector<core::Endpoint> endpoints;
+    for (const auto& [endpoint, interface] : addresses_by_interface()) {
+        const bool one_link = endpoint.is_v4()
+                                  ? endpoint.address[12] == 169 && endpoint.address[13] == 254
+                                  : endpoint.address[0] == 0xfe;
+        if (!one_link && std::ranges::count(endpoints, endpoint) == 0)
+            endpoints.push_back(endpoint);
+    }
     return endpoints;
 }
 

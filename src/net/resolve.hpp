@@ -20,6 +20,20 @@ namespace flow29::net {
 /// 1918, 6598), fc00::/7, what is local to a link, and loopback.
 [[nodiscard]] bool is_private(const core::Endpoint& endpoint);
 
+/// An address of one of this machine's interfaces, with port 0.
+struct InterfaceAddress {
+    core::Endpoint address;
+    unsigned interface = 0;  ///< its number
+
+    auto operator<=>(const InterfaceAddress&) const = default;
+};
+/// Those of all interfaces that are up, loopback left out.
+[[nodiscard]] std::vector<InterfaceAddress> addresses_by_interface();
+
+/// A link-local address of which the link is not known (core/link_local.hpp) as on the only link
+/// that this machine has; where it has several, and any other address, unchanged.
+[[nodiscard]] core::Endpoint on_sole_link(const core::Endpoint& endpoint);
+
 /// The addresses of this machine's interfaces that others may reach, with port 0: neither loopback
 /// nor those of one link only.
 [[nodiscard]] std::vector<core::Endpoint> interface_addresses();

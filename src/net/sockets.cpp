@@ -2,6 +2,7 @@
 #include "net/sockets.hpp"
 
 #include <flow29/limits.hpp>
+#include "core/link_local.hpp"
 
 #include <fmt/format.h>
 #include <asio/error.hpp>
@@ -77,7 +78,10 @@ long long in_units(std::chrono::nanoseconds duration) {
 }  // namespace
 
 tcp::endpoint to_asio(const core::Endpoint& endpoint) {
-    if (!endpoint.is_v4()) return {asio::ip::address_v6(endpoint.address), endpoint.port};
+    if (!endpoint.is_v4()) {
+        const auto bare = core::with_zone(endpoint, 0).address;
+        return {asio::ip::address_v6(bare, core::zone_of(endpoint)), endpoint.port};
+    }
     asio::ip::address_v4::bytes_type octets{};
     std::copy(endpoint.address.begin() + 12, endpoint.address.end(), octets.begin());
     return {asio::ip::address_v4(octets), endpoint.port};
@@ -91,7 +95,8 @@ core::Endpoint from_asio(const tcp::endpoint& endpoint) {
         address.is_v6()
             ? address.to_v6().to_bytes()
             : asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
-    return result;
+    if (!address.is_v6()) return result;
+    return core::with_zone(result, static_cast<std::uint32_t>(address.to_v6().scope_id()));
 }
 
 Result<std::vector<tcp::acceptor>> listen_on(const asio::any_io_executor& executor,

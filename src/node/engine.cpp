@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "core/log.hpp"
-#include "net/resolve.hpp"
 #include "node/local_peer.hpp"
 #include "node/saved_limits.hpp"
+#include "proto/dial_rules.hpp"
 
 namespace flow29::node {
 
@@ -260,9 +260,8 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
 }
 
 void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& observed) {
-    // One on the same LAN sees an address that is of no use to others.
-    if (!observed_ || (net::is_private(*observed_) && !net::is_private(observed)))
-        observed_ = observed;
+    // One on the same LAN, or link, sees an address that is of no use to others.
+    if (!observed_ || !proto::DialRules::may_name(observed, *observed_)) observed_ = observed;
 }
 
 void Engine::on_node_changed(const NodeId& node) {

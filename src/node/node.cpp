@@ -28,6 +28,12 @@ namespace {
 constexpr unsigned port_attempts = 20;
 constexpr std::size_t saved_neighbours_max = 64;
 
+/// Whether it listens on whatever addresses there are, or on one of a network of its own.
+bool is_within(const core::Endpoint& listening) {
+    const core::Endpoint some_port{listening.address, 1};
+    return some_port.is_unspecified() || (net::is_private(listening) && !listening.is_loopback());
+}
+
 /// The literal listen addresses; 0.0.0.0 when none was given.
 Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
     std::vector<core::Endpoint> endpoints;
@@ -150,6 +156,8 @@ Result<void> Node::State::find_starting_points(node::Settings& settings) const {
     }
     for (const auto& record : store->node_records(saved_neighbours_max))
         if (!record.addresses.empty()) settings.bootstrap.push_back(record.addresses.front());
+    for (auto& point : settings.bootstrap)
+        point = net::on_sole_link(point);
     return {};
 }
 
@@ -241,14 +249,15 @@ Result<std::unique_ptr<Node>> Node::start(const Config& config) {
     if (auto opened = state->open(); !opened) return fail(opened.error());
     auto* running = state.get();
     const auto endpoints = listen_endpoints(config);
-    const bool behind =
-        endpoints && std::ranges::any_of(*endpoints, [](const auto& endpoint) {
-            const bool any = endpoint.address == core::Endpoint::parse("0.0.0.0:1")->address;
-            return any ||
-                   (endpoint.is_v4() && net::is_private(endpoint) && !endpoint.is_loopback());
-        });
-    if (config.map_port && behind) running->map_port();
-    if (config.discover && behind) running->discover(*endpoints);
+    const auto is_behind = [](const auto& at) { return at.is_v4() && is_within(at); };
+    // Neighbours on a link have public IPv6 addresses as a rule.
+    const auto has_lan = [](const auto& at) {
+        return is_within(at) || (!at.is_v4() && !at.is_loopback());
+    };
+    if (config.map_port && endpoints && std::ranges::any_of(*endpoints, is_behind))
+        running->map_port();
+    if (config.discover && endpoints && std::ranges::any_of(*endpoints, has_lan))
+        running->discover(*endpoints);
     asio::post(running->runtime->context(), [running] { running->engine->start(); });
     running->thread = std::thread([running] { running->runtime->run(); });
     return std::unique_ptr<Node>(new Node(std::move(state)));

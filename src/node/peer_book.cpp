@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "core/link_local.hpp"
 #include "core/log.hpp"
+#include "net/resolve.hpp"
 
 namespace flow29::node {
 
@@ -12,6 +14,14 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration contact_period = 2s;
+
+/// The peer's record; what it says of addresses of one link is of the link to the peer.
+proto::NodeRecord record_of(const net::PeerPtr& peer) {
+    auto record = peer->record();
+    for (auto& address : record.addresses)
+        address = core::as_named_by(peer->remote(), address);
+    return record;
+}
 }  // namespace
 
 PeerBook::PeerBook(Services services, Tasks& tasks, proto::NodeTable& table,
@@ -24,13 +34,14 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
         return;
     }
     open_[peer->id()].push_back(peer);
-    for (const auto& address : peer->record().addresses)
+    const auto record = record_of(peer);
+    for (const auto& address : record.addresses)
         rules_.on_answered(address);
     on_record(peer);
 }
 
 void PeerBook::on_record(const net::PeerPtr& peer) {
-    const auto& record = peer->record();
+    const auto record = record_of(peer);
     const auto node = peer->id();
     const auto now = services_.runtime.now();
     if (record.storing) {
@@ -102,10 +113,11 @@ net::PeerPtr PeerBook::find_at(const core::Endpoint& endpoint,
     for (const auto& [node, connections] : open_) {
         if (position && core::dht_position(node) != *position) continue;
         for (const auto& peer : connections) {
-            const auto& addresses = peer->record().addresses;
-            const bool there =
-                position || (peer->dialled() && peer->remote() == endpoint) ||
-                std::find(addresses.begin(), addresses.end(), endpoint) != addresses.end();
+            const auto is_it = [&](const core::Endpoint& address) {
+                return core::as_named_by(peer->remote(), address) == endpoint;
+            };
+            const bool there = position || (peer->dialled() && peer->remote() == endpoint) ||
+                               std::ranges::any_of(peer->record().addresses, is_it);
             if (there && peer->open()) return peer;
         }
     }
@@ -131,8 +143,10 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(Named named) {
     if (is_banned(node)) co_return fail(Errc::refused, "this node was caught lying");
     if (blocked_.contains(node)) co_return fail(Errc::refused, "this node is blocked here");
     Error last{Errc::peer_unreachable, "it has no address"};
-    for (const auto& address : named.record.addresses) {
+    for (auto address : named.record.addresses) {
         if (named.by && !proto::DialRules::may_name(*named.by, address)) continue;
+        if (named.by) address = core::as_named_by(*named.by, address);
+        address = net::on_sole_link(address);
         proto::DialRules::Target target{address, core::dht_position(node), named.by.has_value()};
         auto peer = co_await dial_target(std::move(target), node, nullptr);
         if (peer) co_return peer;
@@ -145,7 +159,7 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
                                                      std::optional<NodeId> expected,
                                                      std::optional<DhtKey> position,
                                                      net::OpeningPtr opening) {
-    proto::DialRules::Target target{endpoint, position};
+    proto::DialRules::Target target{net::on_sole_link(endpoint), position};
     if (expected) target.whom = core::dht_position(*expected);
     auto peer = co_await dial_target(std::move(target), expected, std::move(opening));
     co_return peer;

@@ -22,6 +22,7 @@ namespace log = core::log;
 
 namespace {
 constexpr Duration announce_timeout = 10s;
+constexpr unsigned placings_max = 4;  // of what was complete and is so no longer
 constexpr std::string_view private_purpose = "29 flow private objects 1";
 }  // namespace
 
@@ -162,6 +163,29 @@ asio::awaitable<void> Publisher::place(const PublishRequest& request) {
                           std::move(is_paused));
 }
 
+/// A holder may go while this is announced, and one that has just joined may learn that nobody can
+/// dial it: then another is found, as one that refuses would be replaced.
+asio::awaitable<Result<void>> Publisher::place_and_announce(const PublishRequest& request) {
+    const auto is_short = [this] { return placer_->planner().counts().under_target > 0; };
+    for (unsigned placings = 0; placings < placings_max; ++placings) {
+        co_await place(request);
+        const bool gave_up = is_short();
+        // What is told while copies are made is told now and then; this is how it ended.
+        report(Stage::copies, ByteCount(0), ByteCount(0));
+        // A node that stores nothing, and met nobody, has published nothing.
+        if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
+            co_return fail(Errc::no_network, "no node of the swarm answered");
+        tell_holders();
+        if (settings_.storing)
+            co_await announcer_.wait_announced(services_.runtime.now() +
+                                               Duration(announce_timeout));
+        const bool stopped = tasks_.stopping() || request.stop.stop_requested();
+        if (gave_up || stopped || !is_short()) break;
+        log::info("publisher", "a holder is none any more; its copies are made elsewhere");
+    }
+    co_return Result<void>();
+}
+
 Copies Publisher::copies() const {
     Copies copies;
     copies.min = ~0U;
@@ -263,16 +287,8 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
 
     PublishResult result;
     if (request.wait != PublishWait::none) {
-        co_await place(request);
-        // What is told while copies are made is told now and then; this is how it ended.
-        report(Stage::copies, ByteCount(0), ByteCount(0));
-        // A node that stores nothing, and met nobody, has published nothing.
-        if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
-            co_return fail(Errc::no_network, "no node of the swarm answered");
-        tell_holders();
-        if (settings_.storing)
-            co_await announcer_.wait_announced(services_.runtime.now() +
-                                               Duration(announce_timeout));
+        const auto reached = co_await place_and_announce(request);
+        if (!reached) co_return fail(reached.error());
         result.copies = copies();
         // Then whoever wants it needs this node, which is no holder that anybody else would name.
         if (!settings_.storing && result.copies.min == 0) announcer_.add(root_, descriptor_, own);

@@ -31,6 +31,7 @@ class Publisher {
                                                                    int fd);
     [[nodiscard]] asio::awaitable<Result<void>> keep(const PublishRequest& request);
     [[nodiscard]] asio::awaitable<void> place(const PublishRequest& request);
+    [[nodiscard]] asio::awaitable<Result<void>> place_and_announce(const PublishRequest& request);
     void tell_holders();
     [[nodiscard]] Copies copies() const;
     /// What stood in the way of so many copies.

@@ -5,15 +5,17 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/link_local.hpp"
 #include "core/seal.hpp"
 
 namespace flow29::proto {
 namespace {
 
-enum class Width { machine, network, everywhere };
+enum class Width { machine, link, network, everywhere };
 
 Width width_of(const core::Endpoint& endpoint) {
     if (endpoint.is_loopback()) return Width::machine;
+    if (core::is_link_local(endpoint)) return Width::link;
     return core::is_private_use(endpoint) ? Width::network : Width::everywhere;
 }
 

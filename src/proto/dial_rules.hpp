@@ -20,9 +20,9 @@ namespace flow29::proto {
 /// 2. Where somebody else answers than was looked for, that node is not looked for there for as
 ///    long; anybody else may be. Rationale: a list may name an honest node's address for a node
 ///    that does not exist, and must not thereby make the honest one unreachable.
-/// 3. What a peer hands over is dialled only if it is no narrower than the peer's own address: a
-///    public peer names public addresses, one of a private network also private ones, one of this
-///    machine any. Rationale: nobody outside may have this node knock at what is inside.
+/// 3. What a peer hands over is dialled only if it is no narrower than the peer's own address, from
+///    public ones over those of a private network and of one link to those of this machine.
+///    Rationale: nobody outside may have this node knock at what is inside.
 /// 4. Of one host, at most `failures_per_host_max` addresses that were handed over are tried in
 /// vain
 ///    within `host_period`; those where somebody has answered are not counted.

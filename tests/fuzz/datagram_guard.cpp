@@ -2,11 +2,37 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/assert.hpp"
+#include "core/link_local.hpp"
 #include "dht/datagram_guard.hpp"
 #include "dht/id_proofs.hpp"
+#include "dht/link_alias.hpp"
 #include "dht/return_paths.hpp"
+
+namespace {
+
+using namespace flow29;
+
+/// Whoever it came from, OpenDHT is shown no alias but of an address on the sender's own link.
+void check_aliases(ByteView datagram, const dht::GuardedDatagram& facts,
+                   const core::Endpoint& from) {
+    Bytes shown(datagram.begin(), datagram.end());
+    const auto contacts = std::span(shown).subspan(facts.contacts6_offset, facts.contacts6_bytes);
+    dht::alias_link_contacts(contacts, from);
+    for (std::size_t at = 0; at < contacts.size(); at += 38) {
+        core::Endpoint contact;
+        std::ranges::copy(contacts.subspan(at + 20, 16), contact.address.begin());
+        contact.port = static_cast<std::uint16_t>(contacts[at + 36] << 8 | contacts[at + 37]);
+        const auto meant = dht::link_local_of_alias(contact);
+        FLOW29_ASSERT(meant == contact || contact.port == 0 ||
+                      core::zone_of(meant) == core::zone_of(from));
+    }
+    dht::reveal_link_contacts(contacts);
+}
+
+}  // namespace
 
 /// The first four octets choose the network, so that a mutation can match it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -43,6 +69,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FLOW29_ASSERT(facts->id_offset > 0 && facts->id_offset + 20 <= datagram.size());
     FLOW29_ASSERT(facts->contacts4_offset + facts->contacts4_bytes <= datagram.size());
     FLOW29_ASSERT(facts->contacts4_bytes % 26 == 0);
+    FLOW29_ASSERT(facts->contacts6_offset + facts->contacts6_bytes <= datagram.size());
+    FLOW29_ASSERT(facts->contacts6_bytes % 38 == 0);
+    check_aliases(datagram, *facts, core::Endpoint::parse("[fe80::9%5]:1").value());
+    check_aliases(datagram, *facts, core::Endpoint::parse("[2001:db8::9]:1").value());
     FLOW29_ASSERT(flaggable);
     FLOW29_ASSERT(flagged.size() <= datagram.size() + 5);
     // A flag can be added once: a key that comes twice is refused. One octet less is too short.

@@ -321,11 +321,16 @@ void SimIndex::go_down() {
     network_.positions.erase(core::dht_position(id_));
 }
 
+Duration SimIndex::put_time() const {
+    const auto& distance = network_.distance();
+    return distance ? distance->put_hops * distance->round_trip : lookup_time;
+}
+
 void SimIndex::announce(const proto::ProviderRecord& record, std::function<void(bool)> done) {
     auto& world = network_.world();
     ++network_.puts;
     ++puts_;
-    world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
+    world.at(world.now() + put_time(), [this, record, done = std::move(done)] {
         if (up_) network_.providers[record.key][record.node()] = record;
         done(up_);
     });
@@ -335,7 +340,7 @@ void SimIndex::announce(const proto::NodeRecord& record, std::function<void(bool
     auto& world = network_.world();
     ++network_.puts;
     ++puts_;
-    world.at(world.now() + lookup_time, [this, record, done = std::move(done)] {
+    world.at(world.now() + put_time(), [this, record, done = std::move(done)] {
         if (up_) network_.node_records[record.node()] = record;
         done(up_);
     });

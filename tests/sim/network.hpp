@@ -32,11 +32,12 @@ class Network {
     [[nodiscard]] World& world() { return world_; }
     /// From now on everybody is this far from everybody else, and a look-up in the index costs what
     /// it costs OpenDHT among a few dozen nodes: `first_hops` round trips until the first records
-    /// are there, `all_hops` until its end.
+    /// are there, `all_hops` until its end, and `put_hops` for a put.
     struct Distance {
         Duration round_trip;
         unsigned first_hops = 2;
         unsigned all_hops = 6;
+        unsigned put_hops = 8;
     };
     void set_distance(Distance distance) { distance_ = distance; }
     [[nodiscard]] const std::optional<Distance>& distance() const { return distance_; }
@@ -222,6 +223,7 @@ class SimIndex final : public dht::Index {
 
   private:
     [[nodiscard]] dht::Lookup look(const DhtKey& key) const;
+    [[nodiscard]] Duration put_time() const;
 
     Network& network_;  // owned by the test
     NodeId id_;

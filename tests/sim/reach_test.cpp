@@ -61,6 +61,39 @@ TEST_CASE("a node that nobody can dial is no holder, and publishes and fetches")
     CHECK(readable(swarm, own, 3));
 }
 
+TEST_CASE("a publication whose holder turns out to be one that nobody can dial has its copies") {
+    // Announcing takes longer than placing: that is when it happens.
+    const auto seven_far_and_one = [](Swarm& swarm) {
+        swarm.network().set_distance({.round_trip = 100ms, .put_hops = 60});
+        swarm.grow_to(7, 100ms);
+        const auto node = swarm.add({.check_reach = true});
+        swarm.network().shut.insert(swarm.endpoint(node));
+        return node;
+    };
+    const Swarm::Options options{.seed = 65, .audit_period = no_audits};
+    Duration known{};
+    {
+        Swarm swarm(options);
+        const auto node = seven_far_and_one(swarm);
+        const auto began = swarm.world().now();
+        REQUIRE(swarm.world().run_for(1min, [&] { return counted_by(swarm, node) > 0; }));
+        REQUIRE(swarm.world().run_for(1min, [&] { return counted_by(swarm, node) == 0; }));
+        known = swarm.world().now() - began;
+    }
+    unsigned holders_lost = 0;
+    for (Duration before = 250ms; before <= 6s && before < known; before += 250ms) {
+        CAPTURE(before.count());
+        Swarm swarm(options);
+        const auto node = seven_far_and_one(swarm);
+        swarm.world().run_for(known - before);
+        const auto object =
+            publish(swarm, {.publisher = 2, .bytes = 2 * mib, .seed = 5, .level = 8});
+        CHECK(object.result.copies.min >= 4);
+        if (has_any(swarm, object, node) && counted_by(swarm, node) == 0) ++holders_lost;
+    }
+    CHECK(holders_lost > 0);
+}
+
 TEST_CASE("whom others can dial after all is a holder from then on") {
     Swarm swarm({.seed = 63, .audit_period = no_audits});
     const auto node = seven_and_one(swarm, true);

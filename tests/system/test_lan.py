@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes on one LAN find each other with nothing to go by.
+"""Nodes on one LAN find each other with nothing to go by, by IPv4 and by IPv6.
 
 A bridge between network namespaces; skipped where those cannot be made.
 """
@@ -13,6 +13,7 @@ import unittest
 
 import harness
 import namespaces
+import test_ipv6 as ipv6
 from harness import wait_until
 
 GROUP, PORT = "239.255.29.29", 29290
@@ -34,8 +35,7 @@ def listen(path):
             file.flush()
 
 
-@unittest.skipUnless(namespaces.possible(), "network namespaces cannot be made here")
-class Lan(harness.NamespaceTest):
+class LanTest(harness.NamespaceTest):
     def add(self, k, *options, address="0.0.0.0", start=True):
         self.net.add_member(k)
         return self.lab.add_node(address, name=f"node{k}", port=2929, prefix=self.net.inside(k),
@@ -46,6 +46,17 @@ class Lan(harness.NamespaceTest):
     def wait_peers(node, count):
         wait_until(lambda: node.status()["peers"] >= count, f"{node.name} to have {count} peers")
 
+    def share_key(self, first, *others):
+        """A private swarm of nodes that have not been started."""
+        self.lab.ask("join", "--new", data=first.data)
+        for node in others:
+            node.data.mkdir()
+            (node.data / "swarm.key").write_bytes((first.data / "swarm.key").read_bytes())
+            (node.data / "swarm.key").chmod(0o600)
+
+
+@unittest.skipUnless(namespaces.possible(), "network namespaces cannot be made here")
+class Lan(LanTest):
     def test_a_swarm_comes_about_without_any_address(self):
         swarm = [self.add(k) for k in range(1, COUNT)]
         swarm.append(self.add(COUNT, address=f"10.29.{COUNT}.1"))  # one that listens there alone
@@ -72,12 +83,8 @@ class Lan(harness.NamespaceTest):
 
         public = [self.add(1), self.add(2)]
         first = self.add(3, start=False)
-        self.lab.ask("join", "--new", data=first.data)
-        key = first.data / "swarm.key"
         second = self.add(4, start=False)
-        second.data.mkdir()
-        (second.data / "swarm.key").write_bytes(key.read_bytes())
-        (second.data / "swarm.key").chmod(0o600)
+        self.share_key(first, second)
         for node in (first, second):
             node.start()
         for node in (first, second, *public):
@@ -97,6 +104,68 @@ class Lan(harness.NamespaceTest):
         for i, mine in enumerate(parts):
             for others in parts[:i]:
                 self.assertFalse(mine & others)
+
+
+@unittest.skipUnless(ipv6.possible(), "network namespaces with IPv6 cannot be made here")
+class LanOfIpv6(LanTest):
+    """No IPv4 address, and none that was written down anywhere."""
+
+    def add(self, k, *options, address="::", start=True):
+        node = super().add(k, *options, address=address, start=False)
+        self.net.take_v4(k)
+        if start:
+            node.start()
+        return node
+
+    def check_swarm(self, publisher, holder, reader, prefix):
+        """A file gets from one to the other, and from there to the third."""
+        for node in (publisher, holder, reader):
+            self.wait_peers(node, 2)
+            self.lab.wait_connected(node)
+            for peer in node.ask("peers")["peers"]:
+                self.assertTrue(peer["address"].startswith(prefix), peer)
+        path = self.lab.file("source", 2 << 20)
+        result = self.publish(publisher, path, "--copies", "1")
+        self.assertGreaterEqual(result["copies"]["min"], 1)
+        publisher.kill()
+        _, target = self.fetch(reader, result["root"], "fetched")
+        self.assert_same(path, target)
+
+    def test_nodes_find_each_other_by_the_addresses_of_their_link(self):
+        self.check_swarm(self.add(1), self.add(2), self.add(3, "--no-store"), "[fe80:")
+
+    def test_so_do_those_of_a_private_swarm(self):
+        swarm = [self.add(1, start=False), self.add(2, start=False),
+                 self.add(3, "--no-store", start=False)]
+        self.share_key(*swarm)
+        for node in swarm:
+            node.start()
+        stranger = self.add(4)
+        self.check_swarm(*swarm, "[fe80:")
+        self.assertEqual(stranger.status()["peers"], 0)
+
+    def test_addresses_that_are_good_beyond_the_link_go_before(self):
+        swarm = [self.add(k, *options, start=False) for k, options in
+                 ((1, ()), (2, ()), (3, ("--no-store",)))]
+        for k, node in enumerate(swarm, 1):
+            self.net.add_v6(k)
+            node.start()
+        self.check_swarm(*swarm, "[fd29:")
+
+    def test_a_node_that_starts_before_its_network_is_up_is_found_and_found_again(self):
+        swarm = [self.add(k, *options, start=False) for k, options in
+                 ((1, ()), (2, ()), (3, ("--no-store",)))]
+        self.net.switch(3, up=False)
+        for node in swarm:
+            node.start()
+        self.wait_peers(swarm[0], 1)
+        self.assertEqual(swarm[2].status()["peers"], 0)
+        self.net.switch(3, up=True)
+        self.wait_peers(swarm[2], 2)
+        self.net.switch(3, up=False)
+        wait_until(lambda: swarm[2].status()["peers"] == 0, "the network to be missed", 60)
+        self.net.switch(3, up=True)
+        self.check_swarm(*swarm, "[fe80:")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/endpoint.hpp"
+#include "core/link_local.hpp"
 #include "support.hpp"
 
 #include <doctest/doctest.h>
@@ -33,6 +34,35 @@ TEST_CASE("endpoints read back as they are written") {
         CHECK(endpoint(text).to_string() == text);
 }
 
+TEST_CASE("an address of one link says on which, to this machine alone") {
+    const auto there = endpoint("[fe80::1:2%3]:80");
+    CHECK(there.to_string() == "[fe80::1:2%3]:80");
+    CHECK(there.host() == "fe80::1:2%3");
+    CHECK(is_link_local(there));
+    CHECK(zone_of(there) == 3);
+    CHECK(there != endpoint("[fe80::1:2]:80"));
+    CHECK(there != endpoint("[fe80::1:2%4]:80"));
+    CHECK(with_zone(there, 0) == endpoint("[fe80::1:2]:80"));
+    CHECK(zone_of(endpoint("[fe80::1%4294967295]:1")) == 4294967295U);
+
+    const auto octets = there.octets();
+    CHECK(octets == endpoint("[fe80::1:2]:80").octets());
+    CHECK(Endpoint::from_octets(octets, 80).value() == endpoint("[fe80::1:2]:80"));
+    auto forged = octets;
+    forged[7] = 3;
+    CHECK(zone_of(Endpoint::from_octets(forged, 80).value()) == 0);
+    CHECK(there.group() == endpoint("[fe80::9]:1").group());
+
+    CHECK(as_named_by(there, endpoint("[fe80::9]:1")) == endpoint("[fe80::9%3]:1"));
+    CHECK(as_named_by(there, endpoint("[fe80::9%4]:1")) == endpoint("[fe80::9%4]:1"));
+    for (const char* other : {"[2001:db8::1]:80", "192.0.2.1:80", "[fec0::1]:80", "[::1]:80"}) {
+        CHECK_FALSE(is_link_local(endpoint(other)));
+        CHECK(with_zone(endpoint(other), 7) == endpoint(other));
+        CHECK(as_named_by(there, endpoint(other)) == endpoint(other));
+        CHECK(as_named_by(endpoint(other), endpoint("[fe80::9]:1")) == endpoint("[fe80::9]:1"));
+    }
+}
+
 TEST_CASE("one address has one form") {
     CHECK(endpoint("[::ffff:192.0.2.1]:80") == endpoint("192.0.2.1:80"));
     CHECK(endpoint("[2001:DB8:0:0:0:0:0:1]:80") == endpoint("[2001:db8::1]:80"));
@@ -58,9 +88,13 @@ TEST_CASE("a malformed endpoint is refused with what is wrong") {
     CHECK(complaint("192.0.2:80") == "\"192.0.2\" is not an IPv4 address");
     CHECK(complaint("example.org:80") == "\"example.org\" is not an IPv4 address");
     CHECK(complaint(":80") == "\"\" is not an IPv4 address");
+    for (const char* zone : {"", "0", "eth0", "-1", "1x", "4294967296"})
+        CHECK(complaint("[fe80::1%" + std::string(zone) + "]:80") ==
+              "\"" + std::string(zone) + "\" is not the number of an interface");
+    CHECK(complaint("[2001:db8::1%2]:80") == "\"2001:db8::1\" is of no one link, and has no \"%\"");
+    CHECK(complaint("10.0.0.1%2:80") == "\"10.0.0.1%2\" is not an IPv4 address");
     CHECK(complaint("[]:80") == "\"\" is not an IPv6 address");
     CHECK(complaint("[192.0.2.1]:80") == "\"192.0.2.1\" is not an IPv6 address");
-    CHECK(complaint("[fe80::1%eth0]:80") == "\"fe80::1%eth0\" is not an IPv6 address");
     CHECK(complaint("[::1:80") == "address \"[::1:80\" lacks the closing bracket");
     CHECK(complaint("[::1]") == "address \"[::1]\" lacks a port: write [address]:port");
     CHECK(complaint("[::1]80") == "address \"[::1]80\" lacks a port: write [address]:port");

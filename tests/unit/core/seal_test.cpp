@@ -42,6 +42,13 @@ struct Member {
 
 const Bytes message{'h', 'o', 'l', 'i', 'd', 'a', 'y'};
 
+TEST_CASE("on which link an address is does not matter to those who talk on it") {
+    const SwarmKey key = new_swarm_key();
+    Member a(key), b(key);
+    CHECK(b.opens(a.seal(message, at("[fe80::1%2]:2929")), at("[fe80::1%7]:2929")));
+    CHECK_FALSE(b.opens(a.seal(message, at("[fe80::1%2]:2929")), at("[fe80::2%2]:2929")));
+}
+
 TEST_CASE("what a member seals another opens, whatever its length") {
     const SwarmKey key = new_swarm_key();
     Member a(key), b(key);

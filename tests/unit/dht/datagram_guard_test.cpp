@@ -102,7 +102,12 @@ TEST_CASE("the guard finds the packed contacts of a reply") {
     CHECK(passes(reply(id_and(1).str("n4").bin(8 * 26))));
     CHECK_FALSE(passes(reply(id_and(1).str("n4").bin(9 * 26))));
     CHECK_FALSE(passes(reply(id_and(1).str("n4").bin(25))));
-    CHECK(passes(reply(id_and(1).str("n6").bin(8 * 38))));
+    const Bytes of_v6 = reply(id_and(1).str("n6").bin(8 * 38));
+    const auto facts6 = guard_datagram(of_v6, recorded_network);
+    REQUIRE(facts6.has_value());
+    CHECK(facts6->contacts4_bytes == 0);
+    CHECK(facts6->contacts6_bytes == 8 * 38);
+    CHECK(ByteView(of_v6).subspan(facts6->contacts6_offset - 3, 3)[0] == 0xc5);
     CHECK_FALSE(passes(reply(id_and(1).str("n6").bin(37))));
 }
 

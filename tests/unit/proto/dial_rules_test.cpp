@@ -84,6 +84,12 @@ TEST_CASE("nobody names what is narrower than his own address") {
     CHECK_FALSE(DialRules::may_name(world, at("[fd00::1]:1")));
     CHECK_FALSE(DialRules::may_name(world, at("[fe80::1]:1")));
     CHECK(DialRules::may_name(world, at("[2001:db8::1]:1")));
+    const auto neighbour = at("[fe80::1%2]:1");
+    CHECK(DialRules::may_name(neighbour, at("[fe80::2]:1")));
+    CHECK(DialRules::may_name(neighbour, home));
+    CHECK(DialRules::may_name(neighbour, world));
+    CHECK_FALSE(DialRules::may_name(neighbour, loopback));
+    CHECK_FALSE(DialRules::may_name(home, neighbour));
 }
 
 TEST_CASE("lists of made-up addresses do not make their reader scan a host") {
