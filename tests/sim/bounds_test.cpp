@@ -497,3 +497,25 @@ TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not 
     swarm.world().run_for(3min);
     CHECK(swarm.engine(holder).table().is_alive(swarm.id(other)));
 }
+
+TEST_CASE("who is turned away comes back ever more rarely, and is at home again when welcome") {
+    Swarm swarm({.seed = 57, .audit_period = 24h});
+    swarm.grow_to(5, 500ms);
+    swarm.world().run_for(30s);
+    const auto block = [&swarm](bool blocked) {
+        const auto list =
+            finish(swarm, 1, swarm.engine(1).blocker().set(to_hex(swarm.id(2)), blocked));
+        REQUIRE(list.has_value());
+    };
+    auto& dials = swarm.network().dials[swarm.endpoint(1)];
+    block(true);
+    const auto before = dials;
+    swarm.world().run_for(2min);
+    CHECK(dials > before);
+    CHECK(dials - before < 20);
+    CHECK_FALSE(swarm.engine(2).table().is_alive(swarm.id(1)));
+    block(false);
+    swarm.world().run_for(5min);
+    CHECK(swarm.engine(1).table().is_alive(swarm.id(2)));
+    CHECK(swarm.engine(2).table().is_alive(swarm.id(1)));
+}
