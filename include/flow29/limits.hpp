@@ -61,10 +61,13 @@ inline constexpr unsigned records_without_data_max = 8;  ///< of TLS, one after 
 // Connections.
 inline constexpr unsigned peers_max = 512;
 inline constexpr unsigned handshakes_max = 128;
-inline constexpr unsigned dial_backs_max = 8;           ///< for those who asked, at one time
-inline constexpr unsigned dial_back_hosts_max = 4'096;  ///< remembered; then nobody new is dialled
-inline constexpr unsigned record_updates_max = 60;      ///< of one connection, in an hour
-inline constexpr unsigned conduct_nodes_max = 4'096;    ///< whose behaviour is remembered
+inline constexpr unsigned arrivals_at_once_max = 1'024;  ///< connections of one /24 or /48 taken up
+inline constexpr unsigned arrivals_per_second_max = 32;  ///< likewise, in the long run
+inline constexpr unsigned arrival_groups_max = 4'096;    ///< of addresses, remembered for that
+inline constexpr unsigned dial_backs_max = 8;            ///< for those who asked, at one time
+inline constexpr unsigned dial_back_hosts_max = 4'096;   ///< remembered; then nobody new is dialled
+inline constexpr unsigned record_updates_max = 60;       ///< of one connection, in an hour
+inline constexpr unsigned conduct_nodes_max = 4'096;     ///< whose behaviour is remembered
 /// Addresses that rest after a dial in vain, and hosts where that was tried: of each so many.
 inline constexpr std::size_t dials_remembered_max = 4'096;
 inline constexpr std::size_t bootstrap_points_max = 64;  ///< dialled while nobody is connected
@@ -130,6 +133,7 @@ inline constexpr std::size_t node_prefix_min = 8;  ///< digits that may stand fo
 inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an operator can block
 inline constexpr unsigned pledges_max = 65'536;    ///< in force
 inline constexpr std::uint64_t coming_bytes_max = 2ULL << 30;  ///< accepted and not here yet
+inline constexpr std::size_t coming_items_max = 131'072;       ///< likewise
 inline constexpr unsigned awaited_extents_max = 131'072;       ///< of parts of what is being hashed
 inline constexpr std::size_t turned_away_max = 1'024;          ///< nodes that are told of room
 inline constexpr std::size_t lease_news_max = 4'096;           ///< leases that others are told of

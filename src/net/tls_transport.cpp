@@ -7,6 +7,7 @@
 #include "net/sockets.hpp"
 #include "net/tls_peer.hpp"
 #include "net/tls_stream.hpp"
+#include "proto/arrival_rules.hpp"
 
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/post.hpp>
@@ -126,6 +127,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     std::set<std::shared_ptr<TlsPeer>> peers_;
     std::uint64_t last_welcome_ = 0;
     std::map<std::uint64_t, Welcome> welcomes_;  // oldest first
+    proto::ArrivalRules arrivals_;
     unsigned dials_ = 0;
     Signal dial_ended_;
 };
@@ -188,7 +190,8 @@ asio::awaitable<void> TlsTransport::State::accept_loop(std::shared_ptr<State> se
 void TlsTransport::State::on_accepted(tcp::socket socket) {
     std::error_code ec;
     const tcp::endpoint remote = socket.remote_endpoint(ec);
-    if (ec || peers_.size() >= limits::peers_max || !prepare_connected(socket)) return;
+    if (ec || !arrivals_.may_come(from_asio(remote).group(), runtime_.now())) return;
+    if (peers_.size() >= limits::peers_max || !prepare_connected(socket)) return;
     if (welcomes_.size() >= limits::handshakes_max) {
         const auto displaced = welcomes_.extract(welcome_to_displace());
         if (const auto stream = displaced.mapped().stream.lock()) stream->close();

@@ -15,10 +15,11 @@ namespace flow29::net {
 /// Connections over TCP and TLS 1.3: both ends prove Ed25519 keys, then exchange hellos.
 ///
 /// Between the same two nodes there may be several connections; who of them stays is not decided
-/// here. At limits::peers_max connections no more are taken or made. At limits::handshakes_max
-/// handshakes that others began, a newcomer displaces the oldest of the address group that has
-/// most. Rationale: an honest handshake takes milliseconds, so those that last are the ones to
-/// lose; and who floods from one network displaces his own.
+/// here. At limits::peers_max connections no more are taken or made, and of one address group no
+/// more than proto::ArrivalRules says. At limits::handshakes_max handshakes that others began, a
+/// newcomer displaces the oldest of the address group that has most. Rationale: an honest handshake
+/// takes milliseconds, so those that last are the ones to lose; and who floods from one network
+/// displaces his own.
 ///
 /// On the executor's thread only. The runtime outlives it; its peers are dropped before the
 /// runtime.

@@ -16,7 +16,6 @@ namespace log = core::log;
 
 namespace {
 constexpr ByteCount memory_bytes_max{40ULL << 20};
-constexpr std::size_t coming_items_max = 131'072;
 constexpr std::uint64_t repair_queue_s = 30;
 constexpr auto forerunners_period = std::chrono::seconds(1);
 }  // namespace
@@ -139,7 +138,7 @@ Keeper::Verdict Keeper::judge(const Intake& intake, const proto::Invite::Item& i
     const auto of_quota = intake.is_part() ? invited.length.value : charged;  // the rest is awaited
     if (invited.length.value > limits::extent_bytes_max) return {Answer::refused};
     const bool is_too_much = !is_here && bytes_coming_ + charged > limits::coming_bytes_max;
-    if (coming_.size() >= coming_items_max || is_too_much) return {Answer::busy};
+    if (coming_.size() >= limits::coming_items_max || is_too_much) return {Answer::busy};
     if (intake.is_part() && !awaited_.has_room()) return {Answer::busy};
     if (quotas_.is_over(asker, left, of_quota)) return {Answer::over_quota};
     if (intake.is_repair() && !may_take_repair(charged)) return {Answer::busy};

@@ -34,6 +34,7 @@ void PeerBook::on_peer(const net::PeerPtr& peer) {
         return;
     }
     open_[peer->id()].push_back(peer);
+    since_.emplace(peer, services_.runtime.now());
     const auto record = record_of(peer);
     for (const auto& address : record.addresses)
         rules_.on_answered(address);
@@ -75,20 +76,30 @@ void PeerBook::on_peer_closed(const net::PeerPtr& peer, const Error& reason) {
     const auto found = open_.find(peer->id());
     if (found == open_.end()) return;
     std::erase(found->second, peer);
-    if (!found->second.empty()) return;
+    const bool is_last = found->second.empty();
+    const bool is_turned_away = note_end(peer, reason) && is_last;
+    if (!is_last) return;
     open_.erase(found);
     if (tasks_.stopping() || !table_.is_alive(peer->id())) return;
     // A closed connection is not yet a missing node: it may only have been the connection. But
     // whoever has been silent for that long must not be waited for any longer; keep_contact dials.
-    if (reason.code == Errc::timed_out) {
-        table_.on_missing(peer->id(), services_.runtime.now());
-        node_changed_(peer->id());
-    } else if (is_banned(peer->id())) {
+    if (reason.code == Errc::timed_out || is_banned(peer->id()) || is_turned_away) {
         table_.on_missing(peer->id(), services_.runtime.now());
         node_changed_(peer->id());
     } else {
         tasks_.start(redial(peer->id()));
     }
+}
+
+/// Whether the other end turned this node away.
+bool PeerBook::note_end(const net::PeerPtr& peer, const Error& reason) {
+    const auto since = since_.extract(peer);
+    // What this node ended itself says nothing of the other one.
+    const bool was_theirs = peer->dialled() && reason.code == Errc::peer_unreachable;
+    if (since.empty() || !was_theirs) return false;
+    const auto now = services_.runtime.now();
+    const proto::DialRules::Target target{peer->remote(), core::dht_position(peer->id())};
+    return rules_.on_ended(target, now - since.mapped(), now);
 }
 
 void PeerBook::on_goodbye(const net::PeerPtr& peer) {

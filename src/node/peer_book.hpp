@@ -108,6 +108,7 @@ class PeerBook {
         return is_banned(node) || blocked_.contains(node);
     }
     void note_misconduct(const net::PeerPtr& peer, const Error& reason);
+    [[nodiscard]] bool note_end(const net::PeerPtr& peer, const Error& reason);
     void note_rates();
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial_target(proto::DialRules::Target target,
                                                                     std::optional<NodeId> expected,
@@ -120,6 +121,7 @@ class PeerBook {
     NodeChanged node_changed_;
     net::PeerPtr local_;
     std::unordered_map<NodeId, std::vector<net::PeerPtr>> open_;
+    std::unordered_map<net::PeerPtr, TimePoint> since_;  // when each of these was made
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
     proto::DialRules rules_;
     proto::PeerConduct conduct_{limits::conduct_nodes_max};

@@ -19,7 +19,9 @@ constexpr Duration sign_period = 5s;
 constexpr Duration busy_retry = 2s;  // who takes in much at once is soon done with some
 constexpr ByteCount bytes_in_flight_max{4ULL << 30};  // each target takes what it can
 constexpr std::size_t explorations_max = 16;
+constexpr Duration answer_patience = 1s;
 constexpr Duration poor_lead_pause = 10min;
+constexpr Duration silent_pause = 10min;
 
 proto::CopyPlanner::Options planner_options(const Services& services) {
     proto::CopyPlanner::Options options;
@@ -29,6 +31,7 @@ proto::CopyPlanner::Options planner_options(const Services& services) {
     options.always_act = true;
     options.bytes_in_flight_max = bytes_in_flight_max;
     options.busy_retry = busy_retry;
+    options.answer_patience = answer_patience;
     return options;
 }
 }  // namespace
@@ -108,6 +111,7 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
         const auto now = services_.runtime.now();
         if (!paused && now >= next_invite) {
             inviter_.send_due(planner_, own_record_(), lease_of, alive_, answered);
+            note_silent();
             next_invite = now + Duration(invite_period);
         }
         inviter_.call_off(planner_);
@@ -123,6 +127,14 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
         if (const auto next = planner_.next_deadline())
             wake = std::clamp(*next, std::max(next_invite, now + Duration(5ms)), wake);
         co_await changed_.wait_until(wake);
+    }
+}
+
+void Placer::note_silent() {
+    for (const auto& node : planner_.take_silent()) {
+        log::info("placer", "node {} does not answer invitations; others come before it",
+                  to_hex(node).substr(0, 12));
+        table_.on_silent(node, services_.runtime.now() + silent_pause);
     }
 }
 

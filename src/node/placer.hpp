@@ -52,6 +52,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     [[nodiscard]] asio::awaitable<void> explore_keys(std::shared_ptr<Placer> self);
     [[nodiscard]] asio::awaitable<void> explore_key(std::shared_ptr<Placer> self, DhtKey key);
     [[nodiscard]] bool all_stuck(TimePoint now) const;
+    void note_silent();
     void on_sign_of_life(const NodeId& node);
 
     Services services_;

@@ -13,6 +13,7 @@ namespace {
 /// leaves a hundred thousand items with nobody to ask.
 constexpr unsigned looks_max = 256;
 constexpr std::size_t stuck_told_max = 64;
+constexpr int answer_times_waited = 4;
 
 }  // namespace
 
@@ -105,6 +106,7 @@ void CopyPlanner::on_no_copy(const ItemId& item, const NodeId& node, TimePoint n
 
 void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer answer,
                             TimePoint now) {
+    note_answer(item, node, now);
     switch (answer) {
         case InviteAnswer::accepted:
         case InviteAnswer::coming: {
@@ -113,8 +115,16 @@ void CopyPlanner::on_answer(const ItemId& item, const NodeId& node, InviteAnswer
             if (entry == nullptr || node == options_.self) return;
             if (entry->holders.contains(node)) return;
             const auto known = entry->pending.find(node);
+            const auto refusal = entry->refusals.find(node);
+            const bool was_given_up = known == entry->pending.end() &&
+                                      refusal != entry->refusals.end() && refusal->second.is_busy;
+            if (was_given_up && !wants_more(*entry)) {
+                withdrawn_.push_back({item, entry->root, node});
+                return;
+            }
             auto pending = known != entry->pending.end() ? known->second : Pending{};
             pending.until = now + options_.patience;
+            pending.unanswered_since.reset();
             add_pending(item, *entry, node, pending);
             refresh(item, *entry);
             return;
@@ -223,9 +233,11 @@ std::optional<TimePoint> CopyPlanner::next_deadline() const {
     if (table_.cut_off()) return std::nullopt;
     if (queue_.first_ready() && !blocked_) return latest_;
     std::optional<TimePoint> result = queue_.next_deadline();
-    if (expiries_.empty()) return result;
-    const TimePoint expiry = expiries_.begin()->at;
-    return result ? std::min(*result, expiry) : expiry;
+    const auto consider = [&result](TimePoint at) { result = result ? std::min(*result, at) : at; };
+    if (!expiries_.empty()) consider(expiries_.begin()->at);
+    const auto within = answers_within();
+    if (within && !unanswered_.empty()) consider(unanswered_.begin()->at + *within);
+    return result;
 }
 
 /// The copies that an item below its target is brought to.
@@ -258,6 +270,29 @@ void CopyPlanner::give_up_late(TimePoint now) {
         const Expiry late = *expiries_.begin();
         refuse(late.item, late.node, now + options_.retry);
     }
+    const auto within = answers_within();
+    while (within && !unanswered_.empty() && unanswered_.begin()->at + *within <= now) {
+        const Expiry late = *unanswered_.begin();
+        refuse(late.item, late.node, now + options_.busy_retry, true);
+        silent_.insert(late.node);
+    }
+}
+
+void CopyPlanner::note_answer(const ItemId& item, const NodeId& node, TimePoint now) {
+    const Item* entry = find(item);
+    if (entry == nullptr) return;
+    const auto pending = entry->pending.find(node);
+    if (pending == entry->pending.end() || !pending->second.unanswered_since) return;
+    ++answered_;
+    answer_time_ += now - *pending->second.unanswered_since;
+}
+
+/// Rule 13: how long an invitation is waited for, if that can be said.
+std::optional<Duration> CopyPlanner::answers_within() const {
+    if (!options_.answer_patience || answered_ == 0 || answered_ < unanswered_.size())
+        return std::nullopt;
+    const auto usual = answer_time_ / static_cast<Duration::rep>(answered_);
+    return std::max(*options_.answer_patience, answer_times_waited * usual);
 }
 
 CopyPlanner::Item* CopyPlanner::find(const ItemId& item) {
@@ -341,6 +376,7 @@ void CopyPlanner::add_pending(const ItemId& item, Item& entry, const NodeId& nod
     entry.refusals.erase(node);
     entry.pending.emplace(node, pending);
     expiries_.insert({pending.until, item, node});
+    if (pending.unanswered_since) unanswered_.insert({*pending.unanswered_since, item, node});
     by_node_[node].items.insert(item);
     bytes_in_flight_ += entry.length;
 }
@@ -350,6 +386,7 @@ bool CopyPlanner::end_pending(const ItemId& item, Item& entry, const NodeId& nod
     const auto found = entry.pending.find(node);
     if (found == entry.pending.end()) return false;
     expiries_.erase({found->second.until, item, node});
+    if (const auto sent = found->second.unanswered_since) unanswered_.erase({*sent, item, node});
     entry.pending.erase(found);
     bytes_in_flight_ -= entry.length;
     forget_if_unrelated(item, entry, node);

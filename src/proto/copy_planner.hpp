@@ -65,6 +65,13 @@ namespace flow29::proto {
 ///    after them.
 ///    Rationale: who follows turns to this node when its lead lies, stalls or lacks what it said it
 ///    has, and that costs a wait. Who blames an honest lead gains that another one leads.
+/// 13. With `answer_patience`: once at least half of all invitations were answered, one that is not
+///     for that long, and for four times as long as those took on average, is given up as if its
+///     node were busy; is it accepted after all, and not missing any more, it is called off. Of the
+///     candidates of rule 3, those that left an invitation without an answer (NodeTable::is_silent)
+///     come last.
+///     Rationale: who is connected and says nothing would keep its place for `patience`. Where the
+///     line of this node is slow, all answers are.
 ///
 /// O(log items) for each step, one look for candidates among them; a node that goes costs
 /// O(items it held).
@@ -81,6 +88,7 @@ class CopyPlanner {
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
         Duration lead_patience = std::chrono::seconds(4);
+        std::optional<Duration> answer_patience{};  ///< none: `patience`
         Duration retry = std::chrono::minutes(2);
         Duration busy_retry = std::chrono::seconds(15);
         ByteCount bytes_in_flight_max{256ULL * 1024 * 1024};
@@ -146,6 +154,8 @@ class CopyPlanner {
     /// The next invitation to send now, if any; it counts as sent. A call looks at a bounded number
     /// of items: nothing is left to do only when `next_deadline` is in the future as well.
     [[nodiscard]] std::optional<Invitation> poll_invite(TimePoint now, WallTime wall_now);
+    /// Nodes of which rule 13 gave up an invitation since the last call: NodeTable::on_silent.
+    [[nodiscard]] std::set<NodeId> take_silent() { return std::exchange(silent_, {}); }
     /// The invitations called off since the last call.
     [[nodiscard]] std::vector<Withdrawn> take_withdrawn() { return std::exchange(withdrawn_, {}); }
     /// When poll_invite may next have something, without further events.
@@ -194,6 +204,7 @@ class CopyPlanner {
         TimePoint until;  // given up at
         bool leads = false;
         bool pulls = false;  // from this node
+        std::optional<TimePoint> unanswered_since = {};
         auto operator<=>(const Pending&) const = default;
     };
     struct Item {
@@ -244,6 +255,8 @@ class CopyPlanner {
     void forget_if_unrelated(const ItemId& item, const Item& entry, const NodeId& node);
     void note_new_items(TimePoint now);
     void give_up_late(TimePoint now);
+    void note_answer(const ItemId& item, const NodeId& node, TimePoint now);
+    [[nodiscard]] std::optional<Duration> answers_within() const;
     Invitation invite(const ItemId& item, Item& entry, const NodeId& node, TimePoint now,
                       WallTime wall_now);
 
@@ -255,10 +268,14 @@ class CopyPlanner {
     std::vector<ItemId> new_items_;               // added since the last poll
     CopyQueue queue_;                             // what is below target, counting those on the way
     std::set<Expiry> expiries_;                   // one for each that is pending
+    std::set<Expiry> unanswered_;                 // of these, by when they were sent
+    std::size_t answered_ = 0;                    // invitations, so far
+    Duration answer_time_{};                      // of all these together
     TimePoint latest_{};                          // of the times that came in
     bool blocked_ = false;  // the first in the queue does not fit, and nothing changed since
     ByteCount bytes_in_flight_;
     std::vector<ItemId> stuck_;         // not yet told
+    std::set<NodeId> silent_;           // not yet told
     std::vector<Withdrawn> withdrawn_;  // not yet told
     std::uint64_t next_order_ = 0;
     std::map<unsigned, std::size_t> items_by_copies_;

@@ -84,6 +84,7 @@ CopyPlanner::Counts CopyPlanner::counts() const {
 
 void CopyPlanner::check_invariants() const {
     std::size_t pending = 0;
+    std::size_t unanswered = 0;
     std::size_t queued = 0;
     std::size_t held = 0;
     std::size_t sum = 0;
@@ -99,6 +100,10 @@ void CopyPlanner::check_invariants() const {
             FLOW29_ASSERT(!entry.holders.contains(node));
             FLOW29_ASSERT(expiries_.contains({invited.until, item, node}));
             FLOW29_ASSERT(by_node_.at(node).items.contains(item));
+            if (const auto sent = invited.unanswered_since) {
+                FLOW29_ASSERT(unanswered_.contains({*sent, item, node}));
+                ++unanswered;
+            }
             bytes += entry.length;
         }
         unsigned counted = options_.self_is_copy ? 1 : 0;
@@ -116,6 +121,7 @@ void CopyPlanner::check_invariants() const {
         held -= of_node.held;
     FLOW29_ASSERT(held == 0);
     FLOW29_ASSERT(pending == expiries_.size());
+    FLOW29_ASSERT(unanswered == unanswered_.size());
     FLOW29_ASSERT(queued == queue_.size());
     queue_.check_invariants();
     FLOW29_ASSERT(sum == sum_copies_);

@@ -40,16 +40,17 @@ std::optional<NodeId> CopyPlanner::choose(const Item& entry, TimePoint now,
     std::erase_if(candidates, std::not_fn(may_ask));
     if (candidates.empty()) return std::nullopt;
     const auto used = groups_used(entry);
-    const auto copies_beside = [&used](const core::Candidate& candidate) {
-        return std::ranges::count(used, candidate.group);
+    const auto after_others = [&](const core::Candidate& candidate) {
+        return std::pair(table_.is_silent(candidate.id, now),
+                         std::ranges::count(used, candidate.group));
     };
-    return std::ranges::min_element(candidates, {}, copies_beside)->id;
+    return std::ranges::min_element(candidates, {}, after_others)->id;
 }
 
 CopyPlanner::Invitation CopyPlanner::invite(const ItemId& item, Item& entry, const NodeId& node,
                                             TimePoint now, WallTime wall_now) {
     const bool may_lead = lacks_lead(entry);
-    add_pending(item, entry, node, {now + options_.patience});
+    add_pending(item, entry, node, {.until = now + options_.patience, .unanswered_since = now});
     const auto is_last = [&] { return !wants_more(entry) || !choose(entry, now, wall_now); };
     const bool leads = may_lead && (table_.may_lead(node, now) || is_last());
     if (leads) {

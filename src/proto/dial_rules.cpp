@@ -62,6 +62,15 @@ void DialRules::on_somebody_else(const Target& target, TimePoint now) {
     if (target.whom) rest({target.endpoint, target.whom}, now);
 }
 
+bool DialRules::on_ended(const Target& target, Duration lasted, TimePoint now) {
+    if (lasted >= settling) {
+        resting_.erase({target.endpoint, target.whom});
+        return false;
+    }
+    rest({target.endpoint, target.whom}, now);
+    return true;
+}
+
 void DialRules::rest(const Place& place, TimePoint now) {
     if (resting_.size() >= limits::dials_remembered_max)
         std::erase_if(resting_, [now](const auto& entry) { return now >= entry.second.until; });

@@ -27,7 +27,11 @@ namespace flow29::proto {
 /// vain
 ///    within `host_period`; those where somebody has answered are not counted.
 ///    Rationale: lists of made-up addresses must not make their readers scan a host.
-/// 5. At most limits::dials_remembered_max addresses rest, and as many hosts; when that is full,
+/// 5. A node that ends a connection to it within `settling` does not want it: there it is not
+///    dialled for as long as in rule 1, until a connection to it has lasted. Rationale: who is not
+///    welcome somewhere, or comes where all places are taken, would dial again at once, and each
+///    time costs both ends a handshake.
+/// 6. At most limits::dials_remembered_max addresses rest, and as many hosts; when that is full,
 ///    those whose time is over are forgotten, then all.
 class DialRules {
   public:
@@ -35,6 +39,7 @@ class DialRules {
     static constexpr Duration rest_max = std::chrono::minutes(5);
     static constexpr unsigned failures_per_host_max = 16;
     static constexpr Duration host_period = std::chrono::minutes(1);
+    static constexpr Duration settling = std::chrono::seconds(2);
 
     /// Rule 3: whether `namer`, the address of a peer, may hand over `target`.
     [[nodiscard]] static bool may_name(const core::Endpoint& namer, const core::Endpoint& target);
@@ -51,6 +56,8 @@ class DialRules {
     void on_answered(const core::Endpoint& endpoint);
     void on_no_answer(const Target& target, TimePoint now);
     void on_somebody_else(const Target& target, TimePoint now);
+    /// Whom it was made to ended a connection after that time. Whether this is rule 5.
+    [[nodiscard]] bool on_ended(const Target& target, Duration lasted, TimePoint now);
 
     [[nodiscard]] std::size_t remembered() const { return resting_.size() + hosts_.size(); }
 

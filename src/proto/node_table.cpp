@@ -110,6 +110,17 @@ bool NodeTable::may_lead(const NodeId& node, TimePoint now) const {
     return found == nodes_.end() || found->second.poor_until <= now;
 }
 
+void NodeTable::on_silent(const NodeId& node, TimePoint until) {
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end()) return;
+    found->second.silent_until = std::max(found->second.silent_until, until);
+}
+
+bool NodeTable::is_silent(const NodeId& node, TimePoint now) const {
+    const auto found = nodes_.find(node);
+    return found != nodes_.end() && now < found->second.silent_until;
+}
+
 bool NodeTable::on_room(const NodeId& node, TimePoint now) {
     const auto found = nodes_.find(node);
     if (found == nodes_.end()) return false;

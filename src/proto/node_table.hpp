@@ -61,7 +61,8 @@ class NodeTable {
         TimePoint gone_at;                        ///< when missing: the end of its grace period
         TimePoint full_until = TimePoint::min();  ///< not a candidate before
         TimePoint poor_until = TimePoint::min();  ///< better led by others before
-        std::optional<TimePoint> room_at;         ///< when it last said that it has room again
+        TimePoint silent_until = TimePoint::min();
+        std::optional<TimePoint> room_at;  ///< when it last said that it has room again
     };
 
     explicit NodeTable(Options options);
@@ -85,6 +86,9 @@ class NodeTable {
     /// Others were to pull something from it, and could not: CopyPlanner, rule 12.
     void on_poor_lead(const NodeId& node, TimePoint until);
     [[nodiscard]] bool may_lead(const NodeId& node, TimePoint now) const;
+    /// It left an invitation without an answer: until then others are invited before it.
+    void on_silent(const NodeId& node, TimePoint until);
+    [[nodiscard]] bool is_silent(const NodeId& node, TimePoint now) const;
     /// It says that it has room again: it may be asked at once. False, and of no consequence, more
     /// often than every `room_news_pause`. Rationale: each time, all that lacks copies may be
     /// offered to it.

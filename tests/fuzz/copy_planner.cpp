@@ -27,6 +27,7 @@ CopyPlanner::Options make_options(fuzz::Input& input) {
     options.spare_from = static_cast<unsigned>(input.number(3));
     options.settle = std::chrono::seconds(input.number(20));
     options.bytes_in_flight_max = ByteCount(input.number(4 * item_bytes));
+    if (input.flag()) options.answer_patience = std::chrono::seconds(input.number(20));
     return options;
 }
 
@@ -96,6 +97,10 @@ class Run {
                     FLOW29_ASSERT(withdrawn.target != options_.self);
                 for (const auto& stuck : planner_.take_stuck())
                     FLOW29_ASSERT(stuck.kind == ItemId::Kind::extent);
+                for (const auto& silent : planner_.take_silent()) {
+                    FLOW29_ASSERT(options_.answer_patience && silent != options_.self);
+                    table_.on_silent(silent, now_ + 10min);
+                }
                 if (cared_for) planner_.set_bystander(item);
                 break;
             case 14:

@@ -244,6 +244,38 @@ TEST_CASE("so many bytes are accepted that are not here yet") {
     CHECK(answers.back() == proto::InviteAnswer::busy);
 }
 
+TEST_CASE("so many items are accepted that are not here yet") {
+    Swarm swarm({.seed = 62, .capacity = ByteCount(limits::coming_items_max * 4'096)});
+    swarm.grow_to(2, 500ms);
+    swarm.world().run_for(30s);
+    constexpr unsigned messages = limits::coming_items_max / limits::items_per_message_max;
+    static_assert(messages * limits::items_per_message_max == limits::coming_items_max);
+    std::vector<std::optional<Result<net::Reply>>> replies(messages + 1);
+    std::uint32_t number = 0;
+    for (auto& reply : replies) {
+        proto::Invite invite;
+        invite.lease = lease_of_nothing(swarm, 0);
+        for (unsigned i = 0; i < limits::items_per_message_max; ++i)
+            invite.items.push_back(nowhere(number++, 1));
+        swarm.begin_to_ask(0, 1, std::move(invite), &reply);
+    }
+    swarm.world().run_for(1min, [&] {
+        return std::ranges::all_of(replies, [](const auto& reply) { return reply.has_value(); });
+    });
+    std::size_t accepted = 0;
+    std::size_t busy = 0;
+    for (const auto& reply : replies) {
+        REQUIRE(reply.has_value());
+        REQUIRE(reply->has_value());
+        for (const auto answer : std::get<proto::InviteReply>((*reply)->message).answers) {
+            accepted += answer == proto::InviteAnswer::accepted ? 1 : 0;
+            busy += answer == proto::InviteAnswer::busy ? 1 : 0;
+        }
+    }
+    CHECK(accepted == limits::coming_items_max);
+    CHECK(busy == limits::items_per_message_max);
+}
+
 TEST_CASE("two keys in one address group share the quota of the group") {
     constexpr ByteCount capacity(2 << 20);
     Swarm swarm({.seed = 52,
@@ -464,4 +496,26 @@ TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not 
     REQUIRE(again.has_value());
     swarm.world().run_for(3min);
     CHECK(swarm.engine(holder).table().is_alive(swarm.id(other)));
+}
+
+TEST_CASE("who is turned away comes back ever more rarely, and is at home again when welcome") {
+    Swarm swarm({.seed = 57, .audit_period = 24h});
+    swarm.grow_to(5, 500ms);
+    swarm.world().run_for(30s);
+    const auto block = [&swarm](bool blocked) {
+        const auto list =
+            finish(swarm, 1, swarm.engine(1).blocker().set(to_hex(swarm.id(2)), blocked));
+        REQUIRE(list.has_value());
+    };
+    auto& dials = swarm.network().dials[swarm.endpoint(1)];
+    block(true);
+    const auto before = dials;
+    swarm.world().run_for(2min);
+    CHECK(dials > before);
+    CHECK(dials - before < 20);
+    CHECK_FALSE(swarm.engine(2).table().is_alive(swarm.id(1)));
+    block(false);
+    swarm.world().run_for(5min);
+    CHECK(swarm.engine(1).table().is_alive(swarm.id(2)));
+    CHECK(swarm.engine(2).table().is_alive(swarm.id(1)));
 }

@@ -169,6 +169,7 @@ asio::awaitable<void> SimPeer::await_opening(std::shared_ptr<SimPeer> /*kept ali
 }
 
 void SimPeer::arrive_request(proto::Message request, std::uint64_t number) {
+    if (network_.deaf.contains({local_, std::string(proto::message_name(request))})) return;
     net::spawn(owner_.runtime(), serve(shared_from_this(), std::move(request), number));
 }
 

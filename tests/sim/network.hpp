@@ -75,8 +75,9 @@ class Network {
     [[nodiscard]] std::uint64_t data_bytes() const;
     [[nodiscard]] std::uint64_t next_serial() { return ++last_serial_; }
 
-    std::map<core::Endpoint, SimTransport*> transports;  // those that are up
-    std::set<core::Endpoint> shut;                       // dial others, and nobody gets in
+    std::map<core::Endpoint, SimTransport*> transports;     // those that are up
+    std::set<core::Endpoint> shut;                          // dial others, and nobody gets in
+    std::set<std::pair<core::Endpoint, std::string>> deaf;  // to these requests: no answer comes
     std::map<DhtKey, std::map<NodeId, proto::ProviderRecord>> providers;
     std::map<NodeId, proto::NodeRecord> node_records;
     std::map<DhtKey, core::Endpoint> positions;     // of storing nodes that are up

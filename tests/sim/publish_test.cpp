@@ -83,6 +83,30 @@ TEST_CASE("who leads, stores and gives nothing is soon gone around, and leads no
     CHECK(led > 0);
 }
 
+TEST_CASE("who does not answer invitations holds up one publication for a second, and no other") {
+    unsigned asked = 0;
+    for (const std::uint64_t seed : {101, 102, 103}) {
+        CAPTURE(seed);
+        Swarm swarm({.seed = seed, .audit_period = no_audits});
+        swarm.grow_to(9, 500ms);
+        swarm.world().run_for(30s);
+        swarm.network().deaf.insert({swarm.endpoint(1), "invite"});
+        unsigned held_up = 0;
+        for (unsigned i = 0; i < 12; ++i) {
+            const auto began = swarm.world().now();
+            const auto before = data_from(swarm, swarm.id(0));
+            const auto object = publish(swarm, {.bytes = mib, .seed = seed * 100 + i});
+            CHECK(object.result.copies.min == 4);
+            CHECK(swarm.world().now() < began + 4s);
+            if (swarm.world().now() > began + 1s) ++held_up;
+            CHECK(data_from(swarm, swarm.id(0)) - before < mib * 13 / 10);
+        }
+        CHECK(held_up <= 1);
+        asked += held_up;
+    }
+    CHECK(asked > 0);
+}
+
 TEST_CASE("two publishers of one file at the same moment both have their copies") {
     Swarm swarm({.seed = 97, .audit_period = no_audits});
     swarm.grow_to(10, 500ms);

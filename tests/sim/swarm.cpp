@@ -243,6 +243,13 @@ Result<net::Reply> Swarm::ask(std::size_t from, std::size_t to, proto::Message r
                   ask_at(nodes_[from]->transport.get(), nodes_[to]->endpoint, std::move(request)));
 }
 
+void Swarm::begin_to_ask(std::size_t from, std::size_t to, proto::Message request,
+                         std::optional<Result<net::Reply>>* reply) {
+    net::spawn(*nodes_[from]->runtime,
+               run_into(reply, ask_at(nodes_[from]->transport.get(), nodes_[to]->endpoint,
+                                      std::move(request))));
+}
+
 std::vector<std::size_t> Swarm::keepers(const core::Descriptor& descriptor,
                                         std::optional<std::size_t> besides) {
     std::vector<std::size_t> nodes;

@@ -133,6 +133,9 @@ class Swarm {
     [[nodiscard]] Result<Withdrawal> withdraw(std::size_t node, const RootHash& root);
     /// Has one node connect to another and send it a request; the answer.
     [[nodiscard]] Result<net::Reply> ask(std::size_t from, std::size_t to, proto::Message request);
+    /// Begins that; the answer is in `reply` when it has come.
+    void begin_to_ask(std::size_t from, std::size_t to, proto::Message request,
+                      std::optional<Result<net::Reply>>* reply);
     /// Has one node connect to another, tell it something and let it act on that.
     void tell(std::size_t from, std::size_t to, proto::Message notification);
     /// Nodes up now, `besides` left out, that have anything of the object.

@@ -95,6 +95,29 @@ class HurriedRuntime final : public Runtime {
     Duration waited_{};
 };
 
+/// The real runtime at one moment, however long that takes.
+class StandingRuntime final : public Runtime {
+  public:
+    explicit StandingRuntime(AsioRuntime& real) : real_(real) {}
+
+    asio::any_io_executor executor() override { return real_.executor(); }
+    [[nodiscard]] TimePoint now() const override { return moment_; }
+    [[nodiscard]] WallTime wall_now() const override { return real_.wall_now(); }
+    std::mt19937_64& random() override { return real_.random(); }
+    TimerId add_timer(TimePoint when, std::function<void()> fire) override {
+        const bool is_never = when == TimePoint::max();
+        return real_.add_timer(is_never ? when : real_.now() + (when - moment_), std::move(fire));
+    }
+    void cancel_timer(TimerId id) override { real_.cancel_timer(id); }
+    void run_on_worker(std::function<void()> job, std::function<void()> done) override {
+        real_.run_on_worker(std::move(job), std::move(done));
+    }
+
+  private:
+    AsioRuntime& real_;
+    const TimePoint moment_ = real_.now();
+};
+
 struct HurriedStage {
     HurriedRuntime runtime{stage.runtime};
     Stage stage;
@@ -279,6 +302,28 @@ TEST_CASE("a node has limits::peers_max connections, then no more are taken or m
         stage.run(be_met_by_too_many(stage.runtime, full, many, late));
     }
     ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
+asio::awaitable<void> come_too_often(EchoNode& node, EchoNode& neighbour, EchoNode& other) {
+    const core::Endpoint there = node.endpoint();
+    const tcp::endpoint address = to_asio(there);
+    for (unsigned i = 0; i < limits::arrivals_at_once_max; ++i) {
+        tcp::socket socket(co_await asio::this_coro::executor);
+        co_await socket.async_connect(address, asio::use_awaitable);
+    }
+    auto refused = co_await neighbour.transport->connect(there, node.id(), std::nullopt);
+    CHECK_FALSE(refused);
+    auto taken = co_await other.transport->connect(there, node.id(), std::nullopt);
+    CHECK(taken.has_value());
+}
+
+TEST_CASE("who comes too often from one network is not taken up any more, and others are") {
+    Stage stage;
+    StandingRuntime standing(stage.runtime);
+    EchoNode node(standing, "127.0.0.1:0");
+    EchoNode neighbour(stage.runtime, "127.0.0.9:0", true);
+    EchoNode other(stage.runtime, "127.0.9.1:0", true);
+    stage.run(come_too_often(node, neighbour, other));
 }
 
 asio::awaitable<void> send_too_much(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {

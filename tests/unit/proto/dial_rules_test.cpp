@@ -68,6 +68,32 @@ TEST_CASE("who is not where he was said to be does not keep others from being th
     CHECK(rules.may_dial({address, somebody(1), true}, start + DialRules::rest_min));
 }
 
+TEST_CASE("where a node ends each connection at once it is dialled ever more rarely") {
+    DialRules rules;
+    const DialRules::Target target{at("192.0.2.1:2929"), somebody(1), false};
+    const auto too_soon = DialRules::settling - 1ns;
+    auto now = start;
+    Duration rest = DialRules::rest_min;
+    for (int i = 0; i < 12; ++i) {
+        CHECK(rules.on_ended(target, too_soon, now));
+        rules.on_answered(target.endpoint);  // as it did
+        CHECK_FALSE(rules.may_dial(target, now + rest - 1ns));
+        now += rest;
+        CHECK(rules.may_dial(target, now));
+        rest = std::min(rest * 2, DialRules::rest_max);
+    }
+    // Others may be there, and nobody is said to be silent.
+    CHECK(rules.on_ended(target, too_soon, now));
+    CHECK(rules.may_dial({target.endpoint, somebody(2), false}, now));
+    CHECK(rules.may_dial({target.endpoint, std::nullopt, false}, now));
+    CHECK_FALSE(rules.was_silent(target.endpoint));
+    // One that lasts makes it forgotten.
+    CHECK_FALSE(rules.on_ended(target, DialRules::settling, now));
+    CHECK(rules.may_dial(target, now));
+    CHECK(rules.on_ended(target, too_soon, now));
+    CHECK(rules.may_dial(target, now + DialRules::rest_min));
+}
+
 TEST_CASE("nobody names what is narrower than his own address") {
     const auto loopback = at("127.0.0.1:1");
     const auto home = at("192.168.1.7:1");
