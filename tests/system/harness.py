@@ -19,6 +19,8 @@ from lab import wait_until  # noqa: E402,F401
 
 CHUNK = 512
 SKIPPED = 77  # what Meson takes as "skipped"
+# How much more memory than usual a process may take: with a sanitizer it does.
+MEMORY_FACTOR = int(os.environ.get("FLOW29_MEMORY_FACTOR", "1"))
 
 # Exit codes of the command line.
 OK, OTHER, USAGE, NO_NODE, NOT_FOUND, TIMED_OUT, UNVERIFIED = 0, 1, 2, 3, 4, 5, 6

@@ -5,6 +5,7 @@ import harness
 import floods  # found once harness is there
 
 DESCRIPTORS_MAX = 128 + 512 + 128  # handshakes, peers, and a node's own
+MEMORY_MAX = (256 << 20) * harness.MEMORY_FACTOR
 
 
 class Floods(harness.SystemTest):
@@ -20,7 +21,7 @@ class Floods(harness.SystemTest):
             harness.wait_until(lambda: all(flood.sent()[0] > sent
                                            for flood, sent in zip(running, before)), "floods")
             self.assertLess(floods.descriptors(swarm.holder), DESCRIPTORS_MAX)
-            self.assertLess(swarm.holder.proc_status("VmHWM"), 256 << 20)
+            self.assertLess(swarm.holder.proc_status("VmHWM"), MEMORY_MAX)
         finally:
             for flood in running:
                 flood.__exit__()

@@ -12,6 +12,7 @@ import hostile_swarm
 from harness import wait_until
 
 FILE_BYTES = 3 << 20
+MEMORY_MAX = (256 << 20) * harness.MEMORY_FACTOR
 
 # What a reader that asked both an honest and a hostile holder says of the latter in `peers`.
 BANNED = {"wrong-byte", "wrong-proof", "other-chunk"}  # caught in a lie, at once
@@ -68,7 +69,7 @@ class OneHostileHolder(harness.SystemTest):
         self.assertEqual((said["strikes"], said["disconnects"], said["banned"]), (0, 0, False))
         for node in (honest, reader):
             self.assertTrue(node.running)
-            self.assertLess(node.proc_status("VmHWM"), 256 << 20)
+            self.assertLess(node.proc_status("VmHWM"), MEMORY_MAX)
 
 
 class StallingLeader(harness.SystemTest):
@@ -121,7 +122,7 @@ class HostileThird(harness.SystemTest):
             if swarm.is_whole(item, kept):
                 self.assertTrue(outcome.fetched, outcome.report)
         self.assertEqual(swarm.dead(), [])
-        self.assertLess(swarm.memory_max(), 256 << 20)
+        self.assertLess(swarm.memory_max(), MEMORY_MAX)
 
 
 _add_tests()
