@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cctype>
@@ -407,6 +408,10 @@ struct Route {
     For whom = For::all;
 };
 
+/// Those that change nothing.
+constexpr std::array<std::string_view, 9> reading{"cat",    "list",  "locate", "map",      "log",
+                                                  "status", "peers", "ls",     "transfers"};
+
 /// Without parameters, what changes something only tells how it is.
 bool is_open_to_members(const Route& route, std::string_view params) {
     return route.whom == For::all ||
@@ -465,6 +470,13 @@ Result<Request> parse_request(std::string_view line) {
 
 void Router::call(Request request, EmitFn emit) {
     const std::string params = std::move(request.params);
+    if (std::ranges::find(reading, request.method) == reading.end()) {
+        ++*changes_;
+        emit = [changes = changes_, emit = std::move(emit)](std::string line, bool last) {
+            emit(std::move(line), last);
+            if (last) ++*changes;
+        };
+    }
     Call call{node_, std::move(request), Params(params), std::move(emit), copies_, left_};
     for (const Route& route : routes) {
         if (route.method != call.request.method) continue;
