@@ -116,6 +116,18 @@ class Unit(harness.SystemTest):
         self.assertNotEqual(self.machine.run("ls", "/run/flow29").returncode, 0)
         self.assertEqual(self.flow29("alice", "status")[0], harness.NO_NODE)
 
+    def test_a_user_has_one_of_their_own(self):
+        self.good("systemctl", "stop", "flow29")
+        uid = self.good("id", "--user", "eve").strip()
+        if self.machine.run("systemctl", "start", f"user@{uid}").returncode != 0:
+            self.skipTest("users have no manager of their own here")
+        manager = ("env", f"XDG_RUNTIME_DIR=/run/user/{uid}", "systemctl", "--user")
+        self.good(*manager, "start", "flow29", user="eve")
+        wait_until(lambda: self.flow29("eve", "status")[0] == harness.OK, "it to answer")
+        self.assertEqual(self.flow29("alice", "status")[0], harness.NO_NODE)
+        self.good(*manager, "stop", "flow29", user="eve")
+        self.assertEqual(self.flow29("eve", "status")[0], harness.NO_NODE)
+
 
 if __name__ == "__main__":
     harness.main()
