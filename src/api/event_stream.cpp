@@ -20,7 +20,6 @@ using namespace std::chrono_literals;
 constexpr auto tick = 250ms;
 constexpr auto second = 1s;
 constexpr auto sign_of_life = 10s;
-constexpr int objects_share = 10;  // they are listed for at most this part of the time
 
 std::string text_of(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -42,7 +41,7 @@ Bytes bytes_of(const std::string& text) {
 EventStream::EventStream(Node& node, Jobs& jobs, std::shared_ptr<std::atomic<unsigned>> open,
                          std::stop_token stop)
     : node_(node), jobs_(jobs), open_(std::move(open)), stop_(std::move(stop)) {
-    next_tick_ = next_second_ = next_objects_ = Clock::now();
+    next_tick_ = next_second_ = Clock::now();
     next_sign_ = next_tick_ + sign_of_life;
 }
 
@@ -57,28 +56,47 @@ void EventStream::wait_until(Clock::time_point time) {
     never.wait_until(lock, stop_, time, [] { return false; });
 }
 
-void EventStream::add(const char* name, std::string text) {
+bool EventStream::add(const char* name, std::string text) {
     auto& said = said_[name];
-    if (said == text) return;
+    if (said == text) return false;
     update_ += fmt::format(",\"{}\":{}", name, text);
     said = std::move(text);
+    return true;
+}
+
+/// What is kept here, what is made, and who is there to count.
+void EventStream::note_news(const Status& status, const std::vector<PeerInfo>& peers) {
+    auto shown = fmt::format("{} {} {} {} {} {}", status.objects, status.extents, status.used.value,
+                             status.under_target, status.repairs_in_flight, status.repaired.value);
+    std::set<std::string> connected;
+    for (const auto& peer : peers)
+        if (peer.connected) connected.insert(to_hex(peer.node));
+    for (const auto& node : connected)
+        shown += " " + node;
+    if (shown != shown_) pace_.on_news();
+    shown_ = std::move(shown);
 }
 
 void EventStream::add_objects() {
     if (!listing_.valid()) {
-        listing_since_ = Clock::now();
-        const auto promise = std::make_shared<std::promise<Result<std::vector<ObjectEntry>>>>();
+        pace_.on_begun();
+        const auto promise = std::make_shared<std::promise<Listing>>();
         listing_ = promise->get_future();
-        node_.objects([promise](auto objects) { promise->set_value(std::move(objects)); });
+        node_.objects([promise, began = Clock::now()](auto objects) {
+            promise->set_value({std::move(objects), Clock::now() - began});
+        });
     }
     if (listing_.wait_for(0s) != std::future_status::ready) return;
-    const auto objects = listing_.get();
-    const auto now = Clock::now();
-    next_objects_ = std::max(now + second, now + objects_share * (now - listing_since_));
-    if (!objects) return;
+    const auto [objects, cost] = listing_.get();
+    const auto began = Clock::now();
+    if (objects) add_rows(*objects);
+    pace_.on_ended(Clock::now(), cost + (Clock::now() - began));
+}
+
+void EventStream::add_rows(const std::vector<ObjectEntry>& objects) {
     std::string rows;
     std::set<std::string> seen;
-    const Json listed = to_json(*objects)["objects"];
+    const Json listed = to_json(objects)["objects"];
     for (const Json& row : listed) {
         const auto root = row["root"].get<std::string>();
         seen.insert(root);
@@ -101,20 +119,26 @@ void EventStream::add_objects() {
 void EventStream::collect() {
     const auto now = Clock::now();
     update_.clear();
+    const auto changes = jobs_.changes();
+    bool is_news = changes_ != changes;
+    changes_ = changes;
     if (const auto transfers = ask(node_, &Node::transfers, stop_))
-        add("transfers", list_of(*transfers, "transfers"));
-    add("jobs", jobs_.list());
+        is_news = add("transfers", list_of(*transfers, "transfers")) || is_news;
+    is_news = add("jobs", jobs_.list()) || is_news;
+    if (is_news) pace_.on_news();
     if (now >= next_second_) {
         next_second_ = now + second;
-        if (const auto status = ask(node_, &Node::status, stop_))
-            add("status", text_of(to_json(*status)));
-        if (const auto peers = ask(node_, &Node::peers, stop_)) {
+        const auto status = ask(node_, &Node::status, stop_);
+        if (status) add("status", text_of(to_json(*status)));
+        const auto peers = ask(node_, &Node::peers, stop_);
+        if (status && peers) note_news(*status, *peers);
+        if (peers) {
             const Json json = to_json(*peers);
             for (const char* const list : {"peers", "dropped"})
                 add(list, text_of(json[list]));
         }
     }
-    if (version_ > 0 && now >= next_objects_) add_objects();
+    if (version_ > 0 && (listing_.valid() || pace_.is_due(now))) add_objects();
 }
 
 std::optional<Bytes> EventStream::next() {

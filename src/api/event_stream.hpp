@@ -15,6 +15,7 @@
 
 #include "api/http_message.hpp"
 #include "api/jobs.hpp"
+#include "api/listing_pace.hpp"
 
 namespace flow29::api {
 
@@ -31,8 +32,7 @@ namespace flow29::api {
 /// | peers     | the list of `peers`                              | each second                |
 /// | transfers | the list of `transfers`                          | every 250 ms               |
 /// | jobs      | what pages began, see Jobs                       | every 250 ms               |
-/// | objects   | `{"rows":[new or changed],"gone":[root…]}`       | each second, or a tenth of |
-/// |           |                                                  | the time                   |
+/// | objects   | `{"rows":[new or changed],"gone":[root…]}`       | see ListingPace            |
 ///
 /// Version 1 means that what was known before is to be forgotten. Objects follow as soon as they
 /// are listed, all of them in one event, even when there are none.
@@ -51,9 +51,11 @@ class EventStream final : public BodyStream {
   private:
     using Clock = std::chrono::steady_clock;
 
-    /// Adds `"name":text` to the update unless it was the last that was said.
-    void add(const char* name, std::string text);
+    /// Adds `"name":text` to the update, and true, unless it was the last that was said.
+    bool add(const char* name, std::string text);
     void add_objects();
+    void add_rows(const std::vector<ObjectEntry>& objects);
+    void note_news(const Status& status, const std::vector<PeerInfo>& peers);
     void collect();
     void wait_until(Clock::time_point time);
 
@@ -66,10 +68,16 @@ class EventStream final : public BodyStream {
     std::map<std::string, std::string> said_;     // by field
     std::map<std::string, std::string> objects_;  // by root
     /// Of many objects it takes seconds, which nothing else waits for.
-    std::future<Result<std::vector<ObjectEntry>>> listing_;
-    Clock::time_point listing_since_;
+    struct Listing {
+        Result<std::vector<ObjectEntry>> objects;
+        Clock::duration cost;
+    };
+    std::future<Listing> listing_;
+    ListingPace pace_;
+    std::string shown_;  // of status and peers, as far as it shows in the list of objects
+    std::uint64_t changes_ = 0;
     bool has_listed_ = false;
-    Clock::time_point next_tick_, next_second_, next_objects_, next_sign_;
+    Clock::time_point next_tick_, next_second_, next_sign_;
 };
 
 }  // namespace flow29::api

@@ -44,6 +44,8 @@ class Jobs {
     /// A JSON array, `[{"id","kind","name","link","path","state","progress","result"}]`, oldest
     /// first. `state` is running, done or failed; `result` is the router's last line.
     [[nodiscard]] std::string list() const;
+    /// Router::changes.
+    [[nodiscard]] std::uint64_t changes() const { return router_.changes(); }
 
   private:
     struct Job {

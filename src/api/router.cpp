@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/router.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <utility>
@@ -180,6 +181,10 @@ struct Route {
     For whom = For::all;
 };
 
+/// Those that change nothing.
+constexpr std::array<std::string_view, 9> reading{"cat",    "list",  "locate", "map",      "log",
+                                                  "status", "peers", "ls",     "transfers"};
+
 /// Without parameters, what changes something only tells how it is.
 bool is_open_to_members(const Route& route, std::string_view params) {
     return route.whom == For::all ||
@@ -238,6 +243,13 @@ Result<Request> parse_request(std::string_view line) {
 
 void Router::call(Request request, EmitFn emit) {
     const std::string params = std::move(request.params);
+    if (std::ranges::find(reading, request.method) == reading.end()) {
+        ++*changes_;
+        emit = [changes = changes_, emit = std::move(emit)](std::string line, bool last) {
+            emit(std::move(line), last);
+            if (last) ++*changes;
+        };
+    }
     Call call{node_, std::move(request), Params(params), std::move(emit), copies_, left_};
     for (const Route& route : routes) {
         if (route.method != call.request.method) continue;

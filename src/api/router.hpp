@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -79,11 +81,16 @@ class Router {
 
     /// Starts the operation; returns at once.
     void call(Request request, EmitFn emit);
+    /// How many operations have begun, or ended, that may change what is kept here.
+    [[nodiscard]] std::uint64_t changes() const { return *changes_; }
 
   private:
     Node& node_;  // owned by whoever made this router, and outlives it
     unsigned copies_;
     std::function<void()> left_;
+    /// Operations may end after the router is gone.
+    std::shared_ptr<std::atomic<std::uint64_t>> changes_ =
+        std::make_shared<std::atomic<std::uint64_t>>(0U);
 };
 
 }  // namespace flow29::api
