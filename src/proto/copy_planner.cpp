@@ -13,7 +13,6 @@ namespace {
 /// leaves a hundred thousand items with nobody to ask.
 constexpr unsigned looks_max = 256;
 constexpr std::size_t stuck_told_max = 64;
-constexpr int answer_times_waited = 4;
 
 }  // namespace
 
@@ -285,14 +284,6 @@ void CopyPlanner::note_answer(const ItemId& item, const NodeId& node, TimePoint 
     if (pending == entry->pending.end() || !pending->second.unanswered_since) return;
     ++answered_;
     answer_time_ += now - *pending->second.unanswered_since;
-}
-
-/// Rule 13: how long an invitation is waited for, if that can be said.
-std::optional<Duration> CopyPlanner::answers_within() const {
-    if (!options_.answer_patience || answered_ == 0 || answered_ < unanswered_.size())
-        return std::nullopt;
-    const auto usual = answer_time_ / static_cast<Duration::rep>(answered_);
-    return std::max(*options_.answer_patience, answer_times_waited * usual);
 }
 
 CopyPlanner::Item* CopyPlanner::find(const ItemId& item) {

@@ -7,6 +7,9 @@
 #include "proto/copy_planner.hpp"
 
 namespace flow29::proto {
+namespace {
+constexpr int answer_times_waited = 4;
+}  // namespace
 
 bool CopyPlanner::has_item(const ItemId& item) const {
     return items_.contains(item);
@@ -71,6 +74,14 @@ std::vector<NodeId> CopyPlanner::holding_nodes() const {
         if (of_node.held > 0) result.push_back(node);
     std::ranges::sort(result);
     return result;
+}
+
+/// Rule 13: how long an invitation is waited for, if that can be said.
+std::optional<Duration> CopyPlanner::answers_within() const {
+    if (!options_.answer_patience || answered_ == 0 || answered_ < unanswered_.size())
+        return std::nullopt;
+    const auto usual = answer_time_ / static_cast<Duration::rep>(answered_);
+    return std::max(*options_.answer_patience, answer_times_waited * usual);
 }
 
 CopyPlanner::Counts CopyPlanner::counts() const {

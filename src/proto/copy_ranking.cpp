@@ -75,7 +75,7 @@ std::optional<NodeId> CopyPlanner::on_pulled(const ItemId& item, const NodeId& n
     latest_ = std::max(latest_, now);
     Item* entry = find(item);
     const auto known = leads_.find(item);
-    if (entry == nullptr || known == leads_.end()) return std::nullopt;
+    if (entry == nullptr || known == leads_.end() || known->second == node) return std::nullopt;
     const auto follower = entry->pending.find(node);
     if (follower == entry->pending.end() || follower->second.leads) return std::nullopt;
     // Who began before is only going on.

@@ -87,6 +87,11 @@ TEST_CASE(
         w.planner.on_invite_failed(fake_item(1), lead, at(3s));
         CHECK_FALSE(pulled(follower, 1min));
     }
+    SUBCASE("it was given up, answers after all, and pulls") {
+        w.planner.on_invite_failed(fake_item(1), lead, at(3s));
+        w.planner.on_answer(fake_item(1), lead, InviteAnswer::accepted, at(4s));
+        CHECK_FALSE(pulled(lead, 1min));
+    }
     w.planner.check_invariants();
 }
 
