@@ -72,8 +72,8 @@ void candidates(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations());
 }
 
-/// A node that has all items goes, is gone, and comes back. Up to as many as no cache holds: each of
-/// them costs a dozen times as much by then, and no more beyond that.
+/// A node that has all items goes, is gone, and comes back. Up to as many as no cache holds: each
+/// of them costs a dozen times as much by then, and no more beyond that.
 void node_goes(benchmark::State& state) {
     const auto items = static_cast<std::uint32_t>(state.range(0));
     World world(copies, items);
