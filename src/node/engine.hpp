@@ -12,6 +12,7 @@
 #include "node/keeper.hpp"
 #include "node/lease_watch.hpp"
 #include "node/locator.hpp"
+#include "node/loose_mark.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/pins.hpp"
@@ -103,6 +104,7 @@ class Engine : public net::PeerHandler {
     Finder finder_;
     Announcer announcer_;
     proto::PullBudget pull_budget_;
+    LooseMark loose_;
     Keeper keeper_;
     Caretaker caretaker_;
     Hinter hinter_;

@@ -7,10 +7,6 @@
 
 namespace flow29::node {
 
-namespace {
-constexpr std::string_view loose_setting = "loose_extents";
-}  // namespace
-
 std::vector<proto::Holding> holdings_of(store::Store& store,
                                         const std::vector<proto::ItemId>& items,
                                         const core::Identity& self, WallTime now) {
@@ -54,15 +50,6 @@ Result<void> mark_kept(store::Store& store, const RootHash& root,
     for (const auto& item : items)
         own.push_back({item, self});
     return store.add_holders(std::move(own));
-}
-
-Result<void> note_loose_extents(store::Store& store, bool may_be_here) {
-    return store.set_setting(loose_setting, may_be_here ? Bytes{1} : Bytes{});
-}
-
-bool may_have_loose_extents(store::Store& store) {
-    const auto noted = store.setting(loose_setting);
-    return noted && !noted->empty();
 }
 
 }  // namespace flow29::node

@@ -21,9 +21,4 @@ namespace flow29::node {
 [[nodiscard]] Result<void> mark_kept(store::Store& store, const RootHash& root,
                                      const std::vector<proto::ItemId>& items, const NodeId& self);
 
-/// Notes durably whether extents may be here that no object contains, for the next start, which is
-/// to collect them. On a worker, as the next.
-[[nodiscard]] Result<void> note_loose_extents(store::Store& store, bool may_be_here);
-[[nodiscard]] bool may_have_loose_extents(store::Store& store);
-
 }  // namespace flow29::node

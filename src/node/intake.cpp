@@ -273,7 +273,10 @@ asio::awaitable<void> Intake::run() {
     if (!wanted.empty()) co_await pull(std::move(*descriptor), std::move(wanted));
     // Whatever is left was no part of the object, or never came.
     const std::vector<proto::ItemId> failed(open_.begin(), open_.end());
-    if (!failed.empty()) report({}, failed);
+    if (!failed.empty()) {
+        fell_short_ = true;
+        report({}, failed);
+    }
     settle(failed, bytes_);
     room_.reset();
     ended_ = true;

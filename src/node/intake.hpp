@@ -71,6 +71,9 @@ class Intake : public std::enable_shared_from_this<Intake> {
     /// The room for it, which is given back at the end.
     void set_room(std::unique_ptr<store::Reservation> room) { room_ = std::move(room); }
 
+    /// Something of it was awaited as a part, and no longer is.
+    void take_over() { took_over_ = true; }
+
     /// Until everything came, or will not come. Once only.
     [[nodiscard]] asio::awaitable<void> run();
 
@@ -93,6 +96,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     [[nodiscard]] bool is_repair() const { return order_.is_repair; }
     [[nodiscard]] bool is_part() const { return order_.is_part; }
     [[nodiscard]] bool empty() const { return open_.empty(); }
+    /// At its end: whether something may be here that was awaited and that nothing keeps now.
+    [[nodiscard]] bool left_over() const { return took_over_ && fell_short_; }
     /// Of what is not settled yet, as its inviter named it.
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
     [[nodiscard]] const std::optional<Quotas::Asker>& asker() const { return order_.asker; }
@@ -133,6 +138,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     std::unique_ptr<store::Reservation> room_;
     std::vector<std::shared_ptr<Intake>> forerunners_;
     bool ended_ = false;
+    bool took_over_ = false;
+    bool fell_short_ = false;  // not all is kept
     std::uint64_t bytes_ = 0;
     std::unordered_set<proto::ItemId> open_;   // not settled
     std::unordered_set<proto::ItemId> leads_;  // others have been asked for the rest

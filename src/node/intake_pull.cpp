@@ -149,10 +149,12 @@ asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
         std::erase_if(
             items, [&](const auto& item) { return std::ranges::find(*kept, item) != kept->end(); });
         if (!kept->empty() && !is_part) events_.on_kept({root(), *kept, order_.inviter != nullptr});
+        if (!items.empty()) fell_short_ = true;
         report(std::move(*kept), std::move(items));
         co_return;
     }
     log::info("keeper", "not kept: {}", kept.error().message());
+    fell_short_ = true;
     report({}, std::move(items));
     // A full or failing disk, or a withdrawal: the rest would fare no better.
     stop_.request_stop();

@@ -21,13 +21,15 @@ constexpr auto forerunners_period = std::chrono::seconds(1);
 }  // namespace
 
 Keeper::Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-               Neighbourhood& neighbourhood, proto::PullBudget& budget, Events events)
+               Neighbourhood& neighbourhood, proto::PullBudget& budget, LooseMark& loose,
+               Events events)
     : services_(services),
       settings_(settings),
       tasks_(tasks),
       peers_(peers),
       neighbourhood_(neighbourhood),
       budget_(budget),
+      loose_(loose),
       events_(std::move(events)),
       quotas_(services.store, settings),
       awaited_(quotas_),
@@ -193,6 +195,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
         } else if (other && (invite.part || !other->is_part())) {
             answer = Answer::coming;
             if (!invite.part) other->join(from, item, leads);
+            if (was_awaited) other->take_over();
         } else {
             // What the same publisher's part is pulling is as good as here, and has its room.
             const bool is_on_its_way = other && was_awaited;
@@ -208,6 +211,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
                 continue;
             }
             intake->add(invite.items[i], leads);
+            if (was_awaited) intake->take_over();
             if (verdict.needs_room) needing.push_back(invite.items[i]);
             if (is_on_its_way) intake->wait_for(other);
             coming_.insert_or_assign(item, intake);
@@ -215,7 +219,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
     }
     // Before the wait for room: others ask meanwhile.
     count_in(*intake, intake->bytes());
-    if (invite.part && !intake->empty()) co_await note_parts();
+    if (invite.part && !intake->empty()) co_await loose_.set();
     auto room = co_await reserve(needing, !invite.part);
     intake->set_room(std::move(room.reserved));
     if (room.items < needing.size())
@@ -239,6 +243,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             log::warn("keeper", "lease not kept: {}", kept.error().message());
             for (auto& answer : reply.answers)
                 if (answer == Answer::held) answer = Answer::full;
+            awaited_.on_left_over();  // perhaps
         }
     }
     const auto lacks_room = [](Answer a) { return a == Answer::full || a == Answer::over_quota; };
@@ -276,6 +281,7 @@ asio::awaitable<void> Keeper::carry_out(std::shared_ptr<Intake> intake) {
         (void)co_await part_ended_.wait_until(look_again);
     }
     co_await intake->run();
+    if (intake->left_over()) awaited_.on_left_over();
     std::erase(intakes_, intake);
     if (intake->is_part()) part_ended_.notify_all();
     pulled_ += intake->fetched();
@@ -337,16 +343,6 @@ bool Keeper::give_up_parts() {
     };
     awaited_.look(started_of, services_.runtime.now());
     return awaited_.take_dropped();
-}
-
-/// What is awaited is known in memory only: after a restart whatever came is to be collected.
-asio::awaitable<void> Keeper::note_parts() {
-    if (parts_noted_) co_return;
-    parts_noted_ = true;
-    auto& store = services_.store;
-    auto note = [&store] { return note_loose_extents(store, true); };
-    const auto noted = co_await net::offload(services_.runtime, std::move(note));
-    if (!noted) log::warn("keeper", "parts not noted: {}", noted.error().message());
 }
 
 void Keeper::on_stored(const NodeId& node, const proto::Stored& stored) {

@@ -9,6 +9,7 @@
 
 #include "node/awaited_parts.hpp"
 #include "node/intake.hpp"
+#include "node/loose_mark.hpp"
 #include "node/neighbourhood.hpp"
 #include "node/peer_book.hpp"
 #include "node/quotas.hpp"
@@ -29,7 +30,8 @@ class Keeper {
     };
 
     Keeper(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
-           Neighbourhood& neighbourhood, proto::PullBudget& budget, Events events);
+           Neighbourhood& neighbourhood, proto::PullBudget& budget, LooseMark& loose,
+           Events events);
 
     [[nodiscard]] asio::awaitable<proto::InviteReply> on_invite(net::PeerPtr from,
                                                                 proto::Invite invite);
@@ -86,7 +88,6 @@ class Keeper {
 
     [[nodiscard]] asio::awaitable<Room> reserve(std::vector<proto::Invite::Item> items,
                                                 bool makes_room);
-    [[nodiscard]] asio::awaitable<void> note_parts();
     /// On a worker.
     [[nodiscard]] static Room reserve_most(store::Store& store,
                                            const std::vector<proto::Invite::Item>& items);
@@ -114,6 +115,7 @@ class Keeper {
     PeerBook& peers_;               // owned by the engine
     Neighbourhood& neighbourhood_;  // owned by the engine
     proto::PullBudget& budget_;     // owned by the engine
+    LooseMark& loose_;              // owned by the engine
     Events events_;
     Intake::Events intake_events_;
     std::unordered_map<proto::ItemId, std::shared_ptr<Intake>> coming_;
@@ -123,7 +125,6 @@ class Keeper {
     Quotas quotas_;
     AwaitedParts awaited_;
     net::Signal part_ended_;
-    bool parts_noted_ = false;      // in the store, for the next start
     std::set<NodeId> turned_away_;  // since the last time that there was room
     ByteCount pulled_;
     ByteCount repaired_;

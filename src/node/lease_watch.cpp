@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/log.hpp"
-#include "node/holdings.hpp"
 
 namespace flow29::node {
 
@@ -24,8 +23,9 @@ asio::awaitable<void> LeaseWatch::run() {
     if (!started) co_return;
     // What ended while this node was away was never taken up.
     const bool remains = co_await has_remains();
-    const bool loose = co_await has_loose_extents();
+    const bool loose = co_await loose_.is_set();
     if (remains || loose) co_await collect();
+    if (loose) co_await loose_.clear();
     while (!tasks_.stopping()) {
         co_await look();
         const bool go_on = co_await tasks_.sleep_for(look_period);
@@ -128,19 +128,6 @@ asio::awaitable<bool> LeaseWatch::has_remains() {
         });
     };
     co_return co_await net::offload(services_.runtime, std::move(read));
-}
-
-/// Whether parts came before the start that nobody remembers; this is found out once.
-asio::awaitable<bool> LeaseWatch::has_loose_extents() {
-    auto& store = services_.store;
-    auto look = [&store] {
-        const bool loose = may_have_loose_extents(store);
-        if (loose)
-            if (auto noted = note_loose_extents(store, false); !noted)
-                log::warn("leases", "not noted: {}", noted.error().message());
-        return loose;
-    };
-    co_return co_await net::offload(services_.runtime, std::move(look));
 }
 
 asio::awaitable<void> LeaseWatch::refresh(RootHash root) {

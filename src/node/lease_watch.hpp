@@ -7,6 +7,7 @@
 
 #include "node/announcer.hpp"
 #include "node/caretaker.hpp"
+#include "node/loose_mark.hpp"
 #include "node/peer_book.hpp"
 #include "node/services.hpp"
 #include "node/tasks.hpp"
@@ -43,12 +44,13 @@ class LeaseWatch {
     };
 
     LeaseWatch(Services services, Tasks& tasks, PeerBook& peers, Caretaker& caretaker,
-               Announcer& announcer, Events events)
+               Announcer& announcer, LooseMark& loose, Events events)
         : services_(services),
           tasks_(tasks),
           peers_(peers),
           caretaker_(caretaker),
           announcer_(announcer),
+          loose_(loose),
           events_(std::move(events)),
           collected_(services.runtime) {}
 
@@ -91,7 +93,6 @@ class LeaseWatch {
     [[nodiscard]] asio::awaitable<void> renew();
     [[nodiscard]] asio::awaitable<void> look();
     [[nodiscard]] asio::awaitable<bool> has_remains();
-    [[nodiscard]] asio::awaitable<bool> has_loose_extents();
     [[nodiscard]] asio::awaitable<bool> give_up_ended();
     [[nodiscard]] asio::awaitable<void> refresh(RootHash root);
     [[nodiscard]] asio::awaitable<void> end_publication(RootHash root);
@@ -106,6 +107,7 @@ class LeaseWatch {
     PeerBook& peers_;       // owned by the engine
     Caretaker& caretaker_;  // owned by the engine
     Announcer& announcer_;  // owned by the engine
+    LooseMark& loose_;      // owned by the engine
     Events events_;
     WallTime next_renewal_{};
     std::map<NewsKey, News> news_;

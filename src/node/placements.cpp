@@ -2,7 +2,6 @@
 #include "node/placements.hpp"
 
 #include "core/log.hpp"
-#include "node/holdings.hpp"
 #include "node/publisher.hpp"
 
 namespace flow29::node {
@@ -69,15 +68,6 @@ asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest reques
     co_return result;
 }
 
-/// What is hashed is in no object until all is: after a kill it is to be collected.
-asio::awaitable<void> Placements::note_loose() {
-    if (std::exchange(loose_noted_, true)) co_return;
-    auto& store = services_.store;
-    auto note = [&store] { return note_loose_extents(store, true); };
-    const auto noted = co_await net::offload(services_.runtime, std::move(note));
-    if (!noted) core::log::warn("publisher", "not noted: {}", noted.error().message());
-}
-
 asio::awaitable<Result<PublishResult>> Placements::publish_once(
     PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer) {
     const auto placer = start_placer();
@@ -85,7 +75,7 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
     Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer, pusher,
                         std::move(transfer));
     ++publishing_;
-    co_await note_loose();
+    co_await loose_.set();  // what is hashed is in no object until all is
     auto result = co_await publisher.run(std::move(request), std::move(progress));
     --publishing_;
     pusher->stop();

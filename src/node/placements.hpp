@@ -8,6 +8,7 @@
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
 #include "node/caretaker.hpp"
+#include "node/loose_mark.hpp"
 #include "node/part_pusher.hpp"
 #include "node/placer.hpp"
 #include "node/services.hpp"
@@ -32,7 +33,7 @@ class Placements {
 
     Placements(Services services, const Settings& settings, Tasks& tasks, PeerBook& peers,
                Neighbourhood& neighbourhood, proto::NodeTable& table, Announcer& announcer,
-               Caretaker& caretaker, Survey& survey, Transfers& transfers,
+               Caretaker& caretaker, Survey& survey, Transfers& transfers, LooseMark& loose,
                Placer::OwnRecord own_record, Events events)
         : services_(services),
           settings_(settings),
@@ -44,6 +45,7 @@ class Placements {
           caretaker_(caretaker),
           survey_(survey),
           transfers_(transfers),
+          loose_(loose),
           own_record_(std::move(own_record)),
           events_(std::move(events)) {}
 
@@ -71,7 +73,6 @@ class Placements {
     [[nodiscard]] std::shared_ptr<Placer> start_placer(
         Inviter::Purpose purpose = Inviter::Purpose::publication);
     [[nodiscard]] std::shared_ptr<PartPusher> start_pusher(std::shared_ptr<Transfer> transfer);
-    [[nodiscard]] asio::awaitable<void> note_loose();
     [[nodiscard]] asio::awaitable<Result<PublishResult>> publish_once(
         PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer);
 
@@ -85,12 +86,12 @@ class Placements {
     Caretaker& caretaker_;          // owned by the engine
     Survey& survey_;                // owned by the engine
     Transfers& transfers_;          // owned by the engine
+    LooseMark& loose_;              // owned by the engine
     Placer::OwnRecord own_record_;
     Events events_;
     std::vector<std::shared_ptr<Placer>> placers_;      // at work, in order of their start
     std::vector<std::shared_ptr<PartPusher>> pushers_;  // one for each publication
     std::size_t publishing_ = 0;
-    bool loose_noted_ = false;  // for the next start
     bool leaving_ = false;
 };
 

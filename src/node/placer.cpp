@@ -29,6 +29,7 @@ proto::CopyPlanner::Options planner_options(const Services& services) {
     options.keys = services.keys;
     options.self_is_copy = false;
     options.always_act = true;
+    options.counts_missing = false;  // whoever publishes may leave when it is told that all is well
     options.bytes_in_flight_max = bytes_in_flight_max;
     options.busy_retry = busy_retry;
     options.answer_patience = answer_patience;

@@ -81,7 +81,7 @@ void CopyPlanner::on_copy(const ItemId& item, const NodeId& node, TimePoint now)
     if (entry->holders.contains(node)) return;
     end_pending(item, *entry, node);
     entry->refusals.erase(node);
-    const bool counts = table_.counts(node);
+    const bool counts = is_counted(node);
     entry->holders.insert(node, counts);
     auto& of_node = by_node_[node];
     of_node.items.insert(item);
@@ -166,7 +166,7 @@ void CopyPlanner::on_sign_of_life(const NodeId& node, TimePoint now) {
 void CopyPlanner::on_node_changed(const NodeId& node, TimePoint now) {
     latest_ = std::max(latest_, now);
     const auto found = by_node_.find(node);
-    const bool counts = table_.counts(node);
+    const bool counts = is_counted(node);
     const bool may_answer = table_.is_alive(node);
     const auto is_invited = [&] { return found->second.items.size() > found->second.held; };
     // Nothing changes, in O(1), when a holder is missing or back within its grace period.
@@ -296,9 +296,14 @@ const CopyPlanner::Item* CopyPlanner::find(const ItemId& item) const {
     return found == items_.end() ? nullptr : &found->second;
 }
 
+/// Rule 7.
+bool CopyPlanner::is_counted(const NodeId& node) const {
+    return options_.counts_missing ? table_.counts(node) : table_.is_alive(node);
+}
+
 unsigned CopyPlanner::count_copies(const Item& entry) const {
     const auto live = std::ranges::count_if(
-        entry.holders, [this](const auto& holder) { return table_.counts(holder.first); });
+        entry.holders, [this](const auto& holder) { return is_counted(holder.first); });
     return static_cast<unsigned>(live) + (options_.self_is_copy ? 1 : 0);
 }
 
@@ -318,7 +323,7 @@ void CopyPlanner::count_out(const Item& entry) {
 /// Counts the copies again, see set_copies.
 void CopyPlanner::refresh(const ItemId& item, Item& entry) {
     for (auto& [node, counts] : entry.holders) {
-        counts = table_.counts(node);
+        counts = is_counted(node);
         if (!counts) by_node_.at(node).all_count = false;
     }
     const auto live = std::ranges::count_if(entry.holders, &HolderList::Entry::second);

@@ -46,7 +46,9 @@ namespace flow29::proto {
 /// least.
 ///    Nothing overtakes an item that waits for this.
 /// 6. Nothing is begun while the table is cut off: suspect yourself first.
-/// 7. A holder counts while NodeTable::counts(it); a copy that its holder denies does not count.
+/// 7. A holder counts while NodeTable::counts(it), or only while it is alive: `counts_missing`. A
+/// copy
+///    that its holder denies does not count.
 /// 8. When copies come back, invitations beyond what is still missing (with its spare ones) are
 ///    called off, the latest first.
 /// 9. An item for which there was nobody to ask is looked at again when candidates change (at most
@@ -82,8 +84,9 @@ class CopyPlanner {
         core::KeySpace keys{};     ///< of the swarm
         bool self_is_copy = true;  ///< false for a publisher: its own copy may leave
         bool always_act = false;
-        unsigned spare = 1;       ///< copies above the target that a repair makes as well
-        unsigned spare_from = 2;  ///< holders that are away
+        bool counts_missing = true;  ///< within their grace period
+        unsigned spare = 1;          ///< copies above the target that a repair makes as well
+        unsigned spare_from = 2;     ///< holders that are away
         Duration takeover = std::chrono::seconds(10);
         Duration settle = Duration::zero();
         Duration patience = std::chrono::seconds(60);
@@ -234,6 +237,7 @@ class CopyPlanner {
     };
     [[nodiscard]] Item* find(const ItemId& item);
     [[nodiscard]] const Item* find(const ItemId& item) const;
+    [[nodiscard]] bool is_counted(const NodeId& node) const;
     [[nodiscard]] unsigned count_copies(const Item& entry) const;
     [[nodiscard]] unsigned goal(const Item& entry) const;
     [[nodiscard]] bool wants_more(const Item& entry) const;

@@ -94,7 +94,7 @@ std::vector<core::AddressGroup> CopyPlanner::groups_used(const Item& entry) cons
     std::vector<core::AddressGroup> groups;
     const auto add = [&](const NodeId& node) {
         const auto group = table_.group_of(node);
-        if (group && table_.counts(node)) groups.push_back(*group);
+        if (group && is_counted(node)) groups.push_back(*group);
     };
     for (const auto& [node, counts] : entry.holders)
         add(node);

@@ -107,6 +107,60 @@ TEST_CASE("a publisher that dies in the middle leaves nothing, on nodes that res
     }
 }
 
+TEST_CASE("a publisher that dies when all is hashed leaves nothing that no object contains") {
+    for (const auto after : {1ms, 10ms, 30ms, 50ms, 70ms, 100ms, 200ms}) {
+        CAPTURE(after.count());
+        Slow slow(options(110), 6);
+        bool crashes = false;
+        slow.watch([&] {
+            if (!slow.hashed || crashes) return;
+            crashes = true;
+            slow.swarm.world().at(slow.swarm.world().now() + after,
+                                  [&slow] { slow.swarm.crash(0); });
+        });
+        CHECK_FALSE(slow.swarm.publish(0, random_content(1, size)).has_value());
+        slow.swarm.world().watch({});
+        CHECK(slow.ahead_bytes >= 16 * mib);
+        slow.swarm.world().run_for(6min);
+        for (std::size_t node = 1; node < slow.swarm.size(); ++node) {
+            CAPTURE(node);
+            const auto loose = slow.swarm.store(node).collect(slow.swarm.world().wall_now());
+            REQUIRE(loose.has_value());
+            CHECK(loose->value == 0);
+        }
+    }
+}
+
+TEST_CASE("parts that come as soon as a node has started are collected when it starts again") {
+    Swarm swarm(options(111));
+    swarm.grow_to(6, 100ms);
+    swarm.runtime(0).set_worker_time(300ms);
+    const auto used_by_others = [&swarm] {
+        std::uint64_t sum = 0;
+        for (std::size_t node = 1; node < swarm.size(); ++node)
+            sum += swarm.store(node).usage().used.value;
+        return sum;
+    };
+    bool crashes = false;
+    swarm.world().watch([&] {
+        if (crashes || used_by_others() < 8 * mib) return;
+        crashes = true;
+        swarm.world().at(swarm.world().now() + 1ms, [&swarm] { swarm.crash(0); });
+    });
+    const auto began = swarm.world().now();
+    CHECK_FALSE(swarm.publish(0, random_content(1, size)).has_value());
+    swarm.world().watch({});
+    REQUIRE(swarm.world().now() < began + 3s);  // before the nodes look for what they had before
+    swarm.world().run_for(10s);
+    for (std::size_t node = 1; node < swarm.size(); ++node)
+        swarm.crash(node);
+    CHECK(used_by_others() >= 8 * mib);
+    for (std::size_t node = 1; node < swarm.size(); ++node)
+        swarm.restart(node);
+    swarm.world().run_for(1min);
+    CHECK(used_by_others() == 0);
+}
+
 TEST_CASE("what is called off before all is hashed is gone soon, though its publisher stays") {
     Slow slow(options(103), 6);
     std::stop_source stop;

@@ -168,6 +168,28 @@ TEST_CASE("a dead holder is not waited for, and a changed number of copies start
     }
 }
 
+TEST_CASE("whoever is missing counts within its grace period, unless only those alive do") {
+    for (const bool counts_missing : {true, false}) {
+        CAPTURE(counts_missing);
+        auto options = publisher();
+        options.counts_missing = counts_missing;
+        World w(10, options);
+        w.add(1);
+        const auto targets = w.targets(0s);
+        REQUIRE(targets.size() == 4);
+        for (const NodeId& node : targets)
+            w.planner.on_copy(fake_item(1), node, at(1s));
+        w.table.on_missing(targets[0], at(2s));
+        w.planner.on_node_changed(targets[0], at(2s));
+        CHECK(w.planner.copies(fake_item(1)) == (counts_missing ? 4 : 3));
+        CHECK(w.targets(2s).size() == (counts_missing ? 0 : 1));
+        w.table.on_alive(fake_record(w.number_of(targets[0])), at(3s));
+        w.planner.on_node_changed(targets[0], at(3s));
+        CHECK(w.planner.copies(fake_item(1)) == 4);
+        w.planner.check_invariants();
+    }
+}
+
 TEST_CASE("a holder leaves a new item alone until it has heard who else holds it") {
     CopyPlanner::Options options = holder();
     options.settle = 20s;
