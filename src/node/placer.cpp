@@ -133,7 +133,7 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
 
 void Placer::note_silent() {
     for (const auto& node : planner_.take_silent()) {
-        log::info("placer", "node {} does not answer invitations; others come before it",
+        log::info("placer", "node {} lets others wait; they are invited before it for a while",
                   to_hex(node).substr(0, 12));
         table_.on_silent(node, services_.runtime.now() + silent_pause);
     }
@@ -153,7 +153,9 @@ void Placer::on_stored(const NodeId& node, const proto::Stored& stored) {
 
 void Placer::on_pulled(const NodeId& node, const ExtentHash& extent) {
     const auto now = services_.runtime.now();
-    if (const auto poor = planner_.on_pulled(proto::ItemId::of(extent), node, now)) {
+    const auto poor = planner_.on_pulled(proto::ItemId::of(extent), node, now);
+    note_silent();
+    if (poor) {
         log::info("placer", "node {} does not serve what it leads; others lead for a while",
                   to_hex(*poor).substr(0, 12));
         table_.on_poor_lead(*poor, now + poor_lead_pause);

@@ -65,8 +65,11 @@ namespace flow29::proto {
 ///    whoever was to lead is a poor lead, if it has the item by then, or gave no sign of life for
 ///    `lead_patience`. Poor leads (NodeTable::may_lead) lead only where nobody else can be invited
 ///    after them.
-///    Rationale: who follows turns to this node when its lead lies, stalls or lacks what it said it
-///    has, and that costs a wait. Who blames an honest lead gains that another one leads.
+///    Where the lead has it, and at least as many others as still lack it, whoever begins to pull
+///    is told of instead, as one of rule 13. Rationale: who follows turns to this node when its
+///    lead lies, stalls or lacks what it said it has, and that costs a wait. Who blames an honest
+///    lead gains that another one leads. Whom those who have it do not talk to any more, as it lied
+///    to them, would cost that wait each time.
 /// 13. With `answer_patience`: once at least half of all invitations were answered, one that is not
 ///     for that long, and for four times as long as those took on average, is given up as if its
 ///     node were busy; is it accepted after all, and not missing any more, it is called off. Of the
@@ -157,7 +160,8 @@ class CopyPlanner {
     /// The next invitation to send now, if any; it counts as sent. A call looks at a bounded number
     /// of items: nothing is left to do only when `next_deadline` is in the future as well.
     [[nodiscard]] std::optional<Invitation> poll_invite(TimePoint now, WallTime wall_now);
-    /// Nodes of which rule 13 gave up an invitation since the last call: NodeTable::on_silent.
+    /// Nodes that rules 12 and 13 found to let others wait, since the last call: for
+    /// NodeTable::on_silent.
     [[nodiscard]] std::set<NodeId> take_silent() { return std::exchange(silent_, {}); }
     /// The invitations called off since the last call.
     [[nodiscard]] std::vector<Withdrawn> take_withdrawn() { return std::exchange(withdrawn_, {}); }

@@ -81,6 +81,13 @@ std::optional<NodeId> CopyPlanner::on_pulled(const ItemId& item, const NodeId& n
     // Who began before is only going on.
     if (std::exchange(follower->second.pulls, true)) return std::nullopt;
     const NodeId& lead = known->second;
+    // Most have it from there, so it is this one that they give nothing.
+    const bool is_served = entry->holders.contains(lead) && table_.may_lead(lead, now) &&
+                           entry->holders.size() > entry->pending.size();
+    if (is_served) {
+        silent_.insert(node);
+        return std::nullopt;
+    }
     const auto pending = entry->pending.find(lead);
     const bool is_silent =
         pending != entry->pending.end() &&

@@ -86,7 +86,8 @@ class NodeTable {
     /// Others were to pull something from it, and could not: CopyPlanner, rule 12.
     void on_poor_lead(const NodeId& node, TimePoint until);
     [[nodiscard]] bool may_lead(const NodeId& node, TimePoint now) const;
-    /// It left an invitation without an answer: until then others are invited before it.
+    /// It left an invitation without an answer, or gets nothing from those who have what it is to
+    /// keep: until then others are invited before it.
     void on_silent(const NodeId& node, TimePoint until);
     [[nodiscard]] bool is_silent(const NodeId& node, TimePoint now) const;
     /// It says that it has room again: it may be asked at once. False, and of no consequence, more

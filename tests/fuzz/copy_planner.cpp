@@ -98,7 +98,7 @@ class Run {
                 for (const auto& stuck : planner_.take_stuck())
                     FLOW29_ASSERT(stuck.kind == ItemId::Kind::extent);
                 for (const auto& silent : planner_.take_silent()) {
-                    FLOW29_ASSERT(options_.answer_patience && silent != options_.self);
+                    FLOW29_ASSERT(silent != options_.self);
                     table_.on_silent(silent, now_ + 10min);
                 }
                 if (cared_for) planner_.set_bystander(item);

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "copy_world.hpp"
 
@@ -69,6 +70,15 @@ TEST_CASE(
         CHECK(pulled(invitations[2].target, 4s) == lead);
         w.planner.on_no_copy(fake_item(1), lead, at(4s));
         CHECK_FALSE(pulled(invitations[3].target, 4s));
+        CHECK(w.planner.take_silent().empty());
+    }
+    SUBCASE("most have it from there") {
+        w.planner.on_copy(fake_item(1), lead, at(3s));
+        w.planner.on_copy(fake_item(1), follower, at(3s));
+        CHECK(pulled(invitations[2].target, 4s) == lead);
+        w.planner.on_copy(fake_item(1), invitations[2].target, at(5s));
+        CHECK_FALSE(pulled(invitations[3].target, 6s));
+        CHECK(w.planner.take_silent() == std::set<NodeId>{invitations[3].target});
     }
     SUBCASE("it is about to say so") {
         CHECK_FALSE(pulled(follower, 2s));
