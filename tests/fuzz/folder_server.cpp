@@ -149,8 +149,11 @@ std::string a_request(fuzz::Input& input) {
     head.folder = static_cast<std::uint32_t>(input.number(4));
     head.flags = some_flags(input);
     head.mode = static_cast<std::uint32_t>(input.number(07777));
-    const auto path = a_path(input);
-    const auto name = head.operation == Operation::move ? a_path(input) : std::string();
+    const bool is_move = head.operation == Operation::move;
+    // The one move that is granted, often: what it replaces is up to the flags.
+    const bool is_usual = is_move && input.flag();
+    const std::string path = is_usual ? std::string(partial) : a_path(input);
+    const std::string name = is_usual ? std::string(output) : is_move ? a_path(input) : "";
     head.path_bytes = static_cast<std::uint32_t>(path.size());
     if (kind == 3) head.path_bytes = static_cast<std::uint32_t>(input.number(~0U));
     std::string packet;

@@ -212,7 +212,7 @@ class Page {
         for (const auto& asked : fuzz::asked())
             FLOW29_ASSERT(asked.what == "publish" &&
                           asked.path == data_ / "uploads" / what / asked.name &&
-                          asked.name == known->second.offer["name"]);
+                          known->second.offer["name"] == json(asked.name));
         jobs_.insert(line["job"].get<std::uint64_t>());
         // It is removed, or can be published again, as soon as another thread comes to it.
         give_up(what);
