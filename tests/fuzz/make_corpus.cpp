@@ -191,6 +191,15 @@ void make_swarm_keys(const Seeds& seeds) {
     seeds.add_decisions();
 }
 
+void make_folder_requests(const Seeds& seeds) {
+    // There is an output, and a partial one, a file; one grant, of the output but not to replace
+    // it.
+    const Bytes grant{1, 1, 0, 1, 0};
+    seeds.add("replaces", joined(grant, Bytes{0, 6, 0, 1, 1, 0, 0, 0, 1}));
+    seeds.add("opens-partial", joined(grant, Bytes{0, 0, 0, 1, 2, 0, 0, 0, 2}));
+    seeds.add_decisions();
+}
+
 void make_texts(const fs::path& all) {
     Seeds(all, "config")
         .add_all({"data = \"/srv/flow29\"\nbootstrap = [\"192.0.2.1:2929\"]\nport = 2929\n",
@@ -259,11 +268,12 @@ int main(int argc, char** argv) {
     make_identities(Seeds(all, "identity"));
     make_invites(Seeds(all, "invite"));
     make_swarm_keys(Seeds(all, "swarm_key"));
+    make_folder_requests(Seeds(all, "folder_server"));
     make_texts(all);
     for (const char* const target :
-         {"copy_planner", "download_planner", "fair_share", "folder_channel", "folder_server",
-          "http", "inbox", "journal", "kept", "merkle", "page", "range_set", "saved", "sealed",
-          "session", "store", "tls_records"})
+         {"copy_planner", "download_planner", "fair_share", "folder_channel", "http", "inbox",
+          "journal", "kept", "merkle", "page", "range_set", "saved", "sealed", "session", "store",
+          "tls_records"})
         Seeds(all, target).add_decisions();
     return 0;
 }
