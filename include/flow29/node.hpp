@@ -331,8 +331,8 @@ struct TransferInfo {
     ByteCount own;          ///< of `done`, what lay in this node's own store
     double rate = 0;        ///< bytes per second over the last seconds, without those
     std::optional<std::chrono::milliseconds> eta;
-    std::vector<TransferHolder> holders;  ///< of a fetch or stream
-    std::vector<TransferCell> cells;      ///< likewise, in order; at most limits::cells_max
+    std::vector<TransferHolder> holders;  ///< who sends; of a publication, who is sent to
+    std::vector<TransferCell> cells;  ///< of a fetch or stream, in order; at most limits::cells_max
     unsigned copies_min = 0, copies_target = 0;
     TransferReason reason = TransferReason::looking_up;
     std::optional<NodeId> slowest;  ///< whom limited_by_holder means, if one stands out

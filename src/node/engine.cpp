@@ -233,9 +233,13 @@ void Engine::on_peer_closed(net::PeerPtr peer, Error reason) {
 
 asio::awaitable<Result<net::Reply>> Engine::on_request(net::PeerPtr peer, proto::Message request) {
     if (tasks_.stopping()) co_return fail(Errc::refused, "stopping");
-    if (const auto* range = std::get_if<proto::GetRange>(&request))
-        placements_.on_pulled(peer->id(), range->extent);
-    co_return co_await server_.answer(std::move(peer), std::move(request));
+    const auto* range = std::get_if<proto::GetRange>(&request);
+    const auto extent = range != nullptr ? std::optional(range->extent) : std::nullopt;
+    const NodeId asker = peer->id();
+    if (extent) placements_.on_pulled(asker, *extent);
+    auto reply = co_await server_.answer(std::move(peer), std::move(request));
+    if (extent && reply) placements_.on_sent(asker, *extent, ByteCount(reply->body.view().size()));
+    co_return reply;
 }
 
 void Engine::on_notification(net::PeerPtr peer, proto::Message message) {

@@ -29,7 +29,11 @@ std::shared_ptr<Placer> Placements::start_placer(Inviter::Purpose purpose) {
 
 std::shared_ptr<PartPusher> Placements::start_pusher(std::shared_ptr<Transfer> transfer) {
     PartPusher::Placers placers;
-    placers.start = [this] { return start_placer(Inviter::Purpose::part); };
+    placers.start = [this, noted = Transfer::sent_to(transfer)] {
+        const auto placer = start_placer(Inviter::Purpose::part);
+        placer->set_on_sent(noted);
+        return placer;
+    };
     placers.end = [this](const auto& placer) { std::erase(placers_, placer); };
     return pushers_.emplace_back(std::make_shared<PartPusher>(
         services_, settings_, tasks_, peers_, std::move(placers), std::move(transfer)));
@@ -71,6 +75,7 @@ asio::awaitable<Result<PublishResult>> Placements::publish(PublishRequest reques
 asio::awaitable<Result<PublishResult>> Placements::publish_once(
     PublishRequest request, ProgressFn progress, std::shared_ptr<Transfer> transfer) {
     const auto placer = start_placer();
+    placer->set_on_sent(Transfer::sent_to(transfer));
     const auto pusher = start_pusher(transfer);
     Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer, pusher,
                         std::move(transfer));
@@ -176,6 +181,11 @@ void Placements::on_stored(const NodeId& node, const proto::Stored& stored) {
 void Placements::on_pulled(const NodeId& node, const ExtentHash& extent) {
     for (const auto& placer : placers_)
         placer->on_pulled(node, extent);
+}
+
+void Placements::on_sent(const NodeId& node, const ExtentHash& extent, ByteCount bytes) {
+    for (const auto& placer : placers_)
+        if (placer->on_sent(node, extent, bytes)) return;
 }
 
 void Placements::on_node_changed(const NodeId& node) {

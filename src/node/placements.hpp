@@ -66,6 +66,7 @@ class Placements {
 
     void on_stored(const NodeId& node, const proto::Stored& stored);
     void on_pulled(const NodeId& node, const ExtentHash& extent);
+    void on_sent(const NodeId& node, const ExtentHash& extent, ByteCount bytes);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 

@@ -163,6 +163,12 @@ void Placer::on_pulled(const NodeId& node, const ExtentHash& extent) {
     on_sign_of_life(node);
 }
 
+bool Placer::on_sent(const NodeId& node, const ExtentHash& extent, ByteCount bytes) {
+    if (!planner_.has_item(proto::ItemId::of(extent)) || !asked().contains(node)) return false;
+    if (on_sent_) on_sent_(node, bytes);
+    return true;
+}
+
 void Placer::on_sign_of_life(const NodeId& node) {
     const auto now = services_.runtime.now();
     auto& last = signs_[node];

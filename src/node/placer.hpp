@@ -17,11 +17,14 @@ class Placer : public std::enable_shared_from_this<Placer> {
     using OwnRecord = std::function<proto::NodeRecord()>;
     /// Called at every step.
     using ReportFn = std::function<void(const proto::CopyPlanner::Counts& counts)>;
+    /// Called when somebody who was asked was sent something of an item.
+    using SentFn = std::function<void(const NodeId& node, ByteCount bytes)>;
 
     Placer(Services services, Tasks& tasks, PeerBook& peers, Neighbourhood& neighbourhood,
            proto::NodeTable& table, OwnRecord own_record,
            Inviter::Purpose purpose = Inviter::Purpose::publication);
 
+    void set_on_sent(SentFn on_sent) { on_sent_ = std::move(on_sent); }
     /// Before run. An item that is there already stays as it is.
     void add(const proto::ItemId& item, const RootHash& root, ByteCount length, unsigned copies);
     /// `node` is known to keep the item.
@@ -39,6 +42,8 @@ class Placer : public std::enable_shared_from_this<Placer> {
     void on_stored(const NodeId& node, const proto::Stored& stored);
     /// It pulls from here.
     void on_pulled(const NodeId& node, const ExtentHash& extent);
+    /// It was sent so much of an extent. Whether this placer has that placed.
+    bool on_sent(const NodeId& node, const ExtentHash& extent, ByteCount bytes);
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 
@@ -60,6 +65,7 @@ class Placer : public std::enable_shared_from_this<Placer> {
     Neighbourhood& neighbourhood_;  // owned by the engine
     proto::NodeTable& table_;       // owned by the engine
     OwnRecord own_record_;
+    SentFn on_sent_;
     bool is_part_;
     Inviter inviter_;
     net::Signal changed_;

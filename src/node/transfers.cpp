@@ -10,8 +10,6 @@ namespace flow29::node {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr Duration rate_window = 4s;
-constexpr std::size_t samples_max = 64;
 // A full budget is in debt nearly all the time, and between two turns for a moment not.
 constexpr Duration full_until = 100ms;
 
@@ -52,28 +50,40 @@ std::function<bool()> Transfer::is_paused(const std::shared_ptr<Transfer>& self)
     };
 }
 
+std::function<void(const NodeId&, ByteCount)> Transfer::sent_to(
+    const std::shared_ptr<Transfer>& self) {
+    return [weak = std::weak_ptr(self)](const NodeId& node, ByteCount bytes) {
+        if (const auto transfer = weak.lock()) transfer->on_sent(node, bytes);
+    };
+}
+
 void Transfer::note(const Progress& progress) {
-    const auto now = services_.runtime.now();
-    if (progress.stage != progress_.stage) samples_.clear();
+    // What is done may be fewer bytes than before, when what came was not as it should be.
+    const bool goes_on = progress.stage == progress_.stage && moved(progress) >= moved(progress_);
+    if (!goes_on) moved_.clear();
     progress_ = progress;
-    samples_.push_back({now, moved(progress)});
-    while (samples_.size() > samples_max ||
-           (samples_.size() > 2 && now - samples_[1].at >= rate_window))
-        samples_.pop_front();
+    moved_.note(services_.runtime.now(), moved(progress));
+}
+
+void Transfer::on_sent(const NodeId& node, ByteCount bytes) {
+    auto& sent = sent_[node];
+    sent.bytes += bytes;
+    sent.window.note(services_.runtime.now(), sent.bytes);
 }
 
 double Transfer::rate() const {
-    if (samples_.empty() || paused_) return 0;
-    // Until now, and not until the last sample: what stands still has no rate.
-    const std::chrono::duration<double> elapsed = services_.runtime.now() - samples_.front().at;
-    const auto now = moved(progress_);
-    const auto bytes = now - std::min(now, samples_.front().moved);
-    return elapsed.count() > 0 ? static_cast<double>(bytes.value) / elapsed.count() : 0;
+    const auto now = services_.runtime.now();
+    if (paused_) return 0;
+    if (progress_.stage != Stage::copies) return moved_.rate(now);
+    double sum = 0;
+    for (const auto& [node, sent] : sent_)
+        sum += sent.window.rate(now);
+    return sum;
 }
 
 void Transfer::set_paused(bool paused) {
     paused_ = paused;
-    samples_.clear();
+    moved_.clear();
     if (const auto download = download_.lock()) download->wake();
 }
 
@@ -91,13 +101,15 @@ void Transfer::look_at(const Download& download, TransferInfo& info,
     facts.holders = download.planner().usable_peers();
     facts.starved = !download.planner().starved(1, services_.runtime.now()).empty();
     facts.being_written = download.storing();
+    const auto silent = download.planner().silent(services_.runtime.now());
     for (const auto& peer : download.planner().peers()) {
         // What is here already is no holder's work, and cannot be what keeps it waiting.
         if (peer.peer == services_.identity.id()) continue;
         const auto asked = peer.in_flight;
+        const bool delivers = asked > 0 && std::ranges::find(silent, peer.peer) == silent.end();
         facts.peers.push_back({peer.peer, peer.rate, asked});
         if (asked > 0 || peer.bytes > 0)
-            info.holders.push_back({peer.peer, asked > 0 ? peer.rate : 0, ByteCount(peer.bytes)});
+            info.holders.push_back({peer.peer, delivers ? peer.rate : 0, ByteCount(peer.bytes)});
     }
     for (const auto& cell : download.planner().cells(limits::cells_max))
         info.cells.push_back({cell.wanted, cell.missing, cell.holders, cell.by});
@@ -127,6 +139,8 @@ TransferInfo Transfer::info() const {
     facts.holders = progress_.holders;
     if (line != nullptr)
         facts.line_full = is_full(kind_ == TransferKind::publish ? line->up : line->down, now);
+    for (const auto& [node, sent] : sent_)
+        info.holders.push_back({node, paused_ ? 0 : sent.window.rate(now), sent.bytes});
     if (const auto download = download_.lock()) look_at(*download, info, facts);
     if (info.rate > 0 && info.total > info.done)
         info.eta = std::chrono::milliseconds(static_cast<std::int64_t>(

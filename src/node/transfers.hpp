@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,6 +8,7 @@
 
 #include <flow29/node.hpp>
 #include "node/download.hpp"
+#include "node/rate_window.hpp"
 #include "node/services.hpp"
 #include "proto/transfer_reason.hpp"
 
@@ -41,18 +41,22 @@ class Transfer {
     [[nodiscard]] static ProgressFn noted(const std::shared_ptr<Transfer>& self,
                                           ProgressFn progress);
     [[nodiscard]] static std::function<bool()> is_paused(const std::shared_ptr<Transfer>& self);
+    /// Notes what those were sent who were asked to keep what is published.
+    [[nodiscard]] static std::function<void(const NodeId&, ByteCount)> sent_to(
+        const std::shared_ptr<Transfer>& self);
 
     void set_paused(bool paused);
     void cancel();
     [[nodiscard]] TransferInfo info() const;
 
   private:
-    struct Sample {
-        TimePoint at;
-        ByteCount moved;  // done, without what lay here already
+    struct Sent {
+        ByteCount bytes;
+        RateWindow window;
     };
 
     void note(const Progress& progress);
+    void on_sent(const NodeId& node, ByteCount bytes);
     [[nodiscard]] double rate() const;
     void look_at(const Download& download, TransferInfo& info, proto::TransferFacts& facts) const;
 
@@ -67,7 +71,8 @@ class Transfer {
     bool paused_ = false;
     Progress progress_;
     std::weak_ptr<Download> download_;
-    std::deque<Sample> samples_;  // of this stage, the last few seconds
+    RateWindow moved_;             // of this stage, without what lay here already
+    std::map<NodeId, Sent> sent_;  // of a publication
 };
 
 /// What a node does for its users now. On the executor's thread only.

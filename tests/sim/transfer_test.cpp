@@ -35,3 +35,37 @@ TEST_CASE("a transfer's rate is what others sent, without what lay in the own st
     tell(80, 78);
     CHECK(transfers.list().at(0).rate == doctest::Approx(info.rate).epsilon(0.01));
 }
+
+TEST_CASE("a publication tells whom it sends how much, and how fast, until it stands still") {
+    constexpr std::uint64_t mib = 1 << 20;
+    Swarm swarm({.seed = 2});
+    const auto self = swarm.add();
+    auto& transfers = swarm.engine(self).transfers();
+    const auto transfer = transfers.begin({.kind = TransferKind::publish});
+    const auto note = node::Transfer::noted(transfer, {});
+    const auto sent = node::Transfer::sent_to(transfer);
+    Progress copies;
+    copies.stage = Stage::copies;
+    note(copies);
+    NodeId one;
+    NodeId other;
+    other.bytes.fill(1);
+    // A rate needs two of them.
+    sent(one, ByteCount(mib));
+    sent(other, ByteCount(mib));
+    CHECK(transfers.list().at(0).rate == 0);
+    swarm.world().run_for(1s);
+    sent(one, ByteCount(mib));
+    sent(other, ByteCount(2 * mib));
+    const auto info = transfers.list().at(0);
+    REQUIRE(info.holders.size() == 2);
+    CHECK(info.holders[0].node == one);
+    CHECK(info.holders[0].bytes == ByteCount(2 * mib));
+    CHECK(info.holders[0].rate == doctest::Approx(1.0 * mib).epsilon(0.01));
+    CHECK(info.holders[1].rate == doctest::Approx(2.0 * mib).epsilon(0.01));
+    CHECK(info.rate == doctest::Approx(3.0 * mib).epsilon(0.01));
+    swarm.world().run_for(100s);
+    CHECK(transfers.list().at(0).rate < 0.1 * mib);
+    sent(one, ByteCount(mib));
+    CHECK(transfers.list().at(0).holders[0].bytes == ByteCount(3 * mib));
+}
