@@ -14,7 +14,7 @@ class LooseMark {
   public:
     explicit LooseMark(Services services) : services_(services) {}
 
-    /// Such extents may come from now on: durable when it returns.
+    /// Such extents may come from now on: durable when it returns to who was first.
     [[nodiscard]] asio::awaitable<void> set();
     [[nodiscard]] asio::awaitable<bool> is_set();
     /// What came before this run is collected: takes the mark away, unless this run has set it.
