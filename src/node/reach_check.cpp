@@ -26,7 +26,7 @@ asio::awaitable<Answer> ask_one(net::PeerPtr peer, std::uint16_t port) {
 }
 }  // namespace
 
-Reach ReachCheck::reach() const {
+Reach ReachCheck::judged() const {
     const auto reachable = verdict_.reachable();
     if (!reachable) return Reach::unknown;
     return *reachable ? Reach::reachable : Reach::unreachable;
@@ -75,7 +75,7 @@ asio::awaitable<void> ReachCheck::run() {
         const bool go_on = co_await tasks_.sleep_for(pause_min);
         if (!go_on) co_return;
         const auto deadline = verdict_.next_round();
-        if (told_ == reach()) (void)co_await news_.wait_until(deadline);
+        if (told_ == judged()) (void)co_await news_.wait_until(deadline);
     }
 }
 
@@ -91,10 +91,11 @@ void ReachCheck::on_new_address() {
 }
 
 void ReachCheck::tell() {
-    if (reach() != told_)
+    const auto reach = judged();
+    if (reach != told_)
         log::info("reach", "others {} dial this node",
-                  reach() == Reach::unreachable ? "cannot" : "can");
-    told_ = reach();
+                  reach == Reach::unreachable ? "cannot" : "can");
+    told_ = reach;
     events_.changed();
 }
 

@@ -30,7 +30,8 @@ class ReachCheck {
           events_(std::move(events)),
           news_(services.runtime) {}
 
-    [[nodiscard]] Reach reach() const;
+    /// What the node acts upon: a change is told first.
+    [[nodiscard]] Reach reach() const { return told_; }
     /// Asks again and again, until the tasks stop.
     [[nodiscard]] asio::awaitable<void> run();
     /// A peer dialled this node.
@@ -41,6 +42,7 @@ class ReachCheck {
     void wake() { news_.notify_all(); }
 
   private:
+    [[nodiscard]] Reach judged() const;
     [[nodiscard]] bool knows_public_peer() const;
     [[nodiscard]] std::vector<net::PeerPtr> judges() const;
     [[nodiscard]] asio::awaitable<proto::ReachVerdict::Round> ask();

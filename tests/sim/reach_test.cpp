@@ -99,9 +99,12 @@ TEST_CASE("whom others can dial after all is a holder from then on") {
     const auto node = seven_and_one(swarm, true);
     REQUIRE_FALSE(is_holder(swarm, node));
     swarm.network().shut.clear();
-    swarm.world().run_for(10min);
+    const auto until = swarm.world().now() + 10min;
+    while (swarm.status(node).reach != Reach::reachable && swarm.world().now() < until)
+        swarm.world().run_for(50ms);
     CHECK(swarm.status(node).reach == Reach::reachable);
-    CHECK(is_holder(swarm, node));
+    CHECK(is_holder(swarm, node));  // in the very moment in which it says the other
+    swarm.world().run_for(10s);
     CHECK(counted_by(swarm, node) == 7);
     const auto object = publish(swarm, {.publisher = 2, .bytes = 16 * mib, .seed = 3, .level = 8});
     CHECK(has_any(swarm, object, node));
