@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class Verdict(NamedTuple):
     edges: int
     corpus: int  # inputs
     seconds: float
+    cpu_seconds: float  # less than that where others had the processor
     found: list  # files
     output: str  # of a run that failed
 
@@ -52,15 +54,20 @@ def run_one(target, seconds, seed):
                *([f"-max_total_time={seconds}"] if seconds else ["-runs=0"]),
                grown, *([seeds] if seeds.is_dir() else [])]
     began = time.monotonic()
-    done = subprocess.run(command, cwd=BUILD, capture_output=True, env={**os.environ, **ENVIRONMENT},
-                          check=False)
-    output = done.stderr.decode(errors="replace") + done.stdout.decode(errors="replace")
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, cwd=BUILD, stdout=log, stderr=log,
+                                   env={**os.environ, **ENVIRONMENT})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        log.seek(0)
+        output = log.read().decode(errors="replace")
     edges = [int(number) for number in re.findall(r" cov: (\d+) ", output)]
     executions = [int(number) for number in re.findall(r"^#(\d+)\s", output, re.MULTILINE)]
     corpus = [int(number) for number in re.findall(r" corp: (\d+)/", output)]
     return Verdict(target, max(executions, default=0), max(edges, default=0),
                    corpus[-1] if corpus else 0, time.monotonic() - began,
-                   sorted(set(found.iterdir()) - before), "" if done.returncode == 0 else output)
+                   usage.ru_utime + usage.ru_stime, sorted(set(found.iterdir()) - before),
+                   "" if process.returncode == 0 else output)
 
 
 def explain(verdict):
@@ -93,12 +100,15 @@ def main():
         parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = [name for name in known if not options.target or name in options.target]
     seconds = 0 if options.corpus_only else options.seconds
+    print(f"{'target':18}{'executions':>12}{'edges':>8}{'corpus':>8}{'seconds':>9}{'CPU':>7}"
+          "  verdict")
+    verdicts = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        verdicts = list(pool.map(lambda name: run_one(name, seconds, options.seed), chosen))
-    print(f"{'target':18}{'executions':>12}{'edges':>8}{'corpus':>8}{'seconds':>9}  verdict")
-    for verdict in verdicts:
-        print(f"{verdict.target:18}{verdict.executions:12}{verdict.edges:8}{verdict.corpus:8}"
-              f"{verdict.seconds:9.0f}  {'FOUND' if verdict.output else 'ok'}")
+        for verdict in pool.map(lambda name: run_one(name, seconds, options.seed), chosen):
+            verdicts.append(verdict)
+            print(f"{verdict.target:18}{verdict.executions:12}{verdict.edges:8}{verdict.corpus:8}"
+                  f"{verdict.seconds:9.0f}{verdict.cpu_seconds:7.0f}"
+                  f"  {'FOUND' if verdict.output else 'ok'}", flush=True)
     failed = [verdict for verdict in verdicts if verdict.output]
     for verdict in failed:
         explain(verdict)
