@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <limits>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -210,8 +212,12 @@ TEST_CASE("a Range header is one range, or is ignored") {
     CHECK_FALSE(parse_http_range("Bytes=-5")->first);
     for (const char* const text :
          {"", "bytes=", "bytes=-", "bytes=5", "bytes=5-2", "bytes=a-b", "bytes=0-1,3-4",
-          "chunks=0-1", "bytes=+1-2", "bytes=0-99999999999999999999", "bytes= 0-1"})
+          "chunks=0-1", "bytes=+1-2", "bytes=0-99999999999999999999x", "bytes= 0-1"})
         CHECK_MESSAGE(!parse_http_range(text), text);
+    constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+    CHECK(parse_http_range("bytes=0-18446744073709551614")->last == most - 1);
+    CHECK(parse_http_range("bytes=0-18446744073709551616")->last == most);
+    CHECK(parse_http_range("bytes=" + std::string(50, '9') + "-")->first == most);
 }
 
 TEST_CASE("a name says the type, and is made harmless in a header") {
@@ -300,6 +306,57 @@ TEST_CASE("the gateway lets its own page show a file, and no other site") {
     CHECK(direct.header("cross-origin-resource-policy") == "same-site");
     CHECK(get(served.gateway_at, target, "Origin: http://127.0.0.1:4711\r\n", "POST").status ==
           405);
+}
+
+TEST_CASE("a Range that cannot be read is as if it were not there") {
+    Served served(Swarm::one_holder);
+    const std::string content = noise(10'000);
+    const std::string target = "/f/" + served.publish(content);
+    const auto& at = served.gateway_at;
+    std::string long_range = "bytes=0-0";
+    while (long_range.size() < 8'000)
+        long_range += ",0-0";
+    for (const std::string& range :
+         {std::string("chunks=1-2"), std::string("bytes=abc"), std::string("bytes=5-2"),
+          std::string("bytes=-"), std::string("bytes=1-2,x"), std::string("bytes="),
+          "bytes=" + std::string(8'000, '1'), long_range}) {
+        const auto whole = get(at, target, "Range: " + range + "\r\n");
+        CHECK_MESSAGE(whole.status == 200, range);
+        CHECK(whole.body == content);
+        CHECK(whole.header("content-length") == "10000");
+        CHECK(whole.header("x-content-type-options") == "nosniff");
+        CHECK(whole.header("content-security-policy") == "sandbox");
+        CHECK(get(at, target, "Range: " + range + "\r\n", "HEAD").status == 200);
+    }
+    const std::string large = std::string(30, '9') + "\r\n";
+    const auto all = get(at, target, "Range: bytes=0-" + large);
+    CHECK(all.status == 206);
+    CHECK(all.header("content-range") == "bytes 0-9999/10000");
+    CHECK(all.body == content);
+    CHECK(get(at, target, "Range: bytes=-" + large).body == content);
+    const auto outside = get(at, target, "Range: bytes=" + std::string(30, '9') + "-\r\n");
+    CHECK(outside.status == 416);
+    CHECK(outside.header("content-range") == "bytes */10000");
+
+    const std::string unread = "Range: chunks=1-2\r\n";
+    CHECK(get(at, target, unread + "Host: example.org\r\n").status == 403);
+    CHECK(get(at, "/f/nonsense", unread).status == 400);
+    CHECK(get(served.page_at, "/", unread).status == 200);
+    CHECK(get(served.page_at, "/api/v1/status", unread).status == 401);
+    const std::string body = served.with_token() + "Content-Length: 2\r\n\r\n{}";
+    CHECK(get(served.page_at, "/api/v1/uploads", unread + body, "POST").status == 400);
+}
+
+TEST_CASE("what the library refuses by itself has the headers of every answer") {
+    const Served served;
+    const auto refused = raw(served.gateway_at, "nonsense\r\n\r\n");
+    CHECK(refused.status == 400);
+    CHECK(refused.header("x-content-type-options") == "nosniff");
+    CHECK(refused.header("referrer-policy") == "no-referrer");
+    CHECK(refused.body == "the request cannot be read\n");
+    const auto long_target = get(served.gateway_at, "/f/" + std::string(9'000, 'a'));
+    CHECK(long_target.status == 414);
+    CHECK(long_target.header("x-content-type-options") == "nosniff");
 }
 
 TEST_CASE("the gateway serves an empty object and knows no range in it") {
