@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view prefix = "/f/";
-constexpr std::size_t name_bytes_max = 200;
+constexpr std::size_t name_bytes_max = 255;  // of a file, on any system
 constexpr std::size_t threads = 16;
 // A paused player takes nothing for a while; the node's own idle timeout is as long.
 constexpr auto write_timeout = 60s;
@@ -150,6 +150,18 @@ void add_headers(HttpResponse& response, const std::string& tag, const std::stri
     if (!disposition.empty()) response.headers.emplace_back("Content-Disposition", disposition);
 }
 
+/// At most as long as a file's name can be, and no character in parts.
+std::string_view cut(std::string_view name) {
+    if (name.size() <= name_bytes_max) return name;
+    constexpr auto is_inside = [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0U) == 0x80;
+    };
+    std::size_t end = name_bytes_max;
+    while (end > 0 && is_inside(name[end]))
+        --end;
+    return name.substr(0, end);
+}
+
 }  // namespace
 
 std::optional<HttpRange> parse_http_range(std::string_view text) {
@@ -181,7 +193,7 @@ std::string content_disposition(std::string_view name) {
     // Only the last part, so that no client is led out of its folder.
     const auto slash = name.find_last_of("/\\");
     if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
-    name = name.substr(0, name_bytes_max);
+    name = cut(name);
     if (name.empty() || name == "." || name == "..") return {};
     std::string ascii;
     std::string encoded;

@@ -234,6 +234,27 @@ TEST_CASE("a name says the type, and is made harmless in a header") {
     CHECK(content_disposition("dir/").empty());
 }
 
+TEST_CASE("a name is offered whole, and one that is too long is cut between characters") {
+    const std::string whole = std::string(251, 'n') + ".txt";
+    CHECK(content_disposition(whole) ==
+          "inline; filename=\"" + whole + "\"; filename*=UTF-8''" + whole);
+    const std::string umlaut = "\xc3\xa4";
+    std::string name;
+    std::string encoded;
+    for (int i = 0; i < 127; ++i) {
+        name += umlaut;
+        encoded += "%C3%A4";
+    }
+    const auto ends_in = [](const std::string& text, const std::string& end) {
+        return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+    };
+    CHECK(ends_in(content_disposition(name + "n"), "''" + encoded + "n"));
+    CHECK(ends_in(content_disposition(name + umlaut), "''" + encoded));
+    CHECK(ends_in(content_disposition(name + "\xf0\x9f\x98\x80"), "''" + encoded));
+    CHECK(ends_in(content_disposition(name + "nn"), "''" + encoded + "n"));
+    CHECK(content_disposition(std::string(300, '\x80')).empty());
+}
+
 TEST_CASE("the gateway serves wholes, ranges and heads") {
     Served served(Swarm::one_holder);
     const std::string content = noise(3'000'001);
