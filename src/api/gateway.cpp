@@ -11,6 +11,7 @@
 #include <flow29/link.hpp>
 
 #include "api/gateway_directory.hpp"
+#include "api/http_condition.hpp"
 #include "api/http_guard.hpp"
 #include "api/http_status.hpp"
 #include "api/object_stream.hpp"
@@ -86,23 +87,6 @@ constexpr std::array extensions{
     Extension{"webm", "video/webm"},
     Extension{"mkv", "video/x-matroska"},
 };
-
-/// Whether an If-None-Match or If-Range header names this tag.
-bool names_tag(std::string_view header, std::string_view tag) {
-    if (header == "*") return true;
-    while (!header.empty()) {
-        const auto comma = std::min(header.find(','), header.size());
-        std::string_view one = header.substr(0, comma);
-        header.remove_prefix(std::min(comma + 1, header.size()));
-        while (!one.empty() && (one.front() == ' ' || one.front() == '\t'))
-            one.remove_prefix(1);
-        while (!one.empty() && (one.back() == ' ' || one.back() == '\t'))
-            one.remove_suffix(1);
-        if (one.starts_with("W/")) one.remove_prefix(2);
-        if (one == tag) return true;
-    }
-    return false;
-}
 
 HttpResponse refusal(const Error& error) {
     return http_text(http_status_of(error.code), error.message());
@@ -236,12 +220,12 @@ HttpResponse Gateway::answer(const HttpRequest& request, const std::stop_token& 
     link->path = rest.substr(slash + 1);
     if (link->path.empty() || link->path.ends_with('/'))
         return answer_directory(node_, request, *link, stop);
-    return answer_file(request, *link, url_of(*link).substr(prefix.size()), stop);
+    return answer_file(request, *link, text + '-' + tag_digest(link->path), stop);
 }
 
 HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
                                   const std::string& version, const std::stop_token& stop) {
-    const std::string tag = "\"" + version + "\"";
+    const auto tag = fmt::format("\"{}\"", version);
     const auto named = request.query.find("name");
     const std::string name = named == request.query.end() ? link.path : named->second;
     HttpResponse response;
@@ -250,7 +234,14 @@ HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
     response.headers.emplace_back("Vary", "Origin");
     if (is_of_page(request, *page_port_))
         response.headers.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
-    if (const auto match = request.header("if-none-match"); match && names_tag(*match, tag)) {
+    if (const auto condition = condition_of(request, tag); condition != Condition::holds) {
+        // Who names the tag has what the hash names, and needs nothing from here. The other
+        // conditions are about something that exists.
+        if (condition != Condition::has_copy) {
+            const auto length = length_of(link, stop);
+            if (!length) return refusal_or_redirect(length.error(), link);
+        }
+        if (condition == Condition::fails) return http_text(412, "it is not what If-Match names");
         response.status = 304;
         return response;
     }

@@ -112,7 +112,7 @@ void put_into(httplib::Response& out, HttpResponse response) {
             response.stream_bytes, response.content_type,
             response.stream ? provider_of(std::move(response.stream))
                             : [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
-    } else {
+    } else if (response.status != 304) {
         out.set_content(response.body, response.content_type);
     }
 }
@@ -187,6 +187,10 @@ struct HttpListener::State {
         server.Patch(any_path, answer);
         server.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
             put_into(response, http_text(500, "internal error"));
+        });
+        // The length of a 304 is that of the 200 (RFC 9110 §8.6), and the library would say 0.
+        server.set_post_routing_handler([](const auto&, auto& response) {
+            if (response.status == 304) response.headers.erase("Content-Length");
         });
         server.set_error_handler(httplib::Server::HandlerWithResponse(
             [this](const httplib::Request& request, httplib::Response& response) {

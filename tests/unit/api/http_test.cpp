@@ -295,14 +295,42 @@ TEST_CASE("the gateway serves wholes, ranges and heads") {
         CHECK(refused.header("content-range") == "bytes */3000001");
     }
 
-    CHECK(get(at, target, "If-None-Match: \"" + root + "\"\r\n").status == 304);
-    CHECK(get(at, target, "If-None-Match: \"x\", W/\"" + root + "\"\r\n").status == 304);
     CHECK(get(at, target, "If-None-Match: \"x\"\r\n").status == 200);
     const std::string one = "Range: bytes=0-0\r\n";
     CHECK(get(at, target, one + "If-Range: \"" + root + "\"\r\n").status == 206);
     CHECK(get(at, target, one + "If-Range: \"x\"\r\n").status == 200);
     CHECK(get(at, target, "Host: example.org\r\n").status == 403);
     CHECK(get(at, target, "", "POST").status == 405);
+}
+
+TEST_CASE("an answer depends on what the client has") {
+    Served served(Swarm::one_holder);
+    const std::string root = served.publish(noise(3'000));
+    const std::string tag = "\"" + root + "\"\r\n";
+    const auto ask = [&](const std::string& headers, const std::string& of) {
+        return get(served.gateway_at, "/f/" + of, headers);
+    };
+    for (const auto& header : {"If-None-Match: " + tag, "If-None-Match: \"x\", W/" + tag,
+                               std::string("If-None-Match: *\r\n")}) {
+        const auto same = ask(header, root);
+        CHECK_MESSAGE(same.status == 304, header);
+        CHECK(same.body.empty());
+        CHECK(same.header("content-length").empty());
+        CHECK(same.header("etag") == "\"" + root + "\"");
+        CHECK_FALSE(same.header("cache-control").empty());
+        CHECK(same.header("vary") == "Origin");
+    }
+    CHECK(ask("If-None-Match: *\r\nRange: bytes=0-0\r\n", root).status == 304);
+    CHECK(ask("If-Match: " + tag, root).status == 200);
+    CHECK(ask("If-Match: *\r\n", root).status == 200);
+    CHECK(ask("If-Match: " + tag + "Range: bytes=0-0\r\n", root).status == 206);
+    const auto other = ask("If-Match: \"x\"\r\n", root);
+    CHECK(other.status == 412);
+    CHECK(other.header("etag").empty());
+    const auto missing = ask("", nobody_has).status;
+    CHECK(ask("If-None-Match: *\r\n", nobody_has).status == missing);
+    CHECK(ask("If-Match: \"x\"\r\n", nobody_has).status == missing);
+    CHECK(ask("If-None-Match: \"" + nobody_has + "\"\r\n", nobody_has).status == 304);
 }
 
 TEST_CASE("the gateway lets its own page show a file, and no other site") {
