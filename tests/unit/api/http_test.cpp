@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-#include <limits>
-
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -203,23 +201,6 @@ TEST_CASE("a port that is taken is an error and the other server goes on") {
     CHECK(get(served.page_at, "/").status == 200);
 }
 
-TEST_CASE("a Range header is one range, or is ignored") {
-    const auto range = parse_http_range("bytes=0-499");
-    REQUIRE(range);
-    CHECK(range->first == 0U);
-    CHECK(range->last == 499U);
-    CHECK_FALSE(parse_http_range("bytes=5-")->last);
-    CHECK_FALSE(parse_http_range("Bytes=-5")->first);
-    for (const char* const text :
-         {"", "bytes=", "bytes=-", "bytes=5", "bytes=5-2", "bytes=a-b", "bytes=0-1,3-4",
-          "chunks=0-1", "bytes=+1-2", "bytes=0-99999999999999999999x", "bytes= 0-1"})
-        CHECK_MESSAGE(!parse_http_range(text), text);
-    constexpr auto most = std::numeric_limits<std::uint64_t>::max();
-    CHECK(parse_http_range("bytes=0-18446744073709551614")->last == most - 1);
-    CHECK(parse_http_range("bytes=0-18446744073709551616")->last == most);
-    CHECK(parse_http_range("bytes=" + std::string(50, '9') + "-")->first == most);
-}
-
 TEST_CASE("a name says the type, and is made harmless in a header") {
     CHECK(content_type_of("a.MP4") == "video/mp4");
     CHECK(content_type_of("a.tar.gz") == "application/gzip");
@@ -288,7 +269,6 @@ TEST_CASE("the gateway serves wholes, ranges and heads") {
     CHECK(part_of("2999990-9999999").header("content-range") == "bytes 2999990-3000000/3000001");
     CHECK(part_of("-10").body == content.substr(content.size() - 10));
     CHECK(part_of("-9999999").body == content);
-    CHECK(part_of("0-0,5-5").status == 200);
     for (const char* const outside : {"3000001-", "3000001-3000005", "-0"}) {
         const auto refused = part_of(outside);
         CHECK_MESSAGE(refused.status == 416, outside);
@@ -301,6 +281,87 @@ TEST_CASE("the gateway serves wholes, ranges and heads") {
     CHECK(get(at, target, one + "If-Range: \"x\"\r\n").status == 200);
     CHECK(get(at, target, "Host: example.org\r\n").status == 403);
     CHECK(get(at, target, "", "POST").status == 405);
+}
+
+TEST_CASE("several ranges are parts of one answer, in the order asked") {
+    Served served(Swarm::one_holder);
+    const std::string content = noise(1'200'001);
+    const std::string root = served.publish(content);
+    const std::string target = "/f/" + root + "?name=clip.mp4";
+    const auto& at = served.gateway_at;
+    const auto ask = [&](const std::string& range, const std::string& headers = {},
+                         const std::string& method = "GET") {
+        return get(at, target, "Range: bytes=" + range + "\r\n" + headers, method);
+    };
+    const auto part = [](const std::string& range, const std::string& bytes) {
+        return "Content-Type: video/mp4\r\nContent-Range: bytes " + range + "/1200001\r\n\r\n" +
+               bytes + "\r\n--";
+    };
+    /// What the parts must be, with this boundary.
+    const auto joined = [](const std::string& boundary, const std::vector<std::string>& parts) {
+        std::string body = "--";
+        for (const std::string& one : parts)
+            body += boundary + "\r\n" + one;
+        return body + boundary + "--\r\n";
+    };
+    const std::string type = "multipart/byteranges; boundary=";
+
+    const auto reply = ask("1000000-,2000000-,5-5, 100-700099");
+    CHECK(reply.status == 206);
+    REQUIRE(reply.header("content-type").starts_with(type));
+    const auto boundary = reply.header("content-type").substr(type.size());
+    CHECK(boundary.size() == 32);
+    CHECK(reply.body == joined(boundary, {part("1000000-1200000", content.substr(1'000'000)),
+                                          part("5-5", content.substr(5, 1)),
+                                          part("100-700099", content.substr(100, 700'000))}));
+    CHECK(reply.header("content-length") == std::to_string(reply.body.size()));
+    CHECK(reply.header("content-range").empty());
+    CHECK(reply.header("etag") == "\"" + root + "\"");
+    CHECK(reply.header("x-content-type-options") == "nosniff");
+    CHECK(ask("0-0,-1").header("content-type") != ask("0-0,-1").header("content-type"));
+
+    const auto one_left = ask("5-6,1200001-");
+    CHECK(one_left.status == 206);
+    CHECK(one_left.header("content-type") == "video/mp4");
+    CHECK(one_left.header("content-range") == "bytes 5-6/1200001");
+    CHECK(one_left.body == content.substr(5, 2));
+    const auto none_left = ask("1200001-,-0,2000000-2000001");
+    CHECK(none_left.status == 416);
+    CHECK(none_left.header("content-range") == "bytes */1200001");
+
+    for (const char* const range : {"0-5,5-9", "-5,1200000-", "0-,7-7", "0-0,1-1,0-0"}) {
+        const auto whole = ask(range);
+        CHECK_MESSAGE(whole.status == 200, range);
+        CHECK(whole.body == content);
+    }
+    std::string many = "0-0";
+    for (std::size_t i = 1; i < http_ranges_max; ++i)
+        many += "," + std::to_string(2 * i) + "-" + std::to_string(2 * i);
+    CHECK(ask(many).header("content-type").starts_with(type));
+    CHECK(ask(many + ",1000-1000").status == 200);
+
+    CHECK(ask("0-0,5-5", "If-Range: \"" + root + "\"\r\n").status == 206);
+    CHECK(ask("0-0,5-5", "If-Range: \"x\"\r\n").status == 200);
+    const auto head = ask("0-0,5-5", {}, "HEAD");
+    CHECK(head.status == 200);
+    CHECK(head.header("content-length") == "1200001");
+    CHECK(head.header("content-type") == "video/mp4");
+    const auto missing = get(at, "/f/" + nobody_has).status;
+    CHECK(get(at, "/f/" + nobody_has, "Range: bytes=0-0,5-5\r\n").status == missing);
+}
+
+TEST_CASE("a client that stops reading within parts holds up nobody else") {
+    Served served(Swarm::one_holder);
+    const std::string content = noise(20'000'000);
+    const std::string target = "/f/" + served.publish(content);
+    const UniqueFd socket = connect_to(served.gateway_at);
+    REQUIRE(send_all(socket.get(), "GET " + target +
+                                       " HTTP/1.1\r\nHost: localhost\r\n"
+                                       "Range: bytes=10-9999999,10000000-19999999\r\n\r\n"));
+    char first = 0;
+    REQUIRE(::recv(socket.get(), &first, 1, 0) == 1);
+    CHECK(get(served.gateway_at, target, "Range: bytes=0-9,-1\r\n").status == 206);
+    CHECK(get(served.gateway_at, target).body == content);
 }
 
 TEST_CASE("an answer depends on what the client has") {
