@@ -73,11 +73,11 @@ await play(async (browser) => {
   await keys.getByRole("heading", { name: "Files", level: 1 }).waitFor();
   await keys.context().close();
 
-  await many(browser, url);
+  await many(browser, url, gateway);
 });
 
 /** The events of a node with ten thousand files, told to the real page. */
-async function many(browser, url) {
+async function many(browser, url, gateway) {
   const context = await browser.newContext();
   const page = await context.newPage();
   const rows = Array.from({ length: 10_000 }, (_, i) => ({
@@ -86,6 +86,7 @@ async function many(browser, url) {
     extents_held: 1, published: true, pinned: false, copies_min: i % 5, target: 4, expires: null,
     renewed: false,
   }));
+  rows[7778].kind = "directory";
   const update = { version: 1, peers: [], transfers: [], jobs: [], objects: { rows, gone: [] } };
   await page.route("**/api/v1/events", (route) =>
     route.fulfill({ contentType: "text/event-stream", body: `data: ${JSON.stringify(update)}\n\n` }));
@@ -101,6 +102,12 @@ async function many(browser, url) {
   await page.getByLabel("Search").fill("file 0777");
   await page.getByText("10 files").waitFor();
   await page.getByRole("button", { name: "file 07779" }).waitFor();
+  // A directory is opened at its page, which is told what it is called.
+  await page.getByRole("button", { name: "file 07778" }).click();
+  const opened = await page.getByRole("dialog").getByRole("link", { name: "Open" })
+    .getAttribute("href");
+  check(opened === `${gateway}/f/${"a".repeat(52)}/?name=file%2007778`, `opened at ${opened}`);
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
   await picture(page, "files-many");
   await context.close();
 }

@@ -20,8 +20,8 @@ export function openable(link: string, name: string, kind: string | undefined): 
   if (!gateway || link.includes("#k=")) return null;
   const path = /^flow29:[^?#/]*(\/[^?#]*)?/.exec(link)?.[1] ?? "";
   const at = `${gateway}/f/${rootOf(link)}${path}`;
-  if (kind === "directory") return path.endsWith("/") ? at : `${at}/`;
-  return name && !path ? `${at}?name=${encodeURIComponent(name)}` : at;
+  const place = kind === "directory" && !path.endsWith("/") ? `${at}/` : at;
+  return name && !path ? `${place}?name=${encodeURIComponent(name)}` : place;
 }
 
 const SHOWN: Record<string, string[]> = {
