@@ -41,8 +41,10 @@ std::vector<std::string> addresses_of(Node& node) {
 
 std::string listening_on(const Node& node) {
     std::string out;
-    for (const std::string& endpoint : node.listening())
-        out += (out.empty() ? "" : ", ") + endpoint;
+    for (const std::string& endpoint : node.listening()) {
+        if (!out.empty()) out += ", ";
+        out += endpoint;
+    }
     return out;
 }
 
