@@ -229,12 +229,18 @@ std::string render_transfers(std::string_view line) {
 
 std::string render_listing(std::string_view line) {
     const Json json = object_in(line);
+    const Json& entries = at(json, {"entries"});
+    const bool has_times =
+        std::ranges::any_of(entries, [](const Json& entry) { return entry.contains("modified"); });
     std::vector<std::vector<std::string>> rows{{"SIZE", "", "PATH"}};
-    for (const Json& entry : at(json, {"entries"})) {
+    if (has_times) rows.front().insert(rows.front().end() - 1, "MODIFIED");
+    for (const Json& entry : entries) {
         const bool is_directory = string_at(entry, {"kind"}) == "directory";
-        rows.push_back({is_directory ? std::string() : size_at(entry, {"bytes"}),
-                        flag_at(entry, {"executable"}) ? "x" : "",
-                        string_at(entry, {"path"}) + (is_directory ? "/" : "")});
+        auto& row = rows.emplace_back();
+        row.push_back(is_directory ? std::string() : size_at(entry, {"bytes"}));
+        row.emplace_back(flag_at(entry, {"executable"}) ? "x" : "");
+        if (has_times) row.push_back(string_at(entry, {"modified"}));
+        row.push_back(string_at(entry, {"path"}) + (is_directory ? "/" : ""));
     }
     return table(rows);
 }
@@ -249,10 +255,12 @@ VerificationText render_verification(std::string_view line) {
         fmt::format("read {} in {}, and {}\n", size_at(json, {"checked_bytes"}),
                     counted(number_at(json, {"checked_extents"}), "extent", "extents"),
                     counted(number_at(json, {"checked_objects"}), "descriptor", "descriptors"));
-    if (damaged + missing + objects == 0 && sound) return {out + "all of it is sound\n", sound};
-    out += fmt::format("{} damaged, {} missing; {} healed from others\n",
-                       counted(damaged, "extent", "extents"), format_count(missing),
-                       format_count(number_at(json, {"healed_extents"})));
+    if (damaged + missing + objects == 0 && sound)
+        out += "all of it is sound\n";
+    else
+        out += fmt::format("{} damaged, {} missing; {} healed from others\n",
+                           counted(damaged, "extent", "extents"), format_count(missing),
+                           format_count(number_at(json, {"healed_extents"})));
     if (objects != 0)
         out += fmt::format("{} damaged; {} healed\n", counted(objects, "descriptor", "descriptors"),
                            format_count(number_at(json, {"healed_objects"})));

@@ -11,7 +11,7 @@ namespace flow29::store {
 namespace {
 
 tl::unexpected<Error> fail_unknown(const RootHash& root) {
-    return fail(Errc::not_found, "object " + to_hex(root) + " is not here");
+    return fail(Errc::not_found, "object " + to_base32(root) + " is not here");
 }
 
 ByteCount cost_of_object(const core::Descriptor& descriptor, std::string_view name) {

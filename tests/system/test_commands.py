@@ -87,6 +87,27 @@ class Verify(harness.SystemTest):
         flip(source, 5)
         self.assert_exit(alone.run("verify"), harness.UNVERIFIED)
 
+    def test_a_fetched_file_that_its_user_changed_or_deleted_is_no_damage(self):
+        publisher, reader, *_ = self.lab.add_swarm(3)
+        kept = self.publish(publisher, self.lab.file("kept", 1 << 20), "--copies", "2")["link"]
+        link = self.publish(publisher, self.lab.file("source", 3 << 20), "--copies", "1")["link"]
+        for name in ("changed", "deleted"):
+            late = self.lab.add_node(name=name, bootstrap=[publisher], options=["--no-store"])
+            self.lab.wait_connected(late)
+            _, target = self.fetch(late, link, f"{name}-copy")
+            self.assertIs(late.ask("verify")["sound"], True)
+            if name == "changed":
+                flip(target, 5)
+                flip(target, (2 << 20) + 5)
+            else:
+                target.unlink()
+            found = late.ask("verify")
+            self.assertEqual((found["sound"], found["damaged_extents"]), (True, 0))
+            self.assertEqual(len(found["complaints"]), 1, found["complaints"])
+            self.assertIn(str(target), found["complaints"][0])
+            self.assertEqual(late.ask("verify")["complaints"], [])
+        self.assertIs(reader.ask("verify", kept)["sound"], True)
+
     def test_an_object_that_is_not_here_is_not_found(self):
         [alone] = self.lab.add_swarm(1)
         self.assert_error(alone.run("verify", "ab" * 32), harness.NOT_FOUND)
