@@ -76,9 +76,10 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
         co_return fail(Errc::usage,
                        "what is private cannot be kept by reference: what others are given does "
                        "not lie in the file");
-    auto look = [fd, folder = request.folder]() -> Result<std::unique_ptr<Source>> {
-        if (!folder) return open_source(fd);
-        auto directory = DirectorySource::scan(folder);
+    auto look = [fd, folder = request.folder,
+                 has_times = request.times]() -> Result<std::unique_ptr<Source>> {
+        if (!folder) return open_source(fd, has_times);
+        auto directory = DirectorySource::scan(folder, has_times);
         if (!directory) return fail(directory.error());
         return std::unique_ptr<Source>(std::move(*directory));
     };
@@ -138,6 +139,8 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     // field for it.
     const auto name = request.name;
     auto job = [&store, this, renewal, name]() -> Result<void> {
+        const auto known = store.leases(root_);
+        replaces_lease_ = std::ranges::count(known, lease_.publisher, &proto::Lease::publisher) > 0;
         if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
         if (auto kept = store.put_lease(lease_); !kept) return fail(kept.error());
         if (auto kept = store.set_renewal(root_, renewal); !kept) return kept;
