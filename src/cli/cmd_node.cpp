@@ -72,8 +72,8 @@ Result<std::optional<core::Endpoint>> serve(std::unique_ptr<Server>& server, con
     const auto listening = server->listen(face.at);
     if (listening) return *listening;
     if (face.is_given)
-        return fail(listening.error().code,
-                    fmt::format("{}: {}", face.option, listening.error().message()));
+        return fail(listening.error().code, fmt::format("{}: {}; it names another address, or off",
+                                                        face.option, listening.error().message()));
     core::log::warn("node", "{}, so {} is off; it names another address, or off",
                     listening.error().message(), face.option);
     server.reset();

@@ -79,7 +79,10 @@ Result<void> check(const Invocation& invocation) {
         const auto colon = address.rfind(':');
         if (colon == std::string::npos || colon == 0 ||
             !parse_number(std::string_view(address).substr(colon + 1), {1, 65'535}))
-            return fail(Errc::usage, fmt::format("--bootstrap: \"{}\" is not HOST:PORT", address));
+            return fail(Errc::usage,
+                        fmt::format("--bootstrap: \"{}\" is not HOST:PORT; a node listens on port "
+                                    "2929 if nothing else was said",
+                                    address));
     }
     if (const auto* const list = std::get_if<ListOptions>(&invocation.command))
         if (list->watch && !list->link.empty())

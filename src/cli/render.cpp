@@ -22,7 +22,17 @@ std::string at_most(std::uint64_t rate) {
     return fmt::format(" (at most {})", format_rate(static_cast<double>(rate)));
 }
 
+/// Whether nobody outside this machine could have dialled the node.
+bool is_on_loopback(const Json& addresses) {
+    return !addresses.empty() && std::ranges::all_of(addresses, [](const Json& address) {
+        const auto text = address.is_string() ? address.get<std::string>() : std::string();
+        return text.starts_with("127.") || text.starts_with("[::1]");
+    });
+}
+
 std::string reach_text(const Json& json) {
+    if (is_on_loopback(at(json, {"addresses"})))
+        return "other nodes of this machine, and no others";
     const auto method = string_at(json, {"port_mapping", "method"});
     const auto problem = string_at(json, {"port_mapping", "problem"});
     const auto reach = string_at(json, {"reach"});

@@ -190,6 +190,9 @@ TEST_CASE("status says what is wrong, if anything is") {
     CHECK(contains(render_status(R"({"problem":"no answer from a:1"})"),
                    "problem    no answer from a:1\n"));
     CHECK_FALSE(contains(render_status(R"({"problem":null})"), "problem"));
+    CHECK(contains(render_status(R"({"addresses":["127.0.1.1:2929","[::1]:2929"]})"), "no others"));
+    CHECK_FALSE(contains(render_status(R"({"addresses":["127.0.1.1:2929","192.0.2.1:2929"]})"),
+                         "no others"));
 }
 
 TEST_CASE("repeated results are marked as updates") {
