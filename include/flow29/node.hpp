@@ -81,6 +81,7 @@ struct PublishRequest {
     /// Encrypt it: only who has the link, which carries the key, can read it or the names in it.
     /// Not with by_reference.
     bool encrypt = false;
+    bool times = false;  ///< of a directory: when each file was changed is part of it, and its hash
     std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
     /// Sign it anew, for as long again, whenever less than half of it is left.
     bool renew = true;
@@ -527,8 +528,10 @@ struct HashResult {
     ByteCount bytes;
     ChunkCount chunks;
 };
-/// Hashes a file or directory (an open descriptor) on all cores.
-/// Errors: file_error; refused when something changed meanwhile, or cannot be part of a directory.
-[[nodiscard]] Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress);
+/// Hashes a file or directory (an open descriptor) on all cores, as PublishRequest::times says.
+/// Errors: file_error; refused when something changed meanwhile, or cannot be part of a directory;
+/// usage when a file was to have a time.
+[[nodiscard]] Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress,
+                                           bool times = false);
 
 }  // namespace flow29

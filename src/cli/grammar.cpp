@@ -131,9 +131,10 @@ void Grammar::add_global_options() {
         ->type_name("HOST:PORT")
         ->expected(1)
         ->take_all();
-    app_->add_option("--swarm-key", global_.swarm_key,
-                     "the key of the private swarm that the node is in ($DATA/swarm.key, if that "
-                     "is there)")
+    app_->add_option(
+            "--swarm-key", global_.swarm_key,
+            "the key of the private swarm that the node is in (swarm.key in its directory, "
+            "if that is there)")
         ->type_name("FILE");
     app_->add_flag("--json", global_.json, "one JSON object a line on standard output");
     app_->add_flag("-q,--quiet", global_.quiet, "only results and errors");
@@ -220,6 +221,8 @@ void Grammar::add_publish() {
                  "keep the file where it is instead of copying it; files only");
     app.add_flag("--private", publish_.is_private,
                  "encrypt it: only who has the whole link can read it, names included");
+    app.add_flag("--times", publish_.times,
+                 "of a directory, keep when each file was changed, too; that changes its hash");
     add_parsed(app, "--expires", publish_.expires, parse_duration,
                "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
                "TIME");
@@ -264,6 +267,7 @@ void Grammar::add_hash_and_locate() {
     CLI::App& hash = add("hash", "print the root hash of a file or directory, without a network",
                          "flow29 hash holiday.mp4", [this] { return Command(hash_); });
     hash.add_option("PATH", hash_.path, "a file or directory; - is standard input")->required();
+    hash.add_flag("--times", hash_.times, "of a directory published with --times");
 
     CLI::App& locate =
         add("locate", "list who holds a root, an extent or a chunk",

@@ -59,6 +59,7 @@ struct PublishOptions {
     PublishWait wait = PublishWait::copies;
     bool by_reference = false;
     bool is_private = false;
+    bool times = false;
     bool qr = false;
 };
 
@@ -80,6 +81,7 @@ struct CatOptions {
 
 struct HashOptions {
     std::string path;
+    bool times = false;
 };
 
 struct LocateOptions {

@@ -27,6 +27,16 @@ tl::unexpected<Error> refuse(const std::string& path, const struct stat& facts) 
                                            core::shown_path(path), what));
 }
 
+/// What is before 1970, or after what can be said, is of the first or last moment of that.
+FileTime modified_at(const struct stat& facts) {
+    using Limit = std::chrono::duration<std::int64_t>;
+    constexpr auto last = std::chrono::floor<Limit>(std::chrono::nanoseconds::max());
+    const Limit whole(facts.st_mtim.tv_sec);
+    if (whole < Limit::zero()) return FileTime();
+    if (whole >= last) return FileTime(last);
+    return FileTime(whole + std::chrono::nanoseconds(facts.st_mtim.tv_nsec));
+}
+
 std::string directory_of(const std::string& path) {
     const auto slash = path.rfind('/');
     return slash == std::string::npos ? std::string() : path.substr(0, slash);
@@ -34,18 +44,18 @@ std::string directory_of(const std::string& path) {
 
 }  // namespace
 
-DirectorySource::DirectorySource(std::shared_ptr<Folder> folder, Tree tree)
+DirectorySource::DirectorySource(std::shared_ptr<Folder> folder, bool has_times, Tree tree)
     : folder_(std::move(folder)),
+      has_times_(has_times),
       tree_(std::move(tree)),
       encoded_(tree_.manifest.encode()),
       files_([this](std::size_t index) { return open(index); }) {}
 
 DirectorySource::Facts DirectorySource::facts_of(const struct stat& status) {
-    return {std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
-            status.st_ino};
+    return {status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino};
 }
 
-Result<DirectorySource::Tree> DirectorySource::look(Folder& folder) {
+Result<DirectorySource::Tree> DirectorySource::look(Folder& folder, bool has_times) {
     std::vector<DirectoryEntry> entries;
     std::map<std::string, Facts> facts;
     std::map<std::string, bool> has_contents;  // of each directory but the first
@@ -63,7 +73,8 @@ Result<DirectorySource::Tree> DirectorySource::look(Folder& folder) {
         if (!S_ISREG(status.st_mode)) return refuse(path, status);
         const bool executable = (status.st_mode & S_IXUSR) != 0;
         entries.push_back({path, executable ? EntryType::executable : EntryType::file,
-                           ByteCount(static_cast<std::uint64_t>(status.st_size))});
+                           ByteCount(static_cast<std::uint64_t>(status.st_size)),
+                           has_times ? std::optional(modified_at(status)) : std::nullopt});
         facts.emplace(path, facts_of(status));
         return false;
     };
@@ -82,17 +93,18 @@ Result<DirectorySource::Tree> DirectorySource::look(Folder& folder) {
     return tree;
 }
 
-Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(std::shared_ptr<Folder> folder) {
-    auto tree = look(*folder);
+Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(std::shared_ptr<Folder> folder,
+                                                               bool has_times) {
+    auto tree = look(*folder, has_times);
     if (!tree) return fail(tree.error());
     return std::unique_ptr<DirectorySource>(
-        new DirectorySource(std::move(folder), std::move(*tree)));
+        new DirectorySource(std::move(folder), has_times, std::move(*tree)));
 }
 
-Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(int fd) {
+Result<std::unique_ptr<DirectorySource>> DirectorySource::scan(int fd, bool has_times) {
     core::UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!own) return fail_errno(errno, "looking at the source");
-    return scan(std::make_shared<LocalFolder>(std::move(own)));
+    return scan(std::make_shared<LocalFolder>(std::move(own)), has_times);
 }
 
 Result<core::UniqueFd> DirectorySource::open(std::size_t index) const {
@@ -126,7 +138,7 @@ Result<void> DirectorySource::read(std::uint64_t offset, std::span<std::uint8_t>
 }
 
 Result<void> DirectorySource::check_unchanged() const {
-    const auto now = look(*folder_);
+    const auto now = look(*folder_, has_times_);
     if (!now) return fail(now.error());
     if (now->manifest.entries() != tree_.manifest.entries() || now->facts != tree_.facts)
         return fail(Errc::refused, changed_text);
