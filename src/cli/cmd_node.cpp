@@ -70,6 +70,10 @@ struct WebFace {
 template <class Server>
 Result<std::optional<core::Endpoint>> serve(std::unique_ptr<Server>& server, const WebFace& face) {
     const auto listening = server->listen(face.at);
+    if (listening && !listening->is_loopback())
+        core::log::warn("node",
+                        "{} is at {}, where others may reach it; it is meant for this machine",
+                        face.option, listening->to_string());
     if (listening) return *listening;
     if (face.is_given)
         return fail(listening.error().code, fmt::format("{}: {}; it names another address, or off",

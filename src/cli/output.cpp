@@ -67,8 +67,13 @@ void Output::write(int fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t count = ::write(fd, text.data(), text.size());
         if (count < 0 && errno == EINTR) continue;
-        // Whoever closed the stream wants no more of it; the exit status still tells.
-        if (count < 0) return;
+        if (count < 0) {
+            // Whoever closed the stream wants no more of it; the exit status still tells.
+            if (fd != STDOUT_FILENO || errno == EPIPE) return;
+            lost_errno_ = errno;
+            lost_ += text;
+            return;
+        }
         text.remove_prefix(static_cast<std::size_t>(count));
     }
 }
@@ -109,6 +114,14 @@ int Output::fail(const Error& error) {
         write(STDERR_FILENO, "flow29: " + printable(error.message()) + "\n");
     }
     return exit_code(error.code);
+}
+
+int Output::ended(int status) {
+    if (lost_errno_ == 0) return status;
+    const auto error = fail_errno(lost_errno_, "standard output").value();
+    write(STDERR_FILENO, "flow29: " + printable(error.message()) + "; this was to go there:\n");
+    write(STDERR_FILENO, lost_);
+    return status != 0 ? status : exit_code(error.code);
 }
 
 }  // namespace flow29::cli

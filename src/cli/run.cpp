@@ -122,11 +122,11 @@ int run(const std::vector<std::string>& arguments) {
     if (!parsed) return output.fail(parsed.error());
     if (const auto* const help = std::get_if<HelpText>(&*parsed)) {
         output.result(help->text);
-        return 0;
+        return output.ended(0);
     }
     const auto& invocation = std::get<Invocation>(*parsed);
     Output chosen(invocation.global);
-    return run_command(invocation, chosen);
+    return chosen.ended(run_command(invocation, chosen));
 }
 
 }  // namespace flow29::cli

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <flow29/link.hpp>
+
 #include "core/log.hpp"
 #include "store/cost.hpp"
 #include "store/disk_store.hpp"

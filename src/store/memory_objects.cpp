@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <flow29/limits.hpp>
+#include <flow29/link.hpp>
 
 #include "store/cost.hpp"
 #include "store/memory_store.hpp"

@@ -108,6 +108,20 @@ class Verify(harness.SystemTest):
             self.assertEqual(late.ask("verify")["complaints"], [])
         self.assertIs(reader.ask("verify", kept)["sound"], True)
 
+    def test_what_standard_output_does_not_take_is_not_lost_in_silence(self):
+        source = self.lab.file("source", 5000)
+        for words in (["hash", source], ["--json", "hash", source], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([self.lab.binary, *words], stdout=full, check=False,
+                                      stderr=subprocess.PIPE, env=self.lab.environment)
+            self.assertEqual(done.returncode, harness.NO_SPACE, words)
+            self.assertIn(b"standard output", done.stderr)
+        root = self.lab.run("hash", source, as_json=False).stdout.strip()
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([self.lab.binary, "hash", source], stdout=full, check=False,
+                                  stderr=subprocess.PIPE, env=self.lab.environment)
+        self.assertIn(root, done.stderr)
+
     def test_an_object_that_is_not_here_is_not_found(self):
         [alone] = self.lab.add_swarm(1)
         self.assert_error(alone.run("verify", "ab" * 32), harness.NOT_FOUND)
