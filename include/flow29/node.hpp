@@ -266,7 +266,8 @@ struct Status {
     std::string version;
     std::chrono::milliseconds uptime{};
     std::uint16_t port = 0;
-    std::vector<std::string> addresses;
+    std::vector<std::string> listening;  ///< where, with the port
+    std::vector<std::string> addresses;  ///< at which others can dial it, as far as known
     Reach reach = Reach::unknown;
     PortMapping mapping;
     bool storing = false;
@@ -456,6 +457,8 @@ class Node {
     [[nodiscard]] const NodeId& id() const;
     /// The port in use, for both UDP and TCP.
     [[nodiscard]] std::uint16_t port() const;
+    /// Where it listens, with the port.
+    [[nodiscard]] std::vector<std::string> listening() const;
 
     void publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done);
     void fetch(FetchRequest request, ProgressFn progress, DoneFn<FetchResult> done);

@@ -180,6 +180,7 @@ Json to_json(const Status& result) {
             {"version", result.version},
             {"uptime_ms", result.uptime.count()},
             {"port", result.port},
+            {"listening", result.listening},
             {"addresses", result.addresses},
             {"reach", reach_name(result.reach)},
             {"port_mapping",

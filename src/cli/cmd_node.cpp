@@ -39,15 +39,10 @@ std::vector<std::string> addresses_of(Node& node) {
     return status ? std::move(status->addresses) : std::vector<std::string>();
 }
 
-/// What it was told to listen on, with the port that it got.
-std::string listening_on(const Config& config, std::uint16_t port) {
-    if (config.listen.empty()) return fmt::format("0.0.0.0:{}", port);
+std::string listening_on(const Node& node) {
     std::string out;
-    for (const std::string& address : config.listen) {
-        const bool is_v6 = address.find(':') != std::string::npos && address.front() != '[';
-        out += fmt::format("{}{}:{}", out.empty() ? "" : ", ",
-                           is_v6 ? "[" + address + "]" : address, port);
-    }
+    for (const std::string& endpoint : node.listening())
+        out += (out.empty() ? "" : ", ") + endpoint;
     return out;
 }
 
@@ -131,6 +126,7 @@ void say_ready(Node& node, const Web& web, Context& context) {
         api::Json json = {{"event", "ready"},
                           {"node", to_hex(node.id())},
                           {"port", node.port()},
+                          {"listening", node.listening()},
                           {"addresses", addresses_of(node)},
                           {"data", context.config.data.string()}};
         if (!web.page_url.empty()) json["web"] = web.page_url;
@@ -139,9 +135,9 @@ void say_ready(Node& node, const Web& web, Context& context) {
         return;
     }
     if (output.is_quiet()) return;
-    output.result(fmt::format(
-        "listening on {} (node {}), data in {}\n", listening_on(context.config, node.port()),
-        to_hex(node.id()).substr(0, node_prefix_chars), context.config.data.string()));
+    output.result(
+        fmt::format("listening on {} (node {}), data in {}\n", listening_on(node),
+                    to_hex(node.id()).substr(0, node_prefix_chars), context.config.data.string()));
     if (!web.page_url.empty()) output.result(fmt::format("page at {}\n", web.page_url));
     if (!web.gateway_url.empty())
         output.result(fmt::format("gateway at {}/f/HASH\n", web.gateway_url));

@@ -54,8 +54,10 @@ std::string render_status(std::string_view line) {
     out += fmt::format("node       {}\n", string_at(json, {"node"}));
     out += fmt::format("version    {}, up {}\n", string_at(json, {"version"}),
                        duration_at(json, {"uptime_ms"}));
-    out += fmt::format("listening  port {} ({})\n", number_at(json, {"port"}),
-                       joined(at(json, {"addresses"})));
+    out += fmt::format("listening  {}\n", joined(at(json, {"listening"})));
+    out += fmt::format("addresses  {}\n", at(json, {"addresses"}).empty()
+                                              ? "none known at which others can dial it"
+                                              : joined(at(json, {"addresses"})));
     out += fmt::format("reach      {}\n", reach_text(json));
     out += fmt::format("swarm      {}{}; {} in the index, {}\n",
                        flag_at(json, {"private"}) ? "private, " : "",

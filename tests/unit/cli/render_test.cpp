@@ -195,6 +195,14 @@ TEST_CASE("status says what is wrong, if anything is") {
                          "no others"));
 }
 
+TEST_CASE("status says what the node listens on, and where others can dial it") {
+    const auto text = render_status(
+        R"({"listening":["0.0.0.0:2929","[::]:2929"],"addresses":["[2001:db8::1]:2929"]})");
+    CHECK(contains(text, "listening  0.0.0.0:2929, [::]:2929\n"));
+    CHECK(contains(text, "addresses  [2001:db8::1]:2929\n"));
+    CHECK(contains(render_status(R"({"addresses":[]})"), "addresses  none known"));
+}
+
 TEST_CASE("repeated results are marked as updates") {
     CHECK(with_event(R"({"event":"done","n":1})", "update") == "{\"event\":\"update\",\"n\":1}\n");
 }
