@@ -3,6 +3,7 @@
 
 import pathlib
 import sqlite3
+import subprocess
 
 import harness
 
