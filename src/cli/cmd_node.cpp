@@ -135,9 +135,9 @@ void say_ready(Node& node, const Web& web, Context& context) {
         return;
     }
     if (output.is_quiet()) return;
-    output.result(
-        fmt::format("listening on {} (node {}), data in {}\n", listening_on(node),
-                    to_hex(node.id()).substr(0, node_prefix_chars), context.config.data.string()));
+    output.result(fmt::format("listening on {} (node {}), data in {}\n", listening_on(node),
+                              to_hex(node.id()).substr(0, node_prefix_chars),
+                              context.config.data.string()));
     if (!web.page_url.empty()) output.result(fmt::format("page at {}\n", web.page_url));
     if (!web.gateway_url.empty())
         output.result(fmt::format("gateway at {}/f/HASH\n", web.gateway_url));

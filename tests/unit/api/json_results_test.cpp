@@ -193,8 +193,8 @@ TEST_CASE("status groups its numbers as documented") {
     status.dht_lookups = 8;
     status.dht_records = 9;
     const Json json = to_json(status);
-    for (const char* field : {"node", "version", "uptime_ms", "port", "listening", "dht", "clock_skew_ms",
-                              "peers", "storage", "repair", "announce", "traffic"})
+    for (const char* field : {"node", "version", "uptime_ms", "port", "listening", "dht",
+                              "clock_skew_ms", "peers", "storage", "repair", "announce", "traffic"})
         CHECK(json.contains(field));
     CHECK(json["repair"]["bytes_total"] == 9);
     CHECK(json["clock_skew_ms"] == -12);
