@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "api/router.hpp"
 #include "api/web_address.hpp"
 #include "cli/commands.hpp"
+#include "cli/quantity.hpp"
 #include "cli/settings.hpp"
 #include "core/log.hpp"
 
@@ -120,6 +122,17 @@ void say_page(const Web& web, const Config& config) {
     if (!file.flush()) core::log::warn("node", "{} cannot be written", path.string());
 }
 
+/// A disk may have less than what was promised to others, and says so only when it is full.
+void warn_of_small_disk(const Config& config) {
+    if (!config.store) return;
+    std::error_code error;
+    const auto disk = std::filesystem::space(config.data, error);
+    if (error || config.capacity.value <= disk.capacity) return;
+    core::log::warn("node",
+                    "the capacity of {} is more than the whole disk has, {}; --capacity says less",
+                    format_size(config.capacity), format_size(ByteCount(disk.capacity)));
+}
+
 void say_ready(Node& node, const Web& web, Context& context) {
     Output& output = context.output;
     if (output.is_json()) {
@@ -152,6 +165,7 @@ int run_node(const NodeOptions& options, Context& context) {
     if (!sharing) return context.output.fail(sharing.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
+    warn_of_small_disk(context.config);
     api::Router router(**node, context.config.copies, [&context] { context.interrupt.request(); });
     std::optional<api::ControlServer> server;
     server.emplace(router);

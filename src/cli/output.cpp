@@ -28,7 +28,8 @@ bool may_colour(const GlobalOptions& global) {
 
 ProgressStyle style_for(const GlobalOptions& global) {
     ProgressStyle style;
-    const bool terminal = ::isatty(STDERR_FILENO) == 1;
+    const bool terminal =
+        ::isatty(STDERR_FILENO) == 1 && process_environment("TERM").value_or("") != "dumb";
     style.colour = terminal && may_colour(global);
     style.width = terminal_width();
     if (global.json || global.quiet || global.progress == ProgressMode::never) return style;

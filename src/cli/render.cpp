@@ -65,7 +65,10 @@ std::string render_status(std::string_view line) {
                        counted(number_at(json, {"dht", "nodes"}), "node", "nodes"),
                        counted(number_at(json, {"peers"}), "peer", "peers"));
     const std::string problem = string_at(json, {"problem"});
-    if (!problem.empty()) out += fmt::format("problem    {}\n", problem);
+    if (!problem.empty())
+        out += fmt::format("problem    {}\n", problem);
+    else if (json.contains("peers") && number_at(json, {"peers"}) == 0)
+        out += "alone      `flow29 invite` prints a word with which another node joins\n";
     out +=
         fmt::format("storage    {} of {}, {} and {}{}\n", size_at(json, {"storage", "used_bytes"}),
                     size_at(json, {"storage", "capacity_bytes"}),

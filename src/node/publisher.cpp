@@ -179,11 +179,11 @@ asio::awaitable<Result<void>> Publisher::place_and_announce(const PublishRequest
         if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
             co_return fail(Errc::no_network, "no node of the swarm answered");
         tell_holders();
-        if (settings_.storing)
+        const auto stopped = [&] { return tasks_.stopping() || request.stop.stop_requested(); };
+        if (settings_.storing && !stopped())
             co_await announcer_.wait_announced(services_.runtime.now() +
                                                Duration(announce_timeout));
-        const bool stopped = tasks_.stopping() || request.stop.stop_requested();
-        if (gave_up || stopped || !is_short()) break;
+        if (gave_up || stopped() || !is_short()) break;
         log::info("publisher", "a holder is none any more; its copies are made elsewhere");
     }
     co_return Result<void>();
@@ -297,8 +297,9 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
         if (!settings_.storing && result.copies.min == 0) announcer_.add(root_, descriptor_, own);
         if (tasks_.stopping() || request.stop.stop_requested())
             co_return fail(Errc::interrupted,
-                           fmt::format("stopped with {} of {} copies; what is held stays held",
-                                       result.copies.min, request.copies));
+                           fmt::format("stopped with {} of {} copies; publishing it again goes on "
+                                       "from there, and `flow29 rm {}` takes it back",
+                                       result.copies.min, request.copies, to_base32(root_)));
     }
     result.root = root_;
     result.link.root = root_;
