@@ -89,11 +89,13 @@ Result<void> LocalFolder::move(const std::string& from, const std::string& to,
 Result<void> LocalFolder::set_modified(const std::string& path, FileTime time) {
     const auto file = open(path, O_RDONLY | O_NONBLOCK, 0);
     if (!file) return fail(file.error());
-    const auto since = time.time_since_epoch();
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-    const std::array<timespec, 2> times{timespec{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
-                                        timespec{.tv_sec = static_cast<time_t>(seconds.count()),
-                                                 .tv_nsec = (since - seconds).count()}};
+    // Whoever asks may name any time, also one whose seconds are no number of nanoseconds.
+    constexpr std::int64_t second = 1'000'000'000;
+    const auto since = time.time_since_epoch().count();
+    const auto rest = (since % second + second) % second;
+    const std::array<timespec, 2> times{
+        timespec{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+        timespec{.tv_sec = since / second - (since % second < 0 ? 1 : 0), .tv_nsec = rest}};
     if (::futimens(file->get(), times.data()) != 0) return fail_errno(errno, path);
     return {};
 }
