@@ -85,7 +85,7 @@ TEST_CASE("a file was changed when it is said to have been") {
     node::LocalFolder folder(place.directory);
     REQUIRE(folder.set_modified("out", FileTime::min()).has_value());
     REQUIRE(::stat((place.directory / "out").c_str(), &facts) == 0);
-    CHECK(facts.st_mtim.tv_nsec == 145'224'192);
+    CHECK(facts.st_mtim.tv_sec < 0);
 }
 
 TEST_CASE("notes do not count once something else was fetched to the same path") {
