@@ -20,7 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view prefix = "/f/";
-constexpr std::size_t name_bytes_max = 255;  // of a file, on any system
 constexpr std::size_t threads = 16;
 // A paused player takes nothing for a while; the node's own idle timeout is as long.
 constexpr auto write_timeout = 60s;
@@ -81,10 +80,10 @@ HttpResponse refusal(const Error& error) {
 }
 
 /// A directory has a page, at a place that ends in a slash.
-HttpResponse refusal_or_redirect(const Error& error, const Link& link) {
+HttpResponse refusal_or_redirect(const Error& error, const Link& link, const std::string& name) {
     if (error.code != Errc::is_directory) return refusal(error);
     HttpResponse response = http_text(301, "it is a directory");
-    response.headers.emplace_back("Location", url_of(link) + '/');
+    response.headers.emplace_back("Location", directory_url(link, link.path.empty() ? name : ""));
     return response;
 }
 
@@ -191,10 +190,9 @@ HttpResponse Gateway::answer(const HttpRequest& request, const std::stop_token& 
 HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
                                   const std::string& version, const std::stop_token& stop) {
     const auto tag = fmt::format("\"{}\"", version);
-    const auto named = request.query.find("name");
-    const std::string name = named == request.query.end() ? link.path : named->second;
+    const std::string name = name_in(request);
     HttpResponse response;
-    add_headers(response, tag, name);
+    add_headers(response, tag, name.empty() ? link.path : name);
     // What a browser has kept for one origin is not for another.
     response.headers.emplace_back("Vary", "Origin");
     if (is_of_page(request, *page_port_))
@@ -202,13 +200,13 @@ HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
     const auto condition = condition_of(request, tag);
     if (condition == Condition::holds) {
         return answer_ranges(ranges_of(request, tag), link, std::move(response),
-                             {request.method == "HEAD"}, stop);
+                             {request.method == "HEAD", name}, stop);
     }
     // Who names the tag has what the hash names, and needs nothing from here. The other conditions
     // are about something that exists.
     if (condition != Condition::has_copy) {
         const auto length = length_of(link, stop);
-        if (!length) return refusal_or_redirect(length.error(), link);
+        if (!length) return refusal_or_redirect(length.error(), link, name);
     }
     if (condition == Condition::fails) return http_text(412, "it is not what If-Match names");
     response.status = 304;
@@ -216,14 +214,14 @@ HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
 }
 
 HttpResponse Gateway::answer_ranges(const std::vector<HttpRange>& asked, const Link& link,
-                                    HttpResponse response, AnswerOptions options,
+                                    HttpResponse response, const AnswerOptions& options,
                                     const std::stop_token& stop) {
     std::optional<ByteRange> one;
     if (asked.size() == 1 && asked.front().first) {
         one = half_open(asked.front());  // needs no step of its own to know the length
     } else if (!asked.empty()) {
         const auto length = length_of(link, stop);
-        if (!length) return refusal_or_redirect(length.error(), link);
+        if (!length) return refusal_or_redirect(length.error(), link, options.name);
         auto ranges = satisfiable(asked, *length);
         if (ranges.empty()) return unsatisfiable(*length);
         if (ranges.size() == 1) {
@@ -240,7 +238,7 @@ HttpResponse Gateway::answer_ranges(const std::vector<HttpRange>& asked, const L
         const auto length = length_of(link, stop);
         return length ? unsatisfiable(*length) : refusal(length.error());
     }
-    if (!head) return refusal_or_redirect(head.error(), link);
+    if (!head) return refusal_or_redirect(head.error(), link, options.name);
 
     if (one) {
         response.status = 206;

@@ -52,10 +52,11 @@ class Gateway {
                                            const std::string& version, const std::stop_token& stop);
     struct AnswerOptions {
         bool head_only = false;
+        std::string name;  ///< as the request has it
     };
     /// `response` has what is the same for any range. None asked: the whole.
     [[nodiscard]] HttpResponse answer_ranges(const std::vector<HttpRange>& asked, const Link& link,
-                                             HttpResponse response, AnswerOptions options,
+                                             HttpResponse response, const AnswerOptions& options,
                                              const std::stop_token& stop);
     [[nodiscard]] HttpResponse answer_parts(MultipartStream::Options parts, const Link& link,
                                             HttpResponse response, const std::stop_token& stop);

@@ -329,6 +329,16 @@ class Directories(harness.SystemTest):
         listing = request(f"/f/{root}/")
         self.assertEqual(listing.getheader("Content-Type"), "text/html; charset=utf-8")
         self.assertIn(f"/f/{root}/a/".encode(), listing.content)
+        self.assertIn(b'title="3000000 B">2.9 MiB<', listing.content)
+        self.assertIn(b"<h1>Directory</h1>", listing.content)
+        named = request(f"/f/{root}?name=my%20album").getheader("Location")
+        self.assertIn(b"<h1>my album</h1>", request(named).content)
+        tag = listing.getheader("ETag")
+        self.assertEqual(request(f"/f/{root}/", If_None_Match=tag).status, 304)
+        self.assertEqual(request(f"/f/{root}/a/", If_None_Match=tag).status, 200)
+        self.assertEqual(request(f"/f/{root}/run.sh/").status, 404)
+        spaced = f"/f/{root}/{urllib.parse.quote(EMOJI)}"
+        self.assertEqual(request(spaced, If_None_Match=encoded.getheader("ETag")).status, 304)
         self.assertIn(f"/f/{root}/{urllib.parse.quote('sp ace/')}".encode(), listing.content)
         inner = json.loads(request(f"/f/{root}/a/", Accept="application/json").content)
         self.assertEqual([entry["path"] for entry in inner["entries"]],

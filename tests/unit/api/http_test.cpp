@@ -394,6 +394,62 @@ TEST_CASE("an answer depends on what the client has") {
     CHECK(ask("If-None-Match: \"" + nobody_has + "\"\r\n", nobody_has).status == 304);
 }
 
+TEST_CASE("a directory has a page with a tag, and a file is not listed wherever it lies") {
+    Served served(Swarm::one_holder);
+    const auto album = served.data / "album";
+    std::filesystem::create_directories(album / "sub");
+    std::ofstream(album / "run.sh") << "echo\n";
+    std::ofstream(album / "sub" / "x,y") << "x";
+    const std::string root = served.publish_at(album);
+    const auto& at = served.gateway_at;
+    const auto page = get(at, "/f/" + root + "/");
+    REQUIRE(page.status == 200);
+    CHECK(page.body.find("<h1>Directory</h1>") != std::string::npos);
+    const auto tag = page.header("etag");
+    REQUIRE(tag.size() > 2);
+    const std::string mine = "If-None-Match: " + tag + "\r\n";
+    const auto same = get(at, "/f/" + root + "/", mine);
+    CHECK(same.status == 304);
+    CHECK(same.body.empty());
+    CHECK(same.header("etag") == tag);
+    CHECK(same.header("vary") == "Accept");
+    CHECK(same.header("content-length").empty());
+    CHECK(get(at, "/f/" + root + "/", "If-None-Match: *\r\n").status == 304);
+    CHECK(get(at, "/f/" + root + "/", "If-Match: " + tag + "\r\n").status == 200);
+    CHECK(get(at, "/f/" + root + "/", "If-Match: \"x\"\r\n").status == 412);
+    // Each is another page.
+    const std::string json = "Accept: application/json\r\n";
+    CHECK(get(at, "/f/" + root + "/", mine + json).status == 200);
+    CHECK(get(at, "/f/" + root + "/", json).header("etag") != tag);
+    CHECK(get(at, "/f/" + root + "/?name=photos", mine).status == 200);
+    CHECK(get(at, "/f/" + root + "/sub/", mine).status == 200);
+
+    const auto moved = get(at, "/f/" + root + "?name=my%20photos");
+    CHECK(moved.status == 301);
+    CHECK(moved.header("location") == "/f/" + root + "/?name=my%20photos");
+    const auto named = get(at, moved.header("location"));
+    CHECK(named.body.find("<h1>my photos</h1>") != std::string::npos);
+    CHECK(get(at, "/f/" + root + "/sub?name=x").header("location") == "/f/" + root + "/sub/");
+    CHECK(get(at, "/f/" + root + "/", "Range: bytes=0-1\r\n").status == 200);
+    // A name with what is encoded in an address.
+    const auto comma = get(at, "/f/" + root + "/sub/x,y");
+    CHECK(comma.header("etag") != get(at, "/f/" + root + "/run.sh").header("etag"));
+    CHECK(get(at, "/f/" + root + "/sub/x,y", "If-None-Match: " + comma.header("etag") + "\r\n")
+              .status == 304);
+    const auto nested = get(at, "/f/" + root + "/sub//");
+    CHECK(nested.body.find(">x,y</a>") != std::string::npos);
+    CHECK(get(at, "/f/" + root + "//").body.find(">run.sh</a>") != std::string::npos);
+
+    const std::string file = served.publish("no directory");
+    const auto first = get(at, "/f/" + file + "/");
+    CHECK(first.status == 404);
+    const auto second = get(at, "/f/" + root + "/run.sh/");
+    CHECK(second.status == 404);
+    CHECK(second.body == first.body);
+    CHECK(get(at, "/f/" + root + "/sub/nope/").status == 404);
+    CHECK(get(at, "/f/" + root + "/sub/nope/").body != first.body);
+}
+
 TEST_CASE("the gateway lets its own page show a file, and no other site") {
     Served served(Swarm::one_holder);
     const std::string target = "/f/" + served.publish(noise(2'000)) + "?name=photo.png";
