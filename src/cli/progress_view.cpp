@@ -117,7 +117,8 @@ std::string ProgressView::on_end(TimePoint now) {
 bool ProgressView::is_behind() const {
     if (!current_ || !shown_ || shown_->stage != current_->stage) return false;
     return shown_->done != current_->done || shown_->total != current_->total ||
-           shown_->holders != current_->holders || shown_->copies_min != current_->copies_min;
+           shown_->holders != current_->holders || shown_->copies_min != current_->copies_min ||
+           shown_->sent != current_->sent;
 }
 
 void ProgressView::start_stage(const ProgressEvent& event, TimePoint now) {
@@ -147,7 +148,9 @@ double ProgressView::rate(TimePoint now) const {
 
 std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
     const ProgressEvent& event = *current_;
-    const double speed = rate(now);
+    // What is sent once becomes several copies, so that the node alone knows what copies cost.
+    const bool is_copies = event.stage == stage_name(Stage::copies);
+    const double speed = is_copies ? static_cast<double>(event.sent_rate) : rate(now);
     std::vector<Field> fields;
     const auto add = [&fields](Worth worth, std::string text) {
         fields.push_back({worth, fields.size(), std::move(text)});
@@ -158,13 +161,15 @@ std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
             add(Worth::bar, " " + bar(done, style_.width));
         add(Worth::share, fmt::format(" {:3.0f}%", 100.0 * done));
     }
-    if (event.total.value != 0)
+    if (is_copies && event.sent.value != 0)
+        add(Worth::amount, fmt::format("  {} sent", format_size(event.sent)));
+    else if (!is_copies && event.total.value != 0)
         add(Worth::amount,
             fmt::format("  {} of {}", format_size(event.done), format_size(event.total)));
-    else if (event.done.value != 0)
+    else if (!is_copies && event.done.value != 0)
         add(Worth::amount, fmt::format(" {}", format_size(event.done)));
     if (speed > 0) add(Worth::rate, fmt::format("  {}", format_rate(speed)));
-    if (const auto left = time_left(speed))
+    if (const auto left = is_copies ? event.eta : time_left(speed))
         add(Worth::eta, fmt::format("  ETA {}", format_duration(*left)));
     if (event.own.value != 0)
         add(Worth::own, fmt::format("  {} were here", format_size(event.own)));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <flow29/link.hpp>
+#include <flow29/node.hpp>
 
 #include "cli/quantity.hpp"
 #include "cli/render.hpp"
@@ -205,9 +206,11 @@ std::string render_transfers(std::string_view line) {
         std::ranges::replace(stage, '_', ' ');
         out += "   " + stage;
         if (total != 0)
-            out += fmt::format(", {:.0f}% of {}",
-                               100 * static_cast<double>(done) / static_cast<double>(total),
-                               format_size(ByteCount(total)));
+            out += fmt::format(", {:.0f}%",
+                               100 * static_cast<double>(done) / static_cast<double>(total));
+        // The bytes of all copies are a number that nobody has seen before.
+        if (total != 0 && stage != stage_name(Stage::copies))
+            out += " of " + format_size(ByteCount(total));
         if (at(transfer, {"copies"}).is_object())
             out += fmt::format(", {} of {} copies", number_at(transfer, {"copies", "min"}),
                                number_at(transfer, {"copies", "target"}));

@@ -55,6 +55,10 @@ TEST_CASE("a log says nothing while nothing changes, and what changed last is no
     CHECK(view.on_tick(at(103s)).empty());
     CHECK(contains(view.on_tick(at(112s)), "3 B of"));
     CHECK(view.on_tick(at(200s)).empty());
+    ProgressEvent sent = event("copies");
+    CHECK_FALSE(view.on_progress(sent, at(200s)).empty());
+    sent.sent = ByteCount(1024);
+    CHECK(contains(view.on_progress(sent, at(202s)), "1.0 KiB sent"));
 }
 
 TEST_CASE("a long stage has a line every ten seconds at most in a log") {
@@ -136,6 +140,22 @@ TEST_CASE("holders and copies are counted") {
     CHECK(contains(view.on_progress(waiting, at(0ms)), "1 holder  2 of 4 copies"));
 }
 
+TEST_CASE("copies have a bar of what is made, what was sent, and the node's time left") {
+    ProgressView view({Kind::redraw, false, 200});
+    ProgressEvent copies = event("copies", 25, 100);
+    copies.copies_min = 0;
+    copies.copies_target = 4;
+    copies.sent = ByteCount(3 << 20);
+    copies.sent_rate = 2 << 20;
+    std::string drawn = view.on_progress(copies, at(0ms));
+    CHECK(contains(drawn, "█████░░░░░░░░░░░░░░░  25%  3.0 MiB sent  2.0 MiB/s  0 of 4 copies"));
+    // Copies that are made have no rate of this node's.
+    copies.done = ByteCount(90);
+    CHECK_FALSE(contains(view.on_progress(copies, at(1s)), "ETA"));
+    copies.eta = 12s;
+    CHECK(contains(view.on_progress(copies, at(2s)), "  2.0 MiB/s  ETA 12.0 s  0 of 4 copies  2"));
+}
+
 TEST_CASE("on a narrow terminal the bar is shorter, and what matters least is left out") {
     ProgressEvent moved = event("data", 0, 1U << 30);
     const auto drawn_on = [&](std::size_t width) {
@@ -159,9 +179,11 @@ TEST_CASE("on a narrow terminal the bar is shorter, and what matters least is le
 }
 
 TEST_CASE("a line never exceeds the terminal") {
-    ProgressEvent all = event("data", 512, 1024);
+    ProgressEvent all = event("copies", 512, 1024);
     all.holders = all.copies_min = all.copies_target = 4;
-    all.own = ByteCount(1000 << 10);
+    all.sent = all.own = ByteCount(1000 << 10);
+    all.sent_rate = 1000 << 10;
+    all.eta = 100h;
     for (std::size_t width = 2; width <= 200; ++width) {
         ProgressView view({Kind::redraw, true, width});
         const auto first = view.on_progress(all, at(0ms));

@@ -78,6 +78,10 @@ TEST_CASE("a transfer is shown with its rate and why it is no faster") {
     CHECK(text.find("this node") == std::string::npos);
     CHECK(render_transfers(R"({"transfers":[{"id":3,"own_bytes":2048}]})")
               .find("   this node     2.0 KiB that it kept already\n") != std::string::npos);
+    CHECK(render_transfers(
+              R"({"transfers":[{"id":3,"stage":"copies","done_bytes":512,"total_bytes":2048,)"
+              R"("rate":1024,"copies":{"min":0,"target":4}}]})")
+              .find("copies, 25%, 0 of 4 copies, 1.0 KiB/s") != std::string::npos);
     CHECK(render_transfers(R"({"transfers":[]})") == "nothing is being transferred\n");
 }
 
