@@ -86,12 +86,13 @@ std::string render_fetched(std::string_view line) {
     if (string_at(json, {"kind"}) == "directory")
         size = fmt::format("{}, {}", counted(number_at(json, {"files"}), "file", "files"), size);
     // Of a directory more is fetched than its files have: what describes them, and what is between.
-    std::string out =
-        fmt::format("saved {} ({}, verified; {} from {} in {})\n", string_at(json, {"path"}), size,
-                    fetched >= bytes ? "all" : size_at(json, {"fetched_bytes"}),
-                    counted(number_at(json, {"holders"}), "holder", "holders"),
-                    duration_at(json, {"elapsed_ms"}));
-    return out;
+    const std::string source =
+        fetched == 0 && bytes != 0
+            ? "all of it was here already,"
+            : fmt::format("{} from {}", fetched >= bytes ? "all" : format_size(ByteCount(fetched)),
+                          counted(number_at(json, {"holders"}), "holder", "holders"));
+    return fmt::format("saved {} ({}, verified; {} in {})\n", string_at(json, {"path"}), size,
+                       source, duration_at(json, {"elapsed_ms"}));
 }
 
 std::string render_sharing(std::string_view line) {
