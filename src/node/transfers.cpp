@@ -106,8 +106,8 @@ void Transfer::cancel() {
 
 void Transfer::look_at(const Download& download, TransferInfo& info,
                        proto::TransferFacts& facts) const {
-    info.done = download.planner().verified();
-    info.total = download.planner().wanted();
+    info.done = download.done();
+    info.total = download.total();
     info.own = download.own();
     facts.stage = info.stage = Stage::data;
     facts.holders = download.planner().usable_peers();

@@ -222,6 +222,18 @@ class Directories(harness.SystemTest):
         (source / "ba\\d").rename(source / "good-too")
         self.publish(self.publisher, source)
 
+    def test_progress_of_a_small_file_is_of_its_own_bytes(self):
+        source = self.tree({"a": b"12", "b": b"3" * 700})
+        base = self.publish(self.publisher, source)["link"].split("?")[0]
+        reader = self.new_reader()
+        for name in ("a", "b"):
+            size = (source / name).stat().st_size
+            outcome = reader.run("fetch", base + "/" + name, "-o", self.lab.path / f"got-{name}")
+            self.assert_done(outcome)
+            events = [event for event in outcome.events if event.get("stage") == "data"]
+            self.assertEqual({event["total_bytes"] for event in events}, {size})
+            self.assertEqual(events[-1]["done_bytes"], size)
+
     def test_one_path_is_fetched_alone(self):
         source = self.odd_tree()
         link = self.publish(self.publisher, source)["link"]
