@@ -45,12 +45,16 @@ enum class Stage : std::uint8_t {
 /// How far an operation has come. Numbers that mean nothing for the stage are 0.
 struct Progress {
     Stage stage = Stage::joining;
-    ByteCount done;
+    ByteCount done;  ///< of Stage::copies, the bytes of all durable copies that are wanted
     ByteCount total;
     ByteCount own;              ///< of `done`, what lay in this node's own store
     std::uint64_t holders = 0;  ///< peers that serve now, or hold it
     unsigned copies_min = 0;    ///< of all extents and the descriptor
     unsigned copies_target = 0;
+    ByteCount sent;        ///< of a publication, by this node so far; holders send each other, too
+    double sent_rate = 0;  ///< bytes per second of that, over the last seconds
+    /// Of a publication, until all copies are made; nothing as long as it is not known.
+    std::optional<std::chrono::milliseconds> eta;
 };
 /// Called on the node's thread, at most a few times a second and at each change of stage.
 using ProgressFn = std::function<void(const Progress&)>;

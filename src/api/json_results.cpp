@@ -389,6 +389,11 @@ Json progress_event(const Progress& progress) {
         json["copies_min"] = progress.copies_min;
         json["copies_target"] = progress.copies_target;
     }
+    if (progress.sent.value != 0) {
+        json["sent_bytes"] = progress.sent.value;
+        json["sent_rate"] = whole(progress.sent_rate);
+    }
+    if (progress.eta) json["eta_ms"] = progress.eta->count();
     return json;
 }
 

@@ -85,7 +85,7 @@ Result<void> check(const Invocation& invocation) {
                                     address));
     }
     if (const auto* const list = std::get_if<ListOptions>(&invocation.command))
-        if (list->watch && !list->link.empty())
+        if (list->watch && list->link)
             return fail(Errc::usage, "--watch: what is in a directory never changes");
     if (const auto* const join = std::get_if<JoinOptions>(&invocation.command))
         if (join->invite.empty() && !join->is_new)

@@ -70,6 +70,12 @@ CLI::Option* add_link(CLI::App& app, std::string& target) {
                           "FLOW29_LINK");
 }
 
+/// One without which the command is about everything: what was to be a link and is empty is none.
+void add_given_link(CLI::App& app, std::optional<std::string>& target, const std::string& help) {
+    app.add_option_function<std::string>(
+        "LINK", [&target](const std::string& link) { target = link; }, help);
+}
+
 CLI::Option* add_timeout(CLI::App& app, std::optional<std::chrono::milliseconds>& target) {
     return add_parsed(app, "--timeout", target, parse_duration,
                       "give up when nothing moves for this long (60s)", "TIME");
@@ -305,8 +311,8 @@ void Grammar::add_listings() {
     CLI::App& ls = *add_listing(
         "ls", "list the objects kept here, or what is in a directory, without fetching its files",
         Listing::objects);
-    ls.add_option("LINK", list_.link,
-                  "of a directory or of a path inside it; - reads it from standard input");
+    add_given_link(ls, list_.link,
+                   "of a directory or of a path inside it; - reads it from standard input");
     add_timeout(ls, list_.timeout);
 }
 
@@ -353,7 +359,7 @@ void Grammar::add_verify() {
             "read what is kept here, or of one object, against its hashes; what is damaged is "
             "dropped and got again from others",
             "flow29 verify", [this] { return Command(verify_); });
-    app.add_option("LINK", verify_.link,
+    add_given_link(app, verify_.link,
                    "a link or root hash; - reads it from standard input; without it, everything");
 }
 

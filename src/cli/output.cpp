@@ -112,7 +112,7 @@ int Output::fail(const Error& error) {
     if (json_) {
         write(json_fd_, api::error_line(error));
     } else {
-        write(STDERR_FILENO, "flow29: " + printable(error.message()) + "\n");
+        write(STDERR_FILENO, "flow29: " + printable_lines(error.message()) + "\n");
     }
     return exit_code(error.code);
 }

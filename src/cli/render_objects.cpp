@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <flow29/link.hpp>
+#include <flow29/node.hpp>
 
 #include "cli/quantity.hpp"
 #include "cli/render.hpp"
@@ -85,12 +86,13 @@ std::string render_fetched(std::string_view line) {
     if (string_at(json, {"kind"}) == "directory")
         size = fmt::format("{}, {}", counted(number_at(json, {"files"}), "file", "files"), size);
     // Of a directory more is fetched than its files have: what describes them, and what is between.
-    std::string out =
-        fmt::format("saved {} ({}, verified; {} from {} in {})\n", string_at(json, {"path"}), size,
-                    fetched >= bytes ? "all" : size_at(json, {"fetched_bytes"}),
-                    counted(number_at(json, {"holders"}), "holder", "holders"),
-                    duration_at(json, {"elapsed_ms"}));
-    return out;
+    const std::string source =
+        fetched == 0 && bytes != 0
+            ? "all of it was here already,"
+            : fmt::format("{} from {}", fetched >= bytes ? "all" : format_size(ByteCount(fetched)),
+                          counted(number_at(json, {"holders"}), "holder", "holders"));
+    return fmt::format("saved {} ({}, verified; {} in {})\n", string_at(json, {"path"}), size,
+                       source, duration_at(json, {"elapsed_ms"}));
 }
 
 std::string render_sharing(std::string_view line) {
@@ -205,9 +207,11 @@ std::string render_transfers(std::string_view line) {
         std::ranges::replace(stage, '_', ' ');
         out += "   " + stage;
         if (total != 0)
-            out += fmt::format(", {:.0f}% of {}",
-                               100 * static_cast<double>(done) / static_cast<double>(total),
-                               format_size(ByteCount(total)));
+            out += fmt::format(", {:.0f}%",
+                               100 * static_cast<double>(done) / static_cast<double>(total));
+        // The bytes of all copies are a number that nobody has seen before.
+        if (total != 0 && stage != stage_name(Stage::copies))
+            out += " of " + format_size(ByteCount(total));
         if (at(transfer, {"copies"}).is_object())
             out += fmt::format(", {} of {} copies", number_at(transfer, {"copies", "min"}),
                                number_at(transfer, {"copies", "target"}));

@@ -16,16 +16,38 @@ namespace flow29::node {
 
 namespace {
 
-/// What somebody may have put into a directory and no manifest can say.
-tl::unexpected<Error> refuse(const std::string& path, const struct stat& facts) {
-    const char* const what = S_ISLNK(facts.st_mode)    ? "a symbolic link"
-                             : S_ISFIFO(facts.st_mode) ? "a named pipe"
-                             : S_ISSOCK(facts.st_mode) ? "a socket"
-                                                       : "a device";
-    return fail(Errc::refused, fmt::format("\"{}\" is {}; a directory can be published with files "
-                                           "and directories in it, and nothing else",
-                                           core::shown_path(path), what));
-}
+/// What somebody may have put into a directory and no manifest can say: the first of it is named,
+/// and the rest counted.
+class Unfit {
+  public:
+    void add(std::string why) {
+        if (named_.size() < named_max) named_.push_back(std::move(why));
+        ++count_;
+    }
+    void add(const std::string& path, const struct stat& facts) {
+        const char* const what = S_ISLNK(facts.st_mode)    ? "a symbolic link"
+                                 : S_ISFIFO(facts.st_mode) ? "a named pipe"
+                                 : S_ISSOCK(facts.st_mode) ? "a socket"
+                                                           : "a device";
+        add(fmt::format("\"{}\" is {}, and no file or directory", core::shown_path(path), what));
+    }
+    [[nodiscard]] std::size_t count() const { return count_; }
+    [[nodiscard]] Error error() const {
+        std::string text = fmt::format("{} in it cannot be published; rename or remove {}:",
+                                       count_ == 1 ? "one thing" : fmt::format("{} things", count_),
+                                       count_ == 1 ? "it" : "them");
+        for (const auto& why : named_)
+            text += "\n" + why;
+        if (count_ > named_.size()) text += fmt::format("\nand {} more", count_ - named_.size());
+        return {Errc::refused, std::move(text)};
+    }
+
+  private:
+    static constexpr std::size_t named_max = 10;
+
+    std::vector<std::string> named_;
+    std::size_t count_ = 0;
+};
 
 /// What is before 1970, or after what can be said, is of the first or last moment of that.
 FileTime modified_at(const struct stat& facts) {
@@ -59,18 +81,26 @@ Result<DirectorySource::Tree> DirectorySource::look(Folder& folder, bool has_tim
     std::vector<DirectoryEntry> entries;
     std::map<std::string, Facts> facts;
     std::map<std::string, bool> has_contents;  // of each directory but the first
+    Unfit unfit;
     const VisitFn visit = [&](const std::string& path, const struct stat& status) -> Result<bool> {
-        if (entries.size() + has_contents.size() > 2 * limits::manifest_entries_max)
+        const auto seen = entries.size() + has_contents.size() + unfit.count();
+        if (seen > 2 * limits::manifest_entries_max)
             return fail(Errc::refused, fmt::format("there are more than {} files in it",
                                                    limits::manifest_entries_max));
         // Checked here, so that nothing is looked for below a name that cannot be used.
-        if (auto good = core::check_path(path); !good) return fail(good.error());
+        if (auto good = core::check_path(path); !good) {
+            unfit.add(std::move(good.error().context));
+            return false;
+        }
         has_contents[directory_of(path)] = true;
         if (S_ISDIR(status.st_mode)) {
             has_contents.emplace(path, false);
             return true;
         }
-        if (!S_ISREG(status.st_mode)) return refuse(path, status);
+        if (!S_ISREG(status.st_mode)) {
+            unfit.add(path, status);
+            return false;
+        }
         const bool executable = (status.st_mode & S_IXUSR) != 0;
         entries.push_back({path, executable ? EntryType::executable : EntryType::file,
                            ByteCount(static_cast<std::uint64_t>(status.st_size)),
@@ -80,6 +110,7 @@ Result<DirectorySource::Tree> DirectorySource::look(Folder& folder, bool has_tim
     };
     const ListFn list = [&folder](const std::string& path) { return folder.list(path); };
     if (auto walked = walk(list, visit); !walked) return fail(walked.error());
+    if (unfit.count() > 0) return fail(unfit.error());
     for (const auto& [path, used] : has_contents)
         if (!used && !path.empty())
             entries.push_back({path, EntryType::empty_directory, ByteCount(0)});

@@ -43,8 +43,8 @@ std::function<void(const Download&)> reporter(ProgressFn progress) {
         if (!progress) return;
         Progress now;
         now.stage = Stage::data;
-        now.done = download.planner().verified();
-        now.total = download.planner().wanted();
+        now.done = download.done();
+        now.total = download.total();
         now.own = download.own();
         now.holders = download.planner().usable_peers();
         progress(now);

@@ -16,6 +16,8 @@ Placer::ReportFn copies_reporter(ProgressFn progress) {
         if (!progress) return;
         Progress now;
         now.stage = Stage::copies;
+        now.done = counts.bytes_made;
+        now.total = counts.bytes_wanted;
         now.copies_min = static_cast<unsigned>(counts.min_copies);
         progress(now);
     };

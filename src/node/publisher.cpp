@@ -51,6 +51,11 @@ void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
     progress_(progress);
 }
 
+void Publisher::report_copies() {
+    const auto counts = placer_->planner().counts();
+    report(Stage::copies, counts.bytes_made, counts.bytes_wanted);
+}
+
 asio::awaitable<Result<std::unique_ptr<Source>>> Publisher::encrypt(std::unique_ptr<Source> plain,
                                                                     std::stop_token stop) {
     const auto kind = plain->kind();
@@ -157,9 +162,7 @@ asio::awaitable<void> Publisher::place(const PublishRequest& request) {
         placer_->add(proto::ItemId::of(descriptor_.extents[i]), root_,
                      layout.extent_length(ExtentIndex(i)), request.copies);
     Inviter::LeaseOf lease_of = [this](const RootHash&) { return std::optional(lease_); };
-    Placer::ReportFn report_step = [this](const auto&) {
-        report(Stage::copies, ByteCount(0), ByteCount(0));
-    };
+    Placer::ReportFn report_step = [this](const auto&) { report_copies(); };
     const auto stop = request.stop;
     auto is_paused = Transfer::is_paused(transfer_);
     co_await placer_->run(std::move(lease_of), request.idle_timeout, stop, std::move(report_step),
@@ -174,7 +177,7 @@ asio::awaitable<Result<void>> Publisher::place_and_announce(const PublishRequest
         co_await place(request);
         const bool gave_up = is_short();
         // What is told while copies are made is told now and then; this is how it ended.
-        report(Stage::copies, ByteCount(0), ByteCount(0));
+        report_copies();
         // A node that stores nothing, and met nobody, has published nothing.
         if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
             co_return fail(Errc::no_network, "no node of the swarm answered");

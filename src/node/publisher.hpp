@@ -43,6 +43,7 @@ class Publisher {
     /// What stood in the way of so many copies.
     [[nodiscard]] std::string shortfall(unsigned copies) const;
     void report(Stage stage, ByteCount done, ByteCount total);
+    void report_copies();
 
     Services services_;
     const Settings& settings_;  // owned by the engine

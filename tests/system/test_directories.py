@@ -239,6 +239,38 @@ class Directories(harness.SystemTest):
                 self.assert_error(self.lab.run("hash", source), harness.REFUSED, shown)
                 shutil.rmtree(source)
 
+    def test_all_that_cannot_be_kept_is_counted_and_the_first_ten_are_named(self):
+        source = self.tree({"good": b"1", "ba\\d/in/it": b"2"})
+        for i in range(12):
+            (source / f"link-{i}").symlink_to("good")
+        for publisher in (self.publisher, self.lab):
+            how = "publish" if publisher is self.publisher else "hash"
+            message = self.assert_error(publisher.run(how, source), harness.REFUSED, "13 things",
+                                        "rename or remove", "\nand 3 more")["message"]
+            named = [line for line in message.split("\n") if line.startswith('"')]
+            self.assertEqual(len(set(named)), 10, message)
+        outcome = self.publisher.run("publish", source, as_json=False)
+        self.assert_exit(outcome, harness.REFUSED)
+        self.assertEqual(outcome.stderr.count('\n  "'), 10, outcome.report())
+        for i in range(12):
+            (source / f"link-{i}").unlink()
+        self.assert_error(self.publisher.run("publish", source), harness.REFUSED, "one thing",
+                          "ba\\d", "backslash")
+        (source / "ba\\d").rename(source / "good-too")
+        self.publish(self.publisher, source)
+
+    def test_progress_of_a_small_file_is_of_its_own_bytes(self):
+        source = self.tree({"a": b"12", "b": b"3" * 700})
+        base = self.publish(self.publisher, source)["link"].split("?")[0]
+        reader = self.new_reader()
+        for name in ("a", "b"):
+            size = (source / name).stat().st_size
+            outcome = reader.run("fetch", base + "/" + name, "-o", self.lab.path / f"got-{name}")
+            self.assert_done(outcome)
+            events = [event for event in outcome.events if event.get("stage") == "data"]
+            self.assertEqual({event["total_bytes"] for event in events}, {size})
+            self.assertEqual(events[-1]["done_bytes"], size)
+
     def test_one_path_is_fetched_alone(self):
         source = self.odd_tree()
         link = self.publish(self.publisher, source)["link"]

@@ -255,6 +255,21 @@ TEST_CASE("progress leaves out what means nothing for its stage") {
           R"({"event":"progress","stage":"data","done_bytes":0,"total_bytes":10,"holders":2})");
 }
 
+TEST_CASE(
+    "progress of copies has what was sent in whole bytes, and the time left once it is known") {
+    Progress progress;
+    progress.stage = Stage::copies;
+    progress.done = ByteCount(30);
+    progress.total = ByteCount(120);
+    progress.sent = ByteCount(40);
+    progress.sent_rate = 2.6;
+    CHECK(progress_event(progress).dump() ==
+          R"({"event":"progress","stage":"copies","done_bytes":30,"total_bytes":120,)"
+          R"("sent_bytes":40,"sent_rate":3})");
+    progress.eta = std::chrono::milliseconds(1500);
+    CHECK(progress_event(progress)["eta_ms"] == 1500);
+}
+
 TEST_CASE("a name that is not UTF-8 still gives one line of JSON") {
     const Json json = {{"name", "a\xff\nb"}};
     const std::string line = to_line(json);

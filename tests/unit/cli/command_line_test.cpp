@@ -90,7 +90,10 @@ TEST_CASE("global options may stand before and after the command") {
         CHECK(invocation.global.verbose == 1);
         CHECK(std::get<ListOptions>(invocation.command).what == Listing::status);
     }
-    CHECK(std::get<ListOptions>(parsed({"ls"}).command).link.empty());
+    CHECK_FALSE(std::get<ListOptions>(parsed({"ls"}).command).link);
+    CHECK(std::get<ListOptions>(parsed({"ls", ""}).command).link == "");
+    CHECK_FALSE(options_of<VerifyOptions>({"verify"}).link);
+    CHECK(options_of<VerifyOptions>({"verify", ""}).link == "");
     CHECK(std::get<ListOptions>(parsed({"ls", "L"}).command).link == "L");
     CHECK(parsed({"status", "--bootstrap", "a:1", "--bootstrap", "[::1]:2"})
               .global.bootstrap.size() == 2);

@@ -11,6 +11,7 @@
 
 #include "core/hash.hpp"
 #include "core/merkle.hpp"
+#include "store/checksum.hpp"
 
 using namespace flow29;
 using node::PartialFile;
