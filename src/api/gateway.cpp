@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include <flow29/link.hpp>
 
 #include "api/gateway_directory.hpp"
+#include "api/http_condition.hpp"
 #include "api/http_guard.hpp"
 #include "api/http_status.hpp"
 #include "api/object_stream.hpp"
@@ -21,7 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view prefix = "/f/";
-constexpr std::size_t name_bytes_max = 200;
 constexpr std::size_t threads = 16;
 // A paused player takes nothing for a while; the node's own idle timeout is as long.
 constexpr auto write_timeout = 60s;
@@ -36,13 +34,6 @@ std::string lower(std::string_view text) {
 
 bool is_alphanumeric(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
 }
 
 struct Extension {
@@ -84,32 +75,15 @@ constexpr std::array extensions{
     Extension{"mkv", "video/x-matroska"},
 };
 
-/// Whether an If-None-Match or If-Range header names this tag.
-bool names_tag(std::string_view header, std::string_view tag) {
-    if (header == "*") return true;
-    while (!header.empty()) {
-        const auto comma = std::min(header.find(','), header.size());
-        std::string_view one = header.substr(0, comma);
-        header.remove_prefix(std::min(comma + 1, header.size()));
-        while (!one.empty() && (one.front() == ' ' || one.front() == '\t'))
-            one.remove_prefix(1);
-        while (!one.empty() && (one.back() == ' ' || one.back() == '\t'))
-            one.remove_suffix(1);
-        if (one.starts_with("W/")) one.remove_prefix(2);
-        if (one == tag) return true;
-    }
-    return false;
-}
-
 HttpResponse refusal(const Error& error) {
     return http_text(http_status_of(error.code), error.message());
 }
 
 /// A directory has a page, at a place that ends in a slash.
-HttpResponse refusal_or_redirect(const Error& error, const Link& link) {
+HttpResponse refusal_or_redirect(const Error& error, const Link& link, const std::string& name) {
     if (error.code != Errc::is_directory) return refusal(error);
     HttpResponse response = http_text(301, "it is a directory");
-    response.headers.emplace_back("Location", url_of(link) + '/');
+    response.headers.emplace_back("Location", directory_url(link, link.path.empty() ? name : ""));
     return response;
 }
 
@@ -119,20 +93,13 @@ HttpResponse unsatisfiable(ByteCount length) {
     return response;
 }
 
-/// The range that is asked for, if any: the header counts only when the copy it continues is this
-/// object, which a hash in If-Range tells.
-std::optional<HttpRange> range_of(const HttpRequest& request, const std::string& tag) {
+/// The header counts only when the copy it continues is this object, which a hash in If-Range
+/// tells, and for GET (RFC 9110 §14.2): of a HEAD, the whole is described.
+std::vector<HttpRange> ranges_of(const HttpRequest& request, const std::string& tag) {
     const auto header = request.header("range");
-    if (!header || request.method != "GET") return std::nullopt;
-    if (request.header_count("if-range") != 0 && request.header("if-range") != tag)
-        return std::nullopt;
-    return parse_http_range(*header);
-}
-
-ByteRange half_open(const HttpRange& range) {
-    constexpr auto end = std::numeric_limits<std::uint64_t>::max();
-    const std::uint64_t last = range.last.value_or(end);
-    return {ByteCount(range.first.value_or(0)), ByteCount(last == end ? end : last + 1)};
+    if (!header || request.method != "GET") return {};
+    if (request.header_count("if-range") != 0 && request.header("if-range") != tag) return {};
+    return parse_http_ranges(*header);
 }
 
 void add_headers(HttpResponse& response, const std::string& tag, const std::string& name) {
@@ -147,23 +114,19 @@ void add_headers(HttpResponse& response, const std::string& tag, const std::stri
     if (!disposition.empty()) response.headers.emplace_back("Content-Disposition", disposition);
 }
 
-}  // namespace
-
-std::optional<HttpRange> parse_http_range(std::string_view text) {
-    constexpr std::string_view unit = "bytes=";
-    if (lower(text.substr(0, unit.size())) != unit) return std::nullopt;
-    text.remove_prefix(unit.size());
-    const auto dash = text.find('-');
-    if (dash == std::string_view::npos) return std::nullopt;
-    const auto before = text.substr(0, dash);
-    const auto after = text.substr(dash + 1);
-    HttpRange range{parse_number(before), parse_number(after)};
-    if (!before.empty() && !range.first) return std::nullopt;
-    if (!after.empty() && !range.last) return std::nullopt;
-    if (!range.first && !range.last) return std::nullopt;
-    if (range.first && range.last && *range.last < *range.first) return std::nullopt;
-    return range;
+/// At most as long as a file's name can be, and no character in parts.
+std::string_view cut(std::string_view name) {
+    if (name.size() <= name_bytes_max) return name;
+    constexpr auto is_inside = [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0U) == 0x80;
+    };
+    std::size_t end = name_bytes_max;
+    while (end > 0 && is_inside(name[end]))
+        --end;
+    return name.substr(0, end);
 }
+
+}  // namespace
 
 std::string_view content_type_of(std::string_view name) {
     const auto dot = name.rfind('.');
@@ -178,7 +141,7 @@ std::string content_disposition(std::string_view name) {
     // Only the last part, so that no client is led out of its folder.
     const auto slash = name.find_last_of("/\\");
     if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
-    name = name.substr(0, name_bytes_max);
+    name = cut(name);
     if (name.empty() || name == "." || name == "..") return {};
     std::string ascii;
     std::string encoded;
@@ -221,51 +184,81 @@ HttpResponse Gateway::answer(const HttpRequest& request, const std::stop_token& 
     link->path = rest.substr(slash + 1);
     if (link->path.empty() || link->path.ends_with('/'))
         return answer_directory(node_, request, *link, stop);
-    return answer_file(request, *link, url_of(*link).substr(prefix.size()), stop);
+    return answer_file(request, *link, text + '-' + tag_digest(link->path), stop);
 }
 
 HttpResponse Gateway::answer_file(const HttpRequest& request, const Link& link,
                                   const std::string& version, const std::stop_token& stop) {
-    const std::string tag = "\"" + version + "\"";
-    const auto named = request.query.find("name");
-    const std::string name = named == request.query.end() ? link.path : named->second;
+    const auto tag = fmt::format("\"{}\"", version);
+    const std::string name = name_in(request);
     HttpResponse response;
-    add_headers(response, tag, name);
+    add_headers(response, tag, name.empty() ? link.path : name);
     // What a browser has kept for one origin is not for another.
     response.headers.emplace_back("Vary", "Origin");
     if (is_of_page(request, *page_port_))
         response.headers.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
-    if (const auto match = request.header("if-none-match"); match && names_tag(*match, tag)) {
-        response.status = 304;
-        return response;
+    const auto condition = condition_of(request, tag);
+    if (condition == Condition::holds) {
+        return answer_ranges(ranges_of(request, tag), link, std::move(response),
+                             {request.method == "HEAD", name}, stop);
     }
-
-    auto range = range_of(request, tag);
-    if (range && !range->first) {
+    // Who names the tag has what the hash names, and needs nothing from here. The other conditions
+    // are about something that exists.
+    if (condition != Condition::has_copy) {
         const auto length = length_of(link, stop);
-        if (!length) return refusal_or_redirect(length.error(), link);
-        if (*range->last == 0 || length->value == 0) return unsatisfiable(*length);
-        range = HttpRange{length->value - std::min(length->value, *range->last), std::nullopt};
+        if (!length) return refusal_or_redirect(length.error(), link, name);
     }
-    ObjectStream::Options options;
-    options.head_only = request.method == "HEAD";
-    if (range) options.range = half_open(*range);
-    auto stream = std::make_shared<ObjectStream>(node_, link, options, stop);
+    if (condition == Condition::fails) return http_text(412, "it is not what If-Match names");
+    response.status = 304;
+    return response;
+}
+
+HttpResponse Gateway::answer_ranges(const std::vector<HttpRange>& asked, const Link& link,
+                                    HttpResponse response, const AnswerOptions& options,
+                                    const std::stop_token& stop) {
+    std::optional<ByteRange> one;
+    if (asked.size() == 1 && asked.front().first) {
+        one = half_open(asked.front());  // needs no step of its own to know the length
+    } else if (!asked.empty()) {
+        const auto length = length_of(link, stop);
+        if (!length) return refusal_or_redirect(length.error(), link, options.name);
+        auto ranges = satisfiable(asked, *length);
+        if (ranges.empty()) return unsatisfiable(*length);
+        if (ranges.size() == 1) {
+            one = ranges.front();
+        } else if (!do_overlap(ranges)) {
+            MultipartStream::Options parts{std::move(ranges), *length, response.content_type};
+            return answer_parts(std::move(parts), link, std::move(response), stop);
+        }
+    }
+    auto stream = std::make_shared<ObjectStream>(
+        node_, link, ObjectStream::Options{one, options.head_only}, stop);
     const auto head = stream->wait_head();
-    if (!head && range && head.error().code == Errc::usage) {
+    if (!head && one && head.error().code == Errc::usage) {
         const auto length = length_of(link, stop);
         return length ? unsatisfiable(*length) : refusal(length.error());
     }
-    if (!head) return refusal_or_redirect(head.error(), link);
+    if (!head) return refusal_or_redirect(head.error(), link, options.name);
 
-    if (range) {
+    if (one) {
         response.status = 206;
-        response.headers.emplace_back(
-            "Content-Range", fmt::format("bytes {}-{}/{}", head->range.first.value,
-                                         head->range.last.value - 1, head->object_bytes.value));
+        response.headers.emplace_back("Content-Range",
+                                      content_range(head->range, head->object_bytes));
     }
     response.stream_bytes = head->range.count().value;
     if (!options.head_only) response.stream = std::move(stream);
+    return response;
+}
+
+HttpResponse Gateway::answer_parts(MultipartStream::Options parts, const Link& link,
+                                   HttpResponse response, const std::stop_token& stop) {
+    auto stream = std::make_shared<MultipartStream>(node_, link, std::move(parts), stop);
+    const auto ready = stream->wait_head();
+    if (!ready) return refusal(ready.error());
+    response.status = 206;
+    response.content_type = stream->content_type();
+    response.stream_bytes = stream->length();
+    response.stream = std::move(stream);
     return response;
 }
 

@@ -4,25 +4,17 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <flow29/node.hpp>
 
 #include "api/http_listener.hpp"
+#include "api/http_range.hpp"
+#include "api/multipart_stream.hpp"
 
 namespace flow29::api {
-
-/// A `Range` header with one range, both ends included as HTTP has them. A range without `first` is
-/// the last `last` bytes.
-struct HttpRange {
-    std::optional<std::uint64_t> first;
-    std::optional<std::uint64_t> last;
-};
-/// Nothing when there is none, several, or it is malformed: then the whole is served (RFC 9110
-/// §14.2).
-[[nodiscard]] std::optional<HttpRange> parse_http_range(std::string_view text);
 
 /// By the extension of a name; application/octet-stream for what is not known.
 [[nodiscard]] std::string_view content_type_of(std::string_view name);
@@ -31,9 +23,15 @@ struct HttpRange {
 [[nodiscard]] std::string content_disposition(std::string_view name);
 
 /// Serves objects to browsers and players: `GET|HEAD /f/<root>[?name=…]`, streaming and verified,
-/// with one `Range`, and what is in a directory at `/f/<root>/path`. A directory's own place ends
-/// in a slash; it is a page, or JSON for who accepts that. It has a port, and so an origin, of its
-/// own: what it serves is foreign, cannot reach the page's token, and is sandboxed.
+/// and what is in a directory at `/f/<root>/path`. A directory's own place ends in a slash; it is a
+/// page, or JSON for who accepts that. It has a port, and so an origin, of its own: what it serves
+/// is foreign, cannot reach the page's token, and is sandboxed.
+///
+/// Rules of `Range`:
+/// - One range is 206; several are 206 in parts, in the order asked.
+/// - Those that lie outside are left out; when all do, 416 says how long the object is.
+/// - Ranges that overlap or are too many are 200 with the whole: each is a stream of its own here,
+///   and several times as much to be sent for one request.
 class Gateway {
   public:
     /// `node` must outlive the gateway.
@@ -52,6 +50,16 @@ class Gateway {
     /// `version`: what the entity tag says.
     [[nodiscard]] HttpResponse answer_file(const HttpRequest& request, const Link& link,
                                            const std::string& version, const std::stop_token& stop);
+    struct AnswerOptions {
+        bool head_only = false;
+        std::string name;  ///< as the request has it
+    };
+    /// `response` has what is the same for any range. None asked: the whole.
+    [[nodiscard]] HttpResponse answer_ranges(const std::vector<HttpRange>& asked, const Link& link,
+                                             HttpResponse response, const AnswerOptions& options,
+                                             const std::stop_token& stop);
+    [[nodiscard]] HttpResponse answer_parts(MultipartStream::Options parts, const Link& link,
+                                            HttpResponse response, const std::stop_token& stop);
     [[nodiscard]] Result<ByteCount> length_of(const Link& link, const std::stop_token& stop);
 
     Node& node_;  // owned by whoever made this

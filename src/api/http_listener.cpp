@@ -85,9 +85,22 @@ httplib::ContentProviderWithoutLength endless_provider_of(std::shared_ptr<BodySt
     };
 }
 
+/// Left to the library, a Range would also cut error pages. The object is the server's own and not
+/// const there.
+void drop_ranges(const httplib::Request& request) {
+    const_cast<httplib::Request&>(request).ranges.clear();
+}
+
+constexpr const char* mark = "X-Content-Type-Options";
+
+/// Whether `put_into` made it, rather than the library.
+bool is_ours(const httplib::Response& response) {
+    return response.has_header(mark);
+}
+
 void put_into(httplib::Response& out, HttpResponse response) {
     out.status = response.status;
-    out.set_header("X-Content-Type-Options", "nosniff");
+    out.set_header(mark, "nosniff");
     out.set_header("Referrer-Policy", "no-referrer");
     for (const auto& [name, value] : response.headers)
         out.set_header(name, value);
@@ -99,7 +112,7 @@ void put_into(httplib::Response& out, HttpResponse response) {
             response.stream_bytes, response.content_type,
             response.stream ? provider_of(std::move(response.stream))
                             : [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
-    } else {
+    } else if (response.status != 304) {
         out.set_content(response.body, response.content_type);
     }
 }
@@ -175,13 +188,37 @@ struct HttpListener::State {
         server.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
             put_into(response, http_text(500, "internal error"));
         });
+        // The length of a 304 is that of the 200 (RFC 9110 §8.6), and the library would say 0.
+        server.set_post_routing_handler([](const auto&, auto& response) {
+            if (response.status == 304) response.headers.erase("Content-Length");
+        });
+        server.set_error_handler(httplib::Server::HandlerWithResponse(
+            [this](const httplib::Request& request, httplib::Response& response) {
+                if (is_ours(response)) return httplib::Server::HandlerResponse::Unhandled;
+                replace_error(request, response);
+                return httplib::Server::HandlerResponse::Handled;
+            }));
+    }
+
+    /// What the library refused before anybody was asked. A Range that it cannot read is one to be
+    /// ignored (RFC 9110 §14.2): then the request is answered after all.
+    void replace_error(const httplib::Request& request, httplib::Response& response) {
+        drop_ranges(request);
+        if (response.status != 416)
+            return put_into(response, http_text(response.status, "the request cannot be read"));
+        try {
+            // No body is read any more.
+            if (look_at(request, response))
+                put_into(response, http_text(400, "a Range goes with GET only"));
+        } catch (const std::exception& error) {  // beyond the reach of the library's own handler
+            core::log::error("web", "no answer to {}: {}", request.path, error.what());
+            put_into(response, http_text(500, "internal error"));
+        }
     }
 
     /// Answers, or says that the body is to be read first.
     bool look_at(const httplib::Request& request, httplib::Response& response) {
-        // Left to the library, a Range would also cut error pages. The object is the server's own
-        // and not const there.
-        const_cast<httplib::Request&>(request).ranges.clear();
+        drop_ranges(request);
         const HttpRequest taken = taken_from(request);
         const bool has_body = options.body_bytes_max > 0 && has_length(taken);
         const std::uint16_t page_port = options.page_port ? options.page_port->load() : 0;

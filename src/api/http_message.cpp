@@ -17,6 +17,12 @@ std::optional<std::string> HttpRequest::header(std::string_view name) const {
     return found->second;
 }
 
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view blanks = " \t";
+    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+    return text.substr(0, text.find_last_not_of(blanks) + 1);
+}
+
 HttpResponse http_text(int status, std::string text) {
     HttpResponse response;
     response.status = status;

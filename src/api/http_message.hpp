@@ -57,6 +57,9 @@ struct HttpResponse {
 /// Answers on a thread of the listener, several at a time. It may block, until `stop` comes.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&, const std::stop_token& stop)>;
 
+/// Without blanks and tabs at either end.
+[[nodiscard]] std::string_view trimmed(std::string_view text);
+
 /// A plain sentence.
 [[nodiscard]] HttpResponse http_text(int status, std::string text);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "api/router.hpp"
 #include "api/web_address.hpp"
 #include "cli/commands.hpp"
+#include "cli/quantity.hpp"
 #include "cli/settings.hpp"
 #include "core/log.hpp"
 
@@ -67,10 +69,14 @@ struct WebFace {
 template <class Server>
 Result<std::optional<core::Endpoint>> serve(std::unique_ptr<Server>& server, const WebFace& face) {
     const auto listening = server->listen(face.at);
+    if (listening && !listening->is_loopback())
+        core::log::warn("node",
+                        "{} is at {}, where others may reach it; it is meant for this machine",
+                        face.option, listening->to_string());
     if (listening) return *listening;
     if (face.is_given)
-        return fail(listening.error().code,
-                    fmt::format("{}: {}", face.option, listening.error().message()));
+        return fail(listening.error().code, fmt::format("{}: {}; it names another address, or off",
+                                                        face.option, listening.error().message()));
     core::log::warn("node", "{}, so {} is off; it names another address, or off",
                     listening.error().message(), face.option);
     server.reset();
@@ -118,6 +124,17 @@ void say_page(const Web& web, const Config& config) {
     if (!file.flush()) core::log::warn("node", "{} cannot be written", path.string());
 }
 
+/// A disk may have less than what was promised to others, and says so only when it is full.
+void warn_of_small_disk(const Config& config) {
+    if (!config.store) return;
+    std::error_code error;
+    const auto disk = std::filesystem::space(config.data, error);
+    if (error || config.capacity.value <= disk.capacity) return;
+    core::log::warn("node",
+                    "the capacity of {} is more than the whole disk has, {}; --capacity says less",
+                    format_size(config.capacity), format_size(ByteCount(disk.capacity)));
+}
+
 void say_ready(Node& node, const Web& web, Context& context) {
     Output& output = context.output;
     if (output.is_json()) {
@@ -133,9 +150,9 @@ void say_ready(Node& node, const Web& web, Context& context) {
         return;
     }
     if (output.is_quiet()) return;
-    output.result(
-        fmt::format("listening on {} (node {}), data in {}\n", listening_on(node),
-                    to_hex(node.id()).substr(0, node_prefix_chars), context.config.data.string()));
+    output.result(fmt::format("listening on {} (node {}), data in {}\n", listening_on(node),
+                              to_hex(node.id()).substr(0, node_prefix_chars),
+                              context.config.data.string()));
     if (!web.page_url.empty()) output.result(fmt::format("page at {}\n", web.page_url));
     if (!web.gateway_url.empty())
         output.result(fmt::format("gateway at {}/f/HASH\n", web.gateway_url));
@@ -150,6 +167,7 @@ int run_node(const NodeOptions& options, Context& context) {
     if (!sharing) return context.output.fail(sharing.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
+    warn_of_small_disk(context.config);
     api::Router router(**node, context.config.copies, [&context] { context.interrupt.request(); });
     std::optional<api::ControlServer> server;
     server.emplace(router);

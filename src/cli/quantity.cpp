@@ -11,6 +11,8 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/size_text.hpp"
+
 namespace flow29::cli {
 namespace {
 
@@ -225,15 +227,7 @@ Result<ByteRange> parse_range(std::string_view text) {
 }
 
 std::string format_size(ByteCount size) {
-    constexpr std::array<std::string_view, 6> names{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    if (size.value < kibi) return fmt::format("{} B", size.value);
-    auto value = static_cast<double>(size.value);
-    std::size_t unit = 0;
-    while (value >= 1023.95 && unit + 1 < names.size()) {
-        value /= static_cast<double>(kibi);
-        ++unit;
-    }
-    return fmt::format("{:.1f} {}", value, names[unit]);
+    return core::size_text(size);
 }
 
 std::string format_rate(double bytes_per_second) {

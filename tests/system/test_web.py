@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page and the gateway of real nodes, over HTTP."""
 
+import email
+import email.policy
 import http.client
 import json
 import re
@@ -25,6 +27,13 @@ class Web(harness.SystemTest):
         response = connection.getresponse()
         response.content = response.read()
         return response
+
+    def parts(self, response):
+        """(Content-Range, Content-Type, bytes) of each part of an answer in parts."""
+        head = f"Content-Type: {response.getheader('Content-Type')}\r\n\r\n".encode()
+        message = email.message_from_bytes(head + response.content, policy=email.policy.HTTP)
+        return [(part["Content-Range"], part["Content-Type"], part.get_payload(decode=True))
+                for part in message.iter_parts()]
 
     def test_what_was_published_is_served_by_a_node_that_never_had_it(self):
         holders = self.lab.add_swarm(5)
@@ -60,7 +69,25 @@ class Web(harness.SystemTest):
         outside = self.request(gateway, target, Range=f"bytes={len(data)}-")
         self.assertEqual(outside.status, 416)
         self.assertEqual(outside.getheader("Content-Range"), f"bytes */{len(data)}")
-        self.assertEqual(self.request(gateway, target, If_None_Match=tag).status, 304)
+        for unread in ("chunks=1-2", "bytes=abc", "bytes=5-2", "bytes=1-2,x"):
+            ignored = self.request(gateway, target, Range=unread)
+            self.assertEqual((ignored.status, ignored.content), (200, data), unread)
+            self.assertEqual(ignored.getheader("X-Content-Type-Options"), "nosniff")
+        beyond = self.request(gateway, target, Range="bytes=5000000-" + "9" * 30)
+        self.assertEqual((beyond.status, beyond.content), (206, data[5000000:]))
+        several = self.request(gateway, target, Range="bytes=3000000-3999999,9999999-,-500,0-0")
+        self.assertEqual(several.status, 206)
+        self.assertEqual(self.parts(several), [
+            (f"bytes {first}-{last}/{len(data)}", "video/mp4", data[first:last + 1])
+            for first, last in ((3000000, 3999999), (len(data) - 500, len(data) - 1), (0, 0))])
+        overlapping = self.request(gateway, target, Range="bytes=0-5,5-9")
+        self.assertEqual((overlapping.status, overlapping.content), (200, data))
+        self.assertEqual(self.request(gateway, target, If_None_Match="*").status, 304)
+        same = self.request(gateway, target, If_None_Match=tag)
+        self.assertEqual((same.status, same.content), (304, b""))
+        self.assertIsNone(same.getheader("Content-Length"))
+        self.assertEqual(self.request(gateway, target, If_Match='"x"').status, 412)
+        self.assertEqual(self.request(gateway, f"/f/{root}/").status, 404)
         self.assertEqual(self.request(gateway, f"/f/{'a' * 52}").status, 404)
         self.assertEqual(self.request(gateway, "/f/nonsense").status, 400)
 

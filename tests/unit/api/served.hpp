@@ -150,6 +150,10 @@ struct Served {
     std::string publish(const std::string& content) {
         const auto path = data / "source";
         std::ofstream(path, std::ios::binary) << content;
+        return publish_at(path);
+    }
+    /// The same of a file or directory that is there.
+    std::string publish_at(const std::filesystem::path& path) {
         PublishRequest request;
         request.path = path;
         request.copies = 1;
