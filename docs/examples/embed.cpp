@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
 
     PublishRequest publish;
     publish.path = std::filesystem::absolute(argv[1]);
+    publish.name = publish.path.filename();
     publish.copies = 1;
     const auto published =
         wait_for<PublishResult>([&](auto done) { mine->publish(publish, {}, std::move(done)); });

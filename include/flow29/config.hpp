@@ -17,7 +17,7 @@ namespace flow29 {
 struct Config {
     std::filesystem::path data;          ///< its directory: key, catalogue, extents, control socket
     std::uint16_t port = 2929;           ///< UDP for the DHT and TCP for transfers; 0 picks one
-    std::vector<std::string> listen;     ///< literal addresses; none: 0.0.0.0
+    std::vector<std::string> listen;     ///< literal addresses; none: 0.0.0.0, and :: if there is
     std::vector<std::string> bootstrap;  ///< HOST:PORT of nodes of the swarm
     /// The key of the private swarm that the node is in; empty: DATA/swarm.key if that is there,
     /// else the swarm is public.

@@ -28,18 +28,20 @@ typedef struct {
 
 /** How a node is set up. All zero but `data` is a node with the defaults that stores nothing. */
 typedef struct {
-    const char* data;             /**< its directory; made if it is not there */
-    const char* const* bootstrap; /**< HOST:PORT of nodes of the swarm, NULL after the last; or NULL */
-    const char* const* listen;    /**< literal addresses, NULL after the last; or NULL: all */
-    uint16_t port;                /**< UDP and TCP; 0 picks one */
-    int store;                    /**< not 0: hold extents for others */
-    uint64_t capacity_bytes;      /**< on disk, everything counted; 0: 50 GiB */
+    const char* data; /**< its directory; made if it is not there */
+    const char* const*
+        bootstrap;             /**< HOST:PORT of nodes of the swarm, NULL after the last; or NULL */
+    const char* const* listen; /**< literal addresses, NULL after the last; or NULL: all */
+    uint16_t port;             /**< UDP and TCP; 0 picks one */
+    int store;                 /**< not 0: hold extents for others */
+    uint64_t capacity_bytes;   /**< on disk, everything counted; 0: 50 GiB */
 } flow29_config;
 
 enum {
     FLOW29_PRIVATE = 1,   /**< publish: encrypt; the key is in the link */
     FLOW29_OVERWRITE = 2, /**< fetch: replace what is there */
-    FLOW29_NO_SHARE = 4   /**< fetch: do not serve the file to others from where it lies */
+    FLOW29_NO_SHARE = 4,  /**< fetch: do not serve the file to others from where it lies */
+    FLOW29_TIMES = 8      /**< publish: a directory with the times of its files */
 };
 
 /** "0.1.0" */

@@ -45,12 +45,16 @@ enum class Stage : std::uint8_t {
 /// How far an operation has come. Numbers that mean nothing for the stage are 0.
 struct Progress {
     Stage stage = Stage::joining;
-    ByteCount done;
+    ByteCount done;  ///< of Stage::copies, the bytes of all durable copies that are wanted
     ByteCount total;
     ByteCount own;              ///< of `done`, what lay in this node's own store
     std::uint64_t holders = 0;  ///< peers that serve now, or hold it
     unsigned copies_min = 0;    ///< of all extents and the descriptor
     unsigned copies_target = 0;
+    ByteCount sent;        ///< of a publication, by this node so far; holders send each other, too
+    double sent_rate = 0;  ///< bytes per second of that, over the last seconds
+    /// Of a publication, until all copies are made; nothing as long as it is not known.
+    std::optional<std::chrono::milliseconds> eta;
 };
 /// Called on the node's thread, at most a few times a second and at each change of stage.
 using ProgressFn = std::function<void(const Progress&)>;
@@ -81,6 +85,7 @@ struct PublishRequest {
     /// Encrypt it: only who has the link, which carries the key, can read it or the names in it.
     /// Not with by_reference.
     bool encrypt = false;
+    bool times = false;  ///< of a directory: when each file was changed is part of it, and its hash
     std::chrono::milliseconds lease = std::chrono::hours(24 * 365);
     /// Sign it anew, for as long again, whenever less than half of it is left.
     bool renew = true;
@@ -265,7 +270,8 @@ struct Status {
     std::string version;
     std::chrono::milliseconds uptime{};
     std::uint16_t port = 0;
-    std::vector<std::string> addresses;
+    std::vector<std::string> listening;  ///< where, with the port
+    std::vector<std::string> addresses;  ///< at which others can dial it, as far as known
     Reach reach = Reach::unknown;
     PortMapping mapping;
     bool storing = false;
@@ -455,6 +461,8 @@ class Node {
     [[nodiscard]] const NodeId& id() const;
     /// The port in use, for both UDP and TCP.
     [[nodiscard]] std::uint16_t port() const;
+    /// Where it listens, with the port.
+    [[nodiscard]] std::vector<std::string> listening() const;
 
     void publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done);
     void fetch(FetchRequest request, ProgressFn progress, DoneFn<FetchResult> done);
@@ -527,8 +535,10 @@ struct HashResult {
     ByteCount bytes;
     ChunkCount chunks;
 };
-/// Hashes a file or directory (an open descriptor) on all cores.
-/// Errors: file_error; refused when something changed meanwhile, or cannot be part of a directory.
-[[nodiscard]] Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress);
+/// Hashes a file or directory (an open descriptor) on all cores, as PublishRequest::times says.
+/// Errors: file_error; refused when something changed meanwhile, or cannot be part of a directory;
+/// usage when a file was to have a time.
+[[nodiscard]] Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress,
+                                           bool times = false);
 
 }  // namespace flow29

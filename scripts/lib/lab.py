@@ -142,8 +142,9 @@ class NodeProcess:
         self.environment = {}
 
     def command(self):
+        listen = ["--listen", self.address] if self.address else []
         return [*self.prefix, str(self.lab.binary), "--json", "-v", "--data", str(self.data), "node",
-                "--listen", self.address, *self.options]
+                *listen, *self.options]
 
     def launch(self):
         """Starts the process without waiting for it."""
@@ -285,9 +286,11 @@ class Lab:
 
     def add_node(self, address=None, *, name=None, bootstrap=(), options=(), port=0, prefix=(),
                  environment=None, start=True):
-        """A new node. Its address defaults to 127.0.k.1 with k counted from 1."""
+        """A new node. Its address defaults to 127.0.k.1 with k counted from 1; if that is empty, it
+        listens on what it listens on by default."""
         k = len(self.nodes) + 1
-        node = NodeProcess(self, name or f"node{k}", address or f"127.0.{k}.1")
+        address = f"127.0.{k}.1" if address is None else address
+        node = NodeProcess(self, name or f"node{k}", address)
         node.prefix = list(prefix)
         node.environment = dict(environment or {})
         node.options = ["--port", str(port), *options]

@@ -69,6 +69,13 @@ class Net:
         _ip("-n", name, "addr", "add", f"{address}/32", "dev", "eth0", "nodad")
         return address
 
+    def forbid_v6(self, member):
+        """As on a machine without IPv6: not even that of the machine itself."""
+        for device in ("all", "default"):
+            subprocess.run([*self.inside(member), "sysctl", "-qw",
+                            f"net.ipv6.conf.{device}.disable_ipv6=1"], check=True,
+                           capture_output=True, stdin=subprocess.DEVNULL)
+
     def unplug(self, member):
         """As a pulled cable: no reset, no refusal, only silence."""
         _ip("-n", self.name("hub"), "link", "set", f"p{member}", "down")

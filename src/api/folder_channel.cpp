@@ -150,6 +150,11 @@ class RemoteFolder final : public node::Folder {
         return done(channel_->ask(
             {FolderOperation::move, number_, static_cast<std::int32_t>(replacing)}, from, to));
     }
+    [[nodiscard]] Result<void> set_modified(const std::string& path, FileTime time) override {
+        FolderRequest head{FolderOperation::set_modified, number_};
+        head.time = time.time_since_epoch().count();
+        return done(channel_->ask(head, path));
+    }
     [[nodiscard]] Result<void> sync() override {
         return done(channel_->ask({FolderOperation::sync, number_}, {}));
     }

@@ -29,7 +29,7 @@ struct FolderGrant {
 /// the node has the other end of the socket, and only what it is granted. Requests and answers are
 /// packets:
 ///
-///     operation | folder | flags | mode | length of the path | path | name
+///     operation | folder | flags | mode | length of the path | time | path | name
 ///     error code | a new folder's number | more | text or entries       + a descriptor
 ///
 /// Folders are numbered in the order of the grants; what a node enters gets the next number.

@@ -17,7 +17,17 @@
 namespace flow29::api {
 
 /// What a node may ask for.
-enum class FolderOperation : std::uint32_t { open, enter, look, list, make, remove, move, sync };
+enum class FolderOperation : std::uint32_t {
+    open,
+    enter,
+    look,
+    list,
+    make,
+    remove,
+    move,
+    sync,
+    set_modified,
+};
 
 /// Before the path and the name.
 struct FolderRequest {
@@ -26,6 +36,8 @@ struct FolderRequest {
     std::int32_t flags = 0;  ///< of open; of move, what it replaces
     std::uint32_t mode = 0;
     std::uint32_t path_bytes = 0;
+    std::uint32_t unused = 0;  // no octet of it is undefined
+    std::int64_t time = 0;     ///< of set_modified; nanoseconds since 1970
 };
 
 /// Before the text or the entries.

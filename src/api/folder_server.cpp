@@ -142,6 +142,10 @@ Result<void> FolderServer::Desk::answer(std::string_view packet) {
             return reply(folder.remove(path));
         case FolderOperation::sync:
             return reply(folder.sync());
+        case FolderOperation::set_modified: {
+            const FileTime time{std::chrono::nanoseconds(head.time)};
+            return reply(folder.set_modified(path, time));
+        }
         case FolderOperation::move:
             break;
     }

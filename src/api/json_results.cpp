@@ -35,12 +35,19 @@ const char* kind_name(ObjectKind kind) {
     return kind == ObjectKind::directory ? "directory" : "file";
 }
 
+std::string time_text(std::chrono::system_clock::time_point time) {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(time));
+}
+
 Json entry_json(const DirectoryEntry& entry, const Listing& listing) {
     const bool is_directory = entry.type == EntryType::empty_directory;
     Json json = {{"path", entry.path},
                  {"kind", kind_name(is_directory ? ObjectKind::directory : ObjectKind::file)},
                  {"bytes", entry.length.value},
                  {"executable", entry.type == EntryType::executable}};
+    if (entry.modified)
+        json["modified"] = time_text(
+            std::chrono::time_point_cast<std::chrono::system_clock::duration>(*entry.modified));
     if (core::is_utf8(entry.path)) return json;
     Link link;
     link.root = listing.root;
@@ -60,10 +67,6 @@ Json rate_json(ByteCount rate) {
 }
 
 /// RFC 3339, in UTC.
-std::string time_text(std::chrono::system_clock::time_point time) {
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(time));
-}
-
 Json map_json(const TransferInfo& transfer) {
     constexpr std::size_t letters = 26;
     std::string done, holders, by;
@@ -177,6 +180,7 @@ Json to_json(const Status& result) {
             {"version", result.version},
             {"uptime_ms", result.uptime.count()},
             {"port", result.port},
+            {"listening", result.listening},
             {"addresses", result.addresses},
             {"reach", reach_name(result.reach)},
             {"port_mapping",
@@ -385,6 +389,11 @@ Json progress_event(const Progress& progress) {
         json["copies_min"] = progress.copies_min;
         json["copies_target"] = progress.copies_target;
     }
+    if (progress.sent.value != 0) {
+        json["sent_bytes"] = progress.sent.value;
+        json["sent_rate"] = whole(progress.sent_rate);
+    }
+    if (progress.eta) json["eta_ms"] = progress.eta->count();
     return json;
 }
 

@@ -255,8 +255,8 @@ void Router::call(Request request, EmitFn emit) {
         if (route.method != call.request.method) continue;
         if (call.request.is_member && !is_open_to_members(route, params))
             return call.fail_with({Errc::refused,
-                                   "that is for the user whose node it is, and for root; others "
-                                   "of its group use it"});
+                                   "that is for the user whose node it is, and for root (as with "
+                                   "`sudo flow29 --data DIRECTORY`); others of its group use it"});
         return route.start(call);
     }
     call.fail_with({Errc::usage, fmt::format("unknown method \"{}\"", call.request.method)});

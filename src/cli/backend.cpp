@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/backend.hpp"
 
+#include <grp.h>
+#include <sys/stat.h>
+
 #include <system_error>
 
 #include <fmt/format.h>
@@ -24,6 +27,18 @@ struct Backend::Local {
     api::Router router;
     api::ControlServer server;
 };
+
+namespace {
+/// Whose group a file is, with the way into it.
+std::string group_of(const std::filesystem::path& path) {
+    struct stat facts {};
+    const struct group* const group =
+        ::stat(path.c_str(), &facts) == 0 ? ::getgrgid(facts.st_gid) : nullptr;
+    if (group == nullptr) return "which has no name here";
+    return fmt::format("`{0}`: `sudo adduser $USER {0}` lets it in after the next login",
+                       group->gr_name);
+}
+}  // namespace
 
 Backend::Backend(std::filesystem::path socket, std::filesystem::path spool)
     : socket_(std::move(socket)), spool_(std::move(spool)) {}
@@ -50,9 +65,8 @@ Result<std::unique_ptr<Backend>> Backend::running(const Context& context) {
     // It runs, and is shared with others.
     if (!answered && answered.error().code != Errc::no_node)
         own.error().context += fmt::format(
-            "; one that others use is at {}, and this user is not "
-            "in the group that may",
-            context.shared_socket->string());
+            "; one that others use is at {}, and this user is not in the group that may, {}",
+            context.shared_socket->string(), group_of(*context.shared_socket));
     return own;
 }
 

@@ -95,7 +95,7 @@ std::string render_object(ObjectAction action, const Link& link, std::string_vie
 }
 
 int run_list_directory(const ListOptions& options, Context& context) {
-    const auto link = read_link(options.link, process_environment);
+    const auto link = read_link(*options.link, process_environment);
     if (!link) return context.output.fail(link.error());
     auto backend = Backend::any(context, link->at);
     if (!backend) return context.output.fail(backend.error());
@@ -132,7 +132,7 @@ int run_health(const HealthOptions& options, Context& context) {
 }
 
 int run_list(const ListOptions& options, Context& context) {
-    if (!options.link.empty()) return run_list_directory(options, context);
+    if (options.link) return run_list_directory(options, context);
     auto backend = Backend::running(context);
     if (!backend) return context.output.fail(backend.error());
     return ask(question_for(options), **backend, context);
@@ -140,8 +140,8 @@ int run_list(const ListOptions& options, Context& context) {
 
 int run_verify(const VerifyOptions& options, Context& context) {
     std::string params;
-    if (!options.link.empty()) {
-        const auto link = read_link(options.link, process_environment);
+    if (options.link) {
+        const auto link = read_link(*options.link, process_environment);
         if (!link) return context.output.fail(link.error());
         params = link_params(link->to_string());
     }

@@ -15,6 +15,7 @@
 #include "cli/settings.hpp"
 #include "cli/source_file.hpp"
 #include "cli/text.hpp"
+#include "node/source.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -22,11 +23,12 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Hashes on another thread, so that this one can show progress and notice signals.
-Result<HashResult> hash_with_progress(const OpenSource& source, Output& output,
+Result<HashResult> hash_with_progress(const OpenSource& source, bool times, Output& output,
                                       Interrupt& interrupt) {
     std::atomic<std::uint64_t> hashed = 0;
     auto result = std::async(std::launch::async, [&] {
-        return hash_file(source.fd.get(), [&](ByteCount done) { hashed.store(done.value); });
+        const auto tell = [&](ByteCount done) { hashed.store(done.value); };
+        return hash_file(source.fd.get(), tell, times);
     });
     ProgressEvent progress;
     progress.stage = "hashing";
@@ -47,6 +49,8 @@ Result<HashResult> hash_with_progress(const OpenSource& source, Output& output,
 int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt) {
     auto source = open_source(options.path);
     if (!source) return output.fail(source.error());
+    if (options.times && !source->is_directory)
+        return output.fail({Errc::usage, options.path + ": " + node::no_time_text});
     if (!source->is_regular && !source->is_directory) {
         std::error_code error;
         const auto directory = std::filesystem::temp_directory_path(error);
@@ -55,7 +59,7 @@ int run_hash(const HashOptions& options, Output& output, Interrupt& interrupt) {
         const auto spooled = spool(*source, directory, output, interrupt);
         if (!spooled) return output.fail(spooled.error());
     }
-    const auto hash = hash_with_progress(*source, output, interrupt);
+    const auto hash = hash_with_progress(*source, options.times, output, interrupt);
     if (!hash) return output.fail(hash.error());
     if (output.is_json()) output.json(api::to_line(api::done_event(api::to_json(*hash))));
     output.result(to_hex(hash->root) + "\n");

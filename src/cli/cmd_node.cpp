@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "api/router.hpp"
 #include "api/web_address.hpp"
 #include "cli/commands.hpp"
+#include "cli/quantity.hpp"
 #include "cli/settings.hpp"
 #include "core/log.hpp"
 
@@ -39,14 +41,11 @@ std::vector<std::string> addresses_of(Node& node) {
     return status ? std::move(status->addresses) : std::vector<std::string>();
 }
 
-/// What it was told to listen on, with the port that it got.
-std::string listening_on(const Config& config, std::uint16_t port) {
-    if (config.listen.empty()) return fmt::format("0.0.0.0:{}", port);
+std::string listening_on(const Node& node) {
     std::string out;
-    for (const std::string& address : config.listen) {
-        const bool is_v6 = address.find(':') != std::string::npos && address.front() != '[';
-        out += fmt::format("{}{}:{}", out.empty() ? "" : ", ",
-                           is_v6 ? "[" + address + "]" : address, port);
+    for (const std::string& endpoint : node.listening()) {
+        if (!out.empty()) out += ", ";
+        out += endpoint;
     }
     return out;
 }
@@ -70,10 +69,14 @@ struct WebFace {
 template <class Server>
 Result<std::optional<core::Endpoint>> serve(std::unique_ptr<Server>& server, const WebFace& face) {
     const auto listening = server->listen(face.at);
+    if (listening && !listening->is_loopback())
+        core::log::warn("node",
+                        "{} is at {}, where others may reach it; it is meant for this machine",
+                        face.option, listening->to_string());
     if (listening) return *listening;
     if (face.is_given)
-        return fail(listening.error().code,
-                    fmt::format("{}: {}", face.option, listening.error().message()));
+        return fail(listening.error().code, fmt::format("{}: {}; it names another address, or off",
+                                                        face.option, listening.error().message()));
     core::log::warn("node", "{}, so {} is off; it names another address, or off",
                     listening.error().message(), face.option);
     server.reset();
@@ -121,12 +124,24 @@ void say_page(const Web& web, const Config& config) {
     if (!file.flush()) core::log::warn("node", "{} cannot be written", path.string());
 }
 
+/// A disk may have less than what was promised to others, and says so only when it is full.
+void warn_of_small_disk(const Config& config) {
+    if (!config.store) return;
+    std::error_code error;
+    const auto disk = std::filesystem::space(config.data, error);
+    if (error || config.capacity.value <= disk.capacity) return;
+    core::log::warn("node",
+                    "the capacity of {} is more than the whole disk has, {}; --capacity says less",
+                    format_size(config.capacity), format_size(ByteCount(disk.capacity)));
+}
+
 void say_ready(Node& node, const Web& web, Context& context) {
     Output& output = context.output;
     if (output.is_json()) {
         api::Json json = {{"event", "ready"},
                           {"node", to_hex(node.id())},
                           {"port", node.port()},
+                          {"listening", node.listening()},
                           {"addresses", addresses_of(node)},
                           {"data", context.config.data.string()}};
         if (!web.page_url.empty()) json["web"] = web.page_url;
@@ -135,9 +150,9 @@ void say_ready(Node& node, const Web& web, Context& context) {
         return;
     }
     if (output.is_quiet()) return;
-    output.result(fmt::format(
-        "listening on {} (node {}), data in {}\n", listening_on(context.config, node.port()),
-        to_hex(node.id()).substr(0, node_prefix_chars), context.config.data.string()));
+    output.result(fmt::format("listening on {} (node {}), data in {}\n", listening_on(node),
+                              to_hex(node.id()).substr(0, node_prefix_chars),
+                              context.config.data.string()));
     if (!web.page_url.empty()) output.result(fmt::format("page at {}\n", web.page_url));
     if (!web.gateway_url.empty())
         output.result(fmt::format("gateway at {}/f/HASH\n", web.gateway_url));
@@ -152,6 +167,7 @@ int run_node(const NodeOptions& options, Context& context) {
     if (!sharing) return context.output.fail(sharing.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
+    warn_of_small_disk(context.config);
     api::Router router(**node, context.config.copies, [&context] { context.interrupt.request(); });
     std::optional<api::ControlServer> server;
     server.emplace(router);

@@ -18,6 +18,7 @@
 #include "cli/requests.hpp"
 #include "cli/source_file.hpp"
 #include "cli/text.hpp"
+#include "node/source.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -43,6 +44,8 @@ Result<std::string> publish_one(const PublishOptions& options, const std::string
         if (!absolute) return fail(absolute.error());
         opened->source.path = std::move(*absolute);
     }
+    if (options.times && !opened->is_directory)
+        return fail(Errc::usage, path + ": " + node::no_time_text);
     if (!options.name.empty()) opened->source.name = options.name;
     if (!opened->is_regular && !opened->is_directory) {
         const auto spooled = spool(*opened, backend.data(), context.output, context.interrupt);
@@ -181,7 +184,7 @@ Result<FetchOutput> output_of(const FetchOptions& options, const Link& link) {
     if (options.output && is_directory) output.name = name;
     if (!options.overwrite && !is_directory && std::filesystem::exists(output.path, ignored))
         return fail(Errc::exists_already,
-                    output.path.string() + " is there already; --overwrite replaces it");
+                    output.path.string() + " exists already; --overwrite replaces it");
     return output;
 }
 

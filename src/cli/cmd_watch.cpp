@@ -66,8 +66,15 @@ int run_log(const LogOptions& options, Context& context) {
 }
 
 int run_web(const WebOptions& options, Context& context) {
-    auto backend = Backend::daemon(context.config);
-    if (!backend) return context.output.fail(backend.error());
+    const auto own = Backend::daemon(context.config);
+    if (!own) {
+        if (own.error().code == Errc::no_node && Backend::running(context))
+            return context.output.fail(
+                {Errc::refused,
+                 "the page is for the user whose node it is, and for root (as with `sudo flow29 "
+                 "--data DIRECTORY web`); others of its group use it by other commands"});
+        return context.output.fail(own.error());
+    }
     const std::string url = first_line(page_url_file(context.config));
     if (url.empty())
         return context.output.fail(

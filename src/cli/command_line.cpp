@@ -79,10 +79,13 @@ Result<void> check(const Invocation& invocation) {
         const auto colon = address.rfind(':');
         if (colon == std::string::npos || colon == 0 ||
             !parse_number(std::string_view(address).substr(colon + 1), {1, 65'535}))
-            return fail(Errc::usage, fmt::format("--bootstrap: \"{}\" is not HOST:PORT", address));
+            return fail(Errc::usage,
+                        fmt::format("--bootstrap: \"{}\" is not HOST:PORT; a node listens on port "
+                                    "2929 if nothing else was said",
+                                    address));
     }
     if (const auto* const list = std::get_if<ListOptions>(&invocation.command))
-        if (list->watch && !list->link.empty())
+        if (list->watch && list->link)
             return fail(Errc::usage, "--watch: what is in a directory never changes");
     if (const auto* const join = std::get_if<JoinOptions>(&invocation.command))
         if (join->invite.empty() && !join->is_new)

@@ -173,10 +173,15 @@ std::string fish_option(const CommandSummary& command, const OptionSummary& opti
 
 std::string fish_script(const std::vector<CommandSummary>& commands) {
     std::string out = "# flow29 completion for fish: put it in ~/.config/fish/completions.\n";
+    std::string names;
+    for (const CommandSummary& command : commands)
+        if (!command.name.empty()) append_word(names, command.name);
     for (const CommandSummary& command : commands) {
         if (!command.name.empty()) {
-            out += fmt::format("complete -c flow29 -n __fish_use_subcommand -f -a {} -d {}\n",
-                               command.name, shell_quote(command.description));
+            // Fish's own idea of a missing one takes the value of a global option for it.
+            out += fmt::format(
+                "complete -c flow29 -n 'not __fish_seen_subcommand_from {}' -f -a {} -d {}\n",
+                names, command.name, shell_quote(command.description));
             for (const std::string& value : command.values)
                 out +=
                     fmt::format("complete -c flow29 -n '__fish_seen_subcommand_from {}' -f -a {}\n",

@@ -204,8 +204,10 @@ Result<FileSettings> parse_config(std::string_view text, std::string_view source
             if (const auto read = read_setting(setting, file); !read) return fail(read.error());
         }
     } catch (const toml::parse_error& error) {
-        return fail(Errc::usage, fmt::format("{}:{}: {}", source, error.source().begin.line,
-                                             error.description()));
+        return fail(Errc::usage,
+                    fmt::format("{}:{}: {}; what is not a number, true or false stands "
+                                "in quotes, as in capacity = \"50GiB\"",
+                                source, error.source().begin.line, error.description()));
     }
     return file;
 }

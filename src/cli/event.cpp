@@ -38,6 +38,11 @@ ProgressEvent progress_of(const Json& json) {
     progress.holders = number_at(json, "holders");
     progress.copies_min = number_at(json, "copies_min");
     progress.copies_target = number_at(json, "copies_target");
+    progress.sent = ByteCount(number_at(json, "sent_bytes"));
+    progress.sent_rate = number_at(json, "sent_rate");
+    const auto eta = number_at(json, "eta_ms");
+    constexpr std::uint64_t eta_ms_max = std::chrono::milliseconds(std::chrono::years(1)).count();
+    if (eta != 0 && eta <= eta_ms_max) progress.eta = std::chrono::milliseconds(eta);
     return progress;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,9 @@ struct ProgressEvent {
     std::uint64_t holders = 0;
     std::uint64_t copies_min = 0;
     std::uint64_t copies_target = 0;
+    ByteCount sent;               ///< of a publication, by the node
+    std::uint64_t sent_rate = 0;  ///< bytes per second of that
+    std::optional<std::chrono::milliseconds> eta;
 };
 
 /// One line of a node's answer.

@@ -70,6 +70,12 @@ CLI::Option* add_link(CLI::App& app, std::string& target) {
                           "FLOW29_LINK");
 }
 
+/// One without which the command is about everything: what was to be a link and is empty is none.
+void add_given_link(CLI::App& app, std::optional<std::string>& target, const std::string& help) {
+    app.add_option_function<std::string>(
+        "LINK", [&target](const std::string& link) { target = link; }, help);
+}
+
 CLI::Option* add_timeout(CLI::App& app, std::optional<std::chrono::milliseconds>& target) {
     return add_parsed(app, "--timeout", target, parse_duration,
                       "give up when nothing moves for this long (60s)", "TIME");
@@ -131,9 +137,10 @@ void Grammar::add_global_options() {
         ->type_name("HOST:PORT")
         ->expected(1)
         ->take_all();
-    app_->add_option("--swarm-key", global_.swarm_key,
-                     "the key of the private swarm that the node is in ($DATA/swarm.key, if that "
-                     "is there)")
+    app_->add_option(
+            "--swarm-key", global_.swarm_key,
+            "the key of the private swarm that the node is in (swarm.key in its directory, "
+            "if that is there)")
         ->type_name("FILE");
     app_->add_flag("--json", global_.json, "one JSON object a line on standard output");
     app_->add_flag("-q,--quiet", global_.quiet, "only results and errors");
@@ -220,6 +227,8 @@ void Grammar::add_publish() {
                  "keep the file where it is instead of copying it; files only");
     app.add_flag("--private", publish_.is_private,
                  "encrypt it: only who has the whole link can read it, names included");
+    app.add_flag("--times", publish_.times,
+                 "of a directory, keep when each file was changed, too; that changes its hash");
     add_parsed(app, "--expires", publish_.expires, parse_duration,
                "others keep it for so long and no longer, 1m to 3660d (renewed until `flow29 rm`)",
                "TIME");
@@ -264,6 +273,7 @@ void Grammar::add_hash_and_locate() {
     CLI::App& hash = add("hash", "print the root hash of a file or directory, without a network",
                          "flow29 hash holiday.mp4", [this] { return Command(hash_); });
     hash.add_option("PATH", hash_.path, "a file or directory; - is standard input")->required();
+    hash.add_flag("--times", hash_.times, "of a directory published with --times");
 
     CLI::App& locate =
         add("locate", "list who holds a root, an extent or a chunk",
@@ -301,8 +311,8 @@ void Grammar::add_listings() {
     CLI::App& ls = *add_listing(
         "ls", "list the objects kept here, or what is in a directory, without fetching its files",
         Listing::objects);
-    ls.add_option("LINK", list_.link,
-                  "of a directory or of a path inside it; - reads it from standard input");
+    add_given_link(ls, list_.link,
+                   "of a directory or of a path inside it; - reads it from standard input");
     add_timeout(ls, list_.timeout);
 }
 
@@ -349,7 +359,7 @@ void Grammar::add_verify() {
             "read what is kept here, or of one object, against its hashes; what is damaged is "
             "dropped and got again from others",
             "flow29 verify", [this] { return Command(verify_); });
-    app.add_option("LINK", verify_.link,
+    add_given_link(app, verify_.link,
                    "a link or root hash; - reads it from standard input; without it, everything");
 }
 

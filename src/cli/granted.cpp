@@ -2,6 +2,7 @@
 #include "cli/granted.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -24,6 +25,13 @@ Result<api::UniqueFd> open_directory(const std::filesystem::path& path) {
     return directory;
 }
 
+Result<api::UniqueFd> open_to_write(const std::filesystem::path& path) {
+    auto directory = open_directory(path);
+    if (directory && ::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+        return fail_errno(errno, path.string());
+    return directory;
+}
+
 }  // namespace
 
 Result<GrantedFiles> grant_reading(api::UniqueFd directory) {
@@ -34,13 +42,13 @@ Result<GrantedFiles> grant_reading(api::UniqueFd directory) {
 
 Result<GrantedFiles> grant_writing(FetchOutput& output, bool may_replace) {
     if (!output.path.has_filename()) output.path = output.path.parent_path();
-    auto parent = open_directory(output.path.parent_path());
+    auto parent = open_to_write(output.path.parent_path());
     if (!parent) return fail(parent.error());
     std::vector<api::FolderGrant> grants;
     grants.push_back({std::move(*parent), output.path.filename().string(), may_replace});
     if (!output.name.empty()) {
         // It was a directory a moment ago.
-        auto itself = open_directory(output.path);
+        auto itself = open_to_write(output.path);
         if (!itself) return fail(itself.error());
         grants.push_back({std::move(*itself), output.name, may_replace});
         output.inside = true;

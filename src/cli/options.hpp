@@ -59,6 +59,7 @@ struct PublishOptions {
     PublishWait wait = PublishWait::copies;
     bool by_reference = false;
     bool is_private = false;
+    bool times = false;
     bool qr = false;
 };
 
@@ -80,6 +81,7 @@ struct CatOptions {
 
 struct HashOptions {
     std::string path;
+    bool times = false;
 };
 
 struct LocateOptions {
@@ -99,7 +101,7 @@ enum class Listing { status, peers, objects, transfers };
 struct ListOptions {
     Listing what = Listing::status;
     bool watch = false;
-    std::string link;  ///< of `ls`: the directory to list; empty: the objects kept here
+    std::optional<std::string> link;  ///< of `ls`: the directory to list, not the objects kept here
     std::optional<std::chrono::milliseconds> timeout;
     std::string node;  ///< of `peers`: the beginning of an id; empty: all
 };
@@ -116,7 +118,7 @@ struct TransferOptions {
 };
 
 struct VerifyOptions {
-    std::string link;  ///< empty: everything that is kept here
+    std::optional<std::string> link;  ///< nothing: everything that is kept here
 };
 
 struct LogOptions {

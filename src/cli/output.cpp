@@ -28,7 +28,8 @@ bool may_colour(const GlobalOptions& global) {
 
 ProgressStyle style_for(const GlobalOptions& global) {
     ProgressStyle style;
-    const bool terminal = ::isatty(STDERR_FILENO) == 1;
+    const bool terminal =
+        ::isatty(STDERR_FILENO) == 1 && process_environment("TERM").value_or("") != "dumb";
     style.colour = terminal && may_colour(global);
     style.width = terminal_width();
     if (global.json || global.quiet || global.progress == ProgressMode::never) return style;
@@ -67,8 +68,13 @@ void Output::write(int fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t count = ::write(fd, text.data(), text.size());
         if (count < 0 && errno == EINTR) continue;
-        // Whoever closed the stream wants no more of it; the exit status still tells.
-        if (count < 0) return;
+        if (count < 0) {
+            // Whoever closed the stream wants no more of it; the exit status still tells.
+            if (fd != STDOUT_FILENO || errno == EPIPE) return;
+            lost_errno_ = errno;
+            lost_ += text;
+            return;
+        }
         text.remove_prefix(static_cast<std::size_t>(count));
     }
 }
@@ -106,9 +112,17 @@ int Output::fail(const Error& error) {
     if (json_) {
         write(json_fd_, api::error_line(error));
     } else {
-        write(STDERR_FILENO, "flow29: " + printable(error.message()) + "\n");
+        write(STDERR_FILENO, "flow29: " + printable_lines(error.message()) + "\n");
     }
     return exit_code(error.code);
+}
+
+int Output::ended(int status) {
+    if (lost_errno_ == 0) return status;
+    const auto error = fail_errno(lost_errno_, "standard output").value();
+    write(STDERR_FILENO, "flow29: " + printable(error.message()) + "; this was to go there:\n");
+    write(STDERR_FILENO, lost_);
+    return status != 0 ? status : exit_code(error.code);
 }
 
 }  // namespace flow29::cli

@@ -48,6 +48,9 @@ class Output {
     void note(std::string_view text);
     /// Reports the error in the form that was asked for. Returns the exit status.
     int fail(const Error& error);
+    /// The exit status of a command that ended with `status`: another one when standard output did
+    /// not take what went there, as on a full disk. Then that is said, with what was lost.
+    [[nodiscard]] int ended(int status);
 
   private:
     void write(int fd, std::string_view text);
@@ -59,6 +62,8 @@ class Output {
     bool colour_;
     bool note_colour_;
     int json_fd_ = 1;
+    int lost_errno_ = 0;  // of standard output
+    std::string lost_;
     ProgressMode mode_;
     ProgressView view_;
 };

@@ -2,6 +2,8 @@
 #include "cli/progress_view.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -18,11 +20,13 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 constexpr auto redraw_interval = 100ms;
-constexpr auto line_interval = 1s;
+constexpr Duration line_interval_min = 1s;
+constexpr Duration line_interval_max = 10s;
 constexpr auto stage_worth_keeping = 300ms;
 constexpr auto rate_window = 5s;
 constexpr std::size_t samples_max = 64;
-constexpr std::size_t bar_cells = 20;
+constexpr std::size_t bar_cells_min = 5;
+constexpr std::size_t bar_cells_max = 20;
 constexpr std::size_t stage_cells = 10;
 
 constexpr std::string_view clear_line = "\r\x1b[K";
@@ -34,13 +38,16 @@ std::string stage_for_people(std::string stage) {
     return stage;
 }
 
-/// How much of `bar_cells` is full.
-std::string bar(ByteCount done, ByteCount total) {
-    const auto share =
-        std::min(1.0, static_cast<double>(done.value) / static_cast<double>(total.value));
-    const auto full = static_cast<std::size_t>(share * static_cast<double>(bar_cells));
+double share(ByteCount done, ByteCount total) {
+    return static_cast<double>(done.value) / static_cast<double>(total.value);
+}
+
+/// As long as a terminal of `width` cells has room for.
+std::string bar(double share, std::size_t width) {
+    const auto all = std::clamp(width / 8, bar_cells_min, bar_cells_max);
+    const auto full = static_cast<std::size_t>(std::min(1.0, share) * static_cast<double>(all));
     std::string out;
-    for (std::size_t i = 0; i < bar_cells; ++i)
+    for (std::size_t i = 0; i < all; ++i)
         out += i < full ? "█" : "░";
     return out;
 }
@@ -54,7 +61,16 @@ double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
+/// What a line says, from what can be left out first to what is left out last.
+enum class Worth { elapsed, own, holders, amount, bar, rate, copies, eta, share };
+
 }  // namespace
+
+struct ProgressView::Field {
+    Worth worth;
+    std::size_t place;  // from the left
+    std::string text;
+};
 
 std::string ProgressView::on_progress(const ProgressEvent& event, TimePoint now) {
     if (style_.kind == ProgressStyle::Kind::none) return {};
@@ -74,15 +90,19 @@ std::string ProgressView::on_progress(const ProgressEvent& event, TimePoint now)
     while (samples_.size() > samples_max ||
            (samples_.size() > 2 && now - samples_[1].at >= rate_window))
         samples_.pop_front();
-    const bool redraws = style_.kind == ProgressStyle::Kind::redraw;
-    const Duration interval = redraws ? Duration(redraw_interval) : Duration(line_interval);
-    if (new_stage || now - drawn_ >= interval) out += draw(now);
+    if (new_stage || is_due(now)) out += draw(now);
     return out;
 }
 
 std::string ProgressView::on_tick(TimePoint now) {
-    if (style_.kind != ProgressStyle::Kind::redraw || !current_) return {};
-    return now - drawn_ >= redraw_interval ? draw(now) : std::string();
+    return current_ && is_due(now) ? draw(now) : std::string();
+}
+
+bool ProgressView::is_due(TimePoint now) const {
+    if (style_.kind == ProgressStyle::Kind::redraw) return now - drawn_ >= redraw_interval;
+    const Duration lasted = now - stage_began_;
+    return is_behind() &&
+           now - drawn_ >= std::clamp(lasted / 10, line_interval_min, line_interval_max);
 }
 
 std::string ProgressView::on_end(TimePoint now) {
@@ -97,7 +117,8 @@ std::string ProgressView::on_end(TimePoint now) {
 bool ProgressView::is_behind() const {
     if (!current_ || !shown_ || shown_->stage != current_->stage) return false;
     return shown_->done != current_->done || shown_->total != current_->total ||
-           shown_->holders != current_->holders || shown_->copies_min != current_->copies_min;
+           shown_->holders != current_->holders || shown_->copies_min != current_->copies_min ||
+           shown_->sent != current_->sent;
 }
 
 void ProgressView::start_stage(const ProgressEvent& event, TimePoint now) {
@@ -125,41 +146,75 @@ double ProgressView::rate(TimePoint now) const {
     return static_cast<double>((now_moved - oldest.moved).value) / elapsed;
 }
 
-std::string ProgressView::text(TimePoint now) const {
+std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
     const ProgressEvent& event = *current_;
-    const std::string stage = stage_for_people(event.stage);
-    std::string out = style_.colour ? fmt::format("\x1b[1;36m{}\x1b[0m", stage) : stage;
-    const std::size_t bare = out.size();
-    if (stage.size() < stage_cells) out.append(stage_cells - stage.size(), ' ');
+    // What is sent once becomes several copies, so that the node alone knows what copies cost.
+    const bool is_copies = event.stage == stage_name(Stage::copies);
+    const double speed = is_copies ? static_cast<double>(event.sent_rate) : rate(now);
+    std::vector<Field> fields;
+    const auto add = [&fields](Worth worth, std::string text) {
+        fields.push_back({worth, fields.size(), std::move(text)});
+    };
     if (event.total.value != 0) {
+        const double done = share(event.done, event.total);
         if (style_.kind == ProgressStyle::Kind::redraw)
-            out += fmt::format(" {}", bar(event.done, event.total));
-        out += fmt::format(
-            " {:3.0f}%  {} of {}",
-            100.0 * static_cast<double>(event.done.value) / static_cast<double>(event.total.value),
-            format_size(event.done), format_size(event.total));
-    } else if (event.done.value != 0) {
-        out += fmt::format(" {}", format_size(event.done));
+            add(Worth::bar, " " + bar(done, style_.width));
+        add(Worth::share, fmt::format(" {:3.0f}%", 100.0 * done));
     }
-    const double speed = rate(now);
-    if (speed > 0) out += fmt::format("  {}", format_rate(speed));
-    if (speed > 0 && event.total > event.done) {
-        const double left = static_cast<double>((event.total - event.done).value) / speed;
-        constexpr double left_max = 30.0 * 24 * 3600;
-        if (left < left_max)
-            out += fmt::format(
-                "  ETA {}", format_duration(milliseconds(static_cast<std::int64_t>(left) * 1000)));
-    }
-    if (event.own.value != 0) out += fmt::format("  {} were here", format_size(event.own));
+    if (is_copies && event.sent.value != 0)
+        add(Worth::amount, fmt::format("  {} sent", format_size(event.sent)));
+    else if (!is_copies && event.total.value != 0)
+        add(Worth::amount,
+            fmt::format("  {} of {}", format_size(event.done), format_size(event.total)));
+    else if (!is_copies && event.done.value != 0)
+        add(Worth::amount, fmt::format(" {}", format_size(event.done)));
+    if (speed > 0) add(Worth::rate, fmt::format("  {}", format_rate(speed)));
+    if (const auto left = is_copies ? event.eta : time_left(speed))
+        add(Worth::eta, fmt::format("  ETA {}", format_duration(*left)));
+    if (event.own.value != 0)
+        add(Worth::own, fmt::format("  {} were here", format_size(event.own)));
     if (event.holders != 0)
-        out += fmt::format("  {} holder{}", event.holders, event.holders == 1 ? "" : "s");
+        add(Worth::holders,
+            fmt::format("  {} holder{}", event.holders, event.holders == 1 ? "" : "s"));
     if (event.copies_target != 0)
-        out += fmt::format("  {} of {} copies", event.copies_min, event.copies_target);
+        add(Worth::copies, fmt::format("  {} of {} copies", event.copies_min, event.copies_target));
     if (now - stage_began_ >= 1s)
-        out += "  " + format_duration(duration_cast<milliseconds>(now - stage_began_));
-    // Padding that nothing follows would be blanks at the end of a line.
-    if (out.find_first_not_of(' ', bare) == std::string::npos) out.resize(bare);
+        add(Worth::elapsed,
+            "  " + format_duration(duration_cast<milliseconds>(now - stage_began_)));
+    return fields;
+}
+
+std::optional<milliseconds> ProgressView::time_left(double speed) const {
+    if (speed <= 0 || current_->total <= current_->done) return std::nullopt;
+    const double left = static_cast<double>((current_->total - current_->done).value) / speed;
+    constexpr double left_max = 30.0 * 24 * 3600;
+    if (left >= left_max) return std::nullopt;
+    return milliseconds(static_cast<std::int64_t>(left) * 1000);
+}
+
+std::string ProgressView::text(TimePoint now) const {
+    std::string out = stage_for_people(current_->stage);
+    const auto stage = cells(out);
+    const auto padding = std::max(stage, stage_cells) - stage;
+    if (style_.colour) out = fmt::format("\x1b[1;36m{}\x1b[0m", out);
+    auto fields = this->fields(now);
+    if (style_.kind == ProgressStyle::Kind::redraw) fit(fields, stage + padding);
+    if (!fields.empty()) out.append(padding, ' ');
+    for (const Field& field : fields)
+        out += field.text;
     return out;
+}
+
+/// Keeps what fits after `taken` cells, what is worth most first.
+void ProgressView::fit(std::vector<Field>& fields, std::size_t taken) const {
+    std::ranges::sort(fields, std::greater(), &Field::worth);
+    std::erase_if(fields, [&](const Field& field) {
+        const auto wide = cells(field.text);
+        if (taken + wide >= style_.width) return true;
+        taken += wide;
+        return false;
+    });
+    std::ranges::sort(fields, {}, &Field::place);
 }
 
 }  // namespace flow29::cli

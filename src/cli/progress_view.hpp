@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/event.hpp"
 #include "core/time.hpp"
@@ -21,10 +23,13 @@ struct ProgressStyle {
 /// what to append to the terminal or log.
 ///
 /// Rules
-/// - redraw: one line is drawn over; a stage that lasted a moment leaves its line behind.
+/// - redraw: one line is drawn over; a stage that lasted a moment leaves its line behind. What does
+///   not fit the terminal is left out, what matters least first; the bar is shorter on a narrow
+///   one.
 ///   Rationale: the reader sees where the time went, and short stages do not flood the screen.
-/// - lines: a line at each change of stage and at most one a second between; at the end of a stage
-///   one more, unless the last one said the same.
+/// - lines: a line at each change of stage, and between them one when something has changed: at
+///   most one a second, and in a long stage one every ten; at the end of a stage one more, unless
+///   the last one said the same.
 ///   Rationale: a log stays readable, still shows that something moves, and ends on what was
 ///   reached.
 class ProgressView {
@@ -43,8 +48,16 @@ class ProgressView {
         ByteCount moved;  // done, without what lay in the node's own store
     };
 
+    /// A part of the line.
+    struct Field;
+
     [[nodiscard]] std::string draw(TimePoint now);
+    /// What can be said of the present stage, from left to right.
+    [[nodiscard]] std::vector<Field> fields(TimePoint now) const;
+    void fit(std::vector<Field>& fields, std::size_t taken) const;
+    [[nodiscard]] std::optional<std::chrono::milliseconds> time_left(double speed) const;
     [[nodiscard]] std::string text(TimePoint now) const;
+    [[nodiscard]] bool is_due(TimePoint now) const;
     /// Whether the last line that was printed says something else than the last event.
     [[nodiscard]] bool is_behind() const;
     [[nodiscard]] double rate(TimePoint now) const;

@@ -22,7 +22,17 @@ std::string at_most(std::uint64_t rate) {
     return fmt::format(" (at most {})", format_rate(static_cast<double>(rate)));
 }
 
+/// Whether nobody outside this machine could have dialled the node.
+bool is_on_loopback(const Json& addresses) {
+    return !addresses.empty() && std::ranges::all_of(addresses, [](const Json& address) {
+        const auto text = address.is_string() ? address.get<std::string>() : std::string();
+        return text.starts_with("127.") || text.starts_with("[::1]");
+    });
+}
+
 std::string reach_text(const Json& json) {
+    if (is_on_loopback(at(json, {"addresses"})))
+        return "other nodes of this machine, and no others";
     const auto method = string_at(json, {"port_mapping", "method"});
     const auto problem = string_at(json, {"port_mapping", "problem"});
     const auto reach = string_at(json, {"reach"});
@@ -44,8 +54,10 @@ std::string render_status(std::string_view line) {
     out += fmt::format("node       {}\n", string_at(json, {"node"}));
     out += fmt::format("version    {}, up {}\n", string_at(json, {"version"}),
                        duration_at(json, {"uptime_ms"}));
-    out += fmt::format("listening  port {} ({})\n", number_at(json, {"port"}),
-                       joined(at(json, {"addresses"})));
+    out += fmt::format("listening  {}\n", joined(at(json, {"listening"})));
+    out += fmt::format("addresses  {}\n", at(json, {"addresses"}).empty()
+                                              ? "none known at which others can dial it"
+                                              : joined(at(json, {"addresses"})));
     out += fmt::format("reach      {}\n", reach_text(json));
     out += fmt::format("swarm      {}{}; {} in the index, {}\n",
                        flag_at(json, {"private"}) ? "private, " : "",
@@ -53,7 +65,10 @@ std::string render_status(std::string_view line) {
                        counted(number_at(json, {"dht", "nodes"}), "node", "nodes"),
                        counted(number_at(json, {"peers"}), "peer", "peers"));
     const std::string problem = string_at(json, {"problem"});
-    if (!problem.empty()) out += fmt::format("problem    {}\n", problem);
+    if (!problem.empty())
+        out += fmt::format("problem    {}\n", problem);
+    else if (json.contains("peers") && number_at(json, {"peers"}) == 0)
+        out += "alone      `flow29 invite` prints a word with which another node joins\n";
     out +=
         fmt::format("storage    {} of {}, {} and {}{}\n", size_at(json, {"storage", "used_bytes"}),
                     size_at(json, {"storage", "capacity_bytes"}),

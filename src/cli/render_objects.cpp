@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <flow29/link.hpp>
+#include <flow29/node.hpp>
 
 #include "cli/quantity.hpp"
 #include "cli/render.hpp"
@@ -85,12 +86,13 @@ std::string render_fetched(std::string_view line) {
     if (string_at(json, {"kind"}) == "directory")
         size = fmt::format("{}, {}", counted(number_at(json, {"files"}), "file", "files"), size);
     // Of a directory more is fetched than its files have: what describes them, and what is between.
-    std::string out =
-        fmt::format("saved {} ({}, verified; {} from {} in {})\n", string_at(json, {"path"}), size,
-                    fetched >= bytes ? "all" : size_at(json, {"fetched_bytes"}),
-                    counted(number_at(json, {"holders"}), "holder", "holders"),
-                    duration_at(json, {"elapsed_ms"}));
-    return out;
+    const std::string source =
+        fetched == 0 && bytes != 0
+            ? "all of it was here already,"
+            : fmt::format("{} from {}", fetched >= bytes ? "all" : format_size(ByteCount(fetched)),
+                          counted(number_at(json, {"holders"}), "holder", "holders"));
+    return fmt::format("saved {} ({}, verified; {} in {})\n", string_at(json, {"path"}), size,
+                       source, duration_at(json, {"elapsed_ms"}));
 }
 
 std::string render_sharing(std::string_view line) {
@@ -205,9 +207,11 @@ std::string render_transfers(std::string_view line) {
         std::ranges::replace(stage, '_', ' ');
         out += "   " + stage;
         if (total != 0)
-            out += fmt::format(", {:.0f}% of {}",
-                               100 * static_cast<double>(done) / static_cast<double>(total),
-                               format_size(ByteCount(total)));
+            out += fmt::format(", {:.0f}%",
+                               100 * static_cast<double>(done) / static_cast<double>(total));
+        // The bytes of all copies are a number that nobody has seen before.
+        if (total != 0 && stage != stage_name(Stage::copies))
+            out += " of " + format_size(ByteCount(total));
         if (at(transfer, {"copies"}).is_object())
             out += fmt::format(", {} of {} copies", number_at(transfer, {"copies", "min"}),
                                number_at(transfer, {"copies", "target"}));
@@ -229,12 +233,18 @@ std::string render_transfers(std::string_view line) {
 
 std::string render_listing(std::string_view line) {
     const Json json = object_in(line);
+    const Json& entries = at(json, {"entries"});
+    const bool has_times =
+        std::ranges::any_of(entries, [](const Json& entry) { return entry.contains("modified"); });
     std::vector<std::vector<std::string>> rows{{"SIZE", "", "PATH"}};
-    for (const Json& entry : at(json, {"entries"})) {
+    if (has_times) rows.front().insert(rows.front().end() - 1, "MODIFIED");
+    for (const Json& entry : entries) {
         const bool is_directory = string_at(entry, {"kind"}) == "directory";
-        rows.push_back({is_directory ? std::string() : size_at(entry, {"bytes"}),
-                        flag_at(entry, {"executable"}) ? "x" : "",
-                        string_at(entry, {"path"}) + (is_directory ? "/" : "")});
+        auto& row = rows.emplace_back();
+        row.push_back(is_directory ? std::string() : size_at(entry, {"bytes"}));
+        row.emplace_back(flag_at(entry, {"executable"}) ? "x" : "");
+        if (has_times) row.push_back(string_at(entry, {"modified"}));
+        row.push_back(string_at(entry, {"path"}) + (is_directory ? "/" : ""));
     }
     return table(rows);
 }
@@ -249,10 +259,12 @@ VerificationText render_verification(std::string_view line) {
         fmt::format("read {} in {}, and {}\n", size_at(json, {"checked_bytes"}),
                     counted(number_at(json, {"checked_extents"}), "extent", "extents"),
                     counted(number_at(json, {"checked_objects"}), "descriptor", "descriptors"));
-    if (damaged + missing + objects == 0 && sound) return {out + "all of it is sound\n", sound};
-    out += fmt::format("{} damaged, {} missing; {} healed from others\n",
-                       counted(damaged, "extent", "extents"), format_count(missing),
-                       format_count(number_at(json, {"healed_extents"})));
+    if (damaged + missing + objects == 0 && sound)
+        out += "all of it is sound\n";
+    else
+        out += fmt::format("{} damaged, {} missing; {} healed from others\n",
+                           counted(damaged, "extent", "extents"), format_count(missing),
+                           format_count(number_at(json, {"healed_extents"})));
     if (objects != 0)
         out += fmt::format("{} damaged; {} healed\n", counted(objects, "descriptor", "descriptors"),
                            format_count(number_at(json, {"healed_objects"})));

@@ -50,6 +50,7 @@ std::string publish_params(const PublishOptions& options, const Source& source) 
     put(json, "lease_ms", options.expires);
     put(json, "idle_timeout_ms", options.timeout);
     if (options.is_private) json["private"] = true;
+    if (options.times) json["times"] = true;
     if (options.by_reference) {
         json["by_reference"] = true;
         json["path"] = source.path.string();

@@ -3,6 +3,9 @@
 
 #include <type_traits>
 
+#include <nlohmann/json.hpp>
+
+#include "api/json_results.hpp"
 #include "cli/command_line.hpp"
 #include "cli/commands.hpp"
 #include "cli/settings.hpp"
@@ -121,12 +124,13 @@ int run(const std::vector<std::string>& arguments) {
     auto parsed = parse_command_line(arguments);
     if (!parsed) return output.fail(parsed.error());
     if (const auto* const help = std::get_if<HelpText>(&*parsed)) {
+        if (output.is_json()) output.json(api::to_line(api::done_event({{"help", help->text}})));
         output.result(help->text);
-        return 0;
+        return output.ended(0);
     }
     const auto& invocation = std::get<Invocation>(*parsed);
     Output chosen(invocation.global);
-    return run_command(invocation, chosen);
+    return chosen.ended(run_command(invocation, chosen));
 }
 
 }  // namespace flow29::cli

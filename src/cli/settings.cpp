@@ -188,7 +188,8 @@ Result<std::vector<SettingInForce>> settings_in_force(const GlobalOptions& globa
         file->swarm_key.has_value());
     if (global.swarm_key) settings.back().source = "flag";
     add("port", std::to_string(config->port), node.port.has_value());
-    add("listen", config->listen.empty() ? "0.0.0.0" : list(config->listen), !node.listen.empty());
+    add("listen", config->listen.empty() ? "0.0.0.0, ::" : list(config->listen),
+        !node.listen.empty());
     add("capacity", format_size(config->capacity), node.capacity.has_value());
     add("no-store", config->store ? "false" : "true", node.no_store);
     add("no-port-mapping", config->map_port ? "false" : "true", node.no_port_mapping);

@@ -99,6 +99,17 @@ std::string printable(std::string_view text) {
     return out;
 }
 
+std::string printable_lines(std::string_view text) {
+    std::string out;
+    for (;;) {
+        const auto end = std::min(text.find('\n'), text.size());
+        out += printable(text.substr(0, end));
+        if (end == text.size()) return out;
+        text.remove_prefix(end + 1);
+        out += "\n  ";
+    }
+}
+
 std::string file_name_for(const Link& link) {
     constexpr std::size_t root_characters = 12;
     std::string name = link.path.empty() ? link.name : link.path;

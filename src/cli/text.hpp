@@ -22,6 +22,10 @@ namespace flow29::cli {
 /// Control characters as \xNN: names come from peers and must not drive a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 
+/// The same of what is said in several lines. Those after the first are set in, so that none can
+/// pass for something else that was said.
+[[nodiscard]] std::string printable_lines(std::string_view text);
+
 /// A name for a fetched file in the working directory: the last part of the link's path or its
 /// name, made harmless, or the first twelve characters of its root.
 [[nodiscard]] std::string file_name_for(const Link& link);

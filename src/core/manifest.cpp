@@ -2,6 +2,7 @@
 #include "core/manifest.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -14,9 +15,10 @@
 namespace flow29::core {
 namespace {
 
-constexpr std::uint64_t version = 1;
-constexpr std::size_t entry_fields = 3;
-constexpr std::size_t entry_bytes_min = 6;  // three heads, an octet of path, type and length
+constexpr std::uint64_t version_without_times = 1;
+constexpr std::uint64_t version_with_times = 2;
+constexpr std::size_t entry_fields_min = 3;  // one more where there are times
+constexpr std::size_t entry_bytes_min = 6;   // three heads, an octet of path, type and length
 
 std::uint64_t to_border(std::uint64_t offset) {
     constexpr auto chunk = limits::chunk_bytes;
@@ -85,12 +87,17 @@ class Cursor {
 };
 
 tl::unexpected<Error> malformed(std::string_view why) {
-    return fail(Errc::refused, fmt::format("it is no directory of version {}: {}", version, why));
+    return fail(Errc::refused, fmt::format("it is no directory of version {} or {}: {}",
+                                           version_without_times, version_with_times, why));
 }
 
 tl::unexpected<Error> bad_path(std::string_view path, std::string_view why) {
     return fail(Errc::refused,
                 fmt::format("\"{}\" cannot be a path in a directory: {}", shown_path(path), why));
+}
+
+std::size_t fields_of(std::uint64_t version) {
+    return entry_fields_min + (version == version_with_times ? 1 : 0);
 }
 
 bool is_unsafe(char c) {
@@ -183,6 +190,24 @@ Result<void> Manifest::check() const {
         if (length > limits::object_bytes_max || sum > limits::object_bytes_max)
             return fail(Errc::refused, "its files are more than an object can hold");
     }
+    return check_times();
+}
+
+bool Manifest::has_times() const {
+    return std::ranges::any_of(entries_, &std::optional<FileTime>::has_value,
+                               &DirectoryEntry::modified);
+}
+
+Result<void> Manifest::check_times() const {
+    if (!has_times()) return {};
+    for (const auto& entry : entries_) {
+        const bool is_file = entry.type != EntryType::empty_directory;
+        if (is_file != entry.modified.has_value())
+            return bad_path(entry.path, is_file ? "others have a time and it has none"
+                                                : "it is an empty directory and has a time");
+        if (entry.modified && *entry.modified < FileTime())
+            return bad_path(entry.path, "its time is before 1970");
+    }
     return {};
 }
 
@@ -216,7 +241,9 @@ Result<Manifest> Manifest::decode(ByteView raw, ByteCount object_length) {
     if (!bytes) return fail(bytes.error());
     if (bytes->value != raw.size()) return malformed("its manifest has another length");
     Cursor cursor(raw.subspan(head_bytes));
-    if (cursor.array(2) != 2 || cursor.uint(~std::uint64_t{0}) != version)
+    const bool has_both = cursor.array(2) == 2;
+    const auto version = cursor.uint(~std::uint64_t{0});
+    if (!has_both || (version != version_without_times && version != version_with_times))
         return malformed("its manifest says so");
     const auto count = cursor.array(limits::manifest_entries_max);
     if (!cursor.ok() || count > cursor.left() / entry_bytes_min)
@@ -224,13 +251,19 @@ Result<Manifest> Manifest::decode(ByteView raw, ByteCount object_length) {
     Manifest manifest;
     manifest.entries_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
-        if (cursor.array(entry_fields) != entry_fields) break;
+        if (cursor.array(fields_of(version)) != fields_of(version)) break;
         const auto path = cursor.bin(limits::path_bytes_max);
         const auto type = cursor.uint(static_cast<std::uint64_t>(EntryType::empty_directory));
         const auto length = cursor.uint(limits::object_bytes_max);
+        DirectoryEntry entry{std::string(path.begin(), path.end()), static_cast<EntryType>(type),
+                             ByteCount(length)};
+        if (version == version_with_times) {
+            const auto time = cursor.uint(std::numeric_limits<std::int64_t>::max());
+            const FileTime modified{std::chrono::nanoseconds(static_cast<std::int64_t>(time))};
+            if (entry.type != EntryType::empty_directory) entry.modified = modified;
+        }
         if (!cursor.ok()) break;
-        manifest.entries_.push_back({std::string(path.begin(), path.end()),
-                                     static_cast<EntryType>(type), ByteCount(length)});
+        manifest.entries_.push_back(std::move(entry));
     }
     if (!cursor.ok() || manifest.entries_.size() != count || cursor.left() != 0)
         return malformed("an entry is malformed");
@@ -246,14 +279,18 @@ Result<Manifest> Manifest::decode(ByteView raw, ByteCount object_length) {
 }
 
 Bytes Manifest::encode() const {
+    const auto version = has_times() ? version_with_times : version_without_times;
     Packer packer;
     packer.array(2).uint(version).array(entries_.size());
     for (const auto& entry : entries_) {
         const auto* const path = reinterpret_cast<const std::uint8_t*>(entry.path.data());
-        packer.array(entry_fields)
+        packer.array(fields_of(version))
             .bin({path, entry.path.size()})
             .uint(static_cast<std::uint64_t>(entry.type))
             .uint(entry.length.value);
+        if (version == version_without_times) continue;
+        const auto time = entry.modified.value_or(FileTime()).time_since_epoch();
+        packer.uint(static_cast<std::uint64_t>(time.count()));
     }
     const auto packed = packer.take();
     Bytes out;

@@ -39,6 +39,7 @@ namespace flow29::core {
 /// 2. No path is also a directory of another one.
 /// 3. There is one encoding of each: what does not encode to itself is refused. Rationale: equal
 ///    trees have one root hash.
+/// 4. All files have a time, none before 1970, which makes it version 2; or none has.
 class Manifest {
   public:
     /// Octets before the msgpack: its length, big-endian.
@@ -84,6 +85,8 @@ class Manifest {
   private:
     explicit Manifest(std::vector<DirectoryEntry> entries);
     [[nodiscard]] Result<void> check() const;
+    [[nodiscard]] Result<void> check_times() const;
+    [[nodiscard]] bool has_times() const;
     void place_files(std::uint64_t manifest_bytes);
 
     std::vector<DirectoryEntry> entries_;

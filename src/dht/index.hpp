@@ -21,9 +21,11 @@ struct Contact {
 
 /// What one look-up at a key brings back.
 struct Lookup {
-    std::vector<proto::ProviderRecord> providers;  ///< verified, within their window, bounded
-    std::vector<Contact> nearest;                  ///< nearest first, self left out
-    bool connected = true;                         ///< false: no neighbour answered at all
+    /// Verified, within their window, bounded; of one signer one for each address family.
+    std::vector<proto::ProviderRecord> providers;
+    /// Nearest first, self left out; a node may be there once for each address family.
+    std::vector<Contact> nearest;
+    bool connected = true;  ///< false: no neighbour answered at all
 };
 
 /// Counters since the start.
@@ -50,10 +52,11 @@ class Index {
   public:
     virtual ~Index() = default;
 
-    /// Publishes a signed record at its key on the nodes nearest to it, once; the caller renews.
+    /// Publishes a signed record at its key on the nodes nearest to it, once; the caller renews. It
+    /// goes to nodes of the family of its address: others would refuse it, as they cannot compare.
     /// The callback tells whether any neighbour was there to take it, not that it is stored.
     virtual void announce(const proto::ProviderRecord& record, std::function<void(bool)> done) = 0;
-    /// Publishes this node's own record at core::node_key.
+    /// Publishes this node's own record at core::node_key, in all families.
     virtual void announce(const proto::NodeRecord& record, std::function<void(bool)> done) = 0;
 
     /// Some of a look-up's providers, verified.
@@ -69,6 +72,8 @@ class Index {
 
     /// Tries these addresses now, and again until connected.
     virtual void bootstrap(const std::vector<core::Endpoint>& endpoints) = 0;
+    /// Somebody may be there: tried once, if no neighbour of that family is known.
+    virtual void hear_of(const std::vector<core::Endpoint>& endpoints) = 0;
     /// Good neighbours now, to be saved and bootstrapped from after a restart.
     virtual void neighbours(std::function<void(std::vector<Contact>)> done) = 0;
     virtual void status(std::function<void(IndexStatus)> done) = 0;

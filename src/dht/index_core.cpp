@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include <flow29/limits.hpp>
 
 #include "core/assert.hpp"
 #include "core/descriptor.hpp"
+#include "core/link_local.hpp"
 
 namespace flow29::dht {
 namespace {
@@ -16,14 +19,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto tick_interval = 250ms;
-constexpr Duration bootstrap_interval = 3s;
 // How long an operation waits for a first neighbour. A caller who looks wants to know sooner.
 constexpr Duration put_wait_max = 8s;
 constexpr Duration get_wait_max = 4s;
 constexpr Duration own_client_wait_max = 1s;
-// A node looks for the neighbours of its own position when it has joined, and again as they come.
-constexpr Duration explore_interval_min = 1s;
-constexpr Duration explore_interval_max = 5min;
 constexpr Duration operation_time_max = 60s;
 constexpr std::size_t operations_running_max = 64;
 
@@ -37,87 +36,71 @@ WallTime wall_now() {
         std::chrono::system_clock::now());
 }
 
-/// An address at which this machine reaches a socket of its own.
-core::Endpoint reachable(core::Endpoint endpoint) {
-    if (!endpoint.is_unspecified()) return endpoint;
-    const char* loopback = endpoint.is_v4() ? "127.0.0.1:1" : "[::1]:1";
-    const auto parsed = core::Endpoint::parse(loopback);
-    FLOW29_ASSERT(parsed.has_value());
-    return {parsed->address, endpoint.port};
+/// Of what both families say of one node, which is dialled first: no gateway translates IPv6. Only
+/// who is on the same link can use an address of a link.
+int rank(const core::Endpoint& endpoint) {
+    if (core::is_link_local(endpoint)) return 2;
+    return endpoint.is_v4() ? 1 : 0;
+}
+
+/// What both families brought back; contacts nearest first, as they were in each.
+void merge(RunnerOutcome& all, RunnerOutcome part, const DhtKey& key) {
+    all.ok = all.ok || part.ok;
+    std::ranges::move(part.values, std::back_inserter(all.values));
+    const auto first = static_cast<std::ptrdiff_t>(all.nodes.size());
+    std::ranges::move(part.nodes, std::back_inserter(all.nodes));
+    std::ranges::inplace_merge(all.nodes, all.nodes.begin() + first,
+                               [&key](const Contact& a, const Contact& b) {
+                                   if (a.position != b.position)
+                                       return core::nearer(key, a.position, b.position);
+                                   return rank(a.endpoint) < rank(b.endpoint);
+                               });
 }
 
 }  // namespace
 
 IndexCore::IndexCore(asio::io_context& io, OpenDhtIndex::Options options)
-    : options_(std::move(options)),
-      io_(io),
-      ticker_(io),
-      rules_({.self = options_.identity->id(),
-              .bound_to_loopback = options_.bind.is_loopback(),
-              .loopback_is_diverse =
-                  options_.loopback_is_diverse.value_or(options_.bind.is_loopback()),
-              .records_per_group = options_.records_per_group}),
-      clients_(
-          io,
-          {.bind = {options_.bind.address, 0},
-           .network = options_.network,
-           .operations_max = options_.client_operations_max,
-           .age_max = options_.client_age_max,
-           .line = options_.line,
-           .swarm_key = options_.swarm_key},
-          traffic_, [this](OpenDhtRunner& client) { introduce(client); }, [this] { on_status(); }) {
+    : options_(std::move(options)), io_(io), ticker_(io) {
+    FLOW29_ASSERT(!options_.bind.empty());
+    for (const core::Endpoint& bind : options_.bind) {
+        const auto same = [&bind](const auto& side) { return side->is_v4() == bind.is_v4(); };
+        FLOW29_ASSERT(std::ranges::none_of(sides_, same));
+        auto on_status = [this, number = sides_.size()] {
+            sides_[number]->on_status(monotonic_now());
+            pump();
+        };
+        sides_.push_back(
+            std::make_unique<IndexSide>(io_, options_, bind, traffic_, std::move(on_status)));
+    }
 }
 
 Result<void> IndexCore::open() {
-    const TimePoint now = monotonic_now();
-    if (options_.storing) {
-        OpenDhtRunner::Options server_options;
-        server_options.bind = options_.bind;
-        server_options.identity = options_.identity;
-        server_options.position = core::dht_position(options_.identity->id());
-        server_options.network = options_.network;
-        server_options.rules = &rules_;
-        server_options.line = options_.line;
-        server_options.swarm_key = options_.swarm_key;
-        auto started = OpenDhtRunner::start(
-            io_, server_options, traffic_,
-            {.on_status = [this] { on_status(); },
-             .on_request = [this](const core::Endpoint& from) { greet(from); }});
-        if (!started) return fail(started.error());
-        server_ = std::move(*started);
-    }
-    if (options_.saved.size() > limits::bootstrap_endpoints_max)
-        options_.saved.resize(limits::bootstrap_endpoints_max);
-    if (server_) server_->insert(options_.saved);
-    for (const Contact& contact : options_.saved)
-        bootstrap_endpoints_.push_back(contact.endpoint);
-    if (!bootstrap_endpoints_.empty()) hope_until_ = now + put_wait_max;
-    const auto first_client = clients_.start(now);
-    if (!first_client) return first_client;
-    local_ = server_ ? server_->local_endpoint() : clients_.current().local_endpoint();
+    for (const auto& side : sides_)
+        if (auto opened = side->open(); !opened) return opened;
     return {};
 }
 
-void IndexCore::introduce(OpenDhtRunner& client) {
-    if (server_) {
-        client.ping(reachable(server_->local_endpoint()));
-        client.insert(server_->good_nodes());
-        return;
+std::vector<IndexSide*> IndexCore::sides_for(const Operation& operation) const {
+    std::vector<IndexSide*> right;
+    std::vector<IndexSide*> all;
+    for (const auto& side : sides_) {
+        all.push_back(side.get());
+        if (operation.for_v4 == side->is_v4()) right.push_back(side.get());
     }
-    const auto known = clients_.connected() ? clients_.current().good_nodes() : options_.saved;
-    client.insert(known);
-    for (std::size_t i = 0; i < std::min<std::size_t>(known.size(), 8); ++i)
-        client.ping(known[i].endpoint);
+    return right.empty() ? all : right;
 }
 
 void IndexCore::begin(Operation operation) {
     if (operations_.size() >= limits::index_operations_max) return operation.done({});
     const TimePoint now = monotonic_now();
-    operation.wait_until =
-        std::clamp(hope_until_, now, now + (operation.value ? put_wait_max : get_wait_max));
-    operation.deadline = TimePoint::max();
+    const Duration wait_max = operation.value ? put_wait_max : get_wait_max;
+    operation.wait_until = now;
+    for (const IndexSide* side : sides_for(operation))
+        operation.wait_until =
+            std::max(operation.wait_until, std::min(side->hope_until(), now + wait_max));
+    operation.deadline = operation.tell_by = TimePoint::max();
     (operation.value ? puts_ : lookups_) += 1;
-    const bool is_next = running_ < operations_running_max && may_go_on(operation, now);
+    const bool is_next = running_ < operations_running_max && places_for(operation, now);
     const OperationId id = ++last_id_;
     operations_.emplace(id, std::move(operation));
     waiting_.push_back(id);
@@ -126,11 +109,21 @@ void IndexCore::begin(Operation operation) {
     if (is_next) pump();
 }
 
-bool IndexCore::may_go_on(const Operation& operation, TimePoint now) const {
-    const bool is_patient = now < operation.wait_until;
+std::optional<std::vector<IndexSide*>> IndexCore::places_for(const Operation& operation,
+                                                             TimePoint now) const {
+    auto places = sides_for(operation);
+    std::vector<IndexSide*> company;
+    std::ranges::copy_if(places, std::back_inserter(company), [](const IndexSide* side) {
+        return side->can_ask() && side->has_neighbour();
+    });
+    if (!company.empty()) return company;
+    if (now < operation.wait_until) return std::nullopt;
     // Alone, a storing node still asks itself; and a client may be some milliseconds old.
-    if (clients_.connected()) return has_neighbour() || !is_patient;
-    return !is_patient && (!server_ || now >= operation.wait_until + own_client_wait_max);
+    const auto may_come = [](const IndexSide* side) { return side->stores() && !side->can_ask(); };
+    if (std::ranges::any_of(places, may_come) && now < operation.wait_until + own_client_wait_max)
+        return std::nullopt;
+    std::erase_if(places, [](const IndexSide* side) { return !side->can_ask(); });
+    return places;
 }
 
 void IndexCore::pump() {
@@ -141,101 +134,93 @@ void IndexCore::pump() {
         waiting_.pop_front();
         const auto found = operations_.find(id);
         if (found == operations_.end()) continue;
-        if (!may_go_on(found->second, now))
+        const auto places = places_for(found->second, now);
+        if (!places) {
             still_waiting.push_back(id);
-        else if (clients_.connected())
-            run(id, found->second);
-        else
-            complete(id, {});
+        } else if (places->empty()) {
+            tell(found->second);
+            remove(id);
+        } else {
+            run(id, found->second, *places);
+        }
     }
     waiting_.insert(waiting_.begin(), still_waiting.begin(), still_waiting.end());
 }
 
-void IndexCore::run(OperationId id, Operation& operation) {
-    operation.client = clients_.acquire();
+void IndexCore::run(OperationId id, Operation& operation, const std::vector<IndexSide*>& places) {
     operation.deadline = monotonic_now() + operation_time_max;
     ++running_;
-    auto done = [this, id](RunnerOutcome outcome) { complete(id, std::move(outcome)); };
-    if (operation.value)
-        clients_.current().put(operation.key, *operation.value, operation.expires - wall_now(),
-                               std::move(done));
-    else
-        clients_.current().get(operation.key, std::move(done), operation.seen);
+    for (IndexSide* side : places)
+        operation.parts.push_back({side, side->acquire()});
+    OpenDhtRunner::Seen seen;
+    if (operation.seen) seen = [this, id](std::vector<RawValue> values) { on_seen(id, values); };
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        auto done = [this, id, i](RunnerOutcome outcome) { on_part(id, i, std::move(outcome)); };
+        OpenDhtRunner& client = places[i]->client();
+        if (operation.value)
+            client.put(operation.key, *operation.value, operation.expires - wall_now(),
+                       std::move(done));
+        else
+            client.get(operation.key, std::move(done), seen);
+    }
 }
 
-void IndexCore::complete(OperationId id, RunnerOutcome outcome) {
+void IndexCore::on_seen(OperationId id, const std::vector<RawValue>& values) {
+    const auto found = operations_.find(id);
+    if (found != operations_.end() && found->second.done) found->second.seen(values);
+}
+
+void IndexCore::on_part(OperationId id, std::size_t part, RunnerOutcome outcome) {
     const auto found = operations_.find(id);
     if (found == operations_.end()) return;
-    const Operation operation = std::move(found->second);
-    operations_.erase(found);
-    if (operation.client != 0) {
-        clients_.release(operation.client);
-        --running_;
+    Operation& operation = found->second;
+    auto& [side, generation, ended] = operation.parts[part];
+    ended = true;
+    side->release(generation);
+    side->drop_self(outcome.nodes);
+    const bool was_answered = outcome.ok && !outcome.nodes.empty();
+    merge(operation.outcome, std::move(outcome), operation.key);
+    if (std::ranges::all_of(operation.parts, &Operation::Part::ended)) {
+        tell(operation);
+        remove(id);
+    } else if (was_answered) {
+        operation.tell_by = monotonic_now() + options_.other_family_max;
     }
-    drop_self(outcome.nodes);
-    operation.done(std::move(outcome));
-    if (operation.client != 0 && !waiting_.empty()) pump();
+    if (!waiting_.empty()) pump();
 }
 
-void IndexCore::drop_self(std::vector<Contact>& contacts) const {
-    const DhtKey own = core::dht_position(options_.identity->id());
-    std::erase_if(contacts, [this, &own](const Contact& contact) {
-        return contact.position == own || contact.endpoint == local_ ||
-               clients_.is_own(contact.position);
-    });
+void IndexCore::tell(Operation& operation) {
+    if (!operation.done) return;
+    if (!operation.parts.empty()) --running_;
+    const auto done = std::exchange(operation.done, nullptr);
+    done(std::exchange(operation.outcome, {}));
+}
+
+void IndexCore::remove(OperationId id) {
+    const auto found = operations_.find(id);
+    if (found == operations_.end()) return;
+    for (const auto& [side, generation, ended] : found->second.parts)
+        if (!ended) side->release(generation);
+    operations_.erase(found);
 }
 
 void IndexCore::give_up(const std::function<bool(const Operation&)>& is_over) {
     std::vector<OperationId> over;
     for (const auto& [id, operation] : operations_)
         if (is_over(operation)) over.push_back(id);
-    for (const OperationId id : over)
-        complete(id, {});
-}
-
-void IndexCore::call_bootstrap_nodes() {
-    if (has_neighbour()) return;
-    next_bootstrap_ = monotonic_now() + bootstrap_interval;
-    for (const core::Endpoint& endpoint : bootstrap_endpoints_)
-        main_runner().ping(endpoint);
-    for (const Contact& contact : met_)
-        main_runner().ping(contact.endpoint);
-}
-
-void IndexCore::greet(const core::Endpoint& endpoint) {
-    if (greetings_.should_greet(endpoint, monotonic_now())) server_->ping(endpoint);
-}
-
-void IndexCore::explore(TimePoint now) {
-    if (!server_ || !server_->connected() || !clients_.connected() || now < next_explore_) return;
-    explore_interval_ =
-        std::clamp(2 * explore_interval_, explore_interval_min, explore_interval_max);
-    next_explore_ = now + explore_interval_;
-    const std::uint64_t generation = clients_.acquire();
-    clients_.current().get(server_->position(), [this, generation](RunnerOutcome outcome) {
-        clients_.release(generation);
-        drop_self(outcome.nodes);
-        for (const Contact& contact : outcome.nodes)
-            greet(contact.endpoint);
-        if (!outcome.nodes.empty()) met_ = std::move(outcome.nodes);
-    });
-}
-
-void IndexCore::on_status() {
-    // Before that the client knew its own server only.
-    if (server_ && server_->connected()) clients_.current().insert(server_->good_nodes());
-    const TimePoint now = monotonic_now();
-    clients_.tick(now);
-    explore(now);
-    pump();
+    for (const OperationId id : over) {
+        tell(operations_.at(id));
+        remove(id);
+    }
 }
 
 void IndexCore::tick() {
     const TimePoint now = monotonic_now();
-    if (now >= next_bootstrap_) call_bootstrap_nodes();
+    for (const auto& side : sides_)
+        side->tick(now);
+    for (auto& [id, operation] : operations_)
+        if (now >= operation.tell_by) tell(operation);
     give_up([now](const Operation& operation) { return now >= operation.deadline; });
-    clients_.tick(now);
-    explore(now);
     pump();
     ticker_.expires_after(tick_interval);
     ticker_.async_wait([this](const std::error_code& ec) {
@@ -246,33 +231,38 @@ void IndexCore::tick() {
 void IndexCore::shut_down() {
     waiting_.clear();
     give_up([](const Operation&) { return true; });
-    clients_.stop();
-    server_.reset();
+    for (const auto& side : sides_)
+        side->shut_down();
     ticker_.cancel();
 }
 
 void IndexCore::bootstrap(const std::vector<core::Endpoint>& endpoints) {
-    for (const core::Endpoint& endpoint : endpoints) {
-        if (endpoint == local_ || endpoint.is_unspecified()) continue;
-        if (std::ranges::count(bootstrap_endpoints_, endpoint) > 0) continue;
-        if (bootstrap_endpoints_.size() >= limits::bootstrap_endpoints_max)
-            bootstrap_endpoints_.erase(bootstrap_endpoints_.begin());
-        bootstrap_endpoints_.push_back(endpoint);
-    }
-    if (!bootstrap_endpoints_.empty()) hope_until_ = monotonic_now() + put_wait_max;
-    call_bootstrap_nodes();
+    for (const auto& side : sides_)
+        side->bootstrap(endpoints, monotonic_now());
+}
+
+void IndexCore::hear_of(const std::vector<core::Endpoint>& endpoints) {
+    for (const auto& side : sides_)
+        side->hear_of(endpoints, monotonic_now());
 }
 
 std::vector<Contact> IndexCore::neighbours() {
-    auto contacts = main_runner().good_nodes();
-    drop_self(contacts);
+    std::vector<Contact> contacts;
+    for (const auto& side : sides_)
+        std::ranges::move(side->neighbours(), std::back_inserter(contacts));
     return contacts;
 }
 
 IndexStatus IndexCore::status() {
     IndexStatus status;
-    status.connected = has_neighbour();
-    status.good_nodes = neighbours().size();
+    std::set<DhtKey> positions;
+    for (const Contact& contact : neighbours())
+        positions.insert(contact.position);
+    status.good_nodes = positions.size();
+    for (const auto& side : sides_) {
+        status.connected = status.connected || side->has_neighbour();
+        status.stored_values += side->stored_values();
+    }
     status.packets_up = traffic_.packets_up;
     status.packets_down = traffic_.packets_down;
     status.bytes_up = traffic_.bytes_up;
@@ -281,7 +271,6 @@ IndexStatus IndexCore::status() {
     status.datagrams_foreign = traffic_.datagrams_foreign;
     status.puts = puts_;
     status.lookups = lookups_;
-    status.stored_values = server_ ? server_->stored_values() : 0;
     return status;
 }
 

@@ -11,53 +11,62 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 
-#include "dht/client_pool.hpp"
-#include "dht/greetings.hpp"
+#include "dht/index_side.hpp"
 #include "dht/opendht_index.hpp"
-#include "dht/record_rules.hpp"
 
 namespace flow29::dht {
 
-/// What an OpenDhtIndex does on its own thread: keeps the server and the clients connected, and
-/// keeps the account of operations, so that each ends with exactly one call whatever OpenDHT does.
+/// What an OpenDhtIndex does on its own thread: keeps the account of operations, so that each ends
+/// with exactly one call whatever OpenDHT does, and does each in every address family there is.
 ///
 /// Rules:
 /// 1. An operation waits for a first neighbour, but only while there is hope: some seconds after
 ///    addresses were given. Then a storing node still asks itself; others fail.
 /// 2. OpenDHT gets no operation before its runner is connected. Rationale: it queues them while
 ///    "connecting", and repeated pings to dead addresses keep it connecting for ever.
-/// 3. A server that has joined looks up its own position, and again at growing intervals, and
-///    greets whom it finds and who asks it. See Greetings.
-/// 4. At most limits::index_operations_max operations wait or run; one more fails at once.
+/// 3. An operation goes to the families that have a neighbour, and waits for no other. Rationale:
+///    as a rule one of them has nobody, now and later.
+/// 4. One that a family has answered waits for the other family no longer than `other_family_max`.
+///    What that one still does goes on, but nobody hears of it. Rationale: where IPv6 has just
+///    broken down, its neighbours are asked in vain for seconds.
+/// 5. At most limits::index_operations_max operations wait or run; one more fails at once.
 class IndexCore {
   public:
     /// A put if it has a value, a get else. `done` is called once; after a failure with an outcome
     /// that is not ok and is empty.
     struct Operation {
+        struct Part {
+            IndexSide* side = nullptr;     // owned by the core
+            std::uint64_t generation = 0;  // of the client
+            bool ended = false;
+        };
+
         DhtKey key;
         std::optional<RawValue> value{};
         WallTime expires{};
-        std::function<void(RunnerOutcome)> done{};
-        OpenDhtRunner::Seen seen{};  ///< of a get; may be null
+        std::function<void(RunnerOutcome)> done{};  ///< empty once it was called
+        OpenDhtRunner::Seen seen{};                 ///< of a get; may be null
+        /// The family it is for: IPv4 or not. Nothing, or one that is not there: any.
+        std::optional<bool> for_v4{};
         TimePoint wait_until{};
         TimePoint deadline{};
-        std::uint64_t client = 0;  // generation; 0 while it waits
+        TimePoint tell_by{};
+        std::vector<Part> parts{};  // none: it waits
+        RunnerOutcome outcome{};    // of those that have ended
     };
 
     IndexCore(asio::io_context& io, OpenDhtIndex::Options options);
 
     /// Binds the sockets; to be called before the thread runs.
     [[nodiscard]] Result<void> open();
-    [[nodiscard]] core::Endpoint local_endpoint() const { return local_; }
+    /// One for each family, in the order of the options.
+    [[nodiscard]] const std::vector<std::unique_ptr<IndexSide>>& sides() const { return sides_; }
 
     /// Does what is due, now and from now on.
     void tick();
     void begin(Operation operation);
     void bootstrap(const std::vector<core::Endpoint>& endpoints);
-    /// Those that are pinged while there is no neighbour.
-    [[nodiscard]] const std::vector<core::Endpoint>& bootstrap_endpoints() const {
-        return bootstrap_endpoints_;
-    }
+    void hear_of(const std::vector<core::Endpoint>& endpoints);
     [[nodiscard]] std::vector<Contact> neighbours();
     [[nodiscard]] IndexStatus status();
     /// Ends every operation with a failure and closes the sockets.
@@ -66,45 +75,29 @@ class IndexCore {
   private:
     using OperationId = std::uint64_t;
 
-    void introduce(OpenDhtRunner& client);
     void pump();
-    /// Whether it can be run, or is to be given up, as things are.
-    [[nodiscard]] bool may_go_on(const Operation& operation, TimePoint now) const;
-    void run(OperationId id, Operation& operation);
-    void complete(OperationId id, RunnerOutcome outcome);
+    [[nodiscard]] std::vector<IndexSide*> sides_for(const Operation& operation) const;
+    /// Where it can be run as things are; nothing: it is to wait. Empty: it is to be given up.
+    [[nodiscard]] std::optional<std::vector<IndexSide*>> places_for(const Operation& operation,
+                                                                    TimePoint now) const;
+    void run(OperationId id, Operation& operation, const std::vector<IndexSide*>& places);
+    void on_seen(OperationId id, const std::vector<RawValue>& values);
+    void on_part(OperationId id, std::size_t part, RunnerOutcome outcome);
+    /// Tells how it went.
+    void tell(Operation& operation);
+    void remove(OperationId id);
     void give_up(const std::function<bool(const Operation&)>& is_over);
-    void drop_self(std::vector<Contact>& contacts) const;
-    [[nodiscard]] bool has_neighbour() const {
-        return server_ ? server_->connected() : clients_.connected();
-    }
-    /// The one that others know.
-    [[nodiscard]] OpenDhtRunner& main_runner() { return server_ ? *server_ : clients_.current(); }
-    void call_bootstrap_nodes();
-    void greet(const core::Endpoint& endpoint);
-    void explore(TimePoint now);
-    void on_status();
 
     OpenDhtIndex::Options options_;
     asio::io_context& io_;  // owned by the OpenDhtIndex
     asio::steady_timer ticker_;
     TrafficCounters traffic_;
-    RecordRules rules_;
-    ClientPool clients_;
-    std::unique_ptr<OpenDhtRunner> server_;
-    core::Endpoint local_;
+    std::vector<std::unique_ptr<IndexSide>> sides_;
 
     std::map<OperationId, Operation> operations_;
     std::deque<OperationId> waiting_;
     OperationId last_id_ = 0;
-    std::size_t running_ = 0;
-
-    std::vector<core::Endpoint> bootstrap_endpoints_;
-    std::vector<Contact> met_;  // by the latest exploration
-    TimePoint next_bootstrap_{};
-    TimePoint hope_until_{};
-    Greetings greetings_;
-    TimePoint next_explore_{};
-    Duration explore_interval_{};
+    std::size_t running_ = 0;  // and not told
 
     std::uint64_t puts_ = 0;
     std::uint64_t lookups_ = 0;

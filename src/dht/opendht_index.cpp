@@ -23,19 +23,20 @@ WallTime wall_now() {
         std::chrono::system_clock::now());
 }
 
-/// The newest believable record of each signer.
+/// The newest believable record of each signer in each address family.
 std::vector<proto::ProviderRecord> read_providers(const DhtKey& key,
                                                   const std::vector<RawValue>& values) {
     const WallTime now = wall_now();
-    std::map<PublicKey, proto::ProviderRecord> by_signer;
+    std::map<std::pair<PublicKey, bool>, proto::ProviderRecord> by_signer;
     for (const RawValue& value : values) {
         auto record = read_provider(key, value, now);
         if (!record) continue;
-        auto [it, fresh] = by_signer.try_emplace(record->signer, *record);
+        const std::pair place(record->signer, record->address.is_v4());
+        auto [it, fresh] = by_signer.try_emplace(place, *record);
         if (!fresh && it->second.sequence < record->sequence) it->second = std::move(*record);
     }
     std::vector<proto::ProviderRecord> records;
-    for (auto& [signer, record] : by_signer)
+    for (auto& [place, record] : by_signer)
         if (records.size() < limits::records_per_key_max) records.push_back(std::move(record));
     return records;
 }
@@ -108,14 +109,18 @@ Result<std::unique_ptr<OpenDhtIndex>> OpenDhtIndex::start(Options options) {
     return std::unique_ptr<OpenDhtIndex>(new OpenDhtIndex(std::move(state)));
 }
 
-core::Endpoint OpenDhtIndex::local_endpoint() const {
-    return state_->core.local_endpoint();
+std::vector<core::Endpoint> OpenDhtIndex::local_endpoints() const {
+    std::vector<core::Endpoint> endpoints;
+    for (const auto& side : state_->core.sides())
+        endpoints.push_back(side->local_endpoint());
+    return endpoints;
 }
 
 void OpenDhtIndex::announce(const proto::ProviderRecord& record, std::function<void(bool)> done) {
     state_->put({.key = record.key,
                  .value = RawValue{RecordType::provider, record.value_id(), record.encode()},
-                 .expires = record.expires},
+                 .expires = record.expires,
+                 .for_v4 = record.address.is_v4()},
                 std::move(done));
 }
 
@@ -158,6 +163,10 @@ void OpenDhtIndex::find_node(const NodeId& node,
 
 void OpenDhtIndex::bootstrap(const std::vector<core::Endpoint>& endpoints) {
     state_->submit([core = &state_->core, endpoints] { core->bootstrap(endpoints); }, [] {});
+}
+
+void OpenDhtIndex::hear_of(const std::vector<core::Endpoint>& endpoints) {
+    state_->submit([core = &state_->core, endpoints] { core->hear_of(endpoints); }, [] {});
 }
 
 void OpenDhtIndex::neighbours(std::function<void(std::vector<Contact>)> done) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <asio/error.hpp>
+#include <asio/io_context.hpp>
 #include <asio/ip/v6_only.hpp>
 
 #include <netinet/in.h>
@@ -109,6 +110,15 @@ Result<std::vector<tcp::acceptor>> listen_on(const asio::any_io_executor& execut
         const bool again = picking && endpoints.size() > 1 && ec == asio::error::address_in_use;
         if (acceptors || !again || attempt == port_attempts_max) return acceptors;
     }
+}
+
+bool has_ipv6() {
+    asio::io_context io;
+    tcp::acceptor acceptor(io);
+    std::error_code ec;
+    acceptor.open(tcp::v6(), ec);
+    if (!ec) acceptor.bind({asio::ip::address_v6::loopback(), 0}, ec);
+    return !ec;
 }
 
 Result<tcp::socket> dialling_socket(const asio::any_io_executor& executor,

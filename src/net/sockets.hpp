@@ -20,6 +20,9 @@ namespace flow29::net {
 [[nodiscard]] Result<std::vector<asio::ip::tcp::acceptor>> listen_on(
     const asio::any_io_executor& executor, std::vector<core::Endpoint> endpoints);
 
+/// Whether this machine has IPv6, were it for itself alone.
+[[nodiscard]] bool has_ipv6();
+
 /// A socket for dialling `target`, bound to `source` (its port aside) if there is one of that
 /// family. Errors: peer_unreachable when the system has no socket to give.
 [[nodiscard]] Result<asio::ip::tcp::socket> dialling_socket(

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "node/gather.hpp"
+
 namespace flow29::node {
 
 using namespace std::chrono_literals;
@@ -12,10 +14,10 @@ constexpr Duration tick = 1s;
 constexpr auto record_lifetime = limits::record_lifetime_max;
 }  // namespace
 
-Announcer::Announcer(Services services, Tasks& tasks, OwnAddress own_address)
+Announcer::Announcer(Services services, Tasks& tasks, OwnAddresses own_addresses)
     : services_(services),
       tasks_(tasks),
-      own_address_(std::move(own_address)),
+      own_addresses_(std::move(own_addresses)),
       scheduler_(proto::AnnounceScheduler::Options{}, services.runtime.random()()),
       changed_(services.runtime) {}
 
@@ -62,7 +64,7 @@ void Announcer::on_network_size(std::size_t nodes) {
     changed_.notify_all();
 }
 
-asio::awaitable<void> Announcer::put(proto::ItemId item, core::Endpoint address) {
+asio::awaitable<bool> Announcer::put_at(proto::ItemId item, core::Endpoint address) {
     proto::ProviderRecord record;
     record.key = item.key(services_.keys);
     record.address = address;
@@ -77,6 +79,15 @@ asio::awaitable<void> Announcer::put(proto::ItemId item, core::Endpoint address)
             services_.index.announce(record, std::move(done));
         };
     const bool ok = co_await net::await_callback<bool>(std::move(start));
+    co_return ok;
+}
+
+asio::awaitable<void> Announcer::put(proto::ItemId item, std::vector<core::Endpoint> addresses) {
+    Gather<bool> gather(services_.runtime, tasks_);
+    for (const auto& address : addresses)
+        gather.start(put_at(item, address));
+    const auto taken = co_await gather.all();
+    const bool ok = std::ranges::count(taken, true) > 0;
     --in_flight_;
     scheduler_.on_put(item, ok, services_.runtime.now());
     changed_.notify_all();
@@ -85,12 +96,17 @@ asio::awaitable<void> Announcer::put(proto::ItemId item, core::Endpoint address)
 asio::awaitable<void> Announcer::run() {
     while (!tasks_.stopping()) {
         const auto now = services_.runtime.now();
-        const auto address = own_address_();
+        const auto addresses = own_addresses_();
         auto wake = now + Duration(tick);
-        if (address) {
+        if (addresses.size() > families_) {
+            // What was put until now, those of the new family do not find.
+            if (families_ > 0) scheduler_.on_new_family(now);
+            families_ = addresses.size();
+        }
+        if (!addresses.empty()) {
             while (auto item = scheduler_.poll(now)) {
                 ++in_flight_;
-                tasks_.start(put(*item, *address));
+                tasks_.start(put(*item, addresses));
             }
             const auto next = scheduler_.next_deadline();
             drained_ = in_flight_ == 0 && (!next || *next > now + Duration(tick));

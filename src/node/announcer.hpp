@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <unordered_map>
+#include <vector>
 
 #include "node/services.hpp"
 #include "node/tasks.hpp"
@@ -13,10 +14,10 @@ namespace flow29::node {
 /// Puts this node's provider records into the DHT when the scheduler says so.
 class Announcer {
   public:
-    /// Where others can reach this node; nothing until known.
-    using OwnAddress = std::function<std::optional<core::Endpoint>()>;
+    /// Where others can reach this node, one address of each family; none until known.
+    using OwnAddresses = std::function<std::vector<core::Endpoint>()>;
 
-    Announcer(Services services, Tasks& tasks, OwnAddress own_address);
+    Announcer(Services services, Tasks& tasks, OwnAddresses own_addresses);
 
     /// The descriptor and these items of an object are held here.
     void add(const RootHash& root, const core::Descriptor& descriptor,
@@ -36,14 +37,17 @@ class Announcer {
     [[nodiscard]] proto::AnnounceScheduler::Forecast forecast() const;
 
   private:
-    [[nodiscard]] asio::awaitable<void> put(proto::ItemId item, core::Endpoint address);
+    [[nodiscard]] asio::awaitable<void> put(proto::ItemId item,
+                                            std::vector<core::Endpoint> addresses);
+    [[nodiscard]] asio::awaitable<bool> put_at(proto::ItemId item, core::Endpoint address);
 
     Services services_;
     Tasks& tasks_;  // owned by the engine
-    OwnAddress own_address_;
+    OwnAddresses own_addresses_;
     proto::AnnounceScheduler scheduler_;
     std::unordered_map<proto::ItemId, proto::ObjectSummary> summaries_;
     net::Signal changed_;
+    std::size_t families_ = 0;  // of the addresses, at most until now
     std::size_t in_flight_ = 0;
     bool drained_ = true;
 };

@@ -142,6 +142,7 @@ char* flow29_publish(flow29_node* node, const char* path, unsigned copies, unsig
         request.name = request.path.filename().string();
         if (copies != 0) request.copies = copies;
         request.encrypt = (flags & FLOW29_PRIVATE) != 0;
+        request.times = (flags & FLOW29_TIMES) != 0;
         const auto published = wait_for<PublishResult>(
             [&](auto done) { node->node->publish(std::move(request), {}, std::move(done)); });
         if (!published) {

@@ -5,6 +5,7 @@
 
 #include <asio/post.hpp>
 
+#include "core/families.hpp"
 #include "core/placement.hpp"
 
 namespace flow29::node {
@@ -153,19 +154,20 @@ asio::awaitable<void> DescriptorSearch::ask_closest(std::shared_ptr<DescriptorSe
 
 /// Dials those of them first at which placement would have put it.
 void DescriptorSearch::want_placed(const std::vector<proto::NodeRecord>& near) {
-    std::map<NodeId, core::Endpoint> addresses;
+    std::map<NodeId, std::vector<core::Endpoint>> addresses;
     std::vector<core::Candidate> candidates;
     for (const auto& record : near) {
         const auto node = record.node();
         if (!record.storing || record.addresses.empty() || node == services_.identity.id() ||
-            !addresses.emplace(node, record.addresses.front()).second)
+            !addresses.emplace(node, core::first_of_each_family(record.addresses)).second)
             continue;
         candidates.push_back(
             {node, record.addresses.front().group(), record.capacity_class, false});
     }
     for (const auto& candidate : core::rank_candidates(key_, std::move(candidates)))
-        if (!peers_.find(candidate.id))
-            want_dial({core::dht_position(candidate.id), addresses.at(candidate.id)}, Rank::placed);
+        for (const auto& address : addresses.at(candidate.id))
+            if (!peers_.find(candidate.id))
+                want_dial({core::dht_position(candidate.id), address}, Rank::placed);
 }
 
 void DescriptorSearch::pump() {

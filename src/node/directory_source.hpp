@@ -18,13 +18,13 @@ namespace flow29::node {
 /// as they are read, beneath the directory and never through a link.
 class DirectorySource final : public Source {
   public:
-    /// Looks at everything beneath the folder.
-    /// Errors: refused, naming the path, for what is neither file nor directory, or has a name that
-    /// is not allowed; file_error.
+    /// Looks at everything beneath the folder. `has_times`: the manifest says when each file was
+    /// changed. Errors: refused, naming the path, for what is neither file nor directory, or has a
+    /// name that is not allowed; file_error.
     [[nodiscard]] static Result<std::unique_ptr<DirectorySource>> scan(
-        std::shared_ptr<Folder> folder);
+        std::shared_ptr<Folder> folder, bool has_times);
     /// The same of an open directory, which the caller may close.
-    [[nodiscard]] static Result<std::unique_ptr<DirectorySource>> scan(int fd);
+    [[nodiscard]] static Result<std::unique_ptr<DirectorySource>> scan(int fd, bool has_times);
 
     [[nodiscard]] ObjectKind kind() const override { return ObjectKind::directory; }
     [[nodiscard]] ByteCount length() const override { return tree_.manifest.object_length(); }
@@ -36,7 +36,8 @@ class DirectorySource final : public Source {
   private:
     /// What changes when a file does.
     struct Facts {
-        std::int64_t modified_ns = 0;
+        std::int64_t modified_s = 0;
+        std::int64_t modified_ns = 0;  // and so many
         std::uint64_t inode = 0;
         bool operator==(const Facts&) const = default;
     };
@@ -45,14 +46,15 @@ class DirectorySource final : public Source {
         std::vector<Facts> facts;  ///< of each entry; none of a directory
     };
 
-    DirectorySource(std::shared_ptr<Folder> folder, Tree tree);
-    [[nodiscard]] static Result<Tree> look(Folder& folder);
+    DirectorySource(std::shared_ptr<Folder> folder, bool has_times, Tree tree);
+    [[nodiscard]] static Result<Tree> look(Folder& folder, bool has_times);
     [[nodiscard]] static Facts facts_of(const struct stat& status);
     [[nodiscard]] Result<core::UniqueFd> open(std::size_t index) const;
     [[nodiscard]] Result<void> read_file(std::size_t index, std::uint64_t offset,
                                          std::span<std::uint8_t> out) const;
 
     std::shared_ptr<Folder> folder_;
+    bool has_times_;
     Tree tree_;
     Bytes encoded_;  // the manifest
     mutable OpenFiles files_;

@@ -56,6 +56,7 @@ Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descr
       peers_(peers),
       descriptor_(std::move(descriptor)),
       layout_(descriptor_.layout()),
+      want_(want),
       planner_(layout_, want, have, planner_options(options, descriptor_.level)),
       sink_(sink),
       options_(std::move(options)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -96,6 +97,10 @@ class Download : public std::enable_shared_from_this<Download> {
 
     [[nodiscard]] const core::Descriptor& descriptor() const { return descriptor_; }
     [[nodiscard]] const proto::DownloadPlanner& planner() const { return planner_; }
+    /// What is wanted, and what of that came: no more than was asked for, although chunks are
+    /// wanted whole.
+    [[nodiscard]] ByteCount total() const { return std::min(planner_.wanted(), want_.count()); }
+    [[nodiscard]] ByteCount done() const { return std::min(planner_.verified(), total()); }
     /// Other nodes that delivered something.
     [[nodiscard]] std::size_t served_by() const { return served_by_.size(); }
     /// When the first verified bytes came; nothing before.
@@ -105,7 +110,7 @@ class Download : public std::enable_shared_from_this<Download> {
     /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
     /// From this node's own store.
-    [[nodiscard]] ByteCount own() const { return own_; }
+    [[nodiscard]] ByteCount own() const { return std::min(own_, done()); }
     /// When something last came, or a node last said that it has more.
     [[nodiscard]] TimePoint last_progress() const { return last_progress_; }
 
@@ -142,6 +147,7 @@ class Download : public std::enable_shared_from_this<Download> {
     PeerBook& peers_;  // owned by the engine
     core::Descriptor descriptor_;
     core::Layout layout_;
+    ByteRange want_;
     proto::DownloadPlanner planner_;
     PieceSink& sink_;  // owned by the caller of run, who outlives it
     Options options_;

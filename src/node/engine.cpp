@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/families.hpp"
 #include "core/log.hpp"
 #include "node/local_peer.hpp"
 #include "node/saved_limits.hpp"
@@ -36,7 +37,7 @@ Engine::Engine(Services services, Settings settings)
       neighbourhood_(services, tasks_, peers_, table_, settings_.bootstrap,
                      settings_.bootstrap_names, settings_.neighbourhood_period),
       finder_(services, tasks_, peers_, neighbourhood_, table_),
-      announcer_(services, tasks_, [this] { return announced_address(); }),
+      announcer_(services, tasks_, [this] { return announced_addresses(); }),
       loose_(services),
       keeper_(services, settings_, tasks_, peers_, neighbourhood_, pull_budget_, loose_,
               {[this](const Kept& kept) { on_kept(kept); }, [this] { return make_room(); }}),
@@ -49,11 +50,12 @@ Engine::Engine(Services services, Settings settings)
                pull_budget_, transfers_),
       survey_(services, tasks_, peers_, finder_, neighbourhood_, table_),
       locator_(services, peers_, finder_, neighbourhood_, fetcher_),
-      placements_(
-          services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_, caretaker_,
-          survey_, transfers_, loose_, [this] { return local_record(); },
-          {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
-           [this] { leases_.check_renewals(); }, [this] { tasks_.start(leases_.collect()); }}),
+      placements_(services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_,
+                  caretaker_, survey_, transfers_, loose_, [this] { return local_record(); },
+                  {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
+                   [this] { leases_.check_renewals(); },
+                   [this](const proto::Lease& lease) { leases_.on_lease(lease); },
+                   [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_, loose_,
               {[this] { return placements_.publishing(); }, [this] { keeper_.tell_of_room(); },
                [this] { return keeper_.awaited(); }, [this] { return keeper_.give_up_parts(); }}),
@@ -74,7 +76,9 @@ Engine::Engine(Services services, Settings settings)
                [this](net::PeerPtr asker, std::uint16_t port) {
                    return peers_.dial_back(std::move(asker), port);
                }}),
-      reach_(services, tasks_, peers_, {[this] { return dialled_port(); }, [this] { on_reach(); }}),
+      reach_(services, tasks_, peers_,
+             {[this](bool by_v4) { return addresses_.port(by_v4); }, [this] { on_reach(); }}),
+      addresses_(settings_.addresses),
       may_store_(settings_.storing),
       started_wall_(services.runtime.wall_now()) {
     blocker_.load();
@@ -115,30 +119,15 @@ asio::awaitable<void> Engine::stop() {
     co_await tasks_.drain();
 }
 
-std::optional<core::Endpoint> Engine::own_address() const {
-    if (mapped_) return mapped_;
-    for (const auto& address : settings_.addresses)
-        if (!address.is_unspecified()) return address;
-    if (!observed_ || settings_.addresses.empty()) return std::nullopt;
-    auto address = *observed_;
-    address.port = settings_.addresses.front().port;
-    return address;
-}
-
 /// Who cannot be dialled names no address to those who would fetch from it.
-std::optional<core::Endpoint> Engine::announced_address() const {
-    if (reach_.reach() == Reach::unreachable) return std::nullopt;
-    return own_address();
+std::vector<core::Endpoint> Engine::announced_addresses() const {
+    if (reach_.reach() == Reach::unreachable) return {};
+    return core::first_of_each_family(addresses_.all());
 }
 
 proto::NodeRecord Engine::local_record() {
     const auto wall_now = services_.runtime.wall_now();
-    std::vector<core::Endpoint> addresses;
-    if (mapped_) addresses.push_back(*mapped_);
-    for (const auto& address : settings_.addresses)
-        if (!address.is_unspecified()) addresses.push_back(address);
-    if (addresses.empty())
-        if (const auto own = own_address()) addresses.push_back(*own);
+    auto addresses = addresses_.all();
     const bool fresh = record_ && record_->addresses == addresses &&
                        wall_now < record_->expires - node_record_refresh;
     if (fresh) return *record_;
@@ -164,13 +153,8 @@ void Engine::set_storing(bool storing) {
 
 void Engine::on_mapping(PortMapping mapping, std::optional<core::Endpoint> external) {
     mapping_ = std::move(mapping);
-    mapped_ = external;
+    addresses_.on_mapped(external);
     reach_.on_new_address();
-}
-
-std::uint16_t Engine::dialled_port() const {
-    if (mapped_) return mapped_->port;
-    return settings_.addresses.empty() ? std::uint16_t{0} : settings_.addresses.front().port;
 }
 
 /// Whoever cannot be dialled is of no use as a holder, so it says that it stores nothing, and what
@@ -214,6 +198,7 @@ void Engine::on_peer(net::PeerPtr peer) {
     reporter_.note_clock_skew(peer->clock_skew());
     peers_.on_peer(peer);
     if (!peer->dialled()) reach_.on_dialled_by(peer->remote());
+    hear_of_addresses(*peer);
     if (!peer->record().storing) return;
     auto& store = services_.store;
     const auto record = peer->record();
@@ -223,6 +208,16 @@ void Engine::on_peer(net::PeerPtr peer) {
                 log::warn("engine", "record not kept: {}", kept.error().message());
         },
         [] {});
+}
+
+/// Whoever is met by one family may be the first to be known who has the other.
+void Engine::hear_of_addresses(const net::Peer& peer) {
+    std::vector<core::Endpoint> others;
+    for (const auto& address : peer.record().addresses)
+        if (address.is_v4() != peer.remote().is_v4() &&
+            proto::DialRules::may_name(peer.remote(), address))
+            others.push_back(address);
+    if (!others.empty()) services_.index.hear_of(others);
 }
 
 void Engine::on_peer_closed(net::PeerPtr peer, Error reason) {
@@ -259,14 +254,20 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
         on_room(peer->id());
     } else if (std::holds_alternative<proto::UpdateRecord>(message)) {
         peers_.on_record(peer);
+        hear_of_addresses(*peer);
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
         peers_.on_goodbye(peer);
     }
 }
 
-void Engine::on_observed_address(const net::PeerPtr&, const core::Endpoint& observed) {
-    // One on the same LAN, or link, sees an address that is of no use to others.
-    if (!observed_ || !proto::DialRules::may_name(observed, *observed_)) observed_ = observed;
+void Engine::on_observed_address(const net::PeerPtr& peer, const core::Endpoint& observed) {
+    // Nobody sees an address of the family by which it is not connected.
+    if (observed.is_v4() != peer->remote().is_v4()) return;
+    const auto before = core::first_of_each_family(addresses_.all()).size();
+    addresses_.on_observed(observed);
+    const auto now = core::first_of_each_family(addresses_.all()).size();
+    // Those who were met before have nothing by which others of that family could get here.
+    if (now > before && settings_.storing) peers_.tell_all(proto::UpdateRecord{local_record()});
 }
 
 void Engine::on_node_changed(const NodeId& node) {
@@ -355,7 +356,7 @@ asio::awaitable<void> Engine::announce_self() {
     if (!settings_.storing) co_return;
     while (!tasks_.stopping()) {
         auto pause = self_announce_retry;
-        if (settings_.storing && neighbourhood_.joined() && own_address()) {
+        if (settings_.storing && neighbourhood_.joined() && !addresses_.all().empty()) {
             auto record = local_record();
             std::function<void(std::function<void(bool)>)> start =
                 [this, record](std::function<void(bool)> done) {

@@ -14,6 +14,7 @@
 #include "node/locator.hpp"
 #include "node/loose_mark.hpp"
 #include "node/neighbourhood.hpp"
+#include "node/own_addresses.hpp"
 #include "node/peer_book.hpp"
 #include "node/pins.hpp"
 #include "node/placements.hpp"
@@ -78,11 +79,10 @@ class Engine : public net::PeerHandler {
     void on_observed_address(const net::PeerPtr& peer, const core::Endpoint& observed) override;
 
   private:
-    [[nodiscard]] std::optional<core::Endpoint> own_address() const;
-    [[nodiscard]] std::optional<core::Endpoint> announced_address() const;
-    [[nodiscard]] std::uint16_t dialled_port() const;
+    [[nodiscard]] std::vector<core::Endpoint> announced_addresses() const;
     void set_storing(bool storing);
     void on_reach();
+    void hear_of_addresses(const net::Peer& peer);
     [[nodiscard]] asio::awaitable<void> meet(core::Endpoint node);
     void apply(const RateLimitsChange& change);
     [[nodiscard]] asio::awaitable<bool> make_room();
@@ -123,8 +123,7 @@ class Engine : public net::PeerHandler {
     Server server_;
     ReachCheck reach_;
     PortMapping mapping_;
-    std::optional<core::Endpoint> mapped_;
-    std::optional<core::Endpoint> observed_;
+    OwnAddresses addresses_;
     std::optional<proto::NodeRecord> record_;
     bool may_store_;  // as it was set up
     WallTime started_wall_;

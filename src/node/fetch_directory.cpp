@@ -103,6 +103,7 @@ asio::awaitable<Result<Fetcher::Target>> Fetcher::resolve(FoundObject found, std
     target.bytes = target.manifest->place(*index);
     if (target.bytes.empty()) target.bytes = ByteRange{};
     target.executable = type == EntryType::executable;
+    target.modified = target.manifest->entries()[*index].modified;
     co_return target;
 }
 

@@ -43,8 +43,8 @@ std::function<void(const Download&)> reporter(ProgressFn progress) {
         if (!progress) return;
         Progress now;
         now.stage = Stage::data;
-        now.done = download.planner().verified();
-        now.total = download.planner().wanted();
+        now.done = download.done();
+        now.total = download.total();
         now.own = download.own();
         now.holders = download.planner().usable_peers();
         progress(now);
@@ -306,10 +306,19 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_file(FetchRequest request, F
     const auto descriptor = std::make_shared<const core::Descriptor>(found.descriptor);
     // What lies in the file then is not what others need.
     if (found.key) request.share = false;
-    const PartialFile::Options options{request.path,      request.link.root, *want,
-                                       request.overwrite, request.share,     target.executable,
-                                       found.key,         request.folder};
-    const auto file = std::make_shared<PartialFile>(services_.store, *descriptor, options);
+    // A part of a file is not what was changed then.
+    const bool is_whole = want->count() == target.bytes.count();
+    PartialFile::Options options{.path = request.path,
+                                 .root = request.link.root,
+                                 .range = *want,
+                                 .overwrite = request.overwrite,
+                                 .share = request.share,
+                                 .executable = target.executable,
+                                 .modified = is_whole ? target.modified : std::nullopt,
+                                 .key = found.key,
+                                 .folder = request.folder};
+    const auto file =
+        std::make_shared<PartialFile>(services_.store, *descriptor, std::move(options));
     auto open = [file] { return file->open(); };
     const auto opened = co_await net::offload(services_.runtime, std::move(open));
     if (!opened) co_return fail(opened.error());

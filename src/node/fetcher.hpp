@@ -41,6 +41,7 @@ class Fetcher {
         ObjectKind kind = ObjectKind::file;
         ByteRange bytes;  ///< of the object, when it is a file
         bool executable = false;
+        std::optional<FileTime> modified{};
         std::shared_ptr<const core::Manifest> manifest;  ///< of a directory object
     };
     /// How long to wait for it, and who may end that.

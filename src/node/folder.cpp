@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 
 #include <flow29/ids.hpp>
@@ -82,6 +84,20 @@ Result<void> LocalFolder::move(const std::string& from, const std::string& to,
         return fail(Errc::refused, from + ": only what is directly in the folder is moved");
     if (::renameat2(*directory, from.c_str(), *directory, to.c_str(), flags) == 0) return {};
     return fail_errno(errno, "moving " + from + " to " + to);
+}
+
+Result<void> LocalFolder::set_modified(const std::string& path, FileTime time) {
+    const auto file = open(path, O_RDONLY | O_NONBLOCK, 0);
+    if (!file) return fail(file.error());
+    // Whoever asks may name any time, also one whose seconds are no number of nanoseconds.
+    constexpr std::int64_t second = 1'000'000'000;
+    const auto since = time.time_since_epoch().count();
+    const auto rest = (since % second + second) % second;
+    const std::array<timespec, 2> times{
+        timespec{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+        timespec{.tv_sec = since / second - (since % second < 0 ? 1 : 0), .tv_nsec = rest}};
+    if (::futimens(file->get(), times.data()) != 0) return fail_errno(errno, path);
+    return {};
 }
 
 Result<void> LocalFolder::sync() {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <flow29/directory.hpp>
 #include <flow29/error.hpp>
 #include "core/unique_fd.hpp"
 #include "node/beneath.hpp"
@@ -53,6 +54,8 @@ class Folder {
     [[nodiscard]] virtual Result<void> remove(const std::string& path) = 0;
     [[nodiscard]] virtual Result<void> move(const std::string& from, const std::string& to,
                                             Replacing replacing) = 0;
+    /// When a file was changed. Only its owner may say so, so its descriptor is not enough.
+    [[nodiscard]] virtual Result<void> set_modified(const std::string& path, FileTime time) = 0;
     /// Makes the names in the folder durable.
     [[nodiscard]] virtual Result<void> sync() = 0;
     /// Whom the files belong to that are made.
@@ -75,6 +78,7 @@ class LocalFolder final : public Folder {
     [[nodiscard]] Result<void> remove(const std::string& path) override;
     [[nodiscard]] Result<void> move(const std::string& from, const std::string& to,
                                     Replacing replacing) override;
+    [[nodiscard]] Result<void> set_modified(const std::string& path, FileTime time) override;
     [[nodiscard]] Result<void> sync() override;
     [[nodiscard]] uid_t user() const override;
 

@@ -165,8 +165,8 @@ Result<HashResult> hash_source(const Source& source, const std::function<void(By
 
 namespace flow29 {
 
-Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress) {
-    const auto source = node::open_source(fd);
+Result<HashResult> hash_file(int fd, const std::function<void(ByteCount)>& progress, bool times) {
+    const auto source = node::open_source(fd, times);
     if (!source) return fail(source.error());
     return node::hash_source(**source, progress, {});
 }

@@ -2,10 +2,12 @@
 #include <flow29/node.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <thread>
 
 #include <asio/post.hpp>
 
+#include "core/families.hpp"
 #include "core/identity.hpp"
 #include "core/log.hpp"
 #include "dht/opendht_index.hpp"
@@ -14,6 +16,7 @@
 #include "net/name_resolver.hpp"
 #include "net/port_mapper.hpp"
 #include "net/resolve.hpp"
+#include "net/sockets.hpp"
 #include "net/tls_transport.hpp"
 #include "node/engine.hpp"
 #include "node/membership.hpp"
@@ -34,7 +37,7 @@ bool is_within(const core::Endpoint& listening) {
     return some_port.is_unspecified() || (net::is_private(listening) && !listening.is_loopback());
 }
 
-/// The literal listen addresses; 0.0.0.0 when none was given.
+/// The literal listen addresses; when none was given, all of each family that there is.
 Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
     std::vector<core::Endpoint> endpoints;
     for (const auto& host : config.listen) {
@@ -47,7 +50,10 @@ Result<std::vector<core::Endpoint>> listen_endpoints(const Config& config) {
             return fail(Errc::usage, "listen address " + host + ": " + endpoint.error().message());
         endpoints.push_back(*endpoint);
     }
-    if (endpoints.empty()) endpoints.push_back(*core::Endpoint::parse("0.0.0.0:0"));
+    if (endpoints.empty()) {
+        endpoints.push_back(*core::Endpoint::parse("0.0.0.0:0"));
+        if (net::has_ipv6()) endpoints.push_back(*core::Endpoint::parse("[::]:0"));
+    }
     for (auto& endpoint : endpoints)
         endpoint.port = config.port;
     return endpoints;
@@ -58,6 +64,7 @@ struct Node::State {
     Config config;
     std::optional<core::Identity> identity;
     std::optional<core::SwarmKey> swarm_key;
+    std::vector<core::Endpoint> endpoints;  // that it listens on
     std::unique_ptr<store::Store> store;
     core::Line line;
     std::unique_ptr<net::AsioRuntime> runtime;
@@ -72,11 +79,11 @@ struct Node::State {
     std::uint16_t port = 0;
 
     [[nodiscard]] Result<void> open();
-    [[nodiscard]] Result<void> listen(std::vector<core::Endpoint> endpoints);
+    [[nodiscard]] Result<void> listen();
     [[nodiscard]] Result<void> find_starting_points(node::Settings& settings) const;
     [[nodiscard]] asio::awaitable<void> shut_down();
     void map_port();
-    void discover(std::vector<core::Endpoint> listening);
+    void discover();
 
     template <class T>
     [[nodiscard]] static asio::awaitable<void> deliver(asio::awaitable<Result<T>> work,
@@ -103,7 +110,7 @@ struct Node::State {
     }
 };
 
-Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
+Result<void> Node::State::listen() {
     // One number for UDP and TCP: with port 0 the transport picks, and the index must get the same.
     std::string problem;
     for (unsigned attempt = 0; attempt < port_attempts; ++attempt) {
@@ -118,8 +125,9 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         const auto chosen = listening.empty() ? config.port : listening.front().port;
 
         dht::OpenDhtIndex::Options dht_options;
-        dht_options.bind = endpoints.front();
-        dht_options.bind.port = chosen;
+        dht_options.bind = core::first_of_each_family(endpoints);
+        for (auto& endpoint : dht_options.bind)
+            endpoint.port = chosen;
         dht_options.identity = &*identity;
         dht_options.storing = config.store;
         dht_options.network = config.network;
@@ -134,6 +142,8 @@ Result<void> Node::State::listen(std::vector<core::Endpoint> endpoints) {
         transport = std::move(*opened);
         index = std::move(*started);
         port = chosen;
+        for (auto& endpoint : endpoints)
+            endpoint.port = chosen;
         return {};
     }
     return fail(Errc::other, "no port is free for both UDP and TCP: " + problem);
@@ -155,7 +165,8 @@ Result<void> Node::State::find_starting_points(node::Settings& settings) const {
         settings.bootstrap_names.push_back(std::move(point));
     }
     for (const auto& record : store->node_records(saved_neighbours_max))
-        if (!record.addresses.empty()) settings.bootstrap.push_back(record.addresses.front());
+        std::ranges::copy(core::first_of_each_family(record.addresses),
+                          std::back_inserter(settings.bootstrap));
     for (auto& point : settings.bootstrap)
         point = net::on_sole_link(point);
     return {};
@@ -175,17 +186,18 @@ Result<void> Node::State::open() {
     auto loaded = core::Identity::load_or_create(config.data / "node.key");
     if (!loaded) return fail(loaded.error());
     identity = std::move(*loaded);
-    auto endpoints = listen_endpoints(config);
-    if (!endpoints) return fail(endpoints.error());
+    auto wanted = listen_endpoints(config);
+    if (!wanted) return fail(wanted.error());
+    endpoints = std::move(*wanted);
 
     runtime = std::make_unique<net::AsioRuntime>();
-    if (auto listening = listen(*endpoints); !listening) return listening;
+    if (auto listening = listen(); !listening) return listening;
 
     node::Settings settings;
     settings.storing = config.store;
     // On loopback everybody can dial everybody.
     settings.check_reach =
-        config.store && !std::ranges::all_of(*endpoints, &core::Endpoint::is_loopback);
+        config.store && !std::ranges::all_of(endpoints, &core::Endpoint::is_loopback);
     settings.is_private = swarm_key.has_value();
     settings.capacity = config.capacity;
     settings.grace = config.grace;
@@ -196,9 +208,7 @@ Result<void> Node::State::open() {
         .up = config.up_limit, .down = config.down_limit, .repair = config.repair_limit};
     settings.takeover =
         std::clamp<Duration>(config.grace / 10, std::chrono::seconds(1), std::chrono::seconds(10));
-    settings.addresses = *endpoints;
-    for (auto& address : settings.addresses)
-        address.port = port;
+    settings.addresses = endpoints;
     if (auto found = find_starting_points(settings); !found) return found;
     names = std::make_unique<net::NameResolver>(
         [](const std::string& name) { return net::resolve(name); });
@@ -229,10 +239,9 @@ void Node::State::map_port() {
     });
 }
 
-void Node::State::discover(std::vector<core::Endpoint> listening) {
+void Node::State::discover() {
     discovery = std::make_unique<net::LanDiscovery>(
-        core::LanCaller(swarm_key, config.network),
-        net::LanDiscovery::Options{port, std::move(listening)},
+        core::LanCaller(swarm_key, config.network), net::LanDiscovery::Options{port, endpoints},
         [this](const core::Endpoint& heard) {
             asio::post(runtime->context(), [this, heard] { engine->on_heard(heard); });
         });
@@ -248,16 +257,13 @@ Result<std::unique_ptr<Node>> Node::start(const Config& config) {
     state->config = config;
     if (auto opened = state->open(); !opened) return fail(opened.error());
     auto* running = state.get();
-    const auto endpoints = listen_endpoints(config);
     const auto is_behind = [](const auto& at) { return at.is_v4() && is_within(at); };
     // Neighbours on a link have public IPv6 addresses as a rule.
     const auto has_lan = [](const auto& at) {
         return is_within(at) || (!at.is_v4() && !at.is_loopback());
     };
-    if (config.map_port && endpoints && std::ranges::any_of(*endpoints, is_behind))
-        running->map_port();
-    if (config.discover && endpoints && std::ranges::any_of(*endpoints, has_lan))
-        running->discover(*endpoints);
+    if (config.map_port && std::ranges::any_of(running->endpoints, is_behind)) running->map_port();
+    if (config.discover && std::ranges::any_of(running->endpoints, has_lan)) running->discover();
     asio::post(running->runtime->context(), [running] { running->engine->start(); });
     running->thread = std::thread([running] { running->runtime->run(); });
     return std::unique_ptr<Node>(new Node(std::move(state)));
@@ -284,6 +290,12 @@ const NodeId& Node::id() const {
 }
 std::uint16_t Node::port() const {
     return state_->port;
+}
+std::vector<std::string> Node::listening() const {
+    std::vector<std::string> listening;
+    for (const auto& endpoint : state_->endpoints)
+        listening.push_back(endpoint.to_string());
+    return listening;
 }
 
 void Node::publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done) {

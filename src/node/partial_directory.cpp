@@ -315,7 +315,17 @@ Result<void> PartialDirectory::note(const core::RangeSet& verified) {
     return store_.set_fetch_progress(options_.root, partial_, verified);
 }
 
+Result<void> PartialDirectory::set_times() {
+    for (auto i = span_.first; i < span_.last; ++i) {
+        const auto& time = manifest_->entries()[i].modified;
+        if (!time) continue;
+        if (auto set = inside_->set_modified(path_of(i), *time); !set) return set;
+    }
+    return {};
+}
+
 Result<void> PartialDirectory::finish() {
+    if (auto set = set_times(); !set) return set;
     if (::syncfs(directory_.get()) != 0) return fail_errno(errno, "syncing " + partial_.string());
     // Before the swap: after it the notes would speak of the directory that was there.
     if (auto forgotten = store_.end_fetch(options_.root, partial_); !forgotten) return forgotten;

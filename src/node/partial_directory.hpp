@@ -56,6 +56,8 @@ class PartialDirectory : public PartialOutput {
     static constexpr std::uint64_t note_bytes = 64ULL << 20;
 
     [[nodiscard]] Result<void> check_target() const;
+    /// To the files whose manifest says when they were changed.
+    [[nodiscard]] Result<void> set_times();
     /// Removes from an earlier attempt what is not wanted now, and forgets what is not there.
     [[nodiscard]] Result<void> adopt();
     /// Directories and empty files.

@@ -200,6 +200,9 @@ Result<void> PartialFile::note(const core::RangeSet& verified) {
 Result<void> PartialFile::finish() {
     if (::ftruncate(fd_, static_cast<off_t>(options_.range.count().value)) != 0)
         return fail_errno(errno, partial_.string());
+    if (options_.modified)
+        if (auto set = place_.folder->set_modified(partial_name_, *options_.modified); !set)
+            return set;
     if (::fsync(fd_) != 0) return fail_errno(errno, "syncing " + partial_.string());
     // Before it is moved: whatever fails or ends the process after that leaves nothing beside it,
     // and before that only what is known by its hash as well.
@@ -215,19 +218,36 @@ Result<void> PartialFile::finish() {
     return place_.folder->sync();
 }
 
+std::optional<PartialFile::Seen> PartialFile::look_at(ExtentIndex extent) const {
+    if (const auto seen = seen_.find(extent.value);
+        seen != seen_.end() &&
+        seen->second.bytes == descriptor_.layout().extent_length(extent).value)
+        return seen->second;
+    const auto bytes = descriptor_.layout().extent_bytes(extent);
+    core::Buffer data(bytes.count().value);
+    const auto at = (bytes.first - options_.range.first).value;
+    if (!read_exactly(fd_, at, data.span())) return std::nullopt;
+    const auto tree = core::GroupTree::build(data.view(), limits::hash_group_level);
+    if (tree.top() != descriptor_.extents[extent.value]) return std::nullopt;
+    return Seen{{tree.group_hashes().begin(), tree.group_hashes().end()},
+                store::block_checksums(data.view()),
+                data.size()};
+}
+
 std::vector<store::ExtentReference> PartialFile::references() const {
     std::vector<store::ExtentReference> references;
     const auto layout = descriptor_.layout();
     std::error_code ec;
     const auto file = fs::absolute(options_.path, ec);
-    for (const auto& [index, seen] : seen_) {
-        const ExtentIndex extent(index);
+    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+        const ExtentIndex extent(i);
         const auto bytes = layout.extent_bytes(extent);
-        const bool inside =
-            bytes.first >= options_.range.first && bytes.last <= options_.range.last;
-        if (!inside || seen.bytes != bytes.count().value) continue;
-        references.push_back({descriptor_.extents[index], file, bytes.first - options_.range.first,
-                              bytes.count(), seen.group_hashes, seen.checksums});
+        if (bytes.first < options_.range.first || bytes.last > options_.range.last) continue;
+        auto seen = look_at(extent);
+        if (!seen) continue;
+        references.push_back({descriptor_.extents[i], file, bytes.first - options_.range.first,
+                              bytes.count(), std::move(seen->group_hashes),
+                              std::move(seen->checksums)});
     }
     return references;
 }

@@ -25,6 +25,7 @@ class PartialFile : public PartialOutput {
         bool overwrite = false;
         bool share = false;  ///< gather what references to the finished file need
         bool executable = false;
+        std::optional<FileTime> modified{};  ///< if it is to say when it was changed
         std::optional<core::FileKey> key{};  ///< of a private object: it comes decrypted
         std::shared_ptr<Folder> folder{};    ///< that `path` is in; null: this process's own
     };
@@ -44,7 +45,8 @@ class PartialFile : public PartialOutput {
     [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
     [[nodiscard]] Result<void> finish() override;
 
-    /// References for every extent that was seen whole in this attempt. After finish.
+    /// References for every extent that is whole in it; those that came in an earlier attempt are
+    /// read once more. After finish; blocks.
     [[nodiscard]] std::vector<store::ExtentReference> references() const;
     /// Whether the node can read it where it lies. After finish; blocks.
     [[nodiscard]] bool is_readable() const { return is_readable_at(options_.path, fd_); }
@@ -67,6 +69,8 @@ class PartialFile : public PartialOutput {
     /// which is the first.
     [[nodiscard]] std::filesystem::path notes() const;
     [[nodiscard]] Result<void> write(ByteView data, std::uint64_t offset);
+    /// What a reference to an extent needs; nothing if the file was changed.
+    [[nodiscard]] std::optional<Seen> look_at(ExtentIndex extent) const;
     /// Takes up extents that are whole in the file though no note says so: a killed process leaves
     /// what it wrote since its last note, and hashing that is cheaper than fetching it again.
     void recover(ByteCount end);

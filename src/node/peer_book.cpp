@@ -148,22 +148,43 @@ std::vector<net::PeerPtr> PeerBook::open() const {
     return peers;
 }
 
+struct PeerBook::Race {
+    explicit Race(net::Runtime& runtime) : moved(runtime) {}
+    net::Signal moved;
+    net::PeerPtr winner;
+    Error last{Errc::peer_unreachable, "it has no address"};
+    std::size_t running = 0;
+};
+
+asio::awaitable<void> PeerBook::run_in(std::shared_ptr<Race> race, proto::DialRules::Target target,
+                                       NodeId node) {
+    const auto peer = co_await dial_target(std::move(target), node, nullptr);
+    if (!peer)
+        race->last = peer.error();
+    else if (!race->winner)
+        race->winner = *peer;
+    --race->running;
+    race->moved.notify_all();
+}
+
 asio::awaitable<Result<net::PeerPtr>> PeerBook::reach(Named named) {
     const NodeId node = named.record.node();
     if (auto peer = find(node)) co_return peer;
     if (is_banned(node)) co_return fail(Errc::refused, "this node was caught lying");
     if (blocked_.contains(node)) co_return fail(Errc::refused, "this node is blocked here");
-    Error last{Errc::peer_unreachable, "it has no address"};
+    const auto race = std::make_shared<Race>(services_.runtime);
     for (auto address : named.record.addresses) {
         if (named.by && !proto::DialRules::may_name(*named.by, address)) continue;
         if (named.by) address = core::as_named_by(*named.by, address);
         address = net::on_sole_link(address);
         proto::DialRules::Target target{address, core::dht_position(node), named.by.has_value()};
-        auto peer = co_await dial_target(std::move(target), node, nullptr);
-        if (peer) co_return peer;
-        last = peer.error();
+        ++race->running;
+        tasks_.start(run_in(race, std::move(target), node));
     }
-    co_return fail(last);
+    while (!race->winner && race->running > 0)
+        co_await race->moved.wait();
+    if (race->winner) co_return race->winner;
+    co_return fail(race->last);
 }
 
 asio::awaitable<Result<net::PeerPtr>> PeerBook::dial(core::Endpoint endpoint,
@@ -187,7 +208,12 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Ta
             co_return fail(Errc::peer_unreachable,
                            endpoint.to_string() + " did not answer just before");
         const auto running = attempts_.find(endpoint);
-        if (running == attempts_.end()) break;
+        if (running == attempts_.end()) {
+            const auto other = position ? attempt_at(*position) : nullptr;
+            if (!other || services_.runtime.now() >= other->began + head_start) break;
+            (void)co_await other->ended.wait_until(other->began + head_start);
+            continue;
+        }
         const auto attempt = running->second;
         while (!attempt->outcome)
             co_await attempt->ended.wait();
@@ -202,7 +228,7 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Ta
         co_return peer;
     }
 
-    const auto attempt = std::make_shared<Attempt>(services_.runtime);
+    const auto attempt = std::make_shared<Attempt>(services_.runtime, position);
     attempts_.emplace(endpoint, attempt);
     auto outcome =
         co_await services_.transport.connect(endpoint, expected, position, std::move(opening));
@@ -213,9 +239,32 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Ta
     }
     if (outcome && is_shunned((*outcome)->id()))
         outcome = fail(Errc::refused, "nothing to do with that node");
+    if (const auto first = outcome ? dialled_before(*outcome) : nullptr) {
+        (*outcome)->close(Error{Errc::interrupted, "there is another connection to it"});
+        outcome = first;
+    }
     attempt->outcome = outcome;
     attempt->ended.notify_all();
     co_return outcome;
+}
+
+std::shared_ptr<PeerBook::Attempt> PeerBook::attempt_at(const DhtKey& position) const {
+    std::shared_ptr<Attempt> latest;
+    for (const auto& [endpoint, attempt] : attempts_)
+        if (attempt->whom == position && (!latest || latest->began < attempt->began))
+            latest = attempt;
+    return latest;
+}
+
+net::PeerPtr PeerBook::dialled_before(const net::PeerPtr& peer) const {
+    const auto found = open_.find(peer->id());
+    if (found == open_.end()) return nullptr;
+    // An older one may be dead without anybody having noticed: it had moved, and was dialled anew.
+    const auto since = services_.runtime.now() - limits::handshake_timeout;
+    const auto other = std::ranges::find_if(found->second, [&](const auto& one) {
+        return one != peer && one->dialled() && one->open() && since_.at(one) > since;
+    });
+    return other == found->second.end() ? nullptr : *other;
 }
 
 bool PeerBook::is_doubtful(const core::Endpoint& endpoint, Duration patience) const {

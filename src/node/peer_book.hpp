@@ -48,16 +48,23 @@ class PeerBook {
     [[nodiscard]] net::PeerPtr find(const NodeId& node) const;
     [[nodiscard]] std::vector<net::PeerPtr> open() const;
 
-    /// An open connection to the node of this record, dialling its addresses in turn if need be:
-    /// those that whoever handed it over may name (proto::DialRules).
+    /// An open connection to the node of this record, dialling its addresses if need be, each
+    /// `head_start` after the one before unless that has failed: those that whoever handed it over
+    /// may name (proto::DialRules).
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> reach(Named named);
     /// Likewise for an address, whoever lives there; `position` pins the start of the NodeId.
-    /// Attempts to one address run once, and a failed address rests for a while. `opening` is asked
-    /// if a connection is made for this call; else it stays unsent.
+    /// Attempts to one address run once, those to another address of the same node wait for their
+    /// turn as above, and a failed address rests for a while. A second connection that this makes
+    /// to a node, not knowing who would be there, is closed. `opening` is asked if a connection is
+    /// made for this call; else it stays unsent.
     [[nodiscard]] asio::awaitable<Result<net::PeerPtr>> dial(core::Endpoint endpoint,
                                                              std::optional<NodeId> expected,
                                                              std::optional<DhtKey> position,
                                                              net::OpeningPtr opening = nullptr);
+
+    /// How long one address of a node is tried alone before another is tried as well. As RFC 8305
+    /// has it, but for three round trips instead of one: until it is known who answers.
+    static constexpr Duration head_start = std::chrono::milliseconds(500);
 
     /// Nothing came of dialling that when it was last tried, or in `patience` until now: nobody
     /// should wait for it.
@@ -88,7 +95,9 @@ class PeerBook {
 
   private:
     struct Attempt {
-        explicit Attempt(net::Runtime& runtime) : began(runtime.now()), ended(runtime) {}
+        Attempt(net::Runtime& runtime, const std::optional<DhtKey>& sought)
+            : whom(sought), began(runtime.now()), ended(runtime) {}
+        std::optional<DhtKey> whom;  // the position of who is expected there
         TimePoint began;
         net::Signal ended;
         std::optional<Result<net::PeerPtr>> outcome;
@@ -102,6 +111,13 @@ class PeerBook {
     [[nodiscard]] net::PeerPtr find_at(const core::Endpoint& endpoint,
                                        const std::optional<NodeId>& expected,
                                        const std::optional<DhtKey>& position) const;
+    struct Race;  // for a connection to one node
+    [[nodiscard]] asio::awaitable<void> run_in(std::shared_ptr<Race> race,
+                                               proto::DialRules::Target target, NodeId node);
+    /// The latest attempt at another address of the node.
+    [[nodiscard]] std::shared_ptr<Attempt> attempt_at(const DhtKey& position) const;
+    /// Another connection to the node, which this one dialled as well, just before.
+    [[nodiscard]] net::PeerPtr dialled_before(const net::PeerPtr& peer) const;
     [[nodiscard]] asio::awaitable<void> redial(NodeId node);
     [[nodiscard]] asio::awaitable<void> try_again(proto::NodeRecord record);
     [[nodiscard]] bool is_shunned(const NodeId& node) const {

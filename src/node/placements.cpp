@@ -16,6 +16,8 @@ Placer::ReportFn copies_reporter(ProgressFn progress) {
         if (!progress) return;
         Progress now;
         now.stage = Stage::copies;
+        now.done = counts.bytes_made;
+        now.total = counts.bytes_wanted;
         now.copies_min = static_cast<unsigned>(counts.min_copies);
         progress(now);
     };
@@ -104,6 +106,8 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
             for (const auto& node : placer->planner().holders(item))
                 confirmed.push_back({item, node});
         co_await caretaker_.take_up(root, items, std::move(confirmed));
+        // More nodes may hold it than were asked now, and go by what was wished before.
+        if (const auto lease = publisher.changed_lease()) events_.on_lease(*lease);
     }
     co_return result;
 }

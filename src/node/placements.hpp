@@ -27,6 +27,8 @@ class Placements {
         /// Frees what nothing keeps any more; false when there was nothing.
         std::function<asio::awaitable<bool>()> make_room;
         std::function<void()> on_published;
+        /// A publication had a lease that takes the place of an earlier one.
+        std::function<void(const proto::Lease&)> on_lease;
         /// A publication failed: what it left in the store is in no object.
         std::function<void()> on_failed;
     };

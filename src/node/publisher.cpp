@@ -51,6 +51,11 @@ void Publisher::report(Stage stage, ByteCount done, ByteCount total) {
     progress_(progress);
 }
 
+void Publisher::report_copies() {
+    const auto counts = placer_->planner().counts();
+    report(Stage::copies, counts.bytes_made, counts.bytes_wanted);
+}
+
 asio::awaitable<Result<std::unique_ptr<Source>>> Publisher::encrypt(std::unique_ptr<Source> plain,
                                                                     std::stop_token stop) {
     const auto kind = plain->kind();
@@ -76,9 +81,10 @@ asio::awaitable<Result<core::Descriptor>> Publisher::ingest(const PublishRequest
         co_return fail(Errc::usage,
                        "what is private cannot be kept by reference: what others are given does "
                        "not lie in the file");
-    auto look = [fd, folder = request.folder]() -> Result<std::unique_ptr<Source>> {
-        if (!folder) return open_source(fd);
-        auto directory = DirectorySource::scan(folder);
+    auto look = [fd, folder = request.folder,
+                 has_times = request.times]() -> Result<std::unique_ptr<Source>> {
+        if (!folder) return open_source(fd, has_times);
+        auto directory = DirectorySource::scan(folder, has_times);
         if (!directory) return fail(directory.error());
         return std::unique_ptr<Source>(std::move(*directory));
     };
@@ -138,6 +144,8 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     // field for it.
     const auto name = request.name;
     auto job = [&store, this, renewal, name]() -> Result<void> {
+        const auto known = store.leases(root_);
+        replaces_lease_ = std::ranges::count(known, lease_.publisher, &proto::Lease::publisher) > 0;
         if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
         if (auto kept = store.put_lease(lease_); !kept) return fail(kept.error());
         if (auto kept = store.set_renewal(root_, renewal); !kept) return kept;
@@ -154,9 +162,7 @@ asio::awaitable<void> Publisher::place(const PublishRequest& request) {
         placer_->add(proto::ItemId::of(descriptor_.extents[i]), root_,
                      layout.extent_length(ExtentIndex(i)), request.copies);
     Inviter::LeaseOf lease_of = [this](const RootHash&) { return std::optional(lease_); };
-    Placer::ReportFn report_step = [this](const auto&) {
-        report(Stage::copies, ByteCount(0), ByteCount(0));
-    };
+    Placer::ReportFn report_step = [this](const auto&) { report_copies(); };
     const auto stop = request.stop;
     auto is_paused = Transfer::is_paused(transfer_);
     co_await placer_->run(std::move(lease_of), request.idle_timeout, stop, std::move(report_step),
@@ -171,16 +177,16 @@ asio::awaitable<Result<void>> Publisher::place_and_announce(const PublishRequest
         co_await place(request);
         const bool gave_up = is_short();
         // What is told while copies are made is told now and then; this is how it ended.
-        report(Stage::copies, ByteCount(0), ByteCount(0));
+        report_copies();
         // A node that stores nothing, and met nobody, has published nothing.
         if (!settings_.storing && table_.alive() == 0 && !tasks_.stopping())
             co_return fail(Errc::no_network, "no node of the swarm answered");
         tell_holders();
-        if (settings_.storing)
+        const auto stopped = [&] { return tasks_.stopping() || request.stop.stop_requested(); };
+        if (settings_.storing && !stopped())
             co_await announcer_.wait_announced(services_.runtime.now() +
                                                Duration(announce_timeout));
-        const bool stopped = tasks_.stopping() || request.stop.stop_requested();
-        if (gave_up || stopped || !is_short()) break;
+        if (gave_up || stopped() || !is_short()) break;
         log::info("publisher", "a holder is none any more; its copies are made elsewhere");
     }
     co_return Result<void>();
@@ -294,8 +300,9 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
         if (!settings_.storing && result.copies.min == 0) announcer_.add(root_, descriptor_, own);
         if (tasks_.stopping() || request.stop.stop_requested())
             co_return fail(Errc::interrupted,
-                           fmt::format("stopped with {} of {} copies; what is held stays held",
-                                       result.copies.min, request.copies));
+                           fmt::format("stopped with {} of {} copies; publishing it again goes on "
+                                       "from there, and `flow29 rm {}` takes it back",
+                                       result.copies.min, request.copies, to_base32(root_)));
     }
     result.root = root_;
     result.link.root = root_;

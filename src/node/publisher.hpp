@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <optional>
+
 #include <flow29/node.hpp>
 #include "node/announcer.hpp"
 #include "node/ingest.hpp"
@@ -21,6 +23,10 @@ class Publisher {
 
     [[nodiscard]] asio::awaitable<Result<PublishResult>> run(PublishRequest request,
                                                              ProgressFn progress);
+    /// The lease, if it takes the place of an earlier one that holders know. After run.
+    [[nodiscard]] std::optional<proto::Lease> changed_lease() const {
+        return replaces_lease_ ? std::optional(lease_) : std::nullopt;
+    }
 
   private:
     /// Hashes what is in it, derives the key, and gives it encrypted.
@@ -37,6 +43,7 @@ class Publisher {
     /// What stood in the way of so many copies.
     [[nodiscard]] std::string shortfall(unsigned copies) const;
     void report(Stage stage, ByteCount done, ByteCount total);
+    void report_copies();
 
     Services services_;
     const Settings& settings_;  // owned by the engine
@@ -53,6 +60,7 @@ class Publisher {
     core::Descriptor descriptor_;
     RootHash root_;
     proto::Lease lease_;
+    bool replaces_lease_ = false;
 };
 
 }  // namespace flow29::node

@@ -39,21 +39,24 @@ bool ReachCheck::knows_public_peer() const {
 
 std::vector<net::PeerPtr> ReachCheck::judges() const {
     auto peers = peers_.open();
-    if (events_.port() == 0) return {};
     const bool public_only = knows_public_peer();
-    std::erase_if(peers, [public_only](const auto& peer) {
-        return !peer->dialled() || (public_only && net::is_private(peer->remote()));
+    std::erase_if(peers, [this, public_only](const auto& peer) {
+        return !peer->dialled() || (public_only && net::is_private(peer->remote())) ||
+               events_.port(peer->remote().is_v4()) == 0;
     });
     std::ranges::shuffle(peers, services_.runtime.random());
+    const auto other = std::ranges::find_if(peers, [&peers](const auto& peer) {
+        return peer->remote().is_v4() != peers.front()->remote().is_v4();
+    });
+    if (other != peers.end()) std::iter_swap(other, peers.begin() + 1);
     if (peers.size() > judges_max) peers.resize(judges_max);
     return peers;
 }
 
 asio::awaitable<proto::ReachVerdict::Round> ReachCheck::ask() {
     Gather<Answer> gather(services_.runtime, tasks_);
-    const auto port = events_.port();
     for (const auto& peer : judges())
-        gather.start(ask_one(peer, port));
+        gather.start(ask_one(peer, events_.port(peer->remote().is_v4())));
     const auto answers = co_await gather.all();
     proto::ReachVerdict::Round round;
     for (const auto& answer : answers) {

@@ -16,11 +16,15 @@ namespace flow29::node {
 /// Rules:
 /// - As long as peers at public addresses are there, they alone say. Rationale: one on the same LAN
 ///   gets in where nobody else does.
+/// - Where there are peers of both address families, some of each are asked, and a yes of either is
+///   enough. Rationale: a gateway translates IPv4 and leaves IPv6 as it is, or lets in nothing of
+///   it; whoever has both families gets here by the one that is open.
 class ReachCheck {
   public:
     struct Events {
-        std::function<std::uint16_t()> port;  ///< under which others dial this node
-        std::function<void()> changed;        ///< or not: called after each round as well
+        /// Under which others dial this node by IPv4, or by IPv6; 0: it has no such address.
+        std::function<std::uint16_t(bool by_v4)> port;
+        std::function<void()> changed;  ///< or not: called after each round as well
     };
 
     ReachCheck(Services services, Tasks& tasks, const PeerBook& peers, Events events)

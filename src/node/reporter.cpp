@@ -59,6 +59,8 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     status.version = FLOW29_VERSION;
     status.uptime =
         std::chrono::duration_cast<std::chrono::milliseconds>(services_.runtime.now() - started_);
+    for (const auto& address : settings_.addresses)
+        status.listening.push_back(address.to_string());
     for (const auto& address : own_record.addresses)
         status.addresses.push_back(address.to_string());
     if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;

@@ -50,10 +50,11 @@ class FileSource final : public Source {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> open_source(int fd) {
+Result<std::unique_ptr<Source>> open_source(int fd, bool has_times) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return fail_errno(errno, "looking at the source");
     if (S_ISREG(status.st_mode)) {
+        if (has_times) return fail(Errc::usage, no_time_text);
         // As in /proc: what is in it is made while it is read.
         std::uint8_t octet = 0;
         if (status.st_size == 0 && ::pread(fd, &octet, 1, 0) > 0)
@@ -64,7 +65,7 @@ Result<std::unique_ptr<Source>> open_source(int fd) {
     }
     if (!S_ISDIR(status.st_mode))
         return fail(Errc::usage, "the source is neither a regular file nor a directory");
-    auto directory = DirectorySource::scan(fd);
+    auto directory = DirectorySource::scan(fd, has_times);
     if (!directory) return fail(directory.error());
     return std::unique_ptr<Source>(std::move(*directory));
 }

@@ -28,10 +28,14 @@ class Source {
     [[nodiscard]] virtual Result<void> check_unchanged() const = 0;
 };
 
-/// A regular file or a directory; `fd` is the caller's and outlives the source. Errors: usage when
-/// it is neither; file_error; refused when something in the directory cannot be published, naming
-/// it.
-[[nodiscard]] Result<std::unique_ptr<Source>> open_source(int fd);
+/// What is said of a file that was to be published with its time.
+inline constexpr const char* no_time_text =
+    "a file's hash is that of its content alone; only a directory can have times";
+
+/// A regular file or a directory; `fd` is the caller's and outlives the source. `has_times`: see
+/// DirectorySource. Errors: usage when it is neither, or a file that was to have a time;
+/// file_error; refused when something in the directory cannot be published, naming it.
+[[nodiscard]] Result<std::unique_ptr<Source>> open_source(int fd, bool has_times);
 
 /// Reads exactly [offset, offset + out.size()) of `fd`. Errc::file_error, or Errc::refused when the
 /// file ends before that.

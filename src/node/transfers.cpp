@@ -36,10 +36,7 @@ ProgressFn Transfer::noted(const std::shared_ptr<Transfer>& self, ProgressFn pro
     return [weak = std::weak_ptr(self), progress = std::move(progress)](const Progress& now) {
         const auto transfer = weak.lock();
         if (transfer) transfer->note(now);
-        if (!progress) return;
-        Progress shown = now;
-        if (transfer && transfer->paused_) shown.stage = Stage::paused;
-        progress(shown);
+        if (progress) progress(transfer ? transfer->shown() : now);
     };
 }
 
@@ -63,6 +60,20 @@ void Transfer::note(const Progress& progress) {
     if (!goes_on) moved_.clear();
     progress_ = progress;
     moved_.note(services_.runtime.now(), moved(progress));
+    if (progress.stage == Stage::copies && !paused_)
+        pace_.note(services_.runtime.now(), progress.done, progress.total);
+}
+
+Progress Transfer::shown() const {
+    Progress shown = progress_;
+    if (shown.stage == Stage::copies) {
+        for (const auto& [node, sent] : sent_)
+            shown.sent += sent.bytes;
+        shown.sent_rate = rate();
+        shown.eta = pace_.left(services_.runtime.now());
+    }
+    if (paused_) shown.stage = Stage::paused;
+    return shown;
 }
 
 void Transfer::on_sent(const NodeId& node, ByteCount bytes) {
@@ -84,6 +95,7 @@ double Transfer::rate() const {
 void Transfer::set_paused(bool paused) {
     paused_ = paused;
     moved_.clear();
+    pace_.clear();
     if (const auto download = download_.lock()) download->wake();
 }
 
@@ -94,8 +106,8 @@ void Transfer::cancel() {
 
 void Transfer::look_at(const Download& download, TransferInfo& info,
                        proto::TransferFacts& facts) const {
-    info.done = download.planner().verified();
-    info.total = download.planner().wanted();
+    info.done = download.done();
+    info.total = download.total();
     info.own = download.own();
     facts.stage = info.stage = Stage::data;
     facts.holders = download.planner().usable_peers();
@@ -142,7 +154,10 @@ TransferInfo Transfer::info() const {
     for (const auto& [node, sent] : sent_)
         info.holders.push_back({node, paused_ ? 0 : sent.window.rate(now), sent.bytes});
     if (const auto download = download_.lock()) look_at(*download, info, facts);
-    if (info.rate > 0 && info.total > info.done)
+    // What is sent once becomes several copies: its rate says nothing of when all are made.
+    if (info.stage == Stage::copies)
+        info.eta = pace_.left(now);
+    else if (info.rate > 0 && info.total > info.done)
         info.eta = std::chrono::milliseconds(static_cast<std::int64_t>(
             1000 * static_cast<double>((info.total - info.done).value) / info.rate));
     const auto explanation = proto::explain(facts);

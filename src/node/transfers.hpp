@@ -7,6 +7,7 @@
 #include <stop_token>
 
 #include <flow29/node.hpp>
+#include "node/copy_pace.hpp"
 #include "node/download.hpp"
 #include "node/rate_window.hpp"
 #include "node/services.hpp"
@@ -36,8 +37,9 @@ class Transfer {
     void set_root(const RootHash& root) { root_ = root; }
     /// Where the bytes come in; it is woken when something is asked of the transfer.
     void watch(const std::shared_ptr<Download>& download) { download_ = download; }
-    /// Tells the transfer of progress, then `progress`, for which a pause is a stage. This and the
-    /// next do not own the transfer: answers still to come keep them for longer than it runs.
+    /// Tells the transfer of progress, then `progress`, for which a pause is a stage, and which is
+    /// told what was sent as well. This and the next do not own the transfer: answers still to come
+    /// keep them for longer than it runs.
     [[nodiscard]] static ProgressFn noted(const std::shared_ptr<Transfer>& self,
                                           ProgressFn progress);
     [[nodiscard]] static std::function<bool()> is_paused(const std::shared_ptr<Transfer>& self);
@@ -56,6 +58,7 @@ class Transfer {
     };
 
     void note(const Progress& progress);
+    [[nodiscard]] Progress shown() const;
     void on_sent(const NodeId& node, ByteCount bytes);
     [[nodiscard]] double rate() const;
     void look_at(const Download& download, TransferInfo& info, proto::TransferFacts& facts) const;
@@ -72,6 +75,7 @@ class Transfer {
     Progress progress_;
     std::weak_ptr<Download> download_;
     RateWindow moved_;             // of this stage, without what lay here already
+    CopyPace pace_;                // of a publication
     std::map<NodeId, Sent> sent_;  // of a publication
 };
 

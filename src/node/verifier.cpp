@@ -2,6 +2,7 @@
 #include "node/verifier.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <unordered_set>
 
@@ -38,6 +39,8 @@ struct Verifier::Pass {
     ByteCount total;
     core::TokenBucket pace{ByteCount(limits::verify_rate), ByteCount(limits::verify_rate)};
     std::set<ExtentHash> damaged, missing;
+    std::map<ExtentHash, std::filesystem::path> elsewhere;  // of the damaged, in which file
+    std::set<ExtentHash> wanted;                            // of these all, by an object
     std::size_t healing = 0;
     std::optional<Stage> stage;  // reported last
     TimePoint next_report{};
@@ -262,8 +265,11 @@ asio::awaitable<Result<void>> Verifier::read_extent(PassPtr pass, store::HeldExt
     if (const auto on = going_on(*pass); !on) co_return on;
     auto& store = services_.store;
     const auto hash = extent.hash;
-    auto scrub = [&store, hash] { return store.scrub(hash); };
-    const auto sound = co_await net::offload(services_.runtime, std::move(scrub));
+    auto scrub = [&store, hash] {
+        auto file = store.file_of(hash);
+        return std::pair(store.scrub(hash), std::move(file));
+    };
+    const auto [sound, file] = co_await net::offload(services_.runtime, std::move(scrub));
     if (!sound && sound.error().code == Errc::not_found) co_return Result<void>();  // removed now
     auto& found = pass->found;
     found.checked += length;
@@ -272,6 +278,7 @@ asio::awaitable<Result<void>> Verifier::read_extent(PassPtr pass, store::HeldExt
     ++found.damaged_extents;
     if (sound.error().code == Errc::corrupt_store) {
         pass->damaged.insert(hash);
+        if (file) pass->elsewhere.emplace(hash, *file);
         events_.on_damaged(hash);
     } else {
         pass->complain(
@@ -287,6 +294,7 @@ asio::awaitable<Result<void>> Verifier::heal_extents(PassPtr pass, std::vector<R
         auto lacking = co_await net::offload(services_.runtime, std::move(look));
         for (auto& one : lacking) {
             const auto extent = one.item.extent();
+            pass->wanted.insert(extent);
             if (!pass->damaged.contains(extent) && pass->missing.insert(extent).second)
                 ++pass->found.missing_extents;
             if (!one.lease) continue;
@@ -339,7 +347,23 @@ asio::awaitable<void> Verifier::check_catalogue(PassPtr pass) {
     pass->complain(sound.error().message() + "; start the node again to have it made anew");
 }
 
+/// What was fetched is its user's to change or delete; then it is not served from there any more.
+void Verifier::forgive_changed_files(Pass& pass) {
+    std::set<std::filesystem::path> files;
+    for (const auto& [extent, file] : pass.elsewhere) {
+        if (pass.wanted.contains(extent)) continue;
+        pass.damaged.erase(extent);
+        --pass.found.damaged_extents;
+        files.insert(file);
+    }
+    for (const auto& file : files)
+        pass.complain(file.string() +
+                      " was changed, moved or deleted; others are not served from "
+                      "it any more");
+}
+
 asio::awaitable<void> Verifier::count_healed(PassPtr pass) {
+    forgive_changed_files(*pass);
     auto all = pass->damaged;
     all.insert(pass->missing.begin(), pass->missing.end());
     for (const auto& extent : all) {

@@ -79,6 +79,7 @@ class Verifier {
     [[nodiscard]] asio::awaitable<Result<void>> heal_extents(PassPtr pass,
                                                              std::vector<RootHash> roots);
     [[nodiscard]] asio::awaitable<void> heal(PassPtr pass, Lacking lacking);
+    static void forgive_changed_files(Pass& pass);
     [[nodiscard]] asio::awaitable<void> heal_beside(PassPtr pass, Lacking lacking);
     [[nodiscard]] asio::awaitable<void> count_healed(PassPtr pass);
     [[nodiscard]] asio::awaitable<void> check_catalogue(PassPtr pass);

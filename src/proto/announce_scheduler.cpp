@@ -96,8 +96,13 @@ void AnnounceScheduler::on_network_size(std::size_t nodes, TimePoint now) {
     if (nodes == 0) return;
     const bool doubled = network_size_ != 0 && nodes / 2 >= network_size_;
     const bool halved = nodes <= network_size_ / 2;
-    if (doubled) respread(now);
+    if (doubled) respread(options_.respread, now);
     if (network_size_ == 0 || doubled || halved) network_size_ = nodes;
+}
+
+void AnnounceScheduler::on_new_family(TimePoint now) {
+    const auto records = static_cast<Duration::rep>(kept_);
+    respread(std::min(options_.respread, options_.respread_each * records), now);
 }
 
 std::optional<TimePoint> AnnounceScheduler::next_deadline() const {
@@ -171,10 +176,10 @@ void AnnounceScheduler::rebalance(TimePoint now) {
     }
 }
 
-void AnnounceScheduler::respread(TimePoint now) {
+void AnnounceScheduler::respread(Duration over, TimePoint now) {
     due_.clear();
     for (auto& [item, entry] : items_) {
-        const TimePoint by = now + scaled(options_.respread, uniform());
+        const TimePoint by = now + scaled(over, uniform());
         entry.spread = false;
         if (in_flight_.contains(item))
             entry.again_by = by;

@@ -35,6 +35,9 @@ namespace flow29::proto {
 ///    `respread`. Rationale: 30 % of keys become unfindable when 16 nodes grow to 128. The first
 ///    estimate is what doubling is measured from, then the one that caused the last respread, or a
 ///    later one of at most half of it.
+///    Likewise when the node is found by another address family as well, but spread over no longer
+///    than `respread_each` for each record. Rationale: a node learns of its addresses when it
+///    starts, and of what was put just before half would be missing until then.
 /// 4. Descriptors and single chunks (level 0) always have a record; other extents only while the
 ///    forecast stays within `puts_per_hour_max`, earlier added first. One that gave way gets its
 ///    record when there is room again.
@@ -49,6 +52,7 @@ class AnnounceScheduler {
         double per_second = 200;
         std::size_t in_flight_max = 32;
         Duration respread = std::chrono::minutes(10);
+        Duration respread_each = std::chrono::milliseconds(100);
         Duration retry = std::chrono::seconds(20);
         double puts_per_hour_max = 2000;
     };
@@ -72,6 +76,9 @@ class AnnounceScheduler {
     void on_put(const ItemId& item, bool ok, TimePoint now);
     /// An estimate of how many nodes the DHT has; 0 is no estimate.
     void on_network_size(std::size_t nodes, TimePoint now);
+
+    /// What is put from now on is found in one address family more.
+    void on_new_family(TimePoint now);
 
     /// When `poll` may next have something, without further events.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
@@ -97,7 +104,7 @@ class AnnounceScheduler {
     void keep(const ItemId& item, Item& entry, TimePoint now);
     void drop(const ItemId& item, Item& entry);
     void rebalance(TimePoint now);
-    void respread(TimePoint now);
+    void respread(Duration over, TimePoint now);
     void schedule(const ItemId& item, Item& entry, TimePoint due);
 
     Options options_;

@@ -14,6 +14,10 @@ namespace {
 constexpr unsigned looks_max = 256;
 constexpr std::size_t stuck_told_max = 64;
 
+ByteCount bytes_of(ByteCount length, unsigned copies) {
+    return ByteCount(length.value * copies);
+}
+
 }  // namespace
 
 CopyPlanner::CopyPlanner(const NodeTable& table, Options options)
@@ -311,6 +315,8 @@ void CopyPlanner::count_in(const Item& entry) {
     ++items_by_copies_[entry.copies];
     sum_copies_ += entry.copies;
     if (entry.copies < entry.target) ++under_target_;
+    bytes_wanted_ += bytes_of(entry.length, entry.target);
+    bytes_made_ += bytes_of(entry.length, std::min(entry.copies, entry.target));
 }
 
 void CopyPlanner::count_out(const Item& entry) {
@@ -318,6 +324,8 @@ void CopyPlanner::count_out(const Item& entry) {
     if (--same->second == 0) items_by_copies_.erase(same);
     sum_copies_ -= entry.copies;
     if (entry.copies < entry.target) --under_target_;
+    bytes_wanted_ -= bytes_of(entry.length, entry.target);
+    bytes_made_ -= bytes_of(entry.length, std::min(entry.copies, entry.target));
 }
 
 /// Counts the copies again, see set_copies.

@@ -118,6 +118,8 @@ class CopyPlanner {
         std::size_t in_flight = 0;   ///< invitations
         std::size_t min_copies = 0;  ///< over all items; 0 when there are none
         std::size_t sum_copies = 0;
+        ByteCount bytes_wanted;  ///< of all copies up to the targets
+        ByteCount bytes_made;  ///< of these, what there is; copies beyond a target make up for none
     };
 
     /// Requires `table` to outlive the planner.
@@ -289,6 +291,8 @@ class CopyPlanner {
     std::map<unsigned, std::size_t> items_by_copies_;
     std::size_t sum_copies_ = 0;
     std::size_t under_target_ = 0;
+    ByteCount bytes_wanted_;
+    ByteCount bytes_made_;
 };
 
 }  // namespace flow29::proto

@@ -88,7 +88,9 @@ CopyPlanner::Counts CopyPlanner::counts() const {
     Counts result{.items = items_.size(),
                   .under_target = under_target_,
                   .in_flight = expiries_.size(),
-                  .sum_copies = sum_copies_};
+                  .sum_copies = sum_copies_,
+                  .bytes_wanted = bytes_wanted_,
+                  .bytes_made = bytes_made_};
     if (!items_by_copies_.empty()) result.min_copies = items_by_copies_.begin()->first;
     return result;
 }
@@ -100,6 +102,8 @@ void CopyPlanner::check_invariants() const {
     std::size_t held = 0;
     std::size_t sum = 0;
     ByteCount bytes;
+    ByteCount wanted;
+    ByteCount made;
     for (const auto& [item, entry] : items_) {
         FLOW29_ASSERT(wants_more(entry) == queue_.contains(item));
         if (wants_more(entry)) ++queued;
@@ -127,6 +131,8 @@ void CopyPlanner::check_invariants() const {
         FLOW29_ASSERT(counted == entry.copies);
         pending += entry.pending.size();
         sum += entry.copies;
+        wanted.value += entry.length.value * entry.target;
+        made.value += entry.length.value * std::min(entry.copies, entry.target);
     }
     for (const auto& [node, of_node] : by_node_)
         held -= of_node.held;
@@ -136,6 +142,8 @@ void CopyPlanner::check_invariants() const {
     FLOW29_ASSERT(queued == queue_.size());
     queue_.check_invariants();
     FLOW29_ASSERT(sum == sum_copies_);
+    FLOW29_ASSERT(wanted == bytes_wanted_);
+    FLOW29_ASSERT(made == bytes_made_);
     FLOW29_ASSERT(bytes == bytes_in_flight_);
     for (const auto& [item, node] : leads_)
         FLOW29_ASSERT(items_.contains(item) && node != options_.self);

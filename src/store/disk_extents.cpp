@@ -213,6 +213,15 @@ bool DiskStore::owns_extent(const ExtentHash& extent) {
     return row && *row && (*row)->place != Place::reference;
 }
 
+std::optional<std::filesystem::path> DiskStore::file_of(const ExtentHash& extent) {
+    const std::lock_guard lock(mutex_);
+    const auto row = extents_.find(extent);
+    if (!row || !*row || (*row)->place != Place::reference) return std::nullopt;
+    auto loaded = extents_.load(**row);
+    if (!loaded) return std::nullopt;
+    return std::move(loaded->file);
+}
+
 Result<ByteCount> DiskStore::extent_length(const ExtentHash& extent) {
     if (const auto cached = cache_.find(extent)) return cached->length;
     const std::lock_guard lock(mutex_);

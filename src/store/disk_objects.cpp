@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <flow29/link.hpp>
+
 #include "core/log.hpp"
 #include "store/cost.hpp"
 #include "store/disk_store.hpp"
@@ -20,7 +22,7 @@ ByteCount cost_of(const core::Descriptor& descriptor, std::string_view name) {
 }
 
 tl::unexpected<Error> fail_unknown(const RootHash& root) {
-    return fail(Errc::not_found, "object " + to_hex(root) + " is not here");
+    return fail(Errc::not_found, "object " + to_base32(root) + " is not here");
 }
 
 WallTime now_on_the_wall() {

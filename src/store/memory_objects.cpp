@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <flow29/limits.hpp>
+#include <flow29/link.hpp>
 
 #include "store/cost.hpp"
 #include "store/memory_store.hpp"
@@ -11,7 +12,7 @@ namespace flow29::store {
 namespace {
 
 tl::unexpected<Error> fail_unknown(const RootHash& root) {
-    return fail(Errc::not_found, "object " + to_hex(root) + " is not here");
+    return fail(Errc::not_found, "object " + to_base32(root) + " is not here");
 }
 
 ByteCount cost_of_object(const core::Descriptor& descriptor, std::string_view name) {

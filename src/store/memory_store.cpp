@@ -200,6 +200,13 @@ Result<void> MemoryStore::scrub(const ExtentHash& hash) {
     return fail(drop(extent, sound.error()));
 }
 
+std::optional<std::filesystem::path> MemoryStore::file_of(const ExtentHash& extent) {
+    const std::lock_guard lock(mutex_);
+    const auto found = extents_.find(extent);
+    if (found == extents_.end() || found->second->place != Place::reference) return std::nullopt;
+    return found->second->file;
+}
+
 Result<std::vector<HeldExtent>> MemoryStore::extents_after(const std::optional<ExtentHash>& after,
                                                            std::size_t count_max) {
     std::vector<HeldExtent> found;

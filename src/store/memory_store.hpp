@@ -41,6 +41,7 @@ class MemoryStore final : public Store {
     Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) override;
     Result<ByteCount> extent_length(const ExtentHash& extent) override;
     Result<void> scrub(const ExtentHash& extent) override;
+    std::optional<std::filesystem::path> file_of(const ExtentHash& extent) override;
     Result<std::vector<HeldExtent>> extents_after(const std::optional<ExtentHash>& after,
                                                   std::size_t count_max) override;
 

@@ -139,6 +139,9 @@ class Store {
     [[nodiscard]] virtual bool has_extent(const ExtentHash& extent) = 0;
     /// Whether it is here and in the store itself, not in a file outside it.
     [[nodiscard]] virtual bool owns_extent(const ExtentHash& extent) = 0;
+    /// The file outside the store that it lies in; nothing when it is the store's own, or not here.
+    [[nodiscard]] virtual std::optional<std::filesystem::path> file_of(
+        const ExtentHash& extent) = 0;
     /// Reads and checks chunks of an extent. Requires a non-empty range.
     /// not_found, corrupt_store; refused when the range lies outside the extent.
     [[nodiscard]] virtual Result<ExtentSlice> read(const ExtentHash& extent, ChunkRange chunks) = 0;

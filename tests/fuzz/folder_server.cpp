@@ -54,6 +54,7 @@ class Playground {
                 break;
         }
         before = sizes();
+        times_before = times();
     }
 
     [[nodiscard]] fs::path inside() const { return place_.path() / "inside"; }
@@ -83,6 +84,11 @@ class Playground {
                 entry.is_symlink() || !entry.is_regular_file() ? 0 : entry.file_size();
         return found;
     }
+    /// When those were changed that nobody may touch.
+    [[nodiscard]] std::vector<fs::file_time_type> times() const {
+        return {fs::last_write_time(outside() / "secret"), fs::last_write_time(inside() / "diary"),
+                fs::last_write_time(inside() / "inner/x")};
+    }
     /// Outside nothing came, went or grew, and inside nothing that was not granted.
     void check(bool may_write, bool may_replace) const {
         FLOW29_ASSERT(std::distance(fs::directory_iterator(place_.path()), {}) == 2);
@@ -90,6 +96,7 @@ class Playground {
         FLOW29_ASSERT(fs::file_size(outside() / "secret") == 1);
         FLOW29_ASSERT(fs::file_size(inside() / "inner/x") == 3);
         FLOW29_ASSERT(std::distance(fs::directory_iterator(inside() / "inner"), {}) == 1);
+        FLOW29_ASSERT(times() == times_before);
         auto expected = before;
         auto found = sizes();
         if (may_write) {
@@ -107,6 +114,7 @@ class Playground {
 
     bool has_output = false;
     std::map<std::string, std::uintmax_t> before;
+    std::vector<fs::file_time_type> times_before;
 
   private:
     fuzz::Place place_;
@@ -145,10 +153,12 @@ std::string a_request(fuzz::Input& input) {
     if (kind == 1) return input.text(60);
     if (kind == 2) return std::string(limits::folder_packet_bytes_max + input.number(1), 'x');
     api::FolderRequest head;
-    head.operation = static_cast<Operation>(input.number(8));
+    head.operation = static_cast<Operation>(input.number(9));
     head.folder = static_cast<std::uint32_t>(input.number(4));
     head.flags = some_flags(input);
     head.mode = static_cast<std::uint32_t>(input.number(07777));
+    if (head.operation == Operation::set_modified)
+        head.time = static_cast<std::int64_t>(input.number(~std::uint64_t{0}));
     const bool is_move = head.operation == Operation::move;
     // The one move that is granted, often: what it replaces is up to the flags.
     const bool is_usual = is_move && input.flag();
@@ -168,7 +178,7 @@ bool is_dangerous(std::string_view packet) {
     if (!api::take(packet, head)) return false;
     const bool changes =
         head.operation == Operation::make || head.operation == Operation::remove ||
-        head.operation == Operation::move ||
+        head.operation == Operation::move || head.operation == Operation::set_modified ||
         (head.operation == Operation::open && (head.flags & (O_CREAT | O_TRUNC)) != 0);
     const auto name = packet.substr(std::min<std::size_t>(head.path_bytes, packet.size()));
     const auto up = packet.find("..");

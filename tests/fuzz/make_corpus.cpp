@@ -125,7 +125,9 @@ void make_manifests(const Seeds& seeds) {
         {{"a/b", EntryType::executable, ByteCount(513)},
          {"a/c", EntryType::file, {}},
          {"d", EntryType::empty_directory, {}},
-         {"e\xff", EntryType::file, ByteCount(4000)}}};
+         {"e\xff", EntryType::file, ByteCount(4000)}},
+        {{"a", EntryType::executable, ByteCount(1), FileTime(std::chrono::hours(5))},
+         {"b", EntryType::empty_directory, {}}}};
     unsigned number = 0;
     for (const auto& entries : trees) {
         const auto manifest = core::Manifest::make(entries);

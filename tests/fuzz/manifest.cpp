@@ -63,6 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         entry.length = ByteCount(choice >= 240 ? fields.number(limits::object_bytes_max)
                                                : fields.number(2000));
         if (entry.type == EntryType::empty_directory && choice < 128) entry.length = {};
+        if ((more & 1) != 0 && entry.type != EntryType::empty_directory)
+            entry.modified = FileTime(std::chrono::nanoseconds(fields.number(1U << 30)));
         entries.push_back(std::move(entry));
     }
     const auto made = core::Manifest::make(entries);

@@ -64,7 +64,7 @@ int run(const Options& options, hostile::Behaviour behaviour) {
     }
 
     dht::OpenDhtIndex::Options dht_options;
-    dht_options.bind = address;
+    dht_options.bind = {address};
     dht_options.identity = &*identity;
     dht_options.network = Config{}.network;
     auto index = dht::OpenDhtIndex::start(std::move(dht_options));

@@ -92,6 +92,24 @@ TEST_CASE("what is published for an hour is gone after it everywhere, and its sp
     }
 }
 
+TEST_CASE("what is published again with fewer copies is wished so by all that hold it") {
+    Published object({.seed = 33}, for_an_hour(6));
+    CHECK(object.copies() == 6);
+    const auto holders = object.keepers();
+    object.swarm.world().run_for(1min);
+    const auto again = object.swarm.publish(0, object.content, for_an_hour(3));
+    REQUIRE(again.has_value());
+    CHECK(again->target == 3);
+    object.swarm.world().run_for(10s);
+    const auto publisher = object.swarm.identity(0).public_key();
+    for (const auto node : holders) {
+        CAPTURE(node);
+        const auto lease = lease_at(object.swarm.store(node), object.root, publisher);
+        REQUIRE(lease.has_value());
+        CHECK(lease->copies == 3);
+    }
+}
+
 TEST_CASE("a lease that ended while its holder was away is collected after its return") {
     Published object({.seed = 32}, for_an_hour());
     const auto away = object.keepers().front();

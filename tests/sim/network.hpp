@@ -218,6 +218,7 @@ class SimIndex final : public dht::Index {
     void find_node(const NodeId& node,
                    std::function<void(std::optional<proto::NodeRecord>)> done) override;
     void bootstrap(const std::vector<core::Endpoint>&) override {}
+    void hear_of(const std::vector<core::Endpoint>&) override {}
     void neighbours(std::function<void(std::vector<dht::Contact>)> done) override;
     void status(std::function<void(dht::IndexStatus)> done) override;
     void stop() override { go_down(); }

@@ -29,6 +29,9 @@ class ForwardingStore : public store::Store {
     }
     bool has_extent(const ExtentHash& extent) override { return behind_->has_extent(extent); }
     bool owns_extent(const ExtentHash& extent) override { return behind_->owns_extent(extent); }
+    std::optional<std::filesystem::path> file_of(const ExtentHash& extent) override {
+        return behind_->file_of(extent);
+    }
     std::vector<proto::Lease> withdrawals(std::size_t count_max) override {
         return behind_->withdrawals(count_max);
     }

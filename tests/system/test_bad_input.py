@@ -31,6 +31,10 @@ OFFLINE = [
     (["fetch", "flow29:" + ROOT32 + "?name=%zz", "-o", "x"], USAGE, ["%"]),
     (["cat", "nonsense!"], USAGE, []),
     (["health", "flow29:abc"], USAGE, ["3", "52"]),
+    # Empty is what a variable is that was not set; it does not mean everything.
+    (["fetch", "", "-o", "x"], USAGE, ["LINK"]),
+    (["ls", ""], USAGE, ["LINK"]),
+    (["verify", ""], USAGE, ["LINK"]),
     (["locate", "xyz"], USAGE, ["3"]),
     (["locate", ROOT64, "--in", "flow29:abc"], USAGE, ["52"]),
     # Options and arguments.

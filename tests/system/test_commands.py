@@ -3,6 +3,7 @@
 
 import pathlib
 import sqlite3
+import subprocess
 
 import harness
 
@@ -86,6 +87,41 @@ class Verify(harness.SystemTest):
         self.assertIs(alone.ask("verify")["sound"], True)
         flip(source, 5)
         self.assert_exit(alone.run("verify"), harness.UNVERIFIED)
+
+    def test_a_fetched_file_that_its_user_changed_or_deleted_is_no_damage(self):
+        publisher, reader, *_ = self.lab.add_swarm(3)
+        kept = self.publish(publisher, self.lab.file("kept", 1 << 20), "--copies", "2")["link"]
+        link = self.publish(publisher, self.lab.file("source", 3 << 20), "--copies", "1")["link"]
+        for name in ("changed", "deleted"):
+            late = self.lab.add_node(name=name, bootstrap=[publisher], options=["--no-store"])
+            self.lab.wait_connected(late)
+            _, target = self.fetch(late, link, f"{name}-copy")
+            self.assertIs(late.ask("verify")["sound"], True)
+            if name == "changed":
+                flip(target, 5)
+                flip(target, (2 << 20) + 5)
+            else:
+                target.unlink()
+            found = late.ask("verify")
+            self.assertEqual((found["sound"], found["damaged_extents"]), (True, 0))
+            self.assertEqual(len(found["complaints"]), 1, found["complaints"])
+            self.assertIn(str(target), found["complaints"][0])
+            self.assertEqual(late.ask("verify")["complaints"], [])
+        self.assertIs(reader.ask("verify", kept)["sound"], True)
+
+    def test_what_standard_output_does_not_take_is_not_lost_in_silence(self):
+        source = self.lab.file("source", 5000)
+        for words in (["hash", source], ["--json", "hash", source], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([self.lab.binary, *words], stdout=full, check=False,
+                                      stderr=subprocess.PIPE, env=self.lab.environment)
+            self.assertEqual(done.returncode, harness.NO_SPACE, words)
+            self.assertIn(b"standard output", done.stderr)
+        root = self.lab.run("hash", source, as_json=False).stdout.strip()
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([self.lab.binary, "hash", source], stdout=full, check=False,
+                                  stderr=subprocess.PIPE, env=self.lab.environment)
+        self.assertIn(root, done.stderr)
 
     def test_an_object_that_is_not_here_is_not_found(self):
         [alone] = self.lab.add_swarm(1)

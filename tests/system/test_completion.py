@@ -20,6 +20,7 @@ CASES = (
     (["flow29", "publish", "--wait", "a"], {"announced"}, {"copies"}),
     (["flow29", "publish", "hol"], {"holiday.mp4"}, set()),
     (["flow29", "node", "--boot"], {"--bootstrap"}, set()),
+    (["flow29", "--data", "/tmp/x", "fe"], {"fetch"}, {"publish"}),
 )
 
 

@@ -36,7 +36,7 @@ def pack_array(count):
     return bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
 
 
-def packed(directory):
+def packed(directory, times=False):
     """The content of the object that a directory is, computed independently of the program."""
     top = os.fsencode(directory)
     entries = []
@@ -44,23 +44,26 @@ def packed(directory):
         for name in files:
             path = os.path.join(above, name)
             with open(path, "rb") as file:
-                kind = 1 if os.stat(path).st_mode & 0o100 else 0
-                entries.append((os.path.relpath(path, top), kind, file.read()))
+                facts = os.stat(path)
+                kind = 1 if facts.st_mode & 0o100 else 0
+                entries.append((os.path.relpath(path, top), kind, file.read(), facts.st_mtime_ns))
         if not directories and not files and above != top:
-            entries.append((os.path.relpath(above, top), 2, b""))
+            entries.append((os.path.relpath(above, top), 2, b"", 0))
     entries.sort()
-    manifest = b"\x92\x01" + pack_array(len(entries)) + b"".join(
-        b"\x93" + pack_bin(path) + pack_uint(kind) + pack_uint(len(data))
-        for path, kind, data in entries)
+    head, entry_head = (b"\x92\x02", b"\x94") if times else (b"\x92\x01", b"\x93")
+    manifest = head + pack_array(len(entries)) + b"".join(
+        entry_head + pack_bin(path) + pack_uint(kind) + pack_uint(len(data))
+        + (pack_uint(time) if times else b"")
+        for path, kind, data, time in entries)
     content = bytearray(len(manifest).to_bytes(8, "big") + manifest)
-    for _, _, data in entries:
+    for _, _, data, _ in entries:
         if data:
             content += b"\0" * (-len(content) % harness.CHUNK) + data
     return bytes(content)
 
 
-def directory_root(directory):
-    return harness.root_hash(packed(directory), kind=1)
+def directory_root(directory, times=False):
+    return harness.root_hash(packed(directory, times), kind=1)
 
 
 def snapshot(directory):
@@ -153,6 +156,40 @@ class Directories(harness.SystemTest):
         (copy / "a").chmod(0o755)
         self.assertNotEqual(self.assert_done(self.lab.run("hash", copy))["root"], first)
 
+    def test_times_are_kept_when_asked_for_and_are_part_of_the_name(self):
+        source = self.tree({"a": b"1", "b/c": noise(700_000, 3), "d": None, "run.sh": b"#!"})
+        (source / "run.sh").chmod(0o755)
+        for count, path in enumerate(("a", "b/c", "run.sh")):
+            os.utime(source / path, ns=(0, 1_000_000_000_123_456_789 + count))
+        result = self.publish(self.publisher, source, "--times")
+        self.assertEqual(result["root"], directory_root(source, times=True))
+        self.assertNotEqual(result["root"], directory_root(source))
+        self.assertEqual(self.assert_done(self.lab.run("hash", source, "--times"))["root"],
+                         result["root"])
+
+        reader = self.new_reader()
+        listed = self.assert_done(reader.run("ls", result["link"]))["entries"]
+        self.assertEqual([entry.get("modified") for entry in listed],
+                         ["2001-09-09T01:46:40Z", "2001-09-09T01:46:40Z", None,
+                          "2001-09-09T01:46:40Z"])
+        shown = reader.run("ls", result["link"], as_json=False).stdout.decode()
+        self.assertIn("MODIFIED", shown)
+        _, target = self.fetch(reader, result["link"], "out")
+        self.assertEqual(snapshot(target), snapshot(source))
+        self.assertEqual(self.assert_done(self.lab.run("hash", target, "--times"))["root"],
+                         result["root"])
+        base = result["link"].split("?")[0]
+        _, target = self.fetch(reader, base + "/b/c", "one")
+        self.assertEqual(target.stat().st_mtime_ns, (source / "b/c").stat().st_mtime_ns)
+
+        private = self.publish(self.publisher, source, "--times", "--private")
+        _, target = self.fetch(reader, private["link"], "private")
+        self.assertEqual(self.assert_done(self.lab.run("hash", target, "--times"))["root"],
+                         result["root"])
+        for command in ("publish", "hash"):
+            self.assert_error(self.publisher.run(command, source / "a", "--times"), harness.USAGE,
+                              "directory")
+
     def test_an_empty_directory_and_one_of_empty_files_arrive(self):
         for name, files in (("nothing", {}), ("hollow", {"x": b"", "y/z": b"", "w": None})):
             with self.subTest(name):
@@ -201,6 +238,38 @@ class Directories(harness.SystemTest):
                 self.assert_error(self.publisher.run("publish", source), harness.REFUSED, shown)
                 self.assert_error(self.lab.run("hash", source), harness.REFUSED, shown)
                 shutil.rmtree(source)
+
+    def test_all_that_cannot_be_kept_is_counted_and_the_first_ten_are_named(self):
+        source = self.tree({"good": b"1", "ba\\d/in/it": b"2"})
+        for i in range(12):
+            (source / f"link-{i}").symlink_to("good")
+        for publisher in (self.publisher, self.lab):
+            how = "publish" if publisher is self.publisher else "hash"
+            message = self.assert_error(publisher.run(how, source), harness.REFUSED, "13 things",
+                                        "rename or remove", "\nand 3 more")["message"]
+            named = [line for line in message.split("\n") if line.startswith('"')]
+            self.assertEqual(len(set(named)), 10, message)
+        outcome = self.publisher.run("publish", source, as_json=False)
+        self.assert_exit(outcome, harness.REFUSED)
+        self.assertEqual(outcome.stderr.count('\n  "'), 10, outcome.report())
+        for i in range(12):
+            (source / f"link-{i}").unlink()
+        self.assert_error(self.publisher.run("publish", source), harness.REFUSED, "one thing",
+                          "ba\\d", "backslash")
+        (source / "ba\\d").rename(source / "good-too")
+        self.publish(self.publisher, source)
+
+    def test_progress_of_a_small_file_is_of_its_own_bytes(self):
+        source = self.tree({"a": b"12", "b": b"3" * 700})
+        base = self.publish(self.publisher, source)["link"].split("?")[0]
+        reader = self.new_reader()
+        for name in ("a", "b"):
+            size = (source / name).stat().st_size
+            outcome = reader.run("fetch", base + "/" + name, "-o", self.lab.path / f"got-{name}")
+            self.assert_done(outcome)
+            events = [event for event in outcome.events if event.get("stage") == "data"]
+            self.assertEqual({event["total_bytes"] for event in events}, {size})
+            self.assertEqual(events[-1]["done_bytes"], size)
 
     def test_one_path_is_fetched_alone(self):
         source = self.odd_tree()

@@ -16,6 +16,19 @@ def output_of(*command, **options):
     return subprocess.run(command, capture_output=True, check=True, text=True, **options).stdout
 
 
+class Packages(harness.SystemTest):
+    def test_who_waits_for_packages_is_told_that_it_takes_a_while(self):
+        programs = self.lab.path / "programs"
+        programs.mkdir()
+        for name, text in {"apt-get": "exit 0", "dpkg-query": "exit 1",
+                           "sudo": 'shift; exec "$@"'}.items():
+            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+            (programs / name).chmod(0o755)
+        out = output_of(SOURCE / "scripts/install-deps", "build",
+                        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"})
+        self.assertRegex(out, r"^installing \d+ packages, which takes some minutes: .*libasio-dev")
+
+
 class Installed(harness.SystemTest):
     def setUp(self):
         super().setUp()

@@ -59,7 +59,7 @@ class Ipv6(harness.NamespaceTest):
         self.assert_same(path, target)
 
     def test_one_with_both_serves_those_with_either(self):
-        """The index is kept by the first address; connections go to both."""
+        """It was told which addresses those are."""
         v4 = {}
         swarm = []
         for k in range(1, COUNT + 1):

@@ -119,6 +119,15 @@ class OtherUser(harness.SystemTest):
         self.assert_same(source / "inner/secret", target / "inner/secret")
         self.assertEqual(sorted(os.listdir(self.home)), ["fetched", "photos"])
 
+    def test_times_are_set_though_only_the_owner_may(self):
+        source = self.tree()
+        os.utime(source / "run.sh", (0, 1_000_000_000))
+        link = self.publish(self.daemon, source, "--times")["link"]
+        for path, target, made in (("", "fetched", "fetched/run.sh"), ("/run.sh", "one", "one")):
+            self.assert_done(self.daemon.run("fetch", link.replace("?", path + "?"), "-o",
+                                             self.home / target))
+            self.assertEqual((self.home / made).stat().st_mtime, 1_000_000_000)
+
     def test_a_fetch_goes_on_after_the_node_and_the_command_were_killed(self):
         size = 24 << 20
         path = self.lab.file("source", size)
@@ -258,7 +267,8 @@ class SharedWithAGroup(harness.SystemTest):
 
     def test_the_node_itself_is_its_owners(self):
         for command in (["leave"], ["limit", "--up", "2MiB"], ["log"], ["invite"],
-                        ["block", self.swarm[0].id], ["unblock", self.swarm[0].id]):
+                        ["block", self.swarm[0].id], ["unblock", self.swarm[0].id],
+                        ["web", "--print"]):
             self.assert_error(self.member(*command), harness.REFUSED, "whose node it is")
         for command in (["limit"], ["block"], ["peers"], ["ls"], ["transfers"]):
             self.assert_done(self.member(*command))

@@ -143,6 +143,14 @@ class Together(harness.SystemTest):
         if lines:
             self.assertIn("100%", lines[-1], outcome.report())
 
+    def test_what_was_here_already_is_not_said_to_come_from_nobody(self):
+        link = self.publish(self.swarm[0], self.lab.file("source", 1 * MIB))["link"]
+        outcome = self.swarm[0].run("fetch", link, "-o", self.lab.path / "again", as_json=False)
+        self.assert_exit(outcome, harness.OK)
+        said = outcome.stdout.decode() + outcome.stderr
+        self.assertIn("all of it was here already", said)
+        self.assertNotIn("0 holders", said)
+
 
 if __name__ == "__main__":
     harness.main()

@@ -28,6 +28,30 @@ class Publishing(harness.SystemTest):
         stored = sum(node.status()["storage"]["used_bytes"] for node in holders)
         self.assertGreaterEqual(stored, 4 * 48 * MIB)
 
+    def test_over_a_slow_line_progress_is_the_copies_that_are_made(self):
+        _, publisher = self.start_swarm("--up-limit", "6MiB")
+        size = 24 * MIB
+        outcome = publisher.run("publish", self.lab.file("noise", size))
+        self.assert_done(outcome)
+        events = [event for event in outcome.events if event.get("stage") == "copies"]
+        [total] = {event["total_bytes"] for event in events}
+        self.assertGreater(total, 4 * size)
+        self.assertLess(total, 4 * size + 4 * MIB // 64, "the descriptor is an item as well")
+        done = [event["done_bytes"] for event in events]
+        self.assertEqual(done, sorted(done))
+        self.assertEqual(done[-1], total)
+        between = {each for each in done if 0 < each < total}
+        self.assertGreater(len(between), 4, done)
+        # Copies of everything are there only in the end.
+        self.assertEqual({event["copies_min"] for event in events
+                          if event["done_bytes"] < size}, {0})
+        sent = [event.get("sent_bytes", 0) for event in events]
+        self.assertEqual(sent, sorted(sent))
+        self.assertGreaterEqual(sent[-1], size)
+        for event in events:
+            for name in ("sent_bytes", "sent_rate", "eta_ms"):
+                self.assertIsInstance(event.get(name, 0), int)
+
     def test_what_is_hashed_is_pushed_while_the_rest_is_not(self):
         holder = self.lab.add_node()
         publisher = self.lab.add_node(bootstrap=[holder], options=("--no-store",))

@@ -6,8 +6,10 @@ An implementation of its own, from the definition alone:
 
     object    = manifest || files       each file with content from the next multiple of 512 on,
                                         zeros before it, nothing after the last
-    manifest  = length of what follows as 8 bytes big-endian || msgpack [1, [entry...]]
+    manifest  = length of what follows as 8 bytes big-endian || msgpack [version, [entry...]]
     entry     = [path as bin, type, length]     sorted by path; 0 file, 1 executable, 2 empty directory
+    in version 2, which is for files with times:
+    entry     = [path as bin, type, length, nanoseconds since 1970; 0 for an empty directory]
 
 Byte i of the file that is entry n is (31 * i + 7 * n) modulo 256. Paths are given in hexadecimal.
 """
@@ -46,18 +48,20 @@ def framed(packed):
     return len(packed).to_bytes(8, "big") + packed
 
 
-def packed_entry(path, kind, length):
-    return b"\x93" + pack_bin(path) + pack_uint(kind) + pack_uint(length)
+def packed_entry(path, *numbers):
+    return bytes([0x91 + len(numbers)]) + pack_bin(path) + b"".join(map(pack_uint, numbers))
 
 
-def manifest(entries, version=1):
+def manifest(entries, version=None):
+    if version is None:
+        version = 2 if entries and len(entries[0]) == 4 else 1
     return framed(b"\x92" + pack_uint(version) + pack_array(len(entries)) +
                   b"".join(packed_entry(*entry) for entry in entries))
 
 
 def length_with(head, entries):
     at = len(head)
-    for _, _, length in entries:
+    for _, _, length, *_ in entries:
         if length:
             at += -at % CHUNK + length
     return at
@@ -66,7 +70,7 @@ def length_with(head, entries):
 def content(entries):
     data = bytearray(manifest(entries))
     offsets = []
-    for n, (_, _, length) in enumerate(entries):
+    for n, (_, _, length, *_) in enumerate(entries):
         if length:
             data += b"\0" * (-len(data) % CHUNK)
         offsets.append(len(data) if length else None)
@@ -78,8 +82,9 @@ def vector(why, entries):
     entries = sorted(entries)
     data, offsets = content(entries)
     return {"why": why, "length": len(data), "manifest": manifest(entries).hex(), "root": root(data),
-            "entries": [{"path": path.hex(), "type": kind, "length": length, "offset": offset}
-                        for (path, kind, length), offset in zip(entries, offsets)]}
+            "entries": [{"path": path.hex(), "type": kind, "length": length, "offset": offset,
+                         **({"modified": time[0]} if time and kind != EMPTY else {})}
+                        for (path, kind, length, *time), offset in zip(entries, offsets)]}
 
 
 def vectors():
@@ -98,6 +103,12 @@ def vectors():
         (b"%03d/file" % (n // 10) + b"%d" % n, n % 2, n) for n in range(100)])
 
 
+    now = 1_795_000_000_123_456_789
+    yield vector("times", [
+        (b"a", FILE, 600, now), (b"b", EXECUTABLE, 1, 0), (b"c", FILE, 0, (1 << 63) - 1),
+        (b"d", EMPTY, 0, 0)])
+
+
 def corrupted():
     def case(why, head, length=None, entries=()):
         return {"why": why, "raw": head.hex(),
@@ -113,7 +124,16 @@ def corrupted():
     yield case("one byte longer than its entries", head, total + 1)
     yield case("one byte shorter than its entries", head, total - 1)
     yield case("no room for the manifest", head, len(head) - 1)
-    yield case("another version", manifest(good, 2), total)
+    yield case("version 2 without times", manifest(good, 2), total)
+    timed = [(b"a", FILE, 1, 5), (b"b/c", FILE, 2, 6)]
+    yield case("version 1 with times", manifest(timed, 1), entries=timed)
+    yield case("a later version", manifest(timed, 3), entries=timed)
+    after = [(b"a", FILE, 1, 1 << 63)]
+    yield case("a time that overflows", manifest(after), entries=after)
+    inside = [(b"a", FILE, 1, 5), (b"b", EMPTY, 0, 6)]
+    yield case("an empty directory with a time", manifest(inside), entries=inside)
+    some = [(b"a", EMPTY, 0, 0)]
+    yield case("version 2 without a file", manifest(some), entries=some)
     yield of_paths("a path is empty", b"")
     yield of_paths("a path is absolute", b"/a")
     yield of_paths("a path ends in a slash", b"a/")

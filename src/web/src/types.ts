@@ -6,6 +6,7 @@ export interface Status {
   version: string;
   uptime_ms: number;
   port: number;
+  listening: string[];
   addresses: string[];
   reach: string;
   port_mapping: { method: string; external: string; problem: string };

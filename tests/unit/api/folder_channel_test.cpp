@@ -98,11 +98,13 @@ TEST_CASE("a node writes its output into a caller's folder and moves it into pla
     REQUIRE(partial);
     REQUIRE(::write(partial->get(), "abc", 3) == 3);
     CHECK(folder->open("film.flow29-part.log", O_RDWR | O_CREAT | O_APPEND, 0600));
+    CHECK(folder->set_modified("film.flow29-part", FileTime(std::chrono::hours(29))));
     REQUIRE(folder->move("film.flow29-part", "film", Replacing::nothing));
     CHECK(folder->sync());
     CHECK(folder->remove("film.flow29-part.log"));
     CHECK(caller.get("film") == "abc");
     CHECK(folder->look("film").value()->st_size == 3);
+    CHECK(folder->look("film").value()->st_mtime == 29 * 3600);
 }
 
 TEST_CASE("a node of the caller's user needs the caller no more in what it has entered") {
@@ -139,6 +141,8 @@ TEST_CASE("a node touches nothing but its output in a caller's folder") {
     CHECK(code_of(folder->remove("diary")) == Errc::refused);
     CHECK(code_of(folder->remove("film")) == Errc::refused);
     CHECK(code_of(folder->enter("inner")) == Errc::refused);
+    CHECK(code_of(folder->set_modified("film", FileTime())) == Errc::refused);
+    CHECK(code_of(folder->set_modified("diary", FileTime())) == Errc::refused);
     CHECK(code_of(folder->make_directories("film.flow29-part.log/x")) == Errc::refused);
     CHECK(code_of(folder->move("film.flow29-part", "diary", Replacing::file)) == Errc::refused);
     CHECK(code_of(folder->move("diary", "film", Replacing::file)) == Errc::refused);
@@ -147,6 +151,7 @@ TEST_CASE("a node touches nothing but its output in a caller's folder") {
     CHECK(code_of(folder->move("film.flow29-part", "film", Replacing::swap)) == Errc::refused);
     // Through no link, and with no odd mode.
     CHECK(code_of(folder->open("film.flow29-part", O_RDONLY)) == Errc::file_error);
+    CHECK(code_of(folder->set_modified("film.flow29-part", FileTime())) == Errc::file_error);
     REQUIRE(folder->remove("film.flow29-part"));
     CHECK(code_of(folder->open("film.flow29-part", O_RDWR | O_CREAT, 04755)) == Errc::refused);
     CHECK(code_of(folder->open("film.flow29-part", O_RDWR | O_CREAT | O_TRUNC, 0644)) ==
@@ -190,6 +195,7 @@ TEST_CASE("a folder to read from is not written to, and lists more than one pack
     CHECK(code_of(folder->open("file7", O_RDWR)) == Errc::refused);
     CHECK(code_of(folder->open("new", O_RDONLY | O_CREAT, 0666)) == Errc::refused);
     CHECK(code_of(folder->remove("file7")) == Errc::refused);
+    CHECK(code_of(folder->set_modified("file7", FileTime())) == Errc::refused);
     CHECK(code_of(folder->make_directories("new")) == Errc::refused);
 }
 
@@ -272,7 +278,7 @@ TEST_CASE("when whoever serves the folder is gone, everything is interrupted") {
 TEST_CASE("a path that a packet does not hold is not asked for") {
     Caller caller;
     const auto folder = caller.grant("");
-    constexpr std::size_t head_bytes = 5 * 4;  // of the request
+    constexpr std::size_t head_bytes = 6 * 4 + 8;  // of the request
     const auto open = [&folder](std::size_t path_bytes) {
         return code_of(folder->open(std::string(path_bytes, 'x'), O_RDONLY));
     };

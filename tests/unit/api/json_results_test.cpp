@@ -193,8 +193,8 @@ TEST_CASE("status groups its numbers as documented") {
     status.dht_lookups = 8;
     status.dht_records = 9;
     const Json json = to_json(status);
-    for (const char* field : {"node", "version", "uptime_ms", "port", "dht", "clock_skew_ms",
-                              "peers", "storage", "repair", "announce", "traffic"})
+    for (const char* field : {"node", "version", "uptime_ms", "port", "listening", "dht",
+                              "clock_skew_ms", "peers", "storage", "repair", "announce", "traffic"})
         CHECK(json.contains(field));
     CHECK(json["repair"]["bytes_total"] == 9);
     CHECK(json["clock_skew_ms"] == -12);
@@ -253,6 +253,21 @@ TEST_CASE("progress leaves out what means nothing for its stage") {
     progress.holders = 2;
     CHECK(progress_event(progress).dump() ==
           R"({"event":"progress","stage":"data","done_bytes":0,"total_bytes":10,"holders":2})");
+}
+
+TEST_CASE(
+    "progress of copies has what was sent in whole bytes, and the time left once it is known") {
+    Progress progress;
+    progress.stage = Stage::copies;
+    progress.done = ByteCount(30);
+    progress.total = ByteCount(120);
+    progress.sent = ByteCount(40);
+    progress.sent_rate = 2.6;
+    CHECK(progress_event(progress).dump() ==
+          R"({"event":"progress","stage":"copies","done_bytes":30,"total_bytes":120,)"
+          R"("sent_bytes":40,"sent_rate":3})");
+    progress.eta = std::chrono::milliseconds(1500);
+    CHECK(progress_event(progress)["eta_ms"] == 1500);
 }
 
 TEST_CASE("a name that is not UTF-8 still gives one line of JSON") {

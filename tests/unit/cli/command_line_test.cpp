@@ -90,7 +90,10 @@ TEST_CASE("global options may stand before and after the command") {
         CHECK(invocation.global.verbose == 1);
         CHECK(std::get<ListOptions>(invocation.command).what == Listing::status);
     }
-    CHECK(std::get<ListOptions>(parsed({"ls"}).command).link.empty());
+    CHECK_FALSE(std::get<ListOptions>(parsed({"ls"}).command).link);
+    CHECK(std::get<ListOptions>(parsed({"ls", ""}).command).link == "");
+    CHECK_FALSE(options_of<VerifyOptions>({"verify"}).link);
+    CHECK(options_of<VerifyOptions>({"verify", ""}).link == "");
     CHECK(std::get<ListOptions>(parsed({"ls", "L"}).command).link == "L");
     CHECK(parsed({"status", "--bootstrap", "a:1", "--bootstrap", "[::1]:2"})
               .global.bootstrap.size() == 2);
@@ -101,12 +104,13 @@ TEST_CASE("global options may stand before and after the command") {
 TEST_CASE("publish takes several paths and standard input") {
     const auto publish = options_of<PublishOptions>(
         {"publish", "a", "-", "b", "--copies", "3", "--wait", "announced", "--extent-chunks", "1",
-         "--by-reference", "--expires", "30d", "--name", "n", "--timeout", "5s"});
+         "--by-reference", "--times", "--expires", "30d", "--name", "n", "--timeout", "5s"});
     CHECK(publish.paths == Arguments{"a", "-", "b"});
     CHECK(publish.copies == 3);
     CHECK(publish.wait == PublishWait::announced);
     CHECK(publish.extent_chunks == 1);
     CHECK(publish.by_reference);
+    CHECK(publish.times);
     CHECK(publish.expires == 24h * 30);
     CHECK(publish.name == "n");
     CHECK(publish.timeout == 5s);

@@ -18,6 +18,21 @@ TEST_CASE("lines of a node's answer are understood") {
     CHECK(parse_event(R"({"event":"done","root":"x"})")->kind == Event::Kind::done);
 }
 
+TEST_CASE(
+    "progress of copies comes with what was sent, and with the time left unless it is absurd") {
+    const auto line = [](std::string_view eta) {
+        return R"({"event":"progress","stage":"copies","sent_bytes":7,"sent_rate":3,"eta_ms":)" +
+               std::string(eta) + "}";
+    };
+    const auto progress = parse_event(line("1500"));
+    REQUIRE(progress);
+    CHECK(progress->progress.sent.value == 7);
+    CHECK(progress->progress.sent_rate == 3);
+    CHECK(progress->progress.eta == std::chrono::milliseconds(1500));
+    for (const char* eta : {"0", "18446744073709551615", "-1", "null"})
+        CHECK_FALSE(parse_event(line(eta))->progress.eta);
+}
+
 TEST_CASE("every error comes back from its line with its code") {
     for (int value = 1; value <= static_cast<int>(Errc::locked); ++value) {
         const auto code = static_cast<Errc>(value);

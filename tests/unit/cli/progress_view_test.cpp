@@ -31,18 +31,43 @@ bool contains(const std::string& text, std::string_view part) {
 
 }  // namespace
 
-TEST_CASE("a log gets a line at each stage and at most one a second") {
+TEST_CASE("a log gets a line at each stage and, while something changes, at most one a second") {
     ProgressView view({Kind::lines});
     CHECK(view.on_progress(event("tree"), at(0ms)) == "tree\n");
     CHECK(view.on_progress(event("looking_up"), at(0ms)) == "looking up\n");
     CHECK(view.on_progress(event("looking_up"), at(500ms)).empty());
     CHECK(contains(view.on_progress(event("data", 0, 1024), at(600ms)), "data"));
     int lines = 0;
-    for (int i = 1; i <= 40; ++i)
-        lines += view.on_progress(event("data", 1, 1024), at(600ms + i * 100ms)).empty() ? 0 : 1;
+    for (unsigned i = 1; i <= 40; ++i)
+        lines += view.on_progress(event("data", i, 1024), at(600ms + i * 100ms)).empty() ? 0 : 1;
     CHECK(lines == 4);
     CHECK(view.on_tick(at(1h)).empty());
     CHECK(view.on_end(at(1h)).empty());
+}
+
+TEST_CASE("a log says nothing while nothing changes, and what changed last is not forgotten") {
+    ProgressView view({Kind::lines});
+    CHECK_FALSE(view.on_progress(event("data", 1, 1024), at(0s)).empty());
+    for (int i = 1; i <= 100; ++i)
+        CHECK(view.on_progress(event("data", 1, 1024), at(i * 1s)).empty());
+    CHECK_FALSE(view.on_progress(event("data", 2, 1024), at(101s)).empty());
+    CHECK(view.on_progress(event("data", 3, 1024), at(102s)).empty());
+    CHECK(view.on_tick(at(103s)).empty());
+    CHECK(contains(view.on_tick(at(112s)), "3 B of"));
+    CHECK(view.on_tick(at(200s)).empty());
+    ProgressEvent sent = event("copies");
+    CHECK_FALSE(view.on_progress(sent, at(200s)).empty());
+    sent.sent = ByteCount(1024);
+    CHECK(contains(view.on_progress(sent, at(202s)), "1.0 KiB sent"));
+}
+
+TEST_CASE("a long stage has a line every ten seconds at most in a log") {
+    ProgressView view({Kind::lines});
+    int lines = 0;
+    for (unsigned i = 0; i < 3600; ++i)
+        lines += view.on_progress(event("data", i, 3600), at(i * 1s)).empty() ? 0 : 1;
+    CHECK(lines < 390);
+    CHECK(lines > 350);
 }
 
 TEST_CASE("a log ends each stage on the values that were reached, and says nothing twice") {
@@ -115,10 +140,56 @@ TEST_CASE("holders and copies are counted") {
     CHECK(contains(view.on_progress(waiting, at(0ms)), "1 holder  2 of 4 copies"));
 }
 
+TEST_CASE("copies have a bar of what is made, what was sent, and the node's time left") {
+    ProgressView view({Kind::redraw, false, 200});
+    ProgressEvent copies = event("copies", 25, 100);
+    copies.copies_min = 0;
+    copies.copies_target = 4;
+    copies.sent = ByteCount(3 << 20);
+    copies.sent_rate = 2 << 20;
+    std::string drawn = view.on_progress(copies, at(0ms));
+    CHECK(contains(drawn, "█████░░░░░░░░░░░░░░░  25%  3.0 MiB sent  2.0 MiB/s  0 of 4 copies"));
+    // Copies that are made have no rate of this node's.
+    copies.done = ByteCount(90);
+    CHECK_FALSE(contains(view.on_progress(copies, at(1s)), "ETA"));
+    copies.eta = 12s;
+    CHECK(contains(view.on_progress(copies, at(2s)), "  2.0 MiB/s  ETA 12.0 s  0 of 4 copies  2"));
+}
+
+TEST_CASE("on a narrow terminal the bar is shorter, and what matters least is left out") {
+    ProgressEvent moved = event("data", 0, 1U << 30);
+    const auto drawn_on = [&](std::size_t width) {
+        ProgressView view({Kind::redraw, false, width});
+        moved.holders = 0;
+        moved.done = ByteCount(0);
+        (void)view.on_progress(moved, at(0s));
+        moved.holders = 3;
+        moved.done = ByteCount(512U << 20);
+        return view.on_progress(moved, at(4s)).substr(4);
+    };
+    CHECK(drawn_on(200) ==
+          "data       ██████████░░░░░░░░░░  50%  512.0 MiB of 1.0 GiB  128.0 MiB/s  ETA 4.0 s"
+          "  3 holders  4.0 s");
+    CHECK(drawn_on(80) ==
+          "data       █████░░░░░  50%  512.0 MiB of 1.0 GiB  128.0 MiB/s  ETA 4.0 s  4.0 s");
+    CHECK(drawn_on(60) == "data       ███░░░░  50%  128.0 MiB/s  ETA 4.0 s  3 holders");
+    CHECK(drawn_on(34) == "data       ██░░░  50%  ETA 4.0 s");
+    CHECK(drawn_on(20) == "data        50%");
+    CHECK(drawn_on(12) == "data");
+}
+
 TEST_CASE("a line never exceeds the terminal") {
-    ProgressView view({Kind::redraw, true, 20});
-    const std::string drawn = view.on_progress(event("data", 512, 1024), at(0ms));
-    CHECK(cells(drawn.substr(4)) == 19);
+    ProgressEvent all = event("copies", 512, 1024);
+    all.holders = all.copies_min = all.copies_target = 4;
+    all.sent = all.own = ByteCount(1000 << 10);
+    all.sent_rate = 1000 << 10;
+    all.eta = 100h;
+    for (std::size_t width = 2; width <= 200; ++width) {
+        ProgressView view({Kind::redraw, true, width});
+        const auto first = view.on_progress(all, at(0ms));
+        CHECK(cells(first.substr(4)) < width);
+        CHECK(cells(view.on_tick(at(1h)).substr(4)) < width);
+    }
 }
 
 TEST_CASE("nothing is shown when nothing was asked for") {

@@ -66,6 +66,17 @@ TEST_CASE("health says how degraded it is and how long that will last") {
     CHECK(contains(render_health(line("1500")), "2 copies on the way, about 1.5 s left\n"));
 }
 
+TEST_CASE("what was fetched says where it came from, and when all of it was here") {
+    const auto saved = [](std::string_view fetched, std::string_view holders) {
+        return render_fetched(R"({"path":"/tmp/x","bytes":2048,"elapsed_ms":12,"fetched_bytes":)" +
+                              std::string(fetched) + R"(,"holders":)" + std::string(holders) + "}");
+    };
+    CHECK(saved("2048", "3") == "saved /tmp/x (2.0 KiB, verified; all from 3 holders in 12 ms)\n");
+    CHECK(saved("512", "1") == "saved /tmp/x (2.0 KiB, verified; 512 B from 1 holder in 12 ms)\n");
+    CHECK(saved("0", "0") ==
+          "saved /tmp/x (2.0 KiB, verified; all of it was here already, in 12 ms)\n");
+}
+
 TEST_CASE("a transfer is shown with its rate and why it is no faster") {
     const auto text = render_transfers(
         R"({"transfers":[{"id":3,"kind":"fetch","path":"/tmp/x","stage":"data","done_bytes":512,)"
@@ -78,6 +89,10 @@ TEST_CASE("a transfer is shown with its rate and why it is no faster") {
     CHECK(text.find("this node") == std::string::npos);
     CHECK(render_transfers(R"({"transfers":[{"id":3,"own_bytes":2048}]})")
               .find("   this node     2.0 KiB that it kept already\n") != std::string::npos);
+    CHECK(render_transfers(
+              R"({"transfers":[{"id":3,"stage":"copies","done_bytes":512,"total_bytes":2048,)"
+              R"("rate":1024,"copies":{"min":0,"target":4}}]})")
+              .find("copies, 25%, 0 of 4 copies, 1.0 KiB/s") != std::string::npos);
     CHECK(render_transfers(R"({"transfers":[]})") == "nothing is being transferred\n");
 }
 
@@ -190,6 +205,17 @@ TEST_CASE("status says what is wrong, if anything is") {
     CHECK(contains(render_status(R"({"problem":"no answer from a:1"})"),
                    "problem    no answer from a:1\n"));
     CHECK_FALSE(contains(render_status(R"({"problem":null})"), "problem"));
+    CHECK(contains(render_status(R"({"addresses":["127.0.1.1:2929","[::1]:2929"]})"), "no others"));
+    CHECK_FALSE(contains(render_status(R"({"addresses":["127.0.1.1:2929","192.0.2.1:2929"]})"),
+                         "no others"));
+}
+
+TEST_CASE("status says what the node listens on, and where others can dial it") {
+    const auto text = render_status(
+        R"({"listening":["0.0.0.0:2929","[::]:2929"],"addresses":["[2001:db8::1]:2929"]})");
+    CHECK(contains(text, "listening  0.0.0.0:2929, [::]:2929\n"));
+    CHECK(contains(text, "addresses  [2001:db8::1]:2929\n"));
+    CHECK(contains(render_status(R"({"addresses":[]})"), "addresses  none known"));
 }
 
 TEST_CASE("repeated results are marked as updates") {

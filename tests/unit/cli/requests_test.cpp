@@ -24,9 +24,10 @@ TEST_CASE("only what was given goes into a request") {
           R"({"wait":"none","name":"name","copies":3,"extent_chunks":2,"lease_ms":1000,)"
           R"("idle_timeout_ms":2000})");
     publish = {};
+    publish.times = true;
     publish.by_reference = true;
     CHECK(publish_params(publish, {"", "/src"}) ==
-          R"({"wait":"copies","by_reference":true,"path":"/src"})");
+          R"({"wait":"copies","times":true,"by_reference":true,"path":"/src"})");
 }
 
 TEST_CASE("ranges are half-open in requests, and open ones have no end") {

@@ -32,6 +32,13 @@ TEST_CASE("control characters do not reach the terminal") {
     CHECK(printable("é ✓") == "é ✓");
 }
 
+TEST_CASE("of several lines none passes for another message") {
+    CHECK(printable_lines("") == "");
+    CHECK(printable_lines("one") == "one");
+    CHECK(printable_lines("two:\nflow29: \x1b[31ma\n\nb\r") ==
+          "two:\n  flow29: \\x1b[31ma\n  \n  b\\x0d");
+}
+
 TEST_CASE("a fetched file's name is harmless") {
     Link link;
     CHECK(file_name_for(link) == "aaaaaaaaaaaa");

@@ -39,9 +39,12 @@ std::vector<DirectoryEntry> entries_of(const json& vector) {
     std::vector<DirectoryEntry> entries;
     for (const json& entry : vector.at("entries")) {
         const auto path = octets(entry, "path");
-        entries.push_back({std::string(path.begin(), path.end()),
-                           static_cast<EntryType>(entry.at("type").get<unsigned>()),
-                           length_of(entry)});
+        auto& made = entries.emplace_back(DirectoryEntry{
+            std::string(path.begin(), path.end()),
+            static_cast<EntryType>(entry.at("type").get<unsigned>()), length_of(entry)});
+        if (entry.contains("modified"))
+            made.modified =
+                FileTime(std::chrono::nanoseconds(entry.at("modified").get<std::int64_t>()));
     }
     return entries;
 }
@@ -98,15 +101,37 @@ TEST_CASE("what a hostile publisher may write is refused") {
     }
 }
 
+TEST_CASE("all files have a time, or none has, and directories have none") {
+    const auto timed = [](std::string path, std::int64_t time) {
+        auto entry = file(std::move(path));
+        entry.modified = FileTime(std::chrono::nanoseconds(time));
+        return entry;
+    };
+    const DirectoryEntry empty{"empty", EntryType::empty_directory, {}};
+    CHECK(refusal({timed("a", 0), timed("b", 7), empty}) == Errc::ok);
+    CHECK(refusal({timed("a", 0), file("b")}) == Errc::refused);
+    CHECK(refusal({timed("a", -1)}) == Errc::refused);
+    auto directory = empty;
+    directory.modified = FileTime();
+    CHECK(refusal({directory}) == Errc::refused);
+    CHECK(refusal({timed("a", 7), directory}) == Errc::refused);
+}
+
 TEST_CASE("a mutated manifest is refused, or is a manifest that encodes to itself") {
     std::mt19937_64 random(29);
-    const auto good = Manifest::make({file("a", 700),
-                                      file("b/c", 0),
-                                      file("b/d", 513),
-                                      file("e"),
-                                      {"empty", EntryType::empty_directory, ByteCount(0)}});
-    REQUIRE(good.has_value());
-    const auto encoded = good->encode();
+    std::vector<DirectoryEntry> entries{file("a", 700),
+                                        file("b/c", 0),
+                                        file("b/d", 513),
+                                        file("e"),
+                                        {"empty", EntryType::empty_directory, ByteCount(0)}};
+    SUBCASE("without times") {}
+    SUBCASE("with times") {
+        for (auto& entry : entries)
+            if (entry.type == EntryType::file) entry.modified = FileTime(std::chrono::hours(5));
+    }
+    const auto made = Manifest::make(std::move(entries));
+    REQUIRE(made.has_value());
+    const auto encoded = made->encode();
     std::size_t accepted = 0;
     for (int round = 0; round < 50'000; ++round) {
         auto raw = encoded;
@@ -126,7 +151,7 @@ TEST_CASE("a mutated manifest is refused, or is a manifest that encodes to itsel
                     if (raw.size() > 1) raw.erase(raw.begin() + static_cast<std::ptrdiff_t>(at));
             }
         }
-        const ByteCount length(random() % 2 == 0 ? good->object_length().value : random() % 4096);
+        const ByteCount length(random() % 2 == 0 ? made->object_length().value : random() % 4096);
         const auto decoded = Manifest::decode(raw, length);
         if (!decoded) continue;
         ++accepted;

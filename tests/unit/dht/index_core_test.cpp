@@ -17,7 +17,7 @@ namespace {
 struct Still {
     explicit Still(std::vector<Contact> saved = {}) {
         OpenDhtIndex::Options options;
-        options.bind = loopback(1);
+        options.bind = {loopback(1)};
         options.identity = &identity;
         options.network = test_network;
         options.saved = std::move(saved);
@@ -64,7 +64,7 @@ TEST_CASE("so many addresses are pinged to join, and the first of them are forgo
         saved.push_back({key_of(std::to_string(i)), loopback(300 + i, 9)});
     }
     Still still(saved);
-    const auto& known = still.core->bootstrap_endpoints();
+    const auto& known = still.core->sides().front()->bootstrap_endpoints();
     CHECK(known.size() == limits::bootstrap_endpoints_max);
     still.core->bootstrap(heard);
     CHECK(known == std::vector(heard.begin() + 1, heard.end()));

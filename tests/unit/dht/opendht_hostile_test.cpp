@@ -57,7 +57,7 @@ TEST_CASE("a live index answers after 100,000 mutated datagrams") {
 }
 
 TEST_CASE("a stranger's sound record is stored and every unsound one is refused") {
-    Peer victim({.bind = loopback(1)});
+    Peer victim({.bind = {loopback(1)}});
     Stranger stranger(9, victim.index->local_endpoint());
     const auto identity = core::Identity::generate().value();
     const DhtKey key = key_of("contested");
@@ -97,7 +97,7 @@ TEST_CASE("a stranger's sound record is stored and every unsound one is refused"
 }
 
 TEST_CASE("signers of one address group share a bounded part of a key") {
-    Peer victim({.bind = loopback(1), .loopback_is_diverse = false});
+    Peer victim({.bind = {loopback(1)}, .loopback_is_diverse = false});
     Stranger stranger(9, victim.index->local_endpoint());
     const DhtKey key = key_of("crowded");
     const Bytes token = stranger.token();

@@ -113,7 +113,7 @@ TEST_CASE("a node's own record is found by its id") {
 
 TEST_CASE("a node that does not store finds and announces but is in nobody's nearest list") {
     Swarm swarm(4);
-    Peer client({.bind = loopback(77), .storing = false});
+    Peer client({.bind = {loopback(77)}, .storing = false});
     client.index->bootstrap({swarm[0].index->local_endpoint()});
     const DhtKey key = key_of("for clients");
     CHECK(client.announce(client.record(key)));
@@ -134,7 +134,7 @@ TEST_CASE("a node that does not store finds and announces but is in nobody's nea
 }
 
 TEST_CASE("a node alone finds its own records and says that nobody else is there") {
-    Peer alone({.bind = loopback(1)});
+    Peer alone({.bind = {loopback(1)}});
     const DhtKey key = key_of("mine");
     CHECK_FALSE(alone.announce(alone.record(key)));
     const Lookup lookup = alone.find(key);

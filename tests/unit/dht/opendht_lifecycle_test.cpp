@@ -21,7 +21,7 @@ namespace {
 
 OpenDhtIndex::Options at(const core::Endpoint& bind) {
     OpenDhtIndex::Options options;
-    options.bind = bind;
+    options.bind = {bind};
     return options;
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("a port in use is a clear error at the start") {
     options.identity = &first.identity;
     const auto second = OpenDhtIndex::start(options);
     REQUIRE_FALSE(second.has_value());
-    CHECK(second.error().message().find(options.bind.to_string()) != std::string::npos);
+    CHECK(second.error().message().find(options.bind.front().to_string()) != std::string::npos);
 }
 
 TEST_CASE("a node restarts from its saved neighbours") {

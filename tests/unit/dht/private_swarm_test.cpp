@@ -11,8 +11,8 @@ core::Endpoint on_loopback(const Peer& peer) {
 }
 
 OpenDhtIndex::Options anywhere(std::optional<core::SwarmKey> key) {
-    OpenDhtIndex::Options options{.bind = {loopback(0).address, 0}};
-    std::fill_n(options.bind.address.begin() + 12, 4, std::uint8_t{0});
+    OpenDhtIndex::Options options{.bind = {loopback(0)}};
+    std::fill_n(options.bind.front().address.begin() + 12, 4, std::uint8_t{0});
     options.swarm_key = key;
     return options;
 }

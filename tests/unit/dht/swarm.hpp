@@ -122,7 +122,8 @@ bool eventually(Condition reached) {
 struct Swarm {
     explicit Swarm(unsigned count) {
         for (unsigned i = 0; i < count; ++i) {
-            peers.push_back(std::make_unique<Peer>(OpenDhtIndex::Options{.bind = loopback(1 + i)}));
+            peers.push_back(
+                std::make_unique<Peer>(OpenDhtIndex::Options{.bind = {loopback(1 + i)}}));
             if (i > 0) peers[i]->index->bootstrap({peers[0]->index->local_endpoint()});
         }
         REQUIRE(eventually([this] {

@@ -3,17 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <asio/post.hpp>
-
-#include <filesystem>
-#include <future>
 #include <thread>
 
-#include "dht/opendht_index.hpp"
-#include "net/asio_runtime.hpp"
-#include "net/tls_transport.hpp"
-#include "node/engine.hpp"
-#include "support/forwarding_store.hpp"
+#include "real_node.hpp"
 
 // Real OpenDHT, real TLS, real sockets: only the store of one holder is a liar's.
 
@@ -40,79 +32,7 @@ class LyingStore : public test::ForwardingStore {
     }
 };
 
-/// A whole node on 127.0.k.1 with a store in memory.
-class RealNode {
-  public:
-    RealNode(unsigned k, std::vector<core::Endpoint> bootstrap)
-        : identity_(*core::Identity::generate()),
-          store_(store::make_memory_store(ByteCount(256ULL << 20))) {
-        const auto host = "127.0." + std::to_string(k) + ".1:0";
-        net::TlsTransport::Options listen{{*core::Endpoint::parse(host)}, true};
-        transport_ = std::move(*net::TlsTransport::create(runtime_, identity_, listen));
-        endpoint_ = transport_->listening().front();
-        dht::OpenDhtIndex::Options options;
-        options.bind = endpoint_;
-        options.identity = &identity_;
-        options.network = 4711;
-        index_ = std::move(*dht::OpenDhtIndex::start(options));
-        index_->bootstrap(bootstrap);
-        node::Settings settings;
-        settings.capacity = ByteCount(256ULL << 20);
-        settings.addresses = {endpoint_};
-        settings.bootstrap = std::move(bootstrap);
-        const node::Services services{runtime_, *transport_, *index_, store_, identity_};
-        engine_ = std::make_unique<node::Engine>(services, settings);
-        asio::post(runtime_.context(), [this] { engine_->start(); });
-        thread_ = std::thread([this] { runtime_.run(); });
-    }
-
-    ~RealNode() {
-        asio::post(runtime_.context(), [this] { net::spawn(runtime_, end()); });
-        thread_.join();
-    }
-
-    [[nodiscard]] core::Endpoint endpoint() const { return endpoint_; }
-    [[nodiscard]] LyingStore& store() { return store_; }
-    [[nodiscard]] NodeId id() const { return identity_.id(); }
-
-    /// Runs a coroutine of the engine on its thread and waits for the outcome.
-    template <class T>
-    T run(std::function<asio::awaitable<T>(node::Engine&)> operation) {
-        std::promise<T> promise;
-        auto future = promise.get_future();
-        asio::post(runtime_.context(), [this, &operation, &promise] {
-            net::spawn(runtime_, carry<T>(&operation, &promise));
-        });
-        return future.get();
-    }
-    std::size_t alive() {
-        return run<std::size_t>([](node::Engine& engine) { return count(&engine); });
-    }
-
-  private:
-    template <class T>
-    asio::awaitable<void> carry(std::function<asio::awaitable<T>(node::Engine&)>* operation,
-                                std::promise<T>* promise) {
-        auto result = co_await (*operation)(*engine_);
-        promise->set_value(std::move(result));
-    }
-    static asio::awaitable<std::size_t> count(node::Engine* engine) {
-        co_return engine->table().alive();
-    }
-    asio::awaitable<void> end() {
-        co_await engine_->stop();
-        runtime_.stop();
-    }
-
-    net::AsioRuntime runtime_;
-    core::Identity identity_;
-    LyingStore store_;
-    core::Endpoint endpoint_;
-    std::unique_ptr<net::TlsTransport> transport_;
-    std::unique_ptr<dht::OpenDhtIndex> index_;
-    std::unique_ptr<node::Engine> engine_;
-    std::thread thread_;
-};
+using RealNode = test::RealNode<LyingStore>;
 
 Bytes some_content(std::size_t size) {
     Bytes content(size);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 
 #include "core/hash.hpp"
@@ -53,9 +54,9 @@ struct Object {
     Bytes content;
     core::Descriptor descriptor;
 
-    explicit Object(const fs::path& directory) {
+    explicit Object(const fs::path& directory, bool has_times = false) {
         const core::UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        const auto source = node::DirectorySource::scan(fd.get());
+        const auto source = node::DirectorySource::scan(fd.get(), has_times);
         REQUIRE(source.has_value());
         content.resize((*source)->length().value);
         REQUIRE((*source)->read(0, content).has_value());
@@ -324,12 +325,43 @@ TEST_CASE("paths beneath a directory stay there") {
     CHECK(fs::is_empty(place.directory));
 }
 
+TEST_CASE("files were changed when the manifest says, within what it can say") {
+    const Place place;
+    const auto at = place.directory / "source";
+    make_tree(at);
+    const auto set = [&at](const char* name, time_t seconds, long nanoseconds) {
+        const std::array<timespec, 2> times{timespec{0, UTIME_OMIT},
+                                            timespec{seconds, nanoseconds}};
+        REQUIRE(::utimensat(AT_FDCWD, (at / name).c_str(), times.data(), 0) == 0);
+    };
+    const auto get = [](const fs::path& path) {
+        struct stat facts {};
+        REQUIRE(::stat(path.c_str(), &facts) == 0);
+        return std::pair(facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec);
+    };
+    set("a/b", 1'000'000'000, 123'456'789);
+    set("a/c", 0, 0);
+    set("run", -5, 7);
+    set("zero", 10'000'000'000, 1);  // in 2286
+    const Object object(at, true);
+    const auto path = place.directory / "out";
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    PartialDirectory output(*store, object.descriptor, object.manifest, object.options(path));
+    REQUIRE(output.open().has_value());
+    object.give(output);
+    REQUIRE(output.finish().has_value());
+    CHECK(get(path / "a/b") == std::pair(time_t{1'000'000'000}, 123'456'789L));
+    CHECK(get(path / "a/c") == std::pair(time_t{0}, 0L));
+    CHECK(get(path / "run") == std::pair(time_t{0}, 0L));
+    CHECK(get(path / "zero") == std::pair(time_t{9'223'372'036}, 0L));
+}
+
 TEST_CASE("a directory that changed is noticed") {
     const Place place;
     const auto at = place.directory / "source";
     make_tree(at);
     const core::UniqueFd fd(::open(at.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const auto source = node::DirectorySource::scan(fd.get());
+    const auto source = node::DirectorySource::scan(fd.get(), false);
     REQUIRE(source.has_value());
     CHECK((*source)->check_unchanged().has_value());
     Bytes content((*source)->length().value);

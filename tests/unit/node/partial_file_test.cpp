@@ -11,6 +11,7 @@
 
 #include "core/hash.hpp"
 #include "core/merkle.hpp"
+#include "store/checksum.hpp"
 
 using namespace flow29;
 using node::PartialFile;
@@ -62,6 +63,31 @@ std::string read_all(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+TEST_CASE("a file was changed when it is said to have been") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes content(1 << 20, 7);
+    const auto descriptor = descriptor_of(content);
+    const FileTime time{std::chrono::nanoseconds(1'000'000'000'123'456'789)};
+    PartialFile file(*store, descriptor,
+                     {.path = place.directory / "out",
+                      .root = descriptor.root(),
+                      .range = {ByteCount(0), descriptor.length},
+                      .modified = time});
+    REQUIRE(file.open().has_value());
+    give(file, whole_extent(descriptor, 0), content);
+    REQUIRE(file.finish().has_value());
+    struct stat facts {};
+    REQUIRE(::stat((place.directory / "out").c_str(), &facts) == 0);
+    CHECK(facts.st_mtim.tv_sec == 1'000'000'000);
+    CHECK(facts.st_mtim.tv_nsec == 123'456'789);
+    // A process that writes for another takes any number from it.
+    node::LocalFolder folder(place.directory);
+    REQUIRE(folder.set_modified("out", FileTime::min()).has_value());
+    REQUIRE(::stat((place.directory / "out").c_str(), &facts) == 0);
+    CHECK(facts.st_mtim.tv_sec < 0);
+}
 
 TEST_CASE("notes do not count once something else was fetched to the same path") {
     const Place place;
@@ -291,6 +317,43 @@ TEST_CASE("what was fetched whole can be served from where it lies") {
     CHECK(references[0].file == std::filesystem::absolute(place.directory / "out"));
     CHECK(references[1].offset.value == 1 << 20);
     CHECK(core::fold(references[1].group_hashes) == descriptor.extents[1]);
+}
+
+TEST_CASE("what came in an earlier attempt is referred to as well, unless it was changed") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    Bytes content(3 << 20, 7);
+    for (std::size_t i = 0; i < 3; ++i)
+        content[i << 20] = static_cast<std::uint8_t>(i);
+    const auto descriptor = descriptor_of(content);
+    PartialFile::Options options{
+        place.directory / "out", descriptor.root(), {ByteCount(0), descriptor.length}};
+    options.share = true;
+    {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        give(file, whole_extent(descriptor, 0), content);
+        give(file, whole_extent(descriptor, 1), content);
+        REQUIRE(file.note(file.verified()).has_value());
+    }
+    PartialFile file(*store, descriptor, options);
+    REQUIRE(file.open().has_value());
+    give(file, whole_extent(descriptor, 2), content);
+    REQUIRE(file.finish().has_value());
+    std::vector<ExtentHash> expected(descriptor.extents);
+    SUBCASE("all of it") {}
+    SUBCASE("changed since") {
+        std::fstream out(place.directory / "out", std::ios::binary | std::ios::in | std::ios::out);
+        out.seekp((1 << 20) + 5).put('x');
+        expected.erase(expected.begin() + 1);
+    }
+    std::vector<ExtentHash> found;
+    for (const auto& reference : file.references()) {
+        found.push_back(reference.hash);
+        CHECK(core::fold(reference.group_hashes) == reference.hash);
+        CHECK(reference.checksums.size() == store::checksum_blocks(reference.length));
+    }
+    CHECK(found == expected);
 }
 
 TEST_CASE("a name as long as names may be is fetched under its own name, and resumed") {

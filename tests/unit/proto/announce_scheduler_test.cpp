@@ -260,6 +260,26 @@ TEST_CASE("everything is due again, spread out, when the network doubles") {
     CHECK(run(scheduler, at(5h), at(6h)).size() == 200);
 }
 
+TEST_CASE("everything is due again, soon, when the node is found by another family as well") {
+    AnnounceScheduler scheduler({.period = hardly_ever}, 7);
+    for (std::uint32_t i = 0; i < 200; ++i)
+        scheduler.add(fake_item(i), true, at(0s));
+    CHECK(run(scheduler, at(0s), at(1h)).size() == 200);
+    scheduler.on_new_family(at(1h));
+    const auto puts = run(scheduler, at(1h), at(2h));
+    REQUIRE(puts.size() == 200);
+    CHECK(puts.back().first <= at(1h + 20s + 5s));
+    CHECK(puts.back().first - puts.front().first > 15s);
+    for (std::uint32_t i = 200; i < 20'000; ++i)
+        scheduler.add(fake_item(i), true, at(2h));
+    CHECK(run(scheduler, at(2h), at(3h)).size() == 19'800);
+    scheduler.on_new_family(at(3h));
+    const auto many = run(scheduler, at(3h), at(4h));
+    REQUIRE(many.size() == 20'000);
+    CHECK(many.back().first <= at(3h + 10min + 5s));
+    scheduler.check_invariants();
+}
+
 TEST_CASE("doubling is noticed again after the network shrank") {
     AnnounceScheduler scheduler({}, 8);
     scheduler.add(fake_item(1), true, at(0s));

@@ -32,6 +32,26 @@ TEST_CASE("a publisher invites the best candidates at once, and its own copy doe
     CHECK_FALSE(w.planner.next_deadline());
 }
 
+TEST_CASE("the bytes of copies count up to the target, and back when copies go") {
+    World w(10, publisher());
+    w.add(1);
+    w.add(2, 2, ByteCount(100));
+    const auto made = [&w] { return w.planner.counts().bytes_made.value; };
+    CHECK(w.planner.counts().bytes_wanted.value == 4 * mebibyte.value + 200);
+    CHECK(made() == 0);
+    w.planner.on_copy(fake_item(1), fake_node(1), at(0s));
+    for (std::uint32_t i = 1; i <= 3; ++i)
+        w.planner.on_copy(fake_item(2), fake_node(i), at(0s));
+    CHECK(made() == mebibyte.value + 200);
+    w.planner.on_no_copy(fake_item(2), fake_node(1), at(1s));
+    CHECK(made() == mebibyte.value + 200);
+    w.planner.on_no_copy(fake_item(2), fake_node(2), at(1s));
+    CHECK(made() == mebibyte.value + 100);
+    w.planner.remove_item(fake_item(1));
+    CHECK(w.planner.counts().bytes_wanted.value == 200);
+    CHECK(made() == 100);
+}
+
 TEST_CASE("a holder's own copy counts") {
     World w(10, holder());
     w.add(1);

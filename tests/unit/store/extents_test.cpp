@@ -202,9 +202,15 @@ TEST_CASE_TEMPLATE("scrub finds what checksums cannot", Stored, InMemory, OnDisk
     reference.checksums = block_checksums(extent.data.view());
     write_file(file, extent.data.view());
     REQUIRE(store->put_references({reference}));
+    CHECK(store->file_of(extent.hash) == file);
     CHECK(store->read(extent.hash, chunks(0, 1)));
     CHECK(code_of(store->scrub(extent.hash)) == Errc::corrupt_store);
     CHECK_FALSE(store->has_extent(extent.hash));
+    CHECK_FALSE(store->file_of(extent.hash));
+    const NewExtent own = make_extent(5, 50'000);
+    REQUIRE(store->put_extents(one(extent_of(core::Buffer::copy_of(own.data.view())))));
+    CHECK(store->has_extent(own.hash));
+    CHECK_FALSE(store->file_of(own.hash));
 }
 
 TEST_CASE_TEMPLATE("readers, writers and a collector may run at once", Stored, InMemory, OnDisk) {

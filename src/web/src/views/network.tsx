@@ -87,7 +87,7 @@ const MAPPED: Record<string, string> = { natpmp: "NAT-PMP", pcp: "PCP", upnp: "U
 
 /** Whether others can dial this node, and where. */
 function Reach(props: { status: Status }) {
-  const { reach, port_mapping: mapping, addresses, port, clock_skew_ms: skew } = props.status;
+  const { reach, port_mapping: mapping, addresses, listening, port, clock_skew_ms: skew } = props.status;
   const tone = reach === "reachable" ? "good" : reach === "unreachable" ? "bad" : "soft";
   return (
     <Card title="Reach" note="Whether other nodes can dial this one, as far as it has seen.">
@@ -104,7 +104,7 @@ function Reach(props: { status: Status }) {
             ? `${mapping.external} at the router`
             : mapping.problem ? sentence(mapping.problem) : "not asked for"}
         />
-        <Fact name="Port" value={port} note="TCP and UDP" />
+        <Fact name="Port" value={port} note={`TCP and UDP, at ${listening.join(" and ")}`} />
         <Fact
           name="Clock"
           value={Math.abs(skew) < 1000 ? "Right" : `${duration(Math.abs(skew))} ${skew > 0 ? "behind" : "ahead"}`}

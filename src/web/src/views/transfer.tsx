@@ -255,9 +255,30 @@ export function PublishCard(props: { job: Job }) {
       {target > 0 && (
         <p><CopySteps copies={copies} target={target} /> {copies} of {target} copies</p>
       )}
+      {transfer?.stage === "copies" && <CopyFacts transfer={transfer} />}
       {transfer && <Why transfer={transfer} />}
       {transfer && <Controls transfer={transfer} />}
     </article>
+  );
+}
+
+/** How far the copies are: each part of what is published counts as often as it is to be there. */
+function CopyFacts(props: { transfer: Transfer }) {
+  const { transfer } = props;
+  const sent = transfer.holders.reduce((sum, holder) => sum + holder.bytes, 0);
+  return (
+    <dl class="facts">
+      <div class="fact">
+        <dt>Copies made</dt><dd>{percent(transfer.done_bytes, transfer.total_bytes)}</dd>
+      </div>
+      <div class="fact">
+        <dt>Sent from here</dt><dd>{size(sent)}<small>the others send each other, too</small></dd>
+      </div>
+      <div class="fact"><dt>Rate</dt><dd>{transfer.paused ? UNKNOWN : rate(transfer.rate)}</dd></div>
+      <div class="fact">
+        <dt>Time left</dt><dd>{transfer.paused ? UNKNOWN : duration(transfer.eta_ms)}</dd>
+      </div>
+    </dl>
   );
 }
 
@@ -289,7 +310,8 @@ export function TransferCard(props: { transfer: Transfer }) {
       <Bar label={`${what} ${name}`} done={transfer.done_bytes} total={transfer.total_bytes} />
       <p class="soft">
         {what}: {percent(transfer.done_bytes, transfer.total_bytes)} of{" "}
-        {transfer.total_bytes ? size(transfer.total_bytes) : UNKNOWN}
+        {transfer.stage === "copies" && "the copies"}
+        {transfer.stage !== "copies" && (transfer.total_bytes ? size(transfer.total_bytes) : UNKNOWN)}
         {!transfer.paused && `, ${rate(transfer.rate)}`}
         {transfer.own_bytes > 0 && `, ${size(transfer.own_bytes)} were kept here already`}
       </p>

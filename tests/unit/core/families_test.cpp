@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/families.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string_view>
+
+namespace flow29::core {
+namespace {
+
+Endpoint at(std::string_view text) {
+    return Endpoint::parse(text).value();
+}
+
+TEST_CASE("of the addresses of a node the first of each family is taken, in their order") {
+    using Endpoints = std::vector<Endpoint>;
+    CHECK(first_of_each_family({}).empty());
+    CHECK(first_of_each_family({at("10.0.0.1:1"), at("10.0.0.2:1")}) ==
+          Endpoints{at("10.0.0.1:1")});
+    CHECK(first_of_each_family({at("[fd00::1]:1"), at("[fd00::2]:1"), at("10.0.0.1:1"),
+                                at("10.0.0.2:1"), at("[fd00::3]:1")}) ==
+          Endpoints{at("[fd00::1]:1"), at("10.0.0.1:1")});
+}
+
+}  // namespace
+}  // namespace flow29::core
