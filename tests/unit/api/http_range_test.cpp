@@ -48,8 +48,10 @@ TEST_CASE("the largest number stands for those that are larger") {
 
 TEST_CASE("a Range header with more than so many ranges is ignored") {
     std::string text = "bytes=0-0";
-    for (std::size_t i = 1; i < http_ranges_max; ++i)
-        text += "," + std::to_string(2 * i) + "-" + std::to_string(2 * i);
+    for (std::size_t i = 1; i < http_ranges_max; ++i) {
+        const auto at_byte = std::to_string(2 * i);
+        text.append(",").append(at_byte).append("-").append(at_byte);
+    }
     CHECK(parse_http_ranges(text).size() == http_ranges_max);
     CHECK(parse_http_ranges(text + ",100-100").empty());
 }
