@@ -158,7 +158,7 @@ std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
     if (event.total.value != 0) {
         const double done = share(event.done, event.total);
         if (style_.kind == ProgressStyle::Kind::redraw)
-            add(Worth::bar, " " + bar(done, style_.width));
+            add(Worth::bar, fmt::format(" {}", bar(done, style_.width)));
         add(Worth::share, fmt::format(" {:3.0f}%", 100.0 * done));
     }
     if (is_copies && event.sent.value != 0)
@@ -180,7 +180,7 @@ std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
         add(Worth::copies, fmt::format("  {} of {} copies", event.copies_min, event.copies_target));
     if (now - stage_began_ >= 1s)
         add(Worth::elapsed,
-            "  " + format_duration(duration_cast<milliseconds>(now - stage_began_)));
+            fmt::format("  {}", format_duration(duration_cast<milliseconds>(now - stage_began_))));
     return fields;
 }
 
