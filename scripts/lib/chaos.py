@@ -99,6 +99,19 @@ class Chaos:
         self.failures.append(text)
         self.say(f"FAILED  {text}")
 
+    @staticmethod
+    def start(node):
+        """A fetch that was begun as the node was struck has brought a node of its own along, in the
+        same directory, for as long as it takes."""
+        until = time.monotonic() + FETCH_SECONDS
+        while True:
+            try:
+                return node.start()
+            except lab.LabError as error:
+                if '"locked"' not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.5)
+
     # Blows. Each hurts some nodes for a while and then undoes what it did.
 
     def kill(self, nodes, seconds):
@@ -106,18 +119,18 @@ class Chaos:
             node.kill()
         self.over.wait(seconds)
         for node in nodes:
-            node.start()
+            self.start(node)
 
     def wipe(self, nodes, _seconds):
         for node in nodes:
             node.kill()
-            shutil.rmtree(node.data)
-            node.start()
+            shutil.rmtree(node.data, ignore_errors=True)
+            self.start(node)
 
     def restart(self, nodes, _seconds):
         for node in nodes:
             node.stop()
-            node.start()
+            self.start(node)
 
     def freeze(self, nodes, seconds):
         for node in nodes:
