@@ -147,7 +147,7 @@ class Reach(harness.SystemTest):
             data=self.lab.path / "alone", prefix=self.net.inside(1))
         self.assert_done(outcome)
         self.assert_same(self.lab.path / "source", target)
-        self.assertEqual(inside.status()["reach"], "reachable")
+        self.wait_reach(inside, "reachable")
         inside.stop()
         self.assertEqual(self.home.openings(), 0, "taken back at the end")
 
