@@ -100,7 +100,7 @@ class Chaos:
         self.say(f"FAILED  {text}")
 
     @staticmethod
-    def start(node):
+    def bring_back(node):
         """A fetch that was begun as the node was struck has brought a node of its own along, in the
         same directory, for as long as it takes."""
         until = time.monotonic() + FETCH_SECONDS
@@ -119,18 +119,18 @@ class Chaos:
             node.kill()
         self.over.wait(seconds)
         for node in nodes:
-            self.start(node)
+            self.bring_back(node)
 
     def wipe(self, nodes, _seconds):
         for node in nodes:
             node.kill()
             shutil.rmtree(node.data, ignore_errors=True)
-            self.start(node)
+            self.bring_back(node)
 
     def restart(self, nodes, _seconds):
         for node in nodes:
             node.stop()
-            self.start(node)
+            self.bring_back(node)
 
     def freeze(self, nodes, seconds):
         for node in nodes:
