@@ -47,7 +47,7 @@ struct Progress {
     Stage stage = Stage::joining;
     ByteCount done;  ///< of Stage::copies, the bytes of all durable copies that are wanted
     ByteCount total;
-    ByteCount own;              ///< of `done`, what lay in this node's own store
+    ByteCount own;              ///< of `done`, what this node had already
     std::uint64_t holders = 0;  ///< peers that serve now, or hold it
     unsigned copies_min = 0;    ///< of all extents and the descriptor
     unsigned copies_target = 0;
@@ -334,7 +334,7 @@ struct TransferInfo {
     Stage stage = Stage::joining;
     bool paused = false;
     ByteCount done, total;  ///< of the stage
-    ByteCount own;          ///< of `done`, what lay in this node's own store
+    ByteCount own;          ///< of `done`, what this node had already
     double rate = 0;        ///< bytes per second over the last seconds, without those
     std::optional<std::chrono::milliseconds> eta;
     std::vector<TransferHolder> holders;  ///< who sends; of a publication, who is sent to

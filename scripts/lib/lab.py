@@ -253,7 +253,8 @@ class Lab:
     `keep` was set.
     """
 
-    def __init__(self, prefix="flow29-", binary=None, outlives=False, parent=None):
+    def __init__(self, prefix="flow29-", binary=None, outlives=False, parent=None, network="127.0"):
+        self.network = network  # the first half of its nodes' addresses
         self.binary = pathlib.Path(binary) if binary else find_binary()
         self.outlives = outlives  # nodes may run on after this process
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -286,10 +287,10 @@ class Lab:
 
     def add_node(self, address=None, *, name=None, bootstrap=(), options=(), port=0, prefix=(),
                  environment=None, start=True):
-        """A new node. Its address defaults to 127.0.k.1 with k counted from 1; if that is empty, it
-        listens on what it listens on by default."""
+        """A new node. Its address defaults to 127.0.k.1 (or in another network) with k counted from 1; if
+        that is empty, it listens on what it listens on by default."""
         k = len(self.nodes) + 1
-        address = f"127.0.{k}.1" if address is None else address
+        address = f"{self.network}.{k}.1" if address is None else address
         node = NodeProcess(self, name or f"node{k}", address)
         node.prefix = list(prefix)
         node.environment = dict(environment or {})
@@ -343,9 +344,10 @@ class Lab:
             raise LabError(outcome.report())
         return outcome.result
 
-    def start(self, *args, data=None, environment=None):
+    def start(self, *args, data=None, environment=None, as_json=True):
         """Starts a command and returns its Popen; whoever calls waits for it."""
-        options = ["--json"] + (["--data", str(data)] if data is not None else [])
+        options = ["--json"] if as_json else []
+        options += ["--data", str(data)] if data is not None else []
         return subprocess.Popen(
             [str(self.binary), *options, *map(str, args)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.path,

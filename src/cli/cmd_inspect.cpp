@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <functional>
+
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
@@ -11,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-using Render = std::string (*)(std::string_view line);
+using Render = std::function<std::string(std::string_view line)>;
 
 /// A question that may be asked again and again.
 struct Question {
@@ -41,12 +43,14 @@ void show(const Question& question, const std::string& line, Output& output) {
 int ask(const Question& question, Backend& backend, Context& context) {
     for (;;) {
         const auto line = ask_once(question, backend, context);
+        if (!line && question.watch && line.error().code == Errc::interrupted)
+            return context.output.end_view();
         if (!line) return context.output.fail(line.error());
         show(question, *line, context.output);
         if (!question.watch) return 0;
         // One that came during the question was taken there, and the answer came nevertheless.
         if (context.interrupt.was_taken() || context.interrupt.wait_for(question.interval))
-            return context.output.fail({Errc::interrupted, "interrupted"});
+            return context.output.end_view();
     }
 }
 
@@ -55,7 +59,10 @@ Question question_for(const ListOptions& options) {
         case Listing::status:
             return {"status", {}, render_status, options.watch};
         case Listing::peers:
-            return {"peers", peers_params(options), render_peers, options.watch};
+            return {
+                "peers", peers_params(options),
+                [node = options.node](std::string_view line) { return render_peers(line, node); },
+                options.watch};
         case Listing::objects:
             return {"ls", {}, render_objects, options.watch};
         case Listing::transfers:

@@ -75,9 +75,9 @@ Result<std::optional<core::Endpoint>> serve(std::unique_ptr<Server>& server, con
                         face.option, listening->to_string());
     if (listening) return *listening;
     if (face.is_given)
-        return fail(listening.error().code, fmt::format("{}: {}; it names another address, or off",
+        return fail(listening.error().code, fmt::format("{}: {}; give it another address, or off",
                                                         face.option, listening.error().message()));
-    core::log::warn("node", "{}, so {} is off; it names another address, or off",
+    core::log::warn("node", "{}, so there is nothing at it; {} names another address, or off",
                     listening.error().message(), face.option);
     server.reset();
     return std::nullopt;

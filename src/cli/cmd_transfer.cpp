@@ -180,11 +180,19 @@ Result<FetchOutput> output_of(const FetchOptions& options, const Link& link) {
     if (!path) return fail(path.error());
     FetchOutput output{std::move(*path)};
     std::error_code ignored;  // what cannot be looked at is no directory
+    const auto there = std::filesystem::symlink_status(output.path, ignored).type();
     const bool is_directory = std::filesystem::is_directory(output.path, ignored);
+    if (options.output && options.output->ends_with('/') && !is_directory)
+        return fail(Errc::file_error,
+                    *options.output +
+                        " is no directory yet: make it, for the file to go into it, "
+                        "or leave the / out, to have what is fetched called that");
     if (options.output && is_directory) output.name = name;
-    if (!options.overwrite && !is_directory && std::filesystem::exists(output.path, ignored))
-        return fail(Errc::exists_already,
-                    output.path.string() + " exists already; --overwrite replaces it");
+    // What else lies there, and what becomes of that, depends on what is fetched.
+    if (!options.overwrite && there == std::filesystem::file_type::regular)
+        return fail(Errc::exists_already, output.path.string() +
+                                              " exists already; --overwrite has a fetched file "
+                                              "replace it");
     return output;
 }
 

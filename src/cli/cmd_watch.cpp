@@ -51,6 +51,8 @@ int run_log(const LogOptions& options, Context& context) {
     std::uint64_t after = 0;
     for (bool is_first = true;; is_first = false) {
         const auto line = run_call(**backend, {"log", log_params(options, after), {}}, context);
+        if (!line && options.follow && line.error().code == Errc::interrupted)
+            return context.output.end_view();
         if (!line) return context.output.fail(line.error());
         const LogText log = render_log(*line);
         // When following, a look that finds nothing new says nothing.
@@ -61,7 +63,7 @@ int run_log(const LogOptions& options, Context& context) {
         if (!options.follow) return 0;
         after = log.next;
         if (context.interrupt.was_taken() || context.interrupt.wait_for(follow_period))
-            return context.output.fail({Errc::interrupted, "interrupted"});
+            return context.output.end_view();
     }
 }
 

@@ -117,6 +117,14 @@ int Output::fail(const Error& error) {
     return exit_code(error.code);
 }
 
+int Output::end_view() {
+    const Error interrupted{Errc::interrupted, "interrupted"};
+    if (json_) return fail(interrupted);
+    // The terminal wrote ^C where the prompt would come.
+    if (stdout_is_terminal_) write(STDERR_FILENO, "\n");
+    return exit_code(interrupted.code);
+}
+
 int Output::ended(int status) {
     if (lost_errno_ == 0) return status;
     const auto error = fail_errno(lost_errno_, "standard output").value();

@@ -48,6 +48,9 @@ class Output {
     void note(std::string_view text);
     /// Reports the error in the form that was asked for. Returns the exit status.
     int fail(const Error& error);
+    /// For a view that lasts until a signal: with JSON an error as any other, nothing for a person,
+    /// who knows. Returns the exit status.
+    int end_view();
     /// The exit status of a command that ended with `status`: another one when standard output did
     /// not take what went there, as on a full disk. Then that is said, with what was lost.
     [[nodiscard]] int ended(int status);

@@ -98,9 +98,12 @@ std::string render_status(std::string_view line) {
     return out;
 }
 
-std::string render_peers(std::string_view line) {
+std::string render_peers(std::string_view line, const std::string& chosen) {
     const Json json = object_in(line);
-    std::string out = "no peers are connected; `flow29 status` says why, if it is known\n";
+    std::string out =
+        chosen.empty()
+            ? "no peers are connected; `flow29 status` says why, if it is known\n"
+            : fmt::format("no peer whose id begins with {} is connected\n", printable(chosen));
     if (!at(json, {"peers"}).empty()) {
         std::vector<std::vector<std::string>> rows{
             {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS", "SCORE", "STRIKES"}};

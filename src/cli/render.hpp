@@ -30,7 +30,8 @@ struct PublishedText {
 [[nodiscard]] std::string render_located(std::string_view line);
 [[nodiscard]] std::string render_health(std::string_view line);
 [[nodiscard]] std::string render_status(std::string_view line);
-[[nodiscard]] std::string render_peers(std::string_view line);
+/// `chosen`: how the ids that were asked for begin; empty: all were.
+[[nodiscard]] std::string render_peers(std::string_view line, const std::string& chosen = {});
 [[nodiscard]] std::string render_objects(std::string_view line);
 [[nodiscard]] std::string render_listing(std::string_view line);
 struct VerificationText {

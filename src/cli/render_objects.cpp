@@ -86,11 +86,13 @@ std::string render_fetched(std::string_view line) {
     if (string_at(json, {"kind"}) == "directory")
         size = fmt::format("{}, {}", counted(number_at(json, {"files"}), "file", "files"), size);
     // Of a directory more is fetched than its files have: what describes them, and what is between.
-    const std::string source =
-        fetched == 0 && bytes != 0
-            ? "all of it was here already,"
-            : fmt::format("{} from {}", fetched >= bytes ? "all" : format_size(ByteCount(fetched)),
-                          counted(number_at(json, {"holders"}), "holder", "holders"));
+    const std::string holders = counted(number_at(json, {"holders"}), "holder", "holders");
+    std::string source = "all from " + holders;
+    if (fetched == 0 && bytes != 0)
+        source = "all of it was here already,";
+    else if (fetched < bytes)
+        source = fmt::format("{} from {}, the rest was here already,",
+                             format_size(ByteCount(fetched)), holders);
     return fmt::format("saved {} ({}, verified; {} in {})\n", string_at(json, {"path"}), size,
                        source, duration_at(json, {"elapsed_ms"}));
 }
@@ -133,9 +135,12 @@ std::string render_health(std::string_view line) {
                    "left, until the room is needed\n",
                    upkeep, counted(minimum, "copy", "copies"), minimum == 1 ? "is" : "are") +
                "           `flow29 publish` with the same content brings it back\n";
-    out += fmt::format("state      {} {} of {}{}\n",
-                       flag_at(json, {"degraded"}) ? "degraded" : "healthy", minimum, target,
-                       upkeep == "unknown" ? "; who asked for copies is not known" : "");
+    // More than wanted is no share of it.
+    const auto share = minimum > target
+                           ? fmt::format("with {} copies where {} are wanted", minimum, target)
+                           : fmt::format("{} of {}", minimum, target);
+    out += fmt::format("state      {} {}{}\n", flag_at(json, {"degraded"}) ? "degraded" : "healthy",
+                       share, upkeep == "unknown" ? "; who asked for copies is not known" : "");
     out += fmt::format("copies     at least {}, on average {:.1f} (wanted: {})\n", minimum,
                        real_at(json, {"copies", "mean"}), target);
     const Json& histogram = at(json, {"copies", "histogram"});

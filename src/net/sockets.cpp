@@ -42,7 +42,8 @@ Result<tcp::acceptor> open_acceptor(const asio::any_io_executor& executor,
     if (!ec) return acceptor;
     if (ec == asio::error::address_in_use)
         return fail(Errc::other,
-                    fmt::format("port {} is in use at {}", endpoint.port, endpoint.host()));
+                    fmt::format("port {} is in use at {}; --port names another, 0 any that is free",
+                                endpoint.port, endpoint.host()));
     if (ec.value() == EADDRNOTAVAIL)
         return fail(Errc::usage,
                     fmt::format("{} is not an address of this machine", endpoint.host()));

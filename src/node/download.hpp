@@ -97,10 +97,14 @@ class Download : public std::enable_shared_from_this<Download> {
 
     [[nodiscard]] const core::Descriptor& descriptor() const { return descriptor_; }
     [[nodiscard]] const proto::DownloadPlanner& planner() const { return planner_; }
-    /// What is wanted, and what of that came: no more than was asked for, although chunks are
+    /// What is wanted, and what of that is here: no more than was asked for, although chunks are
     /// wanted whole.
-    [[nodiscard]] ByteCount total() const { return std::min(planner_.wanted(), want_.count()); }
-    [[nodiscard]] ByteCount done() const { return std::min(planner_.verified(), total()); }
+    [[nodiscard]] ByteCount total() const {
+        return std::min(planner_.wanted() + earlier_, want_.count());
+    }
+    [[nodiscard]] ByteCount done() const {
+        return std::min(planner_.verified() + earlier_, total());
+    }
     /// Other nodes that delivered something.
     [[nodiscard]] std::size_t served_by() const { return served_by_.size(); }
     /// When the first verified bytes came; nothing before.
@@ -109,8 +113,8 @@ class Download : public std::enable_shared_from_this<Download> {
     [[nodiscard]] std::size_t storing() const { return storing_; }
     /// From other nodes.
     [[nodiscard]] ByteCount fetched() const { return fetched_; }
-    /// From this node's own store.
-    [[nodiscard]] ByteCount own() const { return std::min(own_, done()); }
+    /// What was here already: from this node's own store, or from an earlier attempt.
+    [[nodiscard]] ByteCount own() const { return std::min(own_ + earlier_, done()); }
     /// When something last came, or a node last said that it has more.
     [[nodiscard]] TimePoint last_progress() const { return last_progress_; }
 
@@ -161,7 +165,8 @@ class Download : public std::enable_shared_from_this<Download> {
     bool holder_lost_ = false;  // since somebody was last looked for, one failed or fell silent
     std::optional<TimePoint> first_bytes_at_;
     ByteCount fetched_;
-    ByteCount own_;
+    ByteCount own_;      // from the store
+    ByteCount earlier_;  // what there was of it in the beginning
     TimePoint last_progress_{};
     TimePoint last_report_{};
     TimePoint next_search_{};

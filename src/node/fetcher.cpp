@@ -345,10 +345,12 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
     const bool goes_inside =
         request.folder ? request.inside != nullptr
                        : !request.name.empty() && std::filesystem::is_directory(request.path, ec);
-    if (!request.folder && !request.overwrite && !goes_inside &&
-        std::filesystem::exists(std::filesystem::symlink_status(request.path, ec)))
-        co_return fail(Errc::exists_already,
-                       request.path.string() + " exists already; --overwrite replaces it");
+    // Anything else there is told of when it is known what is to be in its place.
+    if (!request.folder && !request.overwrite &&
+        std::filesystem::is_regular_file(std::filesystem::symlink_status(request.path, ec)))
+        co_return fail(
+            Errc::exists_already,
+            request.path.string() + " exists already; --overwrite has a fetched file replace it");
     const auto transfer = transfers_.begin({.kind = TransferKind::fetch,
                                             .root = request.link.root,
                                             .name = request.link.name,

@@ -60,13 +60,13 @@ Result<void> PartialDirectory::check_target() const {
     const auto there = place_.folder->look(place_.name);
     if (!there) return fail(there.error());
     if (!*there) return {};
-    if (!options_.overwrite)
-        return fail(Errc::exists_already,
-                    options_.path.string() + " exists already; --overwrite replaces all of it");
     // Only like replaces like: nobody means to lose a directory for a file's name, or a link.
     if (!S_ISDIR((*there)->st_mode))
         return fail(Errc::exists_already,
                     options_.path.string() + " is not a directory, so none replaces it");
+    if (!options_.overwrite)
+        return fail(Errc::exists_already,
+                    options_.path.string() + " exists already; --overwrite replaces all of it");
     // Said now, and not by the rename that would fail once everything is here.
     const auto name = options_.path.filename();
     if (name == "." || name == "..")

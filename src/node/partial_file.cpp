@@ -64,14 +64,14 @@ Result<void> PartialFile::take_room() const {
 Result<void> PartialFile::open() {
     const auto there = place_.folder->look(place_.name);
     if (!there) return fail(there.error());
-    if (!options_.overwrite && *there)
-        return fail(Errc::exists_already,
-                    options_.path.string() + " exists already; --overwrite replaces it");
     // Replacing a device, a pipe or a link would not write to it but put a file in its place.
     if (*there && !S_ISREG((*there)->st_mode))
         return fail(
             Errc::exists_already,
             options_.path.string() + " is not a regular file; `flow29 cat` writes anywhere");
+    if (!options_.overwrite && *there)
+        return fail(Errc::exists_already,
+                    options_.path.string() + " exists already; --overwrite replaces it");
     auto opened =
         place_.folder->open(partial_name_, O_RDWR | O_CREAT, options_.executable ? 0777 : 0666);
     if (!opened)

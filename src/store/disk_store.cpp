@@ -2,6 +2,7 @@
 #include "store/disk_store.hpp"
 
 #include "core/log.hpp"
+#include "core/size_text.hpp"
 #include "store/catalogue.hpp"
 #include "store/cost.hpp"
 #include "store/schema.hpp"
@@ -120,14 +121,15 @@ Result<void> DiskStore::check_disk(ByteCount bytes) const {
     const ByteCount spare(std::min(space->total.value / 32, disk_reserve_bytes_max));
     const ByteCount promised = ledger_->usage().reserved;
     if (bytes + spare + promised <= space->free) return {};
-    return fail(Errc::no_space, fmt::format("no room for {} bytes: the disk under {} has {} free",
-                                            bytes.value, directory_.string(), space->free.value));
+    return fail(Errc::no_space,
+                fmt::format("no room for {}: the disk under {} has {} free", core::size_text(bytes),
+                            directory_.string(), core::size_text(space->free)));
 }
 
 Result<std::unique_ptr<Reservation>> DiskStore::reserve(ByteCount bytes) {
     // Before anything is added to it, as it may come from a peer.
     if (bytes > ledger_->usage().capacity)
-        return fail(Errc::no_space, fmt::format("no room for {} bytes at all", bytes.value));
+        return fail(Errc::no_space, fmt::format("no room for {} at all", core::size_text(bytes)));
     return reserve_cost(cost::of_content(bytes));
 }
 

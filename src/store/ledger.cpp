@@ -2,6 +2,7 @@
 #include "store/ledger.hpp"
 
 #include "core/assert.hpp"
+#include "core/size_text.hpp"
 
 #include <fmt/format.h>
 
@@ -31,9 +32,12 @@ bool Ledger::fits(ByteCount bytes, Purpose purpose) const {
 }
 
 Error Ledger::full(ByteCount bytes) const {
-    return {Errc::no_space,
-            fmt::format("no room for {} bytes: {} of {} are used and {} reserved", bytes.value,
-                        used_.value, capacity_.value, reserved_.value)};
+    return {
+        Errc::no_space,
+        fmt::format("no room for {}: {} of {} are used and {} promised; the node's --capacity says "
+                    "how much it may be",
+                    core::size_text(bytes), core::size_text(used_), core::size_text(capacity_),
+                    core::size_text(reserved_))};
 }
 
 Result<std::unique_ptr<Room>> Ledger::reserve(ByteCount bytes) {

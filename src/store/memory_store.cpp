@@ -3,6 +3,7 @@
 
 #include "core/assert.hpp"
 #include "core/layout.hpp"
+#include "core/size_text.hpp"
 #include "store/cost.hpp"
 
 #include <fmt/format.h>
@@ -76,7 +77,7 @@ ByteCount MemoryStore::cost_of(const StoredExtent& extent) {
 Result<std::unique_ptr<Reservation>> MemoryStore::reserve(ByteCount bytes) {
     // Before anything is added to it, as it may come from a peer.
     if (bytes > ledger_->usage().capacity)
-        return fail(Errc::no_space, fmt::format("no room for {} bytes at all", bytes.value));
+        return fail(Errc::no_space, fmt::format("no room for {} at all", core::size_text(bytes)));
     auto room = ledger_->reserve(cost::of_content(bytes));
     if (!room) return fail(std::move(room.error()));
     return std::unique_ptr<Reservation>(std::move(*room));

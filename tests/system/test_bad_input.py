@@ -160,6 +160,14 @@ class WithNodes(harness.SystemTest):
         self.assertEqual(taken.read_text(), "precious")
         self.assert_done(swarm[1].run("fetch", link, "-o", taken, "--overwrite"))
         self.assert_same(path, taken)
+        pointer = self.lab.path / "pointer"
+        pointer.symlink_to(taken)
+        outcome = swarm[1].run("fetch", link, "-o", pointer)
+        self.assert_error(outcome, EXISTS, "not a regular file")
+        self.assertNotIn("--overwrite", outcome.result["message"], "which would not do it either")
+        self.assert_error(swarm[1].run("fetch", link, "-o", f"{self.lab.path}/new/"), FILE_ERROR,
+                          "no directory yet")
+        self.assertFalse((self.lab.path / "new").exists())
         missing = self.lab.path / "no" / "such" / "folder"
         self.assert_error(swarm[1].run("fetch", link, "-o", missing), FILE_ERROR, "no/such")
 

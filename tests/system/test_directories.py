@@ -429,8 +429,9 @@ class Directories(harness.SystemTest):
                          ["there"])
         # A file is not replaced by a directory, nor what a link points to.
         victim = self.lab.file("victim", 10)
-        self.assert_error(self.publisher.run("fetch", link, "-o", victim, "--overwrite"),
-                          harness.EXISTS)
+        for options in ([], ["--overwrite"]):
+            self.assert_error(self.publisher.run("fetch", link, "-o", victim, *options),
+                              harness.EXISTS)
         pointer = self.lab.path / "pointer"
         pointer.symlink_to(target)
         self.assert_error(self.publisher.run("fetch", link, "-o", pointer, "--overwrite"),

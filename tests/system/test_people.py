@@ -2,6 +2,7 @@
 """What people are told is true, and says what to do next."""
 
 import os
+import signal
 import socket
 
 import harness
@@ -43,6 +44,18 @@ class Alone(harness.SystemTest):
         self.assertIsNone(node.status()["problem"])
         outcome = node.run("fetch", ROOT, "-o", "x", "--timeout", "2s")
         self.assert_error(outcome, harness.NO_NETWORK, "--bootstrap", "flow29 join")
+
+    def test_who_ends_a_view_is_not_told_that_it_ended(self):
+        node = self.lab.add_node()
+        for view in (["status", "--watch"], ["log", "--follow"]):
+            for as_json in (False, True):
+                process = self.lab.start(*view, data=node.data, as_json=as_json)
+                self.addCleanup(process.kill)
+                process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+                self.assertEqual((process.returncode, err), (130, b""), view)
+                self.assertEqual(b"interrupted" in out, as_json, view)
 
     def test_a_private_node_is_told_of_the_key(self):
         stranger = self.lab.add_node()

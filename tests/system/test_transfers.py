@@ -108,10 +108,19 @@ class Transfers(harness.SystemTest):
         self.assertEqual(json.loads(out.splitlines()[-1])["code"], "interrupted")
         self.assertFalse(self.target.exists())
         self.assertEqual(self.listed(), [])
+        process = self.start_fetch()
+        def asking():
+            found = self.listed()
+            return found and found[0]["stage"] == "data" and found[0]
+        again = wait_until(asking, "the second fetch to ask for data", 60)
+        self.assertEqual(again["total_bytes"], 8 * MIB, "of the file, not of what is lacking")
+        self.assertGreaterEqual(again["own_bytes"], 256 * KIB)
+        self.assertGreaterEqual(again["done_bytes"], again["own_bytes"])
         self.reader.ask("limit", "--down", "off")
-        result, path = self.fetch(self.reader, self.link, "got")
-        self.assert_same(self.path, path)
-        self.assertLessEqual(result["fetched_bytes"], 8 * MIB - 256 * KIB)
+        out, _ = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0)
+        self.assert_same(self.path, self.target)
+        self.assertLessEqual(json.loads(out.splitlines()[-1])["fetched_bytes"], 8 * MIB - 256 * KIB)
 
     def test_what_is_not_running(self):
         self.assert_error(self.reader.run("transfers", "pause", "77"), harness.NOT_FOUND, "77")

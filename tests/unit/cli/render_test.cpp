@@ -72,7 +72,9 @@ TEST_CASE("what was fetched says where it came from, and when all of it was here
                               std::string(fetched) + R"(,"holders":)" + std::string(holders) + "}");
     };
     CHECK(saved("2048", "3") == "saved /tmp/x (2.0 KiB, verified; all from 3 holders in 12 ms)\n");
-    CHECK(saved("512", "1") == "saved /tmp/x (2.0 KiB, verified; 512 B from 1 holder in 12 ms)\n");
+    CHECK(saved("512", "1") ==
+          "saved /tmp/x (2.0 KiB, verified; 512 B from 1 holder, the rest was here already, in 12 "
+          "ms)\n");
     CHECK(saved("0", "0") ==
           "saved /tmp/x (2.0 KiB, verified; all of it was here already, in 12 ms)\n");
 }
@@ -123,6 +125,19 @@ TEST_CASE("answers without the expected fields do no harm") {
         CHECK_FALSE(render_objects(line).empty());
         CHECK_FALSE(render_withdrawal(line).empty());
     }
+}
+
+TEST_CASE("nobody is connected, or nobody of those who were asked for") {
+    CHECK(contains(render_peers("{}"), "no peers are connected"));
+    CHECK(render_peers("{}", "ab\x1b") == "no peer whose id begins with ab\\x1b is connected\n");
+}
+
+TEST_CASE("more copies than wanted are healthy, and no share of those wanted") {
+    const auto state = [](std::string_view copies) {
+        return render_health(R"({"target":4,"copies":{"min":)" + std::string(copies) + "}}");
+    };
+    CHECK(contains(state("4"), "state      healthy 4 of 4"));
+    CHECK(contains(state("5"), "state      healthy with 5 copies where 4 are wanted"));
 }
 
 TEST_CASE("names from peers cannot drive the terminal") {

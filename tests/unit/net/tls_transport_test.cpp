@@ -339,7 +339,8 @@ TEST_CASE("a port in use is reported as such, with its number") {
     REQUIRE_FALSE(second);
     CHECK(second.error().code == Errc::other);
     CHECK(second.error().context ==
-          "port " + std::to_string(taken.port) + " is in use at 127.0.0.1");
+          "port " + std::to_string(taken.port) +
+              " is in use at 127.0.0.1; --port names another, 0 any that is free");
     auto nowhere =
         TlsTransport::create(runtime, *identity, {{*core::Endpoint::parse("192.0.2.1:0")}});
     REQUIRE_FALSE(nowhere);
