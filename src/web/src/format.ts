@@ -51,6 +51,11 @@ export function date(text: string | null): string {
     : time.toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" });
 }
 
+/** The time of day, with seconds. */
+export function clock(time: Date): string {
+  return time.toLocaleTimeString("en-GB");
+}
+
 /** Where a key lies on the ring, 0 to 1. */
 export function place(hex: string): number {
   return Number.parseInt(hex.slice(0, 8), 16) / 0x1_0000_0000;

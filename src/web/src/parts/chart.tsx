@@ -4,6 +4,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { clock } from "../format";
 import { colour, useDark } from "./colours";
 
 export interface Line {
@@ -26,6 +27,11 @@ function dataOf(times: number[], values: (number | null)[][]): uPlot.AlignedData
 function spanOf(first: number | null, last: number | null): [number, number] {
   const end = last ?? Date.now() / 1000;
   return [Math.min(first ?? end, end - 60), end];
+}
+
+/** Whole minutes without seconds. */
+function onAxis(time: Date): string {
+  return time.getSeconds() === 0 ? clock(time).slice(0, 5) : clock(time);
 }
 
 export function Chart(props: {
@@ -69,7 +75,11 @@ export function Chart(props: {
           y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, props.whole ? 4 : 1024)] },
         },
         axes: [
-          axis,
+          {
+            ...axis,
+            space: 70,
+            values: (_plot, splits) => splits.map((seconds) => onAxis(new Date(seconds * 1000))),
+          },
           {
             ...axis,
             size: 76,

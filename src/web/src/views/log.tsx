@@ -4,7 +4,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, query } from "../api";
-import { count } from "../format";
+import { clock, count } from "../format";
 import { Problem, SearchField } from "../parts/basics";
 import type { LogLine } from "../types";
 
@@ -56,7 +56,7 @@ export function Log() {
               <tbody>
                 {[...shown].reverse().map((line) => (
                   <tr key={line.number}>
-                    <td class="number"><time dateTime={line.time}>{clock(line.time)}</time></td>
+                    <td class="number"><time dateTime={line.time}>{timeOf(line)}</time></td>
                     <td class={TONES[line.level]}>{line.level}</td>
                     <td class="soft">{line.component}</td>
                     <td class="what">{line.text}</td>
@@ -71,9 +71,9 @@ export function Log() {
 
 const TONES: Record<Level, string> = { debug: "soft", info: "", warn: "low", error: "bad" };
 
-function clock(time: string): string {
-  const at = new Date(time);
-  return Number.isNaN(at.getTime()) ? time : at.toLocaleTimeString("en-GB");
+function timeOf(line: LogLine): string {
+  const at = new Date(line.time);
+  return Number.isNaN(at.getTime()) ? line.time : clock(at);
 }
 
 /** The newest lines of at least a level, oldest first, and new ones as they come. */

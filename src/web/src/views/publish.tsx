@@ -71,13 +71,13 @@ export function Publish() {
             {[1, 2, 3, 4, 5, 6, 8, 12, 16].map((n) => <option key={n} value={n}>{n}</option>)}
           </select>
         </label>
-        <label>
+        <label class="check">
           <input
             type="checkbox"
             checked={isPrivate}
             onChange={(event) => setPrivate(event.currentTarget.checked)}
-          />{" "}
-          Private: only who has the whole link can read it
+          />
+          <span>Private: only who has the whole link can read it</span>
         </label>
         {state.status && others < copies && (
           <p class="low">

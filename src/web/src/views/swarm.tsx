@@ -133,7 +133,12 @@ function Ring(props: {
       {strangers.map((node) => dot(node, "stranger", `${short(node)}, holds ${holders.get(node)} parts, not connected`))}
       {peers.map((peer) => dot(peer.node, peer.storing ? "peer" : "reader", `${short(peer.node)} at ${peer.address}${peer.storing ? "" : ", keeps nothing"}`))}
       {dot(self, "self", "This node")}
-      <text x={selfX * 0.78} y={selfY * 0.78} text-anchor="middle" dominant-baseline="middle">
+      <text
+        x={selfX + (selfX < 0 ? 14 : -14)}
+        y={selfY}
+        text-anchor={selfX < 0 ? "start" : "end"}
+        dominant-baseline="middle"
+      >
         this node
       </text>
     </svg>
