@@ -199,6 +199,8 @@ HttpResponse answer_directory(Node& node, const HttpRequest& request, const Link
     // The root decides what is listed, and this program how: another version may do it otherwise.
     const auto tag = fmt::format("\"{}\"", tag_digest(response.body));
     response.headers.emplace_back("ETag", tag);
+    // Said here, as the library says "bytes" to every HEAD that is silent.
+    response.headers.emplace_back("Accept-Ranges", "none");
     response.headers.emplace_back("Vary", "Accept");
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("Content-Security-Policy",

@@ -124,9 +124,18 @@ void say_page(const Web& web, const Config& config) {
     if (!file.flush()) core::log::warn("node", "{} cannot be written", path.string());
 }
 
+/// With less, a node is of little use to others.
+constexpr ByteCount extent_room{8 * 1024 * 1024};
+
 /// A disk may have less than what was promised to others, and says so only when it is full.
-void warn_of_small_disk(const Config& config) {
+void warn_of_capacity(const Config& config) {
     if (!config.store) return;
+    if (config.capacity < extent_room)
+        core::log::warn(
+            "node",
+            "a capacity of {} is hardly enough for one part of a file; --capacity 100GiB "
+            "would be more, with its unit",
+            format_size(config.capacity));
     std::error_code error;
     const auto disk = std::filesystem::space(config.data, error);
     if (error || config.capacity.value <= disk.capacity) return;
@@ -167,7 +176,7 @@ int run_node(const NodeOptions& options, Context& context) {
     if (!sharing) return context.output.fail(sharing.error());
     auto node = Node::start(context.config);
     if (!node) return context.output.fail(node.error());
-    warn_of_small_disk(context.config);
+    warn_of_capacity(context.config);
     api::Router router(**node, context.config.copies, [&context] { context.interrupt.request(); });
     std::optional<api::ControlServer> server;
     server.emplace(router);

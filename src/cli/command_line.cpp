@@ -130,6 +130,10 @@ Result<std::variant<Invocation, HelpText>> parse_command_line(
         const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
         if (missing && !left.empty())
             return unexpected_argument(app, chosen_command(app), left.front());
+        const CLI::App* const command = chosen_command(app);
+        if (missing && command != nullptr)
+            return fail(Errc::usage, fmt::format("{}; `flow29 {} --help` has an example",
+                                                 error.what(), command->get_name()));
         return fail(Errc::usage, error.what());
     }
     const CLI::App* const chosen = chosen_command(app);

@@ -44,7 +44,7 @@ double share(ByteCount done, ByteCount total) {
 
 /// As long as a terminal of `width` cells has room for.
 std::string bar(double share, std::size_t width) {
-    const auto all = std::clamp(width / 8, bar_cells_min, bar_cells_max);
+    const auto all = std::clamp(width / 9, bar_cells_min, bar_cells_max);
     const auto full = static_cast<std::size_t>(std::min(1.0, share) * static_cast<double>(all));
     std::string out;
     for (std::size_t i = 0; i < all; ++i)
@@ -170,7 +170,7 @@ std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
         add(Worth::amount, fmt::format(" {}", format_size(event.done)));
     if (speed > 0) add(Worth::rate, fmt::format("  {}", format_rate(speed)));
     if (const auto left = is_copies ? event.eta : time_left(speed))
-        add(Worth::eta, fmt::format("  ETA {}", format_duration(*left)));
+        add(Worth::eta, fmt::format("  ETA {}", format_left(*left)));
     if (event.own.value != 0)
         add(Worth::own, fmt::format("  {} were here", format_size(event.own)));
     if (event.holders != 0)
@@ -180,7 +180,8 @@ std::vector<ProgressView::Field> ProgressView::fields(TimePoint now) const {
         add(Worth::copies, fmt::format("  {} of {} copies", event.copies_min, event.copies_target));
     if (now - stage_began_ >= 1s)
         add(Worth::elapsed,
-            fmt::format("  {}", format_duration(duration_cast<milliseconds>(now - stage_began_))));
+            fmt::format("  after {}",
+                        format_duration(duration_cast<milliseconds>(now - stage_began_))));
     return fields;
 }
 

@@ -247,6 +247,11 @@ std::string format_duration(milliseconds duration) {
     return fmt::format("{} d {} h", hours / 24, hours % 24);
 }
 
+std::string format_left(milliseconds left) {
+    const auto whole = std::chrono::ceil<std::chrono::seconds>(left);
+    return whole < 1min ? fmt::format("{} s", whole.count()) : format_duration(whole);
+}
+
 std::string format_count(std::uint64_t count) {
     std::string digits = std::to_string(count);
     for (std::size_t i = digits.size(); i > 3; i -= 3)

@@ -42,6 +42,8 @@ struct NumberBounds {
 [[nodiscard]] std::string format_rate(double bytes_per_second);
 /// "350 ms", "3.2 s", "4 min 5 s", "2 h 3 min", "5 d 1 h".
 [[nodiscard]] std::string format_duration(std::chrono::milliseconds duration);
+/// An estimate of the time left: "4 s", "4 min 5 s", never less than what is left.
+[[nodiscard]] std::string format_left(std::chrono::milliseconds left);
 /// 16384 as "16,384".
 [[nodiscard]] std::string format_count(std::uint64_t count);
 

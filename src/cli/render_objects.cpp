@@ -223,8 +223,8 @@ std::string render_transfers(std::string_view line) {
         const double rate = real_at(transfer, {"rate"});
         if (rate > 0) out += ", " + format_rate(rate);
         if (at(transfer, {"eta_ms"}).is_number())
-            out += ", ETA " +
-                   format_duration(std::chrono::milliseconds(number_at(transfer, {"eta_ms"})));
+            out +=
+                ", ETA " + format_left(std::chrono::milliseconds(number_at(transfer, {"eta_ms"})));
         out += "; " + string_at(transfer, {"why"}) + "\n";
         if (number_at(transfer, {"own_bytes"}) != 0)
             out += fmt::format("   this node     {} that it kept already\n",
@@ -264,17 +264,20 @@ VerificationText render_verification(std::string_view line) {
         fmt::format("read {} in {}, and {}\n", size_at(json, {"checked_bytes"}),
                     counted(number_at(json, {"checked_extents"}), "extent", "extents"),
                     counted(number_at(json, {"checked_objects"}), "descriptor", "descriptors"));
-    if (damaged + missing + objects == 0 && sound)
+    const Json& complaints = at(json, {"complaints"});
+    const bool is_whole = damaged + missing + objects == 0 && sound;
+    if (is_whole && complaints.empty())
         out += "all of it is sound\n";
-    else
+    else if (!is_whole)
         out += fmt::format("{} damaged, {} missing; {} healed from others\n",
                            counted(damaged, "extent", "extents"), format_count(missing),
                            format_count(number_at(json, {"healed_extents"})));
     if (objects != 0)
         out += fmt::format("{} damaged; {} healed\n", counted(objects, "descriptor", "descriptors"),
                            format_count(number_at(json, {"healed_objects"})));
-    for (const Json& complaint : at(json, {"complaints"}))
+    for (const Json& complaint : complaints)
         if (complaint.is_string()) out += printable(complaint.get<std::string>()) + "\n";
+    if (is_whole && !complaints.empty()) out += "the rest of it is sound\n";
     return {std::move(out), sound};
 }
 

@@ -22,16 +22,18 @@ class RateWindow {
     }
     void clear() { samples_.clear(); }
 
-    /// Bytes per second until now, and not until the last sum: what stands still has no rate.
+    /// Bytes per second until now, and not until the last sum: what stands still has no rate. 0 for
+    /// the first moments, in which a burst would look like the rate of hours.
     [[nodiscard]] double rate(TimePoint now) const {
         if (samples_.empty()) return 0;
         const std::chrono::duration<double> elapsed = now - samples_.front().at;
         const auto bytes = samples_.back().sum - samples_.front().sum;
-        return elapsed.count() > 0 ? static_cast<double>(bytes.value) / elapsed.count() : 0;
+        return elapsed >= span_min ? static_cast<double>(bytes.value) / elapsed.count() : 0;
     }
 
   private:
     static constexpr Duration window = std::chrono::seconds(4);
+    static constexpr Duration span_min = std::chrono::milliseconds(300);
     static constexpr std::size_t samples_max = 64;
 
     struct Sample {

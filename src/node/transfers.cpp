@@ -21,6 +21,11 @@ bool is_full(const core::LineBudget& budget, TimePoint now) {
 ByteCount moved(const Progress& progress) {
     return progress.done - std::min(progress.done, progress.own);
 }
+
+std::chrono::milliseconds time_for(ByteCount bytes, double rate) {
+    return std::chrono::milliseconds(
+        static_cast<std::int64_t>(1000 * static_cast<double>(bytes.value) / rate));
+}
 }  // namespace
 
 Transfer::Transfer(std::uint64_t id, Services services, Options options)
@@ -64,13 +69,29 @@ void Transfer::note(const Progress& progress) {
         pace_.note(services_.runtime.now(), progress.done, progress.total);
 }
 
+ByteCount Transfer::sent() const {
+    ByteCount sum;
+    for (const auto& [node, sent] : sent_)
+        sum += sent.bytes;
+    return sum;
+}
+
+std::optional<std::chrono::milliseconds> Transfer::copies_left() const {
+    const auto left = pace_.left(services_.runtime.now());
+    if (!left || progress_.copies_target == 0) return left;
+    // Nobody has yet what is still to be sent, however fast the others copy what was.
+    const auto once = ByteCount(progress_.total.value / progress_.copies_target);
+    const double speed = rate();
+    if (speed <= 0 || once <= sent()) return left;
+    return std::max(*left, time_for(once - sent(), speed));
+}
+
 Progress Transfer::shown() const {
     Progress shown = progress_;
     if (shown.stage == Stage::copies) {
-        for (const auto& [node, sent] : sent_)
-            shown.sent += sent.bytes;
+        shown.sent = sent();
         shown.sent_rate = rate();
-        shown.eta = pace_.left(services_.runtime.now());
+        shown.eta = copies_left();
     }
     if (paused_) shown.stage = Stage::paused;
     return shown;
@@ -156,10 +177,9 @@ TransferInfo Transfer::info() const {
     if (const auto download = download_.lock()) look_at(*download, info, facts);
     // What is sent once becomes several copies: its rate says nothing of when all are made.
     if (info.stage == Stage::copies)
-        info.eta = pace_.left(now);
+        info.eta = copies_left();
     else if (info.rate > 0 && info.total > info.done)
-        info.eta = std::chrono::milliseconds(static_cast<std::int64_t>(
-            1000 * static_cast<double>((info.total - info.done).value) / info.rate));
+        info.eta = time_for(info.total - info.done, info.rate);
     const auto explanation = proto::explain(facts);
     info.reason = explanation.reason;
     info.slowest = explanation.holder;

@@ -61,6 +61,9 @@ class Transfer {
     [[nodiscard]] Progress shown() const;
     void on_sent(const NodeId& node, ByteCount bytes);
     [[nodiscard]] double rate() const;
+    /// By a publication, to all.
+    [[nodiscard]] ByteCount sent() const;
+    [[nodiscard]] std::optional<std::chrono::milliseconds> copies_left() const;
     void look_at(const Download& download, TransferInfo& info, proto::TransferFacts& facts) const;
 
     std::uint64_t id_;

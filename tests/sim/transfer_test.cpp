@@ -79,6 +79,13 @@ TEST_CASE("a publication tells whom it sends how much, and how fast, until it st
     note(copies);
     CHECK(shown.eta == 6s);
     CHECK(transfers.list().at(0).eta == 6s);
+    // But what is not sent yet is nobody's copy: of the object's 32 MiB 27 are to come.
+    copies.total = ByteCount(64 * mib);
+    copies.done = ByteCount(60 * mib);
+    copies.copies_target = 2;
+    note(copies);
+    REQUIRE(shown.eta);
+    CHECK(shown.eta->count() == doctest::Approx(27'000.0 * mib / shown.sent_rate).epsilon(0.01));
     transfer->set_paused(true);
     note(copies);
     CHECK(shown.stage == Stage::paused);

@@ -359,6 +359,9 @@ class Directories(harness.SystemTest):
             moved = request(f"/f/{place}")
             self.assertEqual((moved.status, moved.getheader("Location")), (301, target))
         listing = request(f"/f/{root}/")
+        for method in ("GET", "HEAD"):
+            ranges = request(f"/f/{root}/", method).getheader("Accept-Ranges")
+            self.assertEqual(ranges, "none", method)
         self.assertEqual(listing.getheader("Content-Type"), "text/html; charset=utf-8")
         self.assertIn(f"/f/{root}/a/".encode(), listing.content)
         self.assertIn(b'title="3000000 B">2.9 MiB<', listing.content)

@@ -191,6 +191,7 @@ TEST_CASE("names are as long as others can save them") {
 TEST_CASE("wrong values and missing arguments are named") {
     CHECK(contains(error_of({}), "a command is missing"));
     CHECK(contains(error_of({"publish"}), "PATH"));
+    CHECK(contains(error_of({"publish"}), "`flow29 publish --help` has an example"));
     CHECK(contains(error_of({"node", "--port", "70000"}), "--port: \"70000\" is not a whole"));
     CHECK(contains(error_of({"node", "--capacity", "lots"}), "--capacity: \"lots\" is not a size"));
     CHECK(contains(error_of({"node", "--grace", "5"}), "--grace: \"5\" lacks a unit"));

@@ -91,6 +91,9 @@ TEST_CASE("quantities are written with about three figures") {
     CHECK(format_size(ByteCount(8U << 20)) == "8.0 MiB");
     CHECK(format_rate(0) == "0 B/s");
     CHECK(format_rate(2048) == "2.0 KiB/s");
+    CHECK(format_left(0ms) == "0 s");
+    CHECK(format_left(499ms) == "1 s");
+    CHECK(format_left(59'001ms) == "1 min 0 s");
     CHECK(format_duration(350ms) == "350 ms");
     CHECK(format_duration(3299ms) == "3.2 s");
     CHECK(format_duration(59'999ms) == "59.9 s");

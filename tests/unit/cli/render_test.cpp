@@ -167,6 +167,10 @@ TEST_CASE("a verification says what was read, found and healed, and whether all 
         R"("damaged_extents":0,"missing_extents":0,"healed_extents":0,"damaged_objects":0})");
     CHECK(sound.sound);
     CHECK(sound.text == "read 2.0 MiB in 2 extents, and 1 descriptor\nall of it is sound\n");
+    const auto changed =
+        render_verification(R"({"sound":true,"complaints":["x was changed by its user"]})");
+    CHECK(contains(changed.text, "x was changed by its user\nthe rest of it is sound\n"));
+    CHECK_FALSE(contains(changed.text, "all of it"));
     const auto damaged = render_verification(
         R"({"sound":false,"damaged_extents":2,"missing_extents":1,"healed_extents":2,)"
         R"("damaged_objects":1,"healed_objects":0,"complaints":["extent \u001b is lost"]})");
