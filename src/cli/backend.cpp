@@ -29,12 +29,14 @@ struct Backend::Local {
 };
 
 namespace {
-/// Whose group a file is, with the way into it.
+/// Whose group a socket is, with the way into it. The directory is its group's as well, and can be
+/// looked at by those who cannot look into it.
 std::string group_of(const std::filesystem::path& path) {
     struct stat facts {};
-    const struct group* const group =
-        ::stat(path.c_str(), &facts) == 0 ? ::getgrgid(facts.st_gid) : nullptr;
-    if (group == nullptr) return "which has no name here";
+    if (::stat(path.c_str(), &facts) != 0 && ::stat(path.parent_path().c_str(), &facts) != 0)
+        return "whatever its name";
+    const struct group* const group = ::getgrgid(facts.st_gid);
+    if (group == nullptr) return fmt::format("number {}", facts.st_gid);
     return fmt::format("`{0}`: `sudo adduser $USER {0}` lets it in after the next login",
                        group->gr_name);
 }
@@ -68,6 +70,10 @@ Result<std::unique_ptr<Backend>> Backend::running(const Context& context) {
             "; one that others use is at {}, and this user is not in the group that may, {}",
             context.shared_socket->string(), group_of(*context.shared_socket));
     return own;
+}
+
+bool Backend::is_shared_running(const Context& context) {
+    return context.shared_socket && api::connect_to(*context.shared_socket).has_value();
 }
 
 Result<std::unique_ptr<Backend>> Backend::any(const Context& context,

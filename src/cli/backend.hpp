@@ -26,6 +26,9 @@ class Backend {
     /// That one, or else the one that is shared. Errc::no_node when neither answers.
     [[nodiscard]] static Result<std::unique_ptr<Backend>> running(const Context& context);
 
+    /// Whether the one that is shared answers. A command that is about one's own does not use it.
+    [[nodiscard]] static bool is_shared_running(const Context& context);
+
     /// One of those, or else a node in this process that stores nothing for others and joins
     /// through the configured bootstrap addresses and `addresses` (HOST:PORT). Errors: those of
     /// Node::start.

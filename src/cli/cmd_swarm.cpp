@@ -29,6 +29,14 @@ int say(const std::string& line, Output& output) {
     return 0;
 }
 
+/// The node that commands here use otherwise is not the one that was meant, or it is.
+void say_whose(Context& context) {
+    if (!Backend::is_shared_running(context)) return;
+    context.output.note(fmt::format(
+        "that is a node of your own, with its data in {}; the one at {} is its owner's to join\n",
+        context.config.data.string(), context.shared_socket->string()));
+}
+
 int begin_private_swarm(Context& context) {
     Output& output = context.output;
     if (Backend::daemon(context.config))
@@ -43,6 +51,7 @@ int begin_private_swarm(Context& context) {
         fmt::format("the key of a new private swarm is {}; start its first node with "
                     "`flow29 node`, then invite others with `flow29 invite`\n",
                     path->string()));
+    say_whose(context);
     return 0;
 }
 
@@ -75,7 +84,9 @@ int run_join(const JoinOptions& options, Context& context) {
     if (backend.error().code != Errc::no_node) return context.output.fail(backend.error());
     const auto joined = node::join_when_started(context.config, *invite);
     if (!joined) return context.output.fail(joined.error());
-    return say(api::to_line(api::done_event(api::to_json(*joined))), context.output);
+    const int status = say(api::to_line(api::done_event(api::to_json(*joined))), context.output);
+    say_whose(context);
+    return status;
 }
 
 }  // namespace flow29::cli

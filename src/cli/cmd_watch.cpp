@@ -73,8 +73,9 @@ int run_web(const WebOptions& options, Context& context) {
         if (own.error().code == Errc::no_node && Backend::running(context))
             return context.output.fail(
                 {Errc::refused,
-                 "the page is for the user whose node it is, and for root (as with `sudo flow29 "
-                 "--data DIRECTORY web`); others of its group use it by other commands"});
+                 "the page is for the user whose node it is, and for root, who names its data (as "
+                 "with `sudo flow29 --data /var/lib/flow29 web`, where the package's is); others "
+                 "of its group use it by other commands"});
         return context.output.fail(own.error());
     }
     const std::string url = first_line(page_url_file(context.config));

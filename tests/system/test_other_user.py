@@ -272,6 +272,8 @@ class SharedWithAGroup(harness.SystemTest):
             self.assert_error(self.member(*command), harness.REFUSED, "whose node it is")
         for command in (["limit"], ["block"], ["peers"], ["ls"], ["transfers"]):
             self.assert_done(self.member(*command))
+        joined = self.member("join", "--new", as_json=False)
+        self.assertIn("a node of your own, with its data in", joined.stderr)
         # Its owner's socket is no way in, nor are its files.
         self.assertNotEqual(self.member("--data", self.daemon.data, "status").exit, harness.OK)
         self.assert_done(self.daemon.run("limit", "--up", "off"))
@@ -285,6 +287,12 @@ class SharedWithAGroup(harness.SystemTest):
         self.assertEqual(stat.S_IMODE(os.stat(self.daemon.data / "control.sock").st_mode), 0o600)
         self.assert_error(self.run_as(STRANGER, "status", groups=()), harness.NO_NODE,
                           "not in the group")
+        # Nor can it look into the package's directory, and is told whom to ask nevertheless.
+        os.chown(self.run_directory, NOBODY, GROUP)
+        self.run_directory.chmod(0o750)
+        self.assert_error(self.run_as(STRANGER, "status", groups=()), harness.NO_NODE,
+                          f"not in the group that may, number {GROUP}")
+        self.run_directory.chmod(0o755)
         # Who is let in does not hang on the file's mode alone.
         self.socket.chmod(0o666)
         self.assertNotEqual(self.run_as(STRANGER, "status", groups=(GROUP + 7,)).exit, harness.OK)
