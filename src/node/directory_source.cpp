@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -16,12 +18,13 @@ namespace flow29::node {
 
 namespace {
 
-/// What somebody may have put into a directory and no manifest can say: the first of it is named,
-/// and the rest counted.
+/// What somebody may have put into a directory and no manifest can say: the first of it by
+/// name is named, in whatever order it is found, and the rest counted.
 class Unfit {
   public:
     void add(std::string why) {
-        if (named_.size() < named_max) named_.push_back(std::move(why));
+        named_.insert(std::move(why));
+        if (named_.size() > named_max) named_.erase(std::prev(named_.end()));
         ++count_;
     }
     void add(const std::string& path, const struct stat& facts) {
@@ -45,7 +48,7 @@ class Unfit {
   private:
     static constexpr std::size_t named_max = 10;
 
-    std::vector<std::string> named_;
+    std::set<std::string> named_;
     std::size_t count_ = 0;
 };
 

@@ -249,6 +249,8 @@ class Directories(harness.SystemTest):
                                         "rename or remove", "\nand 3 more")["message"]
             named = [line for line in message.split("\n") if line.startswith('"')]
             self.assertEqual(len(set(named)), 10, message)
+            self.assertEqual(named, sorted(named))
+            self.assertTrue(named[0].startswith('"ba'), message)
         outcome = self.publisher.run("publish", source, as_json=False)
         self.assert_exit(outcome, harness.REFUSED)
         self.assertEqual(outcome.stderr.count('\n  "'), 10, outcome.report())
