@@ -77,7 +77,8 @@ class Answer {
                 case Event::Kind::done:
                     return std::move(*line);
                 case Event::Kind::error:
-                    if (gave_up_at_) return interrupted();
+                    // What became of what was begun is the node's to say.
+                    if (gave_up_at_ && event->error.code != Errc::interrupted) return interrupted();
                     return fail(std::move(event->error));
             }
         }

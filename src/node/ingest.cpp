@@ -81,7 +81,7 @@ asio::awaitable<Result<core::Descriptor>> Ingest::run() {
     const auto per_batch = std::max<std::uint64_t>(1, batch_bytes / extent_bytes);
     for (std::uint64_t next = 0; next < layout.extents();) {
         if (options_.stop.stop_requested() || tasks_.stopping())
-            co_return fail(Errc::interrupted, "stopped");
+            co_return fail(Errc::interrupted, "stopped before it was published");
         if (options_.is_paused && options_.is_paused()) {
             (void)co_await tasks_.sleep_for(pause_look);
             continue;

@@ -2,6 +2,7 @@
 """What a node does for its users now: listed with a reason, paused, resumed, cancelled."""
 
 import json
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -153,6 +154,20 @@ class Transfers(harness.SystemTest):
         self.reader.ask("transfers", "cancel", str(listed["id"]))
         publication.communicate(timeout=60)
         self.assertEqual(publication.returncode, 130)
+
+    def test_who_interrupts_a_publication_is_told_what_becomes_of_it(self):
+        self.reader.ask("limit", "--up", "64KiB")
+        more = self.lab.file("more", 2 * MIB, seed=3)
+        publication = self.lab.start("publish", more, "--copies", "1", data=self.reader.data,
+                                     as_json=False)
+        self.addCleanup(publication.kill)
+        wait_until(lambda: [t["stage"] for t in self.listed()] == ["copies"], "copies to be made", 60)
+        publication.send_signal(signal.SIGINT)
+        _, said = publication.communicate(timeout=60)
+        self.assertEqual(publication.returncode, 130)
+        self.assertIn(b"publishing it again goes on from there", said)
+        self.assertIn(b"`flow29 rm ", said)
+        self.assertEqual(self.listed(), [])
 
     def test_watch_writes_a_line_an_update(self):
         self.start_fetch()
