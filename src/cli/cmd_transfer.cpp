@@ -185,14 +185,14 @@ Result<FetchOutput> output_of(const FetchOptions& options, const Link& link) {
     if (options.output && options.output->ends_with('/') && !is_directory)
         return fail(Errc::file_error,
                     *options.output +
-                        " is no directory yet: make it, for the file to go into it, "
-                        "or leave the / out, to have what is fetched called that");
+                        " is no directory yet: make it, if a file is to go into it, "
+                        "or leave the / out, if what is fetched is to be called that");
     if (options.output && is_directory) output.name = name;
     // What else lies there, and what becomes of that, depends on what is fetched.
     if (!options.overwrite && there == std::filesystem::file_type::regular)
         return fail(Errc::exists_already, output.path.string() +
-                                              " exists already; --overwrite has a fetched file "
-                                              "replace it");
+                                              " exists already; --overwrite replaces it, if "
+                                              "what is fetched is a file");
     return output;
 }
 

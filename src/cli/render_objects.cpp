@@ -177,7 +177,8 @@ std::string render_health(std::string_view line) {
 std::string render_objects(std::string_view line) {
     const Json json = object_in(line);
     if (at(json, {"objects"}).empty())
-        return "nothing is kept here yet; publish a file with `flow29 publish PATH`\n";
+        return "no files are known here; `flow29 publish PATH` publishes one, and `flow29 status` "
+               "counts what is kept for others\n";
     std::vector<std::vector<std::string>> rows{
         {"ROOT", "SIZE", "HERE", "COPIES", "KEPT AS", "UNTIL", "NAME"}};
     for (const Json& object : at(json, {"objects"})) {

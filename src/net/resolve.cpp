@@ -46,6 +46,11 @@ Result<void> check_host_and_port(std::string_view host_and_port) {
     const bool is_port = error == std::errc{} && stop == digits.data() + digits.size() && port != 0;
     if (colon == std::string_view::npos || colon == 0 || !is_port)
         return fail(Errc::usage, "an address is HOST:PORT, for example seed.example.org:2929");
+    const auto host = host_and_port.substr(0, colon);
+    const bool bracketed = host.front() == '[';
+    if (bracketed ? host.back() != ']' : host.find(':') != std::string_view::npos)
+        return fail(Errc::usage,
+                    "an IPv6 address stands in brackets before its port: [2001:db8::1]:2929");
     return {};
 }
 

@@ -350,7 +350,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
         std::filesystem::is_regular_file(std::filesystem::symlink_status(request.path, ec)))
         co_return fail(
             Errc::exists_already,
-            request.path.string() + " exists already; --overwrite has a fetched file replace it");
+            request.path.string() +
+                " exists already; --overwrite replaces it, if what is fetched is a file");
     const auto transfer = transfers_.begin({.kind = TransferKind::fetch,
                                             .root = request.link.root,
                                             .name = request.link.name,

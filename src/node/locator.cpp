@@ -2,6 +2,7 @@
 #include "node/locator.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "core/hash.hpp"
 #include "node/progress.hpp"
@@ -22,9 +23,11 @@ asio::awaitable<Locator::Found> Locator::holders_at(proto::ItemId item) {
     auto holdings = co_await finder_.ask_holdings(asked, std::move(items));
     Found found;
     found.chunk_length = located.chunk_length;
+    std::set<NodeId> seen;  // it has a record for each family of addresses, and may be near as well
     for (const auto& peer : asked) {
         const auto answer = holdings.find(peer->id());
         if (answer == holdings.end() || answer->second[0] < proto::Holding::cached) continue;
+        if (!seen.insert(peer->id()).second) continue;
         Holder holder;
         holder.node = peer->id();
         for (const auto& address : peer->record().addresses)

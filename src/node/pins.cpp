@@ -11,6 +11,9 @@ namespace flow29::node {
 namespace {
 
 constexpr std::uint64_t batch_bytes = 16ULL << 20;
+constexpr const char* not_here_text =
+    "it is not here: fetch it first, if it is a file; a fetched directory is kept by publishing it "
+    "again from where it was saved, which gives the same link";
 
 /// The extents of an object that are here, but lie in files outside the store. On a worker.
 std::vector<ExtentHash> outside(store::Store& store, const core::Descriptor& descriptor) {
@@ -97,6 +100,10 @@ asio::awaitable<Result<bool>> Pins::set(RootHash root, bool pinned) {
     auto job = [&store, &self, root, pinned, wall_now] {
         Outcome outcome;
         const auto object = store.object(root);
+        if (!object && object.error().code == Errc::not_found) {
+            outcome.done = fail(Errc::not_found, not_here_text);
+            return outcome;
+        }
         if (!object) {
             outcome.done = fail(object.error());
             return outcome;

@@ -100,6 +100,8 @@ asio::awaitable<Result<Survey::Census>> Survey::census(Link link, Duration timeo
         for (const auto& peer : connected) {
             const auto answer = holdings.find(peer->id());
             if (answer == holdings.end()) continue;
+            // Who says that it stores nothing may have some left, where others cannot get it.
+            if (!peer->record().storing) continue;
             if (answer->second[i] == proto::Holding::kept) census.holders[i].push_back(peer);
             if (answer->second[i] == proto::Holding::coming) ++census.coming[i];
         }

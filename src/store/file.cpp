@@ -210,7 +210,8 @@ Result<DirectoryLock> DirectoryLock::acquire(const std::filesystem::path& path) 
         std::string text(pid.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
         text.erase(std::min(text.find_first_not_of("0123456789"), text.size()));
         const std::string holder = text.empty() ? "another process" : "process " + text;
-        return fail(Errc::locked, holder + " uses " + path.parent_path().string());
+        return fail(Errc::locked, holder + " uses " + path.parent_path().string() +
+                                      "; --data names another directory");
     }
     const std::string pid = std::to_string(::getpid()) + "\n";
     if (::ftruncate(file->descriptor(), 0) != 0) return fail_errno(errno, path.string());

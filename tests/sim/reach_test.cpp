@@ -110,6 +110,25 @@ TEST_CASE("whom others can dial after all is a holder from then on") {
     CHECK(has_any(swarm, object, node));
 }
 
+TEST_CASE("what is left where nobody gets it is no copy") {
+    Swarm swarm({.seed = 66, .grace = 24h, .audit_period = no_audits});
+    swarm.grow_to(4, 500ms);
+    const auto node = swarm.add({.check_reach = true});
+    swarm.world().run_for(1min);
+    // All four others have it, and there is nobody to take it over.
+    const auto object = publish(swarm, {.publisher = 2, .bytes = 4 * mib, .seed = 5, .level = 8});
+    const auto copies_of = [&](const Object& what) {
+        return swarm.health(2, what.root)->copies.min;
+    };
+    REQUIRE(copies_of(object) == 4);
+    swarm.network().shut.insert(swarm.endpoint(node));
+    swarm.world().run_for(25min);
+    REQUIRE(swarm.status(node).reach == Reach::unreachable);
+    CHECK(has_any(swarm, object, node));
+    CHECK(copies_of(object) == 3);
+    CHECK_FALSE(swarm.health(2, object.root)->publisher_may_leave);
+}
+
 TEST_CASE("what a node kept that others can dial no more is taken over, at once") {
     Swarm swarm({.seed = 64, .grace = 24h, .audit_period = no_audits});
     const auto node = seven_and_one(swarm, false);

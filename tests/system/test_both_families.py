@@ -63,6 +63,8 @@ class BothFamilies(harness.NamespaceTest):
             path = self.lab.file(f"source{number}", 1 << 20, seed=number)
             result = self.publish(publisher, path)
             self.assertGreaterEqual(result["copies"]["min"], 4)
+            found = [holder["node"] for holder in both[0].ask("locate", result["root"])["holders"]]
+            self.assertEqual(len(found), len(set(found)), "each once, however many records it has")
             for reader in (both[2], only_v4, only_v6):
                 if reader is publisher:
                     continue

@@ -97,7 +97,8 @@ TEST_CASE("what is no HOST:PORT is found without looking it up") {
         CHECK_MESSAGE(net::check_host_and_port(right).has_value(), right);
     for (const char* const wrong :
          {"", "seed.example.org", ":2929", "seed.example.org:", "seed.example.org:0",
-          "seed.example.org:65536", "seed.example.org:29x", "seed.example.org:-1"}) {
+          "seed.example.org:65536", "seed.example.org:29x", "seed.example.org:-1", "::1",
+          "2001:db8::1:2929", "[2001:db8::1:2929"}) {
         const auto checked = net::check_host_and_port(wrong);
         REQUIRE_MESSAGE(!checked.has_value(), wrong);
         CHECK(checked.error().code == Errc::usage);
