@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import unittest
 from pathlib import Path
 
 import harness
@@ -27,6 +28,16 @@ class Packages(harness.SystemTest):
         out = output_of(SOURCE / "scripts/install-deps", "build",
                         env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"})
         self.assertRegex(out, r"^installing \d+ packages, which takes some minutes: .*libasio-dev")
+
+
+@unittest.skipUnless(shutil.which("doxygen"), "there is no Doxygen here")
+class Reference(harness.SystemTest):
+    def test_it_is_made_of_the_headers(self):
+        made = output_of(SOURCE / "scripts/reference", self.lab.path).splitlines()[-1]
+        self.assertIn("The library", Path(made).read_text())
+        pages = {page.name for page in Path(made).parent.iterdir()}
+        for name in ("classflow29_1_1Node.html", "structflow29_1_1FetchRequest.html", "flow29_8h.html"):
+            self.assertIn(name, pages)
 
 
 class Installed(harness.SystemTest):
