@@ -41,7 +41,7 @@ class HostileProcess(lab.NodeProcess):
 def add(the_lab, behaviour, *, bootstrap=(), waits=False):
     """A hostile node in a lab, ready, with an address of its own; honest until `begin` if it waits."""
     k = len(the_lab.nodes) + 1
-    node = HostileProcess(the_lab, f"node{k}-{behaviour}", f"{the_lab.network}.{k}.1")
+    node = HostileProcess(the_lab, f"node{k}-{behaviour}", f"127.0.{k}.{the_lab.host}")
     node.behaviour = behaviour
     if waits:
         node.options += ["--wait"]

@@ -253,8 +253,8 @@ class Lab:
     `keep` was set.
     """
 
-    def __init__(self, prefix="flow29-", binary=None, outlives=False, parent=None, network="127.0"):
-        self.network = network  # the first half of its nodes' addresses
+    def __init__(self, prefix="flow29-", binary=None, outlives=False, parent=None, host=1):
+        self.host = host  # the last octet of its nodes' addresses
         self.binary = pathlib.Path(binary) if binary else find_binary()
         self.outlives = outlives  # nodes may run on after this process
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -287,10 +287,10 @@ class Lab:
 
     def add_node(self, address=None, *, name=None, bootstrap=(), options=(), port=0, prefix=(),
                  environment=None, start=True):
-        """A new node. Its address defaults to 127.0.k.1 (or in another network) with k counted from 1; if
+        """A new node. Its address defaults to 127.0.k.1 (or another host) with k counted from 1; if
         that is empty, it listens on what it listens on by default."""
         k = len(self.nodes) + 1
-        address = f"{self.network}.{k}.1" if address is None else address
+        address = f"127.0.{k}.{self.host}" if address is None else address
         node = NodeProcess(self, name or f"node{k}", address)
         node.prefix = list(prefix)
         node.environment = dict(environment or {})

@@ -23,7 +23,7 @@ SKIPPED = 77  # what Meson takes as "skipped"
 MEMORY_FACTOR = int(os.environ.get("FLOW29_MEMORY_FACTOR", "1"))
 # Test programs run side by side. A port that one of them leaves may be taken by another, and swarms that
 # met would be one.
-NETWORK = f"127.{1 + os.getpid() % 250}"
+HOST = 1 + os.getpid() % 250
 
 # Exit codes of the command line.
 OK, OTHER, USAGE, NO_NODE, NOT_FOUND, TIMED_OUT, UNVERIFIED = 0, 1, 2, 3, 4, 5, 6
@@ -66,7 +66,7 @@ class SystemTest(unittest.TestCase):
 
     def setUp(self):
         self.saved_logs = ""
-        self.lab = lab.Lab("flow29-test-", network=NETWORK)
+        self.lab = lab.Lab("flow29-test-", host=HOST)
         self.addCleanup(self._close_lab)
 
     def _close_lab(self):
