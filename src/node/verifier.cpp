@@ -358,8 +358,8 @@ void Verifier::forgive_changed_files(Pass& pass) {
     }
     for (const auto& file : files)
         pass.complain(file.string() +
-                      " was changed, moved or deleted; what is not there any more as it was is "
-                      "not served to others");
+                      " was changed, moved or deleted; others are served only what is still "
+                      "there as it was");
 }
 
 asio::awaitable<void> Verifier::count_healed(PassPtr pass) {
