@@ -7,6 +7,7 @@
 #include "cli/link_argument.hpp"
 #include "cli/render.hpp"
 #include "cli/requests.hpp"
+#include "cli/text.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -35,8 +36,10 @@ void show(const Question& question, const std::string& line, Output& output) {
     }
     // To the top left, then everything below is cleared: less flicker than clearing first.
     constexpr std::string_view redraw = "\x1b[H\x1b[J";
+    auto text = question.render(line);
+    if (output.can_redraw()) text = folded(text, output.width());
     const bool redraws = question.watch && output.can_redraw();
-    output.result((redraws ? std::string(redraw) : std::string()) + question.render(line));
+    output.result((redraws ? std::string(redraw) : std::string()) + text);
 }
 
 /// Asks once, or until a signal comes.

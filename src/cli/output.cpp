@@ -15,10 +15,10 @@
 namespace flow29::cli {
 namespace {
 
-std::size_t terminal_width() {
+std::size_t terminal_width(int fd) {
     constexpr std::size_t usual = 80;
     winsize size{};
-    if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual;
+    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual;
     return size.ws_col;
 }
 
@@ -31,7 +31,7 @@ ProgressStyle style_for(const GlobalOptions& global) {
     const bool terminal =
         ::isatty(STDERR_FILENO) == 1 && process_environment("TERM").value_or("") != "dumb";
     style.colour = terminal && may_colour(global);
-    style.width = terminal_width();
+    style.width = terminal_width(STDERR_FILENO);
     if (global.json || global.quiet || global.progress == ProgressMode::never) return style;
     const bool redraw = terminal || global.progress == ProgressMode::always;
     style.kind = redraw ? ProgressStyle::Kind::redraw : ProgressStyle::Kind::lines;
@@ -57,6 +57,10 @@ Output::Output(const GlobalOptions& global)
 
 Output::~Output() {
     write(STDERR_FILENO, view_.on_end(monotonic_now()));
+}
+
+std::size_t Output::width() const {
+    return terminal_width(STDOUT_FILENO);
 }
 
 void Output::give_up_stdout() {

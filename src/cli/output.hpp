@@ -30,6 +30,8 @@ class Output {
     [[nodiscard]] bool is_quiet() const { return quiet_; }
     /// True when results go to a terminal that may be drawn on.
     [[nodiscard]] bool can_redraw() const { return stdout_is_terminal_; }
+    /// Cells of a line of that terminal.
+    [[nodiscard]] std::size_t width() const;
     [[nodiscard]] bool has_colour() const { return colour_; }
     /// The same of notes.
     [[nodiscard]] bool can_colour_notes() const { return note_colour_; }

@@ -173,4 +173,59 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     return out;
 }
 
+namespace {
+
+/// Where the value of a field begins, if the line is one.
+std::size_t indent_of(std::string_view line) {
+    constexpr std::size_t name_max = 12, otherwise = 4;
+    const auto name_end = line.find("  ");
+    const auto value =
+        name_end == std::string_view::npos ? name_end : line.find_first_not_of(' ', name_end);
+    return value <= name_max ? value : otherwise;
+}
+
+/// Octets of `line` up to the space at which it is to be broken, between two columns if there are
+/// such; all when there is none.
+std::size_t break_of(std::string_view line, std::size_t from, std::size_t width) {
+    constexpr auto none = std::string_view::npos;
+    std::size_t word = none, column = none;
+    for (auto space = line.find(' ', from); space != none; space = line.find(' ', space + 1)) {
+        if (word != none && cells(line.substr(0, space)) > width) break;
+        word = space;
+        if (line.substr(space + 1, 1) == " ") column = space;
+    }
+    return std::min(column != none ? column : word, line.size());
+}
+
+std::string folded_line(std::string_view line, std::size_t width) {
+    std::string out;
+    const std::string margin(indent_of(line), ' ');
+    std::string rest(line);
+    std::size_t from = margin.size();  // what is before that is no place to break
+    while (cells(rest) > width) {
+        const auto end = break_of(rest, std::min(from, rest.size()), width);
+        if (end == rest.size()) break;
+        const auto last = rest.find_last_not_of(' ', end);
+        const auto next = rest.find_first_not_of(' ', end);
+        if (last == std::string::npos || next == std::string::npos) break;
+        out += rest.substr(0, last + 1) + "\n";
+        rest = margin + rest.substr(next);
+    }
+    return out + rest;
+}
+
+}  // namespace
+
+std::string folded(std::string_view text, std::size_t width) {
+    std::string out;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        out += folded_line(text.substr(0, end), width);
+        if (end == text.size()) return out;
+        out.push_back('\n');
+        text.remove_prefix(end + 1);
+    }
+    return out;
+}
+
 }  // namespace flow29::cli

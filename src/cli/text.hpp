@@ -38,4 +38,9 @@ namespace flow29::cli {
 /// Rows of cells as lines, columns padded to the widest; the first row is the heading.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
 
+/// Lines of more than `width` cells go on below, from a space on, or from the next column
+/// of a table, and indented: to where the value of a field begins ("name       value"), or by four.
+/// A word that is too long stays whole.
+[[nodiscard]] std::string folded(std::string_view text, std::size_t width);
+
 }  // namespace flow29::cli

@@ -135,7 +135,7 @@ proto::NodeRecord Engine::local_record() {
     record.addresses = std::move(addresses);
     if (!record.addresses.empty()) table_.set_self_group(record.addresses.front().group());
     record.capacity_class = core::capacity_class_of(settings_.capacity);
-    record.storing = settings_.storing;
+    record.storing = may_be_chosen();
     record.started_ms = to_unix_ms(started_wall_);
     record.sequence = to_unix_ms(wall_now);
     record.expires = wall_now + node_record_lifetime;
@@ -157,14 +157,24 @@ void Engine::on_mapping(PortMapping mapping, std::optional<core::Endpoint> exter
     reach_.on_new_address();
 }
 
+/// What others are told. Before it is known whether they can dial this node, it takes in what it is
+/// given, as the first node of a swarm has to, but does not offer itself.
+bool Engine::may_be_chosen() const {
+    return settings_.storing && (!settings_.check_reach || reach_.counts());
+}
+
 /// Whoever cannot be dialled is of no use as a holder, so it says that it stores nothing, and what
 /// it keeps counts no more. It is one again as soon as somebody gets through.
 void Engine::on_reach() {
+    if (placements_.leaving() || tasks_.stopping()) return;
     const bool stores = may_store_ && reach_.reach() != Reach::unreachable;
-    if (stores == settings_.storing || placements_.leaving() || tasks_.stopping()) return;
-    set_storing(stores);
-    table_.set_self_stores(stores);
-    if (!stores) peers_.tell_all(proto::UpdateRecord{local_record()});
+    if (stores != settings_.storing) {
+        settings_.storing = stores;
+        table_.set_self_stores(stores);
+    }
+    if (!record_ || record_->storing == may_be_chosen()) return;
+    record_.reset();
+    peers_.tell_all(proto::UpdateRecord{local_record()});
 }
 
 void Engine::on_heard(const core::Endpoint& node) {
@@ -197,11 +207,19 @@ asio::awaitable<bool> Engine::make_room() {
 void Engine::on_peer(net::PeerPtr peer) {
     reporter_.note_clock_skew(peer->clock_skew());
     peers_.on_peer(peer);
-    if (!peer->dialled()) reach_.on_dialled_by(peer->remote());
+    if (peer->dialled())
+        reach_.on_judge();
+    else
+        reach_.on_dialled_by(peer->remote());
     hear_of_addresses(*peer);
-    if (!peer->record().storing) return;
+    remember(*peer);
+}
+
+/// For the next start, which needs somebody to dial.
+void Engine::remember(const net::Peer& peer) {
+    if (!peer.record().storing) return;
     auto& store = services_.store;
-    const auto record = peer->record();
+    const auto record = peer.record();
     services_.runtime.run_on_worker(
         [&store, record] {
             if (auto kept = store.put_node_record(record); !kept)
@@ -255,6 +273,7 @@ void Engine::on_notification(net::PeerPtr peer, proto::Message message) {
     } else if (std::holds_alternative<proto::UpdateRecord>(message)) {
         peers_.on_record(peer);
         hear_of_addresses(*peer);
+        remember(*peer);
     } else if (std::holds_alternative<proto::Goodbye>(message)) {
         peers_.on_goodbye(peer);
     }
@@ -356,7 +375,7 @@ asio::awaitable<void> Engine::announce_self() {
     if (!settings_.storing) co_return;
     while (!tasks_.stopping()) {
         auto pause = self_announce_retry;
-        if (settings_.storing && neighbourhood_.joined() && !addresses_.all().empty()) {
+        if (may_be_chosen() && neighbourhood_.joined() && !addresses_.all().empty()) {
             auto record = local_record();
             std::function<void(std::function<void(bool)>)> start =
                 [this, record](std::function<void(bool)> done) {

@@ -81,8 +81,10 @@ class Engine : public net::PeerHandler {
   private:
     [[nodiscard]] std::vector<core::Endpoint> announced_addresses() const;
     void set_storing(bool storing);
+    [[nodiscard]] bool may_be_chosen() const;
     void on_reach();
     void hear_of_addresses(const net::Peer& peer);
+    void remember(const net::Peer& peer);
     [[nodiscard]] asio::awaitable<void> meet(core::Endpoint node);
     void apply(const RateLimitsChange& change);
     [[nodiscard]] asio::awaitable<bool> make_room();

@@ -14,6 +14,7 @@ namespace log = core::log;
 namespace {
 constexpr std::size_t judges_max = 3;  // asked at a time
 constexpr Duration pause_min = std::chrono::seconds(1);
+constexpr std::string_view reachable_setting = "reachable";
 
 using Answer = std::optional<bool>;
 
@@ -24,7 +25,21 @@ asio::awaitable<Answer> ask_one(net::PeerPtr peer, std::uint16_t port) {
     if (answer == nullptr) co_return std::nullopt;
     co_return answer->reached;
 }
+
+bool was_reachable(store::Store& store) {
+    const auto saved = store.setting(reachable_setting);
+    return saved && !saved->empty() && saved->front() == 1;
+}
 }  // namespace
+
+ReachCheck::ReachCheck(Services services, Tasks& tasks, const PeerBook& peers, Events events)
+    : services_(services),
+      tasks_(tasks),
+      peers_(peers),
+      events_(std::move(events)),
+      news_(services.runtime),
+      verdict_(services.runtime.now(), was_reachable(services.store)),
+      counts_(verdict_.counts(services.runtime.now())) {}
 
 Reach ReachCheck::judged() const {
     const auto reachable = verdict_.reachable();
@@ -53,9 +68,9 @@ std::vector<net::PeerPtr> ReachCheck::judges() const {
     return peers;
 }
 
-asio::awaitable<proto::ReachVerdict::Round> ReachCheck::ask() {
+asio::awaitable<proto::ReachVerdict::Round> ReachCheck::ask(std::vector<net::PeerPtr> judges) {
     Gather<Answer> gather(services_.runtime, tasks_);
-    for (const auto& peer : judges())
+    for (const auto& peer : judges)
         gather.start(ask_one(peer, events_.port(peer->remote().is_v4())));
     const auto answers = co_await gather.all();
     proto::ReachVerdict::Round round;
@@ -69,17 +84,27 @@ asio::awaitable<proto::ReachVerdict::Round> ReachCheck::ask() {
 
 asio::awaitable<void> ReachCheck::run() {
     while (!tasks_.stopping()) {
+        auto asked = std::vector<net::PeerPtr>();
         if (services_.runtime.now() >= verdict_.next_round()) {
-            const auto round = co_await ask();
+            asked = judges();
+            const auto round = co_await ask(asked);
             verdict_.on_round(round, services_.runtime.now());
         }
         tell();
-        // Peers end the connection to who changes its mind all the time.
-        const bool go_on = co_await tasks_.sleep_for(pause_min);
-        if (!go_on) co_return;
+        // Peers end the connection to who changes its mind all the time, and answer nobody so
+        // often.
+        if (!asked.empty()) {
+            const bool go_on = co_await tasks_.sleep_for(pause_min);
+            if (!go_on) co_return;
+        }
         const auto deadline = verdict_.next_round();
         if (told_ == judged()) (void)co_await news_.wait_until(deadline);
     }
+}
+
+void ReachCheck::on_judge() {
+    verdict_.on_judge(services_.runtime.now());
+    news_.notify_all();
 }
 
 void ReachCheck::on_dialled_by(const core::Endpoint& peer) {
@@ -95,11 +120,25 @@ void ReachCheck::on_new_address() {
 
 void ReachCheck::tell() {
     const auto reach = judged();
-    if (reach != told_)
+    const bool is_new = reach != told_;
+    told_ = reach;
+    counts_ = verdict_.counts(services_.runtime.now());
+    if (is_new) {
         log::info("reach", "others {} dial this node",
                   reach == Reach::unreachable ? "cannot" : "can");
-    told_ = reach;
+        save();
+    }
     events_.changed();
+}
+
+void ReachCheck::save() {
+    services_.runtime.run_on_worker(
+        [&store = services_.store, reachable = told_ == Reach::reachable] {
+            const std::uint8_t value = reachable ? 1 : 0;
+            if (auto saved = store.set_setting(reachable_setting, {&value, 1}); !saved)
+                log::warn("reach", "not saved: {}", saved.error().message());
+        },
+        [] {});
 }
 
 }  // namespace flow29::node

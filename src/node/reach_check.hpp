@@ -27,17 +27,16 @@ class ReachCheck {
         std::function<void()> changed;  ///< or not: called after each round as well
     };
 
-    ReachCheck(Services services, Tasks& tasks, const PeerBook& peers, Events events)
-        : services_(services),
-          tasks_(tasks),
-          peers_(peers),
-          events_(std::move(events)),
-          news_(services.runtime) {}
+    ReachCheck(Services services, Tasks& tasks, const PeerBook& peers, Events events);
 
     /// What the node acts upon: a change is told first.
     [[nodiscard]] Reach reach() const { return told_; }
+    /// Whether others are to count on this node; a change is told as well.
+    [[nodiscard]] bool counts() const { return counts_; }
     /// Asks again and again, until the tasks stop.
     [[nodiscard]] asio::awaitable<void> run();
+    /// This node dialled a peer, which can be asked.
+    void on_judge();
     /// A peer dialled this node.
     void on_dialled_by(const core::Endpoint& peer);
     /// Others may have to dial another address than before.
@@ -49,7 +48,8 @@ class ReachCheck {
     [[nodiscard]] Reach judged() const;
     [[nodiscard]] bool knows_public_peer() const;
     [[nodiscard]] std::vector<net::PeerPtr> judges() const;
-    [[nodiscard]] asio::awaitable<proto::ReachVerdict::Round> ask();
+    [[nodiscard]] asio::awaitable<proto::ReachVerdict::Round> ask(std::vector<net::PeerPtr> judges);
+    void save();
     void tell();
 
     Services services_;
@@ -59,6 +59,7 @@ class ReachCheck {
     net::Signal news_;
     proto::ReachVerdict verdict_;
     Reach told_ = Reach::unknown;
+    bool counts_;
 };
 
 }  // namespace flow29::node

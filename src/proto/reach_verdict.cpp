@@ -24,9 +24,18 @@ void ReachVerdict::on_dialled(TimePoint now) {
     next_round_ = now + pause_reachable;
 }
 
+void ReachVerdict::on_judge(TimePoint now) {
+    if (!reachable_ && refusals_ == 0) next_round_ = now;
+}
+
 void ReachVerdict::on_news(TimePoint now) {
     refusals_ = 0;
     next_round_ = now;
+}
+
+bool ReachVerdict::counts(TimePoint now) const {
+    if (reachable_) return *reachable_;
+    return was_reachable_ || (refusals_ == 0 && now >= began_ + patience);
 }
 
 }  // namespace flow29::proto

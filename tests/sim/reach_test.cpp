@@ -18,6 +18,14 @@ std::size_t seven_and_one(Swarm& swarm, bool shut) {
     return node;
 }
 
+/// Until others have tried, such a node counts as one that they can dial.
+std::unique_ptr<store::Store> store_of_one_that_could_be_dialled() {
+    auto store = store::make_memory_store(ByteCount(1ULL << 30));
+    const std::uint8_t yes = 1;
+    REQUIRE(store->set_setting("reachable", {&yes, 1}));
+    return store;
+}
+
 /// As the node itself says.
 bool is_holder(Swarm& swarm, std::size_t node) {
     return swarm.status(node).storing;
@@ -66,7 +74,7 @@ TEST_CASE("a publication whose holder turns out to be one that nobody can dial h
     const auto seven_far_and_one = [](Swarm& swarm) {
         swarm.network().set_distance({.round_trip = 100ms, .put_hops = 60});
         swarm.grow_to(7, 100ms);
-        const auto node = swarm.add({.check_reach = true});
+        const auto node = swarm.add({.check_reach = true}, store_of_one_that_could_be_dialled());
         swarm.network().shut.insert(swarm.endpoint(node));
         return node;
     };
@@ -92,6 +100,67 @@ TEST_CASE("a publication whose holder turns out to be one that nobody can dial h
         if (has_any(swarm, object, node) && counted_by(swarm, node) == 0) ++holders_lost;
     }
     CHECK(holders_lost > 0);
+}
+
+TEST_CASE("a new node that nobody can dial is never one of those to choose from") {
+    Swarm swarm({.seed = 67, .audit_period = no_audits});
+    swarm.grow_to(7, 500ms);
+    const auto node = swarm.add({.check_reach = true});
+    swarm.network().shut.insert(swarm.endpoint(node));
+    const auto is_chosen = [&] { return counted_by(swarm, node) > 0; };
+    CHECK_FALSE(swarm.world().run_for(3min, is_chosen));
+    CHECK(swarm.status(node).reach == Reach::unreachable);
+}
+
+TEST_CASE("a new node that others can dial is one of those to choose from within seconds") {
+    Swarm swarm({.seed = 68, .audit_period = no_audits});
+    swarm.grow_to(7, 500ms);
+    const auto node = swarm.add({.check_reach = true});
+    CHECK_FALSE(swarm.engine(node).local_record().storing);
+    CHECK(swarm.world().run_for(3s, [&] { return counted_by(swarm, node) == 7; }));
+}
+
+TEST_CASE("the first nodes of a swarm, who have nobody to ask, are holders") {
+    Swarm swarm({.seed = 69, .audit_period = no_audits});
+    SUBCASE("one alone, after a while") {
+        const auto first = swarm.add({.check_reach = true});
+        swarm.world().run_for(30s);
+        CHECK_FALSE(swarm.engine(first).local_record().storing);
+        swarm.world().run_for(1min);
+        CHECK(swarm.engine(first).local_record().storing);
+    }
+    SUBCASE("the one who comes first, as soon as a second one dials it, and that one too") {
+        const auto first = swarm.add({.check_reach = true});
+        swarm.world().run_for(1s);
+        const auto second = swarm.add({.check_reach = true});
+        CHECK(swarm.world().run_for(
+            5s, [&] { return counted_by(swarm, first) == 1 && counted_by(swarm, second) == 1; }));
+    }
+    SUBCASE("what one publishes that is alone it keeps") {
+        const auto first = swarm.add({.check_reach = true});
+        const auto object = publish(swarm, {.publisher = first, .bytes = mib, .seed = 6});
+        CHECK(has_any(swarm, object, first));
+    }
+}
+
+TEST_CASE("a holder that starts anew is not missed") {
+    Swarm swarm({.seed = 70, .grace = 5min, .audit_period = no_audits});
+    const auto node = seven_and_one(swarm, false);
+    const auto object = publish(swarm, {.publisher = 2, .bytes = 16 * mib, .seed = 4, .level = 8});
+    REQUIRE(has_any(swarm, object, node));
+    const auto held = [&] {
+        std::uint64_t bytes = 0;
+        for (std::size_t other = 0; other < swarm.size(); ++other)
+            bytes += bytes_on(swarm, object, other);
+        return bytes;
+    };
+    const auto before = held();
+    swarm.crash(node);
+    swarm.world().run_for(10s);
+    swarm.restart(node);
+    CHECK(swarm.engine(node).local_record().storing);
+    swarm.world().run_for(10min);
+    CHECK(held() == before);
 }
 
 TEST_CASE("whom others can dial after all is a holder from then on") {

@@ -72,4 +72,30 @@ TEST_CASE("tables are aligned and end no line with blanks") {
     CHECK(table({}).empty());
 }
 
+TEST_CASE("lines that are too long go on below, indented") {
+    CHECK(folded("reach      no other node has dialled this one\n", 24) ==
+          "reach      no other node\n           has dialled\n           this one\n");
+    CHECK(folded("short\nshort too\n", 9) == "short\nshort too\n");
+    SUBCASE("a row of a table between two columns") {
+        CHECK(folded("ROOT           SIZE     NAME\nabcdefabcdefa  1.0 MiB  a b\n", 25) ==
+              "ROOT           SIZE\n    NAME\nabcdefabcdefa  1.0 MiB\n    a b\n");
+    }
+    SUBCASE("a word that is too long stays whole") {
+        CHECK(folded("abcdefghijklmnop\n", 8) == "abcdefghijklmnop\n");
+        CHECK(folded("a abcdefghijklmnop b", 8) == "a abcdefghijklmnop\n    b");
+        CHECK(folded("name       abcdefghijklmnop", 8) == "name       abcdefghijklmnop");
+    }
+    SUBCASE("cells count and not octets, and the last line needs no end") {
+        CHECK(folded("äöü äöü äöü", 11) == "äöü äöü äöü");
+        CHECK(folded("äöü äöü äöü", 10) == "äöü äöü\n    äöü");
+    }
+    SUBCASE("however narrow it is, nothing is lost") {
+        for (std::size_t width = 0; width < 20; ++width) {
+            auto text = folded("   a  b c    d e  f      g", width);
+            std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+            CHECK(text == "abcdefg");
+        }
+    }
+}
+
 }  // namespace flow29::cli
