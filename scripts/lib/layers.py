@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks that includes point down the layers, and that third-party headers stay where they belong.
+"""Checks that includes point down the layers, and that third-party headers and the clocks stay where
+they belong.
 
     cli -> api -> node -> { store, dht, net } -> proto -> core -> include/flow29
 
@@ -21,7 +22,9 @@ BELOW = {
 }
 
 # Header pattern -> patterns of the files that may include it.
-THIRD_PARTY = {
+ONLY_IN = {
+    "core/clock.hpp": ["src/core/*.cpp", "src/store/*.cpp", "src/dht/*.cpp", "src/net/*.cpp",
+                       "src/cli/*.cpp", "tests/*"],
     "qrcodegen*": ["src/cli/qr.cpp"],
     "opendht*": ["src/dht/*.cpp"],
     "gnutls/*": ["src/core/*.cpp", "src/net/*.cpp", "tests/*.cpp"],
@@ -63,12 +66,12 @@ def _arrow(path, bracket, header):
            f"{', '.join(sorted(BELOW[layer])) or 'nothing but <flow29/…>'}"
 
 
-def _third_party(path, header):
-    for pattern, places in THIRD_PARTY.items():
+def _only_in(path, header):
+    for pattern, places in ONLY_IN.items():
         if fnmatch.fnmatchcase(header, pattern):
             if any(fnmatch.fnmatchcase(path, place) for place in places):
                 return None
-            return f"<{header}> belongs only in {', '.join(places)}"
+            return f"{header} belongs only in {', '.join(places)}"
     return None
 
 
@@ -78,7 +81,7 @@ def check(path, source):
     for match in _INCLUDE.finditer(source):
         line = source.count("\n", 0, match.start()) + 1
         bracket, header = match.groups()
-        messages = [_arrow(path, bracket, header), _third_party(path, header)]
+        messages = [_arrow(path, bracket, header), _only_in(path, header)]
         found += [(line, message) for message in messages if message]
     return found
 
@@ -115,6 +118,7 @@ def self_test():
         ("src/node/a.cpp", "#include <sqlite3.h>"),
         ("src/api/a.hpp", "#include <nlohmann/json.hpp>"),
         ("src/proto/a.cpp", "#include <asio/post.hpp>"),
+        ("src/proto/a.cpp", '#include "core/clock.hpp"'),
     ]
     good = [
         ("src/node/a.cpp", '#include "store/store.hpp"\n#include "dht/index.hpp"'),

@@ -13,6 +13,7 @@
 
 #include "api/fd_channel.hpp"
 #include "cli/event.hpp"
+#include "core/clock.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -36,7 +37,7 @@ class Answer {
             if (ready < 0 && errno != EINTR) return fail_errno(errno, "poll");
             context_.output.tick();
             if (context_.interrupt.take() && !cancel()) return interrupted();
-            if (gave_up_at_ && monotonic_now() >= *gave_up_at_) return interrupted();
+            if (gave_up_at_ && core::monotonic_now() >= *gave_up_at_) return interrupted();
             if (waited[0].revents == 0) continue;
             if (auto last = read_lines()) return std::move(*last);
         }
@@ -50,7 +51,7 @@ class Answer {
     /// False the second time: whoever asks twice does not want to wait.
     [[nodiscard]] bool cancel() {
         if (gave_up_at_) return false;
-        gave_up_at_ = monotonic_now() + cancel_patience;
+        gave_up_at_ = core::monotonic_now() + cancel_patience;
         ::shutdown(socket_.get(), SHUT_WR);
         return true;
     }

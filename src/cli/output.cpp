@@ -11,6 +11,7 @@
 #include "api/json_results.hpp"
 #include "cli/settings.hpp"
 #include "cli/text.hpp"
+#include "core/clock.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -40,11 +41,6 @@ ProgressStyle style_for(const GlobalOptions& global) {
 
 }  // namespace
 
-TimePoint monotonic_now() {
-    return TimePoint(
-        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
 Output::Output(const GlobalOptions& global)
     : json_(global.json),
       quiet_(global.quiet),
@@ -56,7 +52,7 @@ Output::Output(const GlobalOptions& global)
       view_(style_for(global)) {}
 
 Output::~Output() {
-    write(STDERR_FILENO, view_.on_end(monotonic_now()));
+    write(STDERR_FILENO, view_.on_end(core::monotonic_now()));
 }
 
 std::size_t Output::width() const {
@@ -88,11 +84,11 @@ void Output::progress(const ProgressEvent& event, std::string_view line) {
         write(json_fd_, line);
         return;
     }
-    write(STDERR_FILENO, view_.on_progress(event, monotonic_now()));
+    write(STDERR_FILENO, view_.on_progress(event, core::monotonic_now()));
 }
 
 void Output::tick() {
-    write(STDERR_FILENO, view_.on_tick(monotonic_now()));
+    write(STDERR_FILENO, view_.on_tick(core::monotonic_now()));
 }
 
 void Output::json(std::string_view line) {
@@ -101,18 +97,18 @@ void Output::json(std::string_view line) {
 
 void Output::result(std::string_view text) {
     if (json_) return;
-    write(STDERR_FILENO, view_.on_end(monotonic_now()));
+    write(STDERR_FILENO, view_.on_end(core::monotonic_now()));
     write(STDOUT_FILENO, text);
 }
 
 void Output::note(std::string_view text) {
     if (json_ || quiet_) return;
-    write(STDERR_FILENO, view_.on_end(monotonic_now()));
+    write(STDERR_FILENO, view_.on_end(core::monotonic_now()));
     write(STDERR_FILENO, text);
 }
 
 int Output::fail(const Error& error) {
-    write(STDERR_FILENO, view_.on_end(monotonic_now()));
+    write(STDERR_FILENO, view_.on_end(core::monotonic_now()));
     if (json_) {
         write(json_fd_, api::error_line(error));
     } else {

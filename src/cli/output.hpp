@@ -13,9 +13,6 @@
 
 namespace flow29::cli {
 
-/// The monotonic clock of this machine.
-[[nodiscard]] TimePoint monotonic_now();
-
 /// The two standard streams. With --json, standard output carries one JSON object a line and
 /// nothing else; without, it carries results, and standard error everything that is said about
 /// them.

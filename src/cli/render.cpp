@@ -108,13 +108,14 @@ std::string render_peers(std::string_view line, const std::string& chosen) {
         std::vector<std::vector<std::string>> rows{
             {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS", "SCORE", "STRIKES"}};
         for (const Json& peer : at(json, {"peers"}))
-            rows.push_back({short_id(string_at(peer, {"node"})), string_at(peer, {"address"}),
-                            fmt::format("{:.1f} ms", real_at(peer, {"rtt_ms"})),
-                            size_at(peer, {"up_bytes"}), size_at(peer, {"down_bytes"}),
-                            format_rate(real_at(peer, {"rate"})),
-                            format_count(number_at(peer, {"holds_extents"})),
-                            fmt::format("{} %", number_at(peer, {"score"})),
-                            format_count(number_at(peer, {"strikes"}))});
+            rows.push_back(
+                {short_id(string_at(peer, {"node"})), string_at(peer, {"address"}),
+                 fmt::format("{:.1f} ms", real_at(peer, {"rtt_ms"})), size_at(peer, {"up_bytes"}),
+                 size_at(peer, {"down_bytes"}), format_rate(real_at(peer, {"rate"})),
+                 flag_at(peer, {"storing"}) ? format_count(number_at(peer, {"holds_extents"}))
+                                            : "-",
+                 fmt::format("{} %", number_at(peer, {"score"})),
+                 format_count(number_at(peer, {"strikes"}))});
         out = table(rows);
     }
     if (at(json, {"dropped"}).empty()) return out;

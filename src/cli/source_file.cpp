@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/text.hpp"
+#include "core/clock.hpp"
 #include "core/utf8.hpp"
 
 namespace flow29::cli {
@@ -99,8 +100,8 @@ Result<void> spool(OpenSource& source, const std::filesystem::path& directory, O
             !written)
             return written;
         progress.done += ByteCount(static_cast<std::uint64_t>(count));
-        if (monotonic_now() - shown < std::chrono::milliseconds(250)) continue;
-        shown = monotonic_now();
+        if (core::monotonic_now() - shown < std::chrono::milliseconds(250)) continue;
+        shown = core::monotonic_now();
         output.progress(progress, progress_line(progress));
     }
     if (::lseek(target->get(), 0, SEEK_SET) != 0)

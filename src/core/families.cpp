@@ -13,4 +13,10 @@ std::vector<Endpoint> first_of_each_family(const std::vector<Endpoint>& addresse
     return first;
 }
 
+AddressGroup group_of(const Endpoint& seen, const std::vector<Endpoint>& addresses) {
+    if (seen.is_v4()) return seen.group();
+    const auto v4 = std::ranges::find_if(addresses, &Endpoint::is_v4);
+    return v4 == addresses.end() ? seen.group() : v4->group();
+}
+
 }  // namespace flow29::core

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/log.hpp"
 
+#include "core/clock.hpp"
 #include "core/log_ring.hpp"
 
 #include <spdlog/logger.h>
@@ -32,8 +33,7 @@ Ring& ring() {
 
 void remember(Level level, std::string component, std::string text) {
     if (text.size() > ring_line_bytes_max) text.resize(ring_line_bytes_max);
-    const auto now =
-        std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    const auto now = wall_now();
     Ring& kept = ring();
     const std::lock_guard lock(kept.mutex);
     kept.lines.push_back({++kept.last_number, now, level, std::move(component), std::move(text)});

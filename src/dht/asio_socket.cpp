@@ -15,6 +15,7 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/clock.hpp"
 #include "core/link_local.hpp"
 #include "core/seal.hpp"
 #include "dht/arrival.hpp"
@@ -54,16 +55,6 @@ core::Endpoint from_asio(const udp::endpoint& endpoint) {
     return core::with_zone(result, static_cast<std::uint32_t>(address.to_v6().scope_id()));
 }
 
-TimePoint monotonic_now() {
-    return TimePoint(
-        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
-}
-
 bool is_question(const GuardedDatagram& facts) {
     return facts.kind != DatagramKind::reply && facts.kind != DatagramKind::error;
 }
@@ -89,7 +80,8 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
         : options(o), counters(c), socket(io), proofs(o.identity), paths(random_secret()) {
         if (!options.swarm_key) return;
         // A client's port is new each time, so nothing can have been recorded on its way to it.
-        const auto since = options.identity == nullptr ? std::nullopt : std::optional(wall_now());
+        const auto since =
+            options.identity == nullptr ? std::nullopt : std::optional(core::wall_now());
         envelope.emplace(core::Sealer(*options.swarm_key, datagram_purpose),
                          core::Opener(*options.swarm_key, datagram_purpose, since));
     }
@@ -139,12 +131,13 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
         ++counters.packets_down;
         counters.bytes_down += octets;
         // It is here already: others wait the longer for it.
-        if (options.line != nullptr) options.line->down.charge(ByteCount(octets), monotonic_now());
+        if (options.line != nullptr)
+            options.line->down.charge(ByteCount(octets), core::monotonic_now());
     }
 
     /// What no member sealed goes no further: nothing of it was looked at, and nobody is answered.
     void open(std::span<std::uint8_t> datagram, const Arrival& arrival) {
-        if (envelope->opener.open(datagram, arrival.at, wall_now(), envelope->opened))
+        if (envelope->opener.open(datagram, arrival.at, core::wall_now(), envelope->opened))
             return judge(envelope->opened, arrival);
         ++counters.datagrams_foreign;
     }
@@ -159,9 +152,9 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
             return;
         }
         if (is_question(*facts))
-            paths.on_question(arrival.from, path, octets, monotonic_now());
+            paths.on_question(arrival.from, path, octets, core::monotonic_now());
         else
-            paths.on_answer(arrival.from, path, monotonic_now());
+            paths.on_answer(arrival.from, path, core::monotonic_now());
         receive(datagram, *facts, arrival.from);
     }
 
@@ -169,13 +162,13 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
     /// sent, or the errno value of what is wrong with it. Valid until the next call.
     int dress(ByteView& datagram, const core::Endpoint& to) {
         const auto facts = guard_datagram(datagram, options.network);
-        const TimePoint now = monotonic_now();
+        const TimePoint now = core::monotonic_now();
         ByteView proof;
         if (options.identity == nullptr) {
             if (!flag_as_client(datagram, flagged)) return EINVAL;
             datagram = flagged;
         } else {
-            proof = proofs.proof_for(to, now, wall_now());
+            proof = proofs.proof_for(to, now, core::wall_now());
         }
         if (facts && is_question(*facts)) return ask(*facts, datagram, proof, to, now);
         return answer(datagram, proof, to, now);
@@ -216,7 +209,7 @@ struct AsioSocket::State : std::enable_shared_from_this<State> {
                    const std::optional<IdProofs::Proof>& proof, const Arrival& arrival) {
         const ClaimedId id{datagram.subspan(facts.id_offset, position_bytes), facts.from_client};
         return proofs.admit(id, proof ? ByteView(*proof) : ByteView(),
-                            {arrival.from, arrival.at, monotonic_now(), wall_now()});
+                            {arrival.from, arrival.at, core::monotonic_now(), core::wall_now()});
     }
 
     Options options;
@@ -267,11 +260,11 @@ int AsioSocket::send(ByteView datagram, const core::Endpoint& to) {
     // Nobody waits for longer than for what is lost on the way.
     if (datagram.empty()) return 0;
     if (state.envelope) {
-        state.envelope->sealer.seal(datagram, to, wall_now(), state.envelope->sealed);
+        state.envelope->sealer.seal(datagram, to, core::wall_now(), state.envelope->sealed);
         datagram = state.envelope->sealed;
     }
     if (state.options.line != nullptr &&
-        !state.options.line->up.charge_at_once(ByteCount(datagram.size()), monotonic_now()))
+        !state.options.line->up.charge_at_once(ByteCount(datagram.size()), core::monotonic_now()))
         return 0;
     std::error_code ec;
     state.socket.send_to(asio::buffer(datagram.data(), datagram.size()), to_asio(to), 0, ec);

@@ -10,6 +10,7 @@
 #include <flow29/limits.hpp>
 
 #include "core/assert.hpp"
+#include "core/clock.hpp"
 #include "core/descriptor.hpp"
 #include "core/link_local.hpp"
 
@@ -25,16 +26,6 @@ constexpr Duration get_wait_max = 4s;
 constexpr Duration own_client_wait_max = 1s;
 constexpr Duration operation_time_max = 60s;
 constexpr std::size_t operations_running_max = 64;
-
-TimePoint monotonic_now() {
-    return TimePoint(
-        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
-}
 
 /// Of what both families say of one node, which is dialled first: no gateway translates IPv6. Only
 /// who is on the same link can use an address of a link.
@@ -66,7 +57,7 @@ IndexCore::IndexCore(asio::io_context& io, OpenDhtIndex::Options options)
         const auto same = [&bind](const auto& side) { return side->is_v4() == bind.is_v4(); };
         FLOW29_ASSERT(std::ranges::none_of(sides_, same));
         auto on_status = [this, number = sides_.size()] {
-            sides_[number]->on_status(monotonic_now());
+            sides_[number]->on_status(core::monotonic_now());
             pump();
         };
         sides_.push_back(
@@ -92,7 +83,7 @@ std::vector<IndexSide*> IndexCore::sides_for(const Operation& operation) const {
 
 void IndexCore::begin(Operation operation) {
     if (operations_.size() >= limits::index_operations_max) return operation.done({});
-    const TimePoint now = monotonic_now();
+    const TimePoint now = core::monotonic_now();
     const Duration wait_max = operation.value ? put_wait_max : get_wait_max;
     operation.wait_until = now;
     for (const IndexSide* side : sides_for(operation))
@@ -127,7 +118,7 @@ std::optional<std::vector<IndexSide*>> IndexCore::places_for(const Operation& op
 }
 
 void IndexCore::pump() {
-    const TimePoint now = monotonic_now();
+    const TimePoint now = core::monotonic_now();
     std::deque<OperationId> still_waiting;
     while (!waiting_.empty() && running_ < operations_running_max) {
         const OperationId id = waiting_.front();
@@ -148,7 +139,7 @@ void IndexCore::pump() {
 }
 
 void IndexCore::run(OperationId id, Operation& operation, const std::vector<IndexSide*>& places) {
-    operation.deadline = monotonic_now() + operation_time_max;
+    operation.deadline = core::monotonic_now() + operation_time_max;
     ++running_;
     for (IndexSide* side : places)
         operation.parts.push_back({side, side->acquire()});
@@ -158,7 +149,7 @@ void IndexCore::run(OperationId id, Operation& operation, const std::vector<Inde
         auto done = [this, id, i](RunnerOutcome outcome) { on_part(id, i, std::move(outcome)); };
         OpenDhtRunner& client = places[i]->client();
         if (operation.value)
-            client.put(operation.key, *operation.value, operation.expires - wall_now(),
+            client.put(operation.key, *operation.value, operation.expires - core::wall_now(),
                        std::move(done));
         else
             client.get(operation.key, std::move(done), seen);
@@ -184,7 +175,7 @@ void IndexCore::on_part(OperationId id, std::size_t part, RunnerOutcome outcome)
         tell(operation);
         remove(id);
     } else if (was_answered) {
-        operation.tell_by = monotonic_now() + options_.other_family_max;
+        operation.tell_by = core::monotonic_now() + options_.other_family_max;
     }
     if (!waiting_.empty()) pump();
 }
@@ -215,7 +206,7 @@ void IndexCore::give_up(const std::function<bool(const Operation&)>& is_over) {
 }
 
 void IndexCore::tick() {
-    const TimePoint now = monotonic_now();
+    const TimePoint now = core::monotonic_now();
     for (const auto& side : sides_)
         side->tick(now);
     for (auto& [id, operation] : operations_)
@@ -238,12 +229,12 @@ void IndexCore::shut_down() {
 
 void IndexCore::bootstrap(const std::vector<core::Endpoint>& endpoints) {
     for (const auto& side : sides_)
-        side->bootstrap(endpoints, monotonic_now());
+        side->bootstrap(endpoints, core::monotonic_now());
 }
 
 void IndexCore::hear_of(const std::vector<core::Endpoint>& endpoints) {
     for (const auto& side : sides_)
-        side->hear_of(endpoints, monotonic_now());
+        side->hear_of(endpoints, core::monotonic_now());
 }
 
 std::vector<Contact> IndexCore::neighbours() {

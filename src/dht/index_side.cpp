@@ -8,6 +8,7 @@
 #include <flow29/limits.hpp>
 
 #include "core/assert.hpp"
+#include "core/clock.hpp"
 #include "core/descriptor.hpp"
 
 namespace flow29::dht {
@@ -23,11 +24,6 @@ constexpr Duration hearsay_max = 2s;
 // A node looks for the neighbours of its own position when it has joined, and again as they come.
 constexpr Duration explore_interval_min = 1s;
 constexpr Duration explore_interval_max = 5min;
-
-TimePoint monotonic_now() {
-    return TimePoint(
-        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
 
 /// An address at which this machine reaches a socket of its own.
 core::Endpoint reachable(core::Endpoint endpoint) {
@@ -89,14 +85,14 @@ Result<void> IndexSide::open_server() {
     auto started = OpenDhtRunner::start(
         io_, server, traffic_,
         {.on_status = status_changed_,
-         .on_request = [this](const core::Endpoint& from) { greet(from, monotonic_now()); }});
+         .on_request = [this](const core::Endpoint& from) { greet(from, core::monotonic_now()); }});
     if (!started) return fail(started.error());
     server_ = std::move(*started);
     return {};
 }
 
 Result<void> IndexSide::open() {
-    const TimePoint now = monotonic_now();
+    const TimePoint now = core::monotonic_now();
     if (options_.storing)
         if (auto opened = open_server(); !opened) return opened;
     if (server_) server_->insert(saved_);
@@ -155,7 +151,7 @@ void IndexSide::on_explored(std::uint64_t generation, RunnerOutcome outcome) {
     clients_.release(generation);
     drop_self(outcome.nodes);
     for (const Contact& contact : outcome.nodes)
-        greet(contact.endpoint, monotonic_now());
+        greet(contact.endpoint, core::monotonic_now());
     if (!outcome.nodes.empty()) met_ = std::move(outcome.nodes);
 }
 

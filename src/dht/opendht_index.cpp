@@ -12,21 +12,17 @@
 #include <asio/post.hpp>
 
 #include "core/assert.hpp"
+#include "core/clock.hpp"
 #include "core/descriptor.hpp"
 #include "dht/index_core.hpp"
 
 namespace flow29::dht {
 namespace {
 
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
-}
-
 /// The newest believable record of each signer in each address family.
 std::vector<proto::ProviderRecord> read_providers(const DhtKey& key,
                                                   const std::vector<RawValue>& values) {
-    const WallTime now = wall_now();
+    const WallTime now = core::wall_now();
     std::map<std::pair<PublicKey, bool>, proto::ProviderRecord> by_signer;
     for (const RawValue& value : values) {
         auto record = read_provider(key, value, now);
@@ -43,7 +39,7 @@ std::vector<proto::ProviderRecord> read_providers(const DhtKey& key,
 
 std::optional<proto::NodeRecord> read_newest_node(const DhtKey& key,
                                                   const std::vector<RawValue>& values) {
-    const WallTime now = wall_now();
+    const WallTime now = core::wall_now();
     std::optional<proto::NodeRecord> newest;
     for (const RawValue& value : values) {
         auto record = read_node(key, value, now);
@@ -85,7 +81,7 @@ void OpenDhtIndex::State::submit(std::function<void()> job, const std::function<
 
 void OpenDhtIndex::State::put(IndexCore::Operation operation, std::function<void(bool)> done) {
     if (operation.value->octets.size() > record_payload_bytes_max) return done(false);
-    if (operation.expires <= wall_now()) return done(false);
+    if (operation.expires <= core::wall_now()) return done(false);
     operation.done = [done](const RunnerOutcome& outcome) {
         done(outcome.ok && !outcome.nodes.empty());
     };

@@ -10,6 +10,7 @@
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
+#include "core/clock.hpp"
 #include "core/descriptor.hpp"
 #include "core/link_local.hpp"
 #include "dht/link_alias.hpp"
@@ -20,11 +21,6 @@ namespace {
 
 // Beyond it a get's values are dropped: each costs a signature check, and anybody may answer.
 constexpr std::size_t values_per_get_max = 4 * limits::records_per_key_max;
-
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
-}
 
 ::dht::InfoHash to_hash(const DhtKey& key) {
     return ::dht::InfoHash(key.bytes.data(), key.bytes.size());
@@ -232,13 +228,14 @@ void OpenDhtRunner::State::register_types() {
     auto store = [this](::dht::InfoHash key, std::shared_ptr<::dht::Value>& value,
                         const ::dht::InfoHash&, const ::dht::SockAddr& source) {
         if (options.rules == nullptr) return false;
-        return options.rules->may_store(offer_of(key, *value, source), wall_now());
+        return options.rules->may_store(offer_of(key, *value, source), core::wall_now());
     };
     auto edit = [this](::dht::InfoHash key, const std::shared_ptr<::dht::Value>& stored,
                        std::shared_ptr<::dht::Value>& value, const ::dht::InfoHash&,
                        const ::dht::SockAddr& source) {
         if (options.rules == nullptr || stored->type != value->type) return false;
-        return options.rules->may_replace(offer_of(key, *value, source), stored->data, wall_now());
+        return options.rules->may_replace(offer_of(key, *value, source), stored->data,
+                                          core::wall_now());
     };
     return ::dht::ValueType(static_cast<::dht::ValueType::Id>(type), "29 flow",
                             limits::record_lifetime_max, std::move(store), std::move(edit));

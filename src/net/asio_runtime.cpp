@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "net/asio_runtime.hpp"
 
+#include "core/clock.hpp"
 #include "core/identity.hpp"
 
 #include <algorithm>
@@ -61,11 +62,11 @@ asio::any_io_executor AsioRuntime::executor() {
 }
 
 TimePoint AsioRuntime::now() const {
-    return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
+    return core::monotonic_now();
 }
 
 WallTime AsioRuntime::wall_now() const {
-    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    return core::wall_now();
 }
 
 Runtime::TimerId AsioRuntime::add_timer(TimePoint when, std::function<void()> fire) {

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "core/clock.hpp"
 #include "core/log.hpp"
 #include "net/lan_sources.hpp"
 
@@ -22,10 +23,6 @@ namespace {
 namespace log = core::log;
 
 constexpr std::size_t datagram_bytes = 256;
-
-TimePoint monotonic_now() {
-    return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 /// Tells when an interface, or an address of one, comes or goes. Empty where that is not told.
 core::UniqueFd open_changes() {
@@ -124,13 +121,13 @@ bool LanDiscovery::wait() {
     std::vector<pollfd> events{{stop_.get(), POLLIN, 0}, {changes_.get(), POLLIN, 0}};
     for (const auto& socket : sockets_)
         events.push_back({socket.fd(), POLLIN, 0});
-    const auto left = std::max(schedule_.next_deadline() - monotonic_now(), Duration::zero());
+    const auto left = std::max(schedule_.next_deadline() - core::monotonic_now(), Duration::zero());
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     (void)::poll(events.data(), events.size(), static_cast<int>(ms));
     if (events[0].revents != 0) return false;
     if (events[1].revents != 0) {
         forget_changes();
-        schedule_.on_network_changed(monotonic_now());
+        schedule_.on_network_changed(core::monotonic_now());
     }
     for (std::size_t i = 0; i < sockets_.size(); ++i)
         if (events[i + 2].revents != 0) hear(sockets_[i]);
@@ -141,7 +138,7 @@ void LanDiscovery::run() {
     open();
     if (sockets_.empty()) return;
     do {
-        const auto step = schedule_.poll(monotonic_now());
+        const auto step = schedule_.poll(core::monotonic_now());
         if (step == LanSchedule::Step::call) call();
         if (step == LanSchedule::Step::look) look();
     } while (wait());

@@ -109,7 +109,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
                                                                    core::Endpoint endpoint);
     void on_accepted(tcp::socket socket);
     [[nodiscard]] std::uint64_t welcome_to_displace() const;
-    [[nodiscard]] Result<void> admit(const std::shared_ptr<TlsPeer>& peer);
+    [[nodiscard]] Result<void> admit(const std::shared_ptr<TlsPeer>& peer, std::uint64_t told);
     [[nodiscard]] std::optional<core::Endpoint> source_for(const core::Endpoint& target) const;
     [[nodiscard]] proto::Hello hello_to(const core::Endpoint& remote);
 
@@ -253,10 +253,11 @@ asio::awaitable<Result<std::shared_ptr<TlsPeer>>> TlsTransport::State::establish
     options.dialled = dialled;
     auto peer = std::make_shared<TlsPeer>(self->runtime_, std::move(options));
     proto::Hello hello = self->hello_to(remote);
+    const std::uint64_t told = hello.record.sequence;
     auto greeted = co_await TlsPeer::greet(peer, std::move(hello), std::move(opening));
     Result<void> admitted = greeted;
     if (deadline.passed()) admitted = late();
-    if (admitted) admitted = self->admit(peer);
+    if (admitted) admitted = self->admit(peer, told);
     if (!admitted) {
         peer->close(admitted.error());
         co_return fail(std::move(admitted.error()));
@@ -264,7 +265,8 @@ asio::awaitable<Result<std::shared_ptr<TlsPeer>>> TlsTransport::State::establish
     co_return peer;
 }
 
-Result<void> TlsTransport::State::admit(const std::shared_ptr<TlsPeer>& peer) {
+/// `told`: the sequence of the record that this node's hello carried.
+Result<void> TlsTransport::State::admit(const std::shared_ptr<TlsPeer>& peer, std::uint64_t told) {
     if (stopped_ || handler_ == nullptr)
         return fail(Errc::peer_unreachable, "this node has stopped");
     if (peers_.size() >= limits::peers_max)
@@ -274,6 +276,10 @@ Result<void> TlsTransport::State::admit(const std::shared_ptr<TlsPeer>& peer) {
     handler_->on_peer(peer);
     if (handler_ != nullptr) handler_->on_observed_address(peer, peer->observed());
     peer->start();
+    if (handler_ == nullptr) return {};
+    // What changed during the handshake went to those who were connected by then.
+    proto::NodeRecord record = handler_->local_record();
+    if (record.sequence > told) peer->notify(proto::UpdateRecord{std::move(record)});
     return {};
 }
 

@@ -91,17 +91,17 @@ asio::awaitable<void> DescriptorSearch::look_up(std::shared_ptr<DescriptorSearch
 }
 
 void DescriptorSearch::on_providers(const std::vector<proto::ProviderRecord>& records) {
-    std::size_t providers = 0;
+    std::set<NodeId> providers;  // each has a record for each of its address families
     for (const auto& record : records) {
         if (record.summary && !record.summary->matches(options_.root)) continue;
         if (record.node() == services_.identity.id()) continue;
-        ++providers;
+        providers.insert(record.node());
         if (const auto peer = peers_.find(record.node()))
             offer(peer, Rank::named);
         else
             want_dial({core::dht_position(record.node()), record.address}, Rank::named);
     }
-    if (!over_) options_.stage(Stage::connecting, providers);
+    if (!over_) options_.stage(Stage::connecting, providers.size());
     pump();
     moved_.notify_all();
 }

@@ -137,7 +137,9 @@ proto::NodeRecord Engine::local_record() {
     record.capacity_class = core::capacity_class_of(settings_.capacity);
     record.storing = may_be_chosen();
     record.started_ms = to_unix_ms(started_wall_);
-    record.sequence = to_unix_ms(wall_now);
+    // Others keep the first one of two that are equally new.
+    record.sequence = std::max(to_unix_ms(wall_now), last_sequence_ + 1);
+    last_sequence_ = record.sequence;
     record.expires = wall_now + node_record_lifetime;
     record.sign(services_.identity);
     record_ = record;

@@ -127,7 +127,8 @@ class Engine : public net::PeerHandler {
     PortMapping mapping_;
     OwnAddresses addresses_;
     std::optional<proto::NodeRecord> record_;
-    bool may_store_;  // as it was set up
+    std::uint64_t last_sequence_ = 0;  // of the records made
+    bool may_store_;                   // as it was set up
     WallTime started_wall_;
 };
 

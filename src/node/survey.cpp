@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/families.hpp"
 #include "core/log.hpp"
 #include "node/auditor.hpp"
 #include "node/gather.hpp"
@@ -208,7 +209,7 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
             static_cast<unsigned>(census->holders[i].size()) + (census->held_here[i] ? 1U : 0U);
         std::set<core::AddressGroup> groups;
         for (const auto& peer : census->holders[i])
-            groups.insert(peer->remote().group());
+            groups.insert(core::group_of(peer->remote(), peer->record().addresses));
         if (census->held_here[i]) groups.insert(core::AddressGroup{});  // this node, one group
         health.copies.min = std::min(health.copies.min, count);
         health.groups = std::min(health.groups, groups.size());

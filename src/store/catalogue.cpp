@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "store/catalogue.hpp"
 
+#include "core/clock.hpp"
 #include "core/log.hpp"
 #include "store/cost.hpp"
 #include "store/extent_files.hpp"
@@ -71,8 +72,7 @@ Result<void> set_aside(const Paths& paths) {
 }
 
 Result<void> note_rebuilt(Database& database) {
-    const auto now =
-        std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    const auto now = core::wall_now();
     const std::string text = std::to_string(now.time_since_epoch().count());
     const ByteView value(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
     NoteTable notes(database);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <flow29/link.hpp>
 
+#include "core/clock.hpp"
 #include "core/log.hpp"
 #include "store/cost.hpp"
 #include "store/disk_store.hpp"
@@ -25,10 +26,6 @@ tl::unexpected<Error> fail_unknown(const RootHash& root) {
     return fail(Errc::not_found, "object " + to_base32(root) + " is not here");
 }
 
-WallTime now_on_the_wall() {
-    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
-}
-
 }  // namespace
 
 Result<void> DiskStore::put_object(const RootHash& root, const core::Descriptor& descriptor,
@@ -40,7 +37,7 @@ Result<void> DiskStore::put_object(const RootHash& root, const core::Descriptor&
     if (!known) return fail(std::move(known.error()));
     ObjectRow row{.root = root,
                   .name = std::string(name),
-                  .added = now_on_the_wall(),
+                  .added = core::wall_now(),
                   .cost = cost_of(descriptor, name)};
     if (*known) {
         const bool sound = objects_.descriptor(**known) == descriptor;

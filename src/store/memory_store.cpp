@@ -2,6 +2,7 @@
 #include "store/memory_store.hpp"
 
 #include "core/assert.hpp"
+#include "core/clock.hpp"
 #include "core/layout.hpp"
 #include "core/size_text.hpp"
 #include "store/cost.hpp"
@@ -43,10 +44,6 @@ tl::unexpected<Error> fail_unknown(const ExtentHash& hash) {
     return fail(Errc::not_found, "extent " + to_hex(hash) + " is not here");
 }
 
-WallTime now_on_the_wall() {
-    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
-}
-
 }  // namespace
 
 std::shared_ptr<const StoredExtent> ExtentPool::share(StoredExtent extent) {
@@ -65,7 +62,7 @@ std::shared_ptr<const StoredExtent> ExtentPool::share(StoredExtent extent) {
 MemoryStore::MemoryStore(ByteCount capacity, MemoryStoreOptions options)
     : ledger_(std::make_shared<Ledger>(capacity)), options_(std::move(options)) {
     if (!options_.pool) options_.pool = make_extent_pool();
-    if (!options_.clock) options_.clock = now_on_the_wall;
+    if (!options_.clock) options_.clock = core::wall_now;
 }
 
 ByteCount MemoryStore::cost_of(const StoredExtent& extent) {

@@ -163,6 +163,16 @@ TEST_CASE("a holder that starts anew is not missed") {
     CHECK(held() == before);
 }
 
+TEST_CASE("what a node says of itself is newer than what it said before, however soon it says it") {
+    Swarm swarm({.seed = 71, .audit_period = no_audits});
+    auto& engine = swarm.engine(swarm.add({.check_reach = true}));
+    const auto before = engine.local_record();
+    engine.on_mapping({}, core::Endpoint::parse("203.0.113.29:2929").value());
+    const auto after = engine.local_record();
+    REQUIRE(after.addresses != before.addresses);
+    CHECK(after.sequence > before.sequence);
+}
+
 TEST_CASE("whom others can dial after all is a holder from then on") {
     Swarm swarm({.seed = 63, .audit_period = no_audits});
     const auto node = seven_and_one(swarm, true);

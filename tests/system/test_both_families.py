@@ -65,6 +65,10 @@ class BothFamilies(harness.NamespaceTest):
             self.assertGreaterEqual(result["copies"]["min"], 4)
             found = [holder["node"] for holder in both[0].ask("locate", result["root"])["holders"]]
             self.assertEqual(len(found), len(set(found)), "each once, however many records it has")
+            # A holder that has one family alone is not reached by who has the other alone.
+            for node in both:
+                self.assertGreaterEqual(node.ask("health", result["root"])["copies"]["min"], 4,
+                                        f"{node.name} knows where each holder is")
             for reader in (both[2], only_v4, only_v6):
                 if reader is publisher:
                     continue

@@ -132,6 +132,17 @@ TEST_CASE("nobody is connected, or nobody of those who were asked for") {
     CHECK(render_peers("{}", "ab\x1b") == "no peer whose id begins with ab\\x1b is connected\n");
 }
 
+TEST_CASE("whoever stores nothing is no holder among the peers") {
+    const auto row_of = [](const std::string& storing) {
+        const auto text = render_peers(R"({"peers":[{"node":"ab","storing":)" + storing +
+                                       R"(,"holds_extents":2929}]})");
+        return text.substr(text.find('\n'));
+    };
+    CHECK(contains(row_of("true"), "2929"));
+    CHECK(contains(row_of("false"), " - "));
+    CHECK_FALSE(contains(row_of("false"), "2929"));
+}
+
 TEST_CASE("more copies than wanted are healthy, and no share of those wanted") {
     const auto state = [](std::string_view copies) {
         return render_health(R"({"target":4,"copies":{"min":)" + std::string(copies) + "}}");

@@ -22,5 +22,14 @@ TEST_CASE("of the addresses of a node the first of each family is taken, in thei
           Endpoints{at("[fd00::1]:1"), at("10.0.0.1:1")});
 }
 
+TEST_CASE("a node of both families is of the group of its IPv4, by whichever it was met") {
+    const auto v4 = at("10.0.0.7:1"), v6 = at("[fd00::7]:1");
+    CHECK(group_of(v4, {v6, v4}) == v4.group());
+    CHECK(group_of(v6, {v6, v4}) == v4.group());
+    CHECK(group_of(v6, {v6}) == v6.group());
+    // What it was met at is known, and the rest said.
+    CHECK(group_of(v4, {at("192.168.0.7:1"), v6}) == v4.group());
+}
+
 }  // namespace
 }  // namespace flow29::core

@@ -141,7 +141,7 @@ TEST_CASE("a node's own record is found in both families") {
     record.addresses = swarm.both.index->local_endpoints();
     record.storing = true;
     record.sequence = 3;
-    record.expires = wall_now() + 2h;
+    record.expires = core::wall_now() + 2h;
     record.sign(swarm.both.identity);
     Answer<bool> announced;
     swarm.both.index->announce(record, announced.callback());

@@ -66,13 +66,13 @@ TEST_CASE("a stranger's sound record is stored and every unsound one is refused"
         stranger.put(key, record.value_id(), record.encode(), token);
     };
     const auto fresh = [] { return core::Identity::generate().value(); };
-    const WallTime later = wall_now() + 1h;
+    const WallTime later = core::wall_now() + 1h;
 
     auto forged = record_of(fresh(), key, stranger.endpoint(), later);
     forged.sequence += 1;
     put(forged);
-    put(record_of(fresh(), key, stranger.endpoint(), wall_now() - 1h));
-    put(record_of(fresh(), key, stranger.endpoint(), wall_now() + 48h));
+    put(record_of(fresh(), key, stranger.endpoint(), core::wall_now() - 1h));
+    put(record_of(fresh(), key, stranger.endpoint(), core::wall_now() + 48h));
     put(record_of(fresh(), key, loopback(10, 4000), later));
     put(record_of(fresh(), key_of("elsewhere"), stranger.endpoint(), later));
     const auto sound = record_of(identity, key, stranger.endpoint(), later);
@@ -103,13 +103,13 @@ TEST_CASE("signers of one address group share a bounded part of a key") {
     const Bytes token = stranger.token();
     for (int i = 0; i < 5; ++i) {
         const auto record = record_of(core::Identity::generate().value(), key, stranger.endpoint(),
-                                      wall_now() + 1h);
+                                      core::wall_now() + 1h);
         stranger.put(key, record.value_id(), record.encode(), token);
     }
     // The last put has been judged when this later one, at another key, is there.
     const DhtKey other = key_of("empty");
-    const auto last =
-        record_of(core::Identity::generate().value(), other, stranger.endpoint(), wall_now() + 1h);
+    const auto last = record_of(core::Identity::generate().value(), other, stranger.endpoint(),
+                                core::wall_now() + 1h);
     stranger.put(other, last.value_id(), last.encode(), token);
     CHECK(eventually([&] { return victim.find(other).providers.size() == 1; }));
     CHECK(victim.find(key).providers.size() == limits::records_per_group_max);

@@ -97,7 +97,7 @@ TEST_CASE("a node's own record is found by its id") {
     record.addresses = {swarm[1].index->local_endpoint()};
     record.storing = true;
     record.sequence = 3;
-    record.expires = wall_now() + 2h;
+    record.expires = core::wall_now() + 2h;
     record.sign(swarm[1].identity);
     Answer<bool> announced;
     swarm[1].index->announce(record, announced.callback());

@@ -75,7 +75,7 @@ struct Scene {
     Scene() : swarm(nodes), victim(swarm[0].index->local_endpoint()), control(9'000, victim) {
         key = core::dht_position(swarm[0].identity.id());
         key.bytes.back() ^= 1;
-        const WallTime later = wall_now() + 1h;
+        const WallTime later = core::wall_now() + 1h;
         for (unsigned i = 0; i < limits::records_per_key_max; ++i) {
             Stranger signer(100 + i, victim);
             const auto record =
@@ -166,7 +166,7 @@ TEST_CASE("who proves an id and shows nothing of what it receives draws no more 
     const auto id = core::dht_position(identity.id());
     for (const auto* name : {"a server's ping", "find", "get that selects ids"}) {
         CAPTURE(name);
-        const auto proof = proofs.proof_for(scene.victim, TimePoint(1h), wall_now());
+        const auto proof = proofs.proof_for(scene.victim, TimePoint(1h), core::wall_now());
         Bytes question;
         REQUIRE(add_proof(asking_for(name, "id", id), proof, question));
         CHECK(weigh(scene, 3'000, question) < ReturnPaths::answer_factor);

@@ -11,6 +11,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/clock.hpp"
 #include "core/descriptor.hpp"
 #include "core/hash.hpp"
 #include "core/identity.hpp"
@@ -25,11 +26,6 @@ using namespace std::chrono_literals;
 inline constexpr std::uint32_t test_network = 0x29f10029;
 // No test waits for time to pass: this only ends one that would hang.
 inline constexpr auto patience = 20s;
-
-inline WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
-}
 
 inline core::Endpoint loopback(unsigned host, std::uint16_t port = 0) {
     core::Endpoint endpoint = core::Endpoint::parse("127.0.0.1:1").value();
@@ -77,7 +73,7 @@ struct Peer {
     }
 
     [[nodiscard]] proto::ProviderRecord record(const DhtKey& key, std::uint64_t sequence = 1,
-                                               WallTime expires = wall_now() + 1h) const {
+                                               WallTime expires = core::wall_now() + 1h) const {
         proto::ProviderRecord result;
         result.key = key;
         result.address = index->local_endpoint();

@@ -41,7 +41,8 @@ class EchoNode final : public PeerHandler {
         proto::NodeRecord record;
         record.addresses = transport->listening();
         record.storing = true;
-        record.sequence = to_unix_ms(runtime_.wall_now());
+        if (says_something_new) ++record_sequence;
+        record.sequence = record_sequence;
         record.expires = runtime_.wall_now() + record_lifetime;
         record.sign(record_signer == nullptr ? identity_ : *record_signer);
         return record;
@@ -87,6 +88,8 @@ class EchoNode final : public PeerHandler {
     std::vector<core::Endpoint> observed;
     std::size_t requests = 0;
     std::chrono::milliseconds record_lifetime = std::chrono::hours(1);
+    std::uint64_t record_sequence = 1;
+    bool says_something_new = false;                // of itself, each time
     const core::Identity* record_signer = nullptr;  // outlives this; nobody: the node itself
 
   private:

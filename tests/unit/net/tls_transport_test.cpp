@@ -103,6 +103,24 @@ TEST_CASE("two nodes meet, prove themselves, and ask each other") {
     stage.run(meet(stage.runtime, a, b));
 }
 
+asio::awaitable<void> meet_one_who_changes(AsioRuntime& runtime, EchoNode& a, EchoNode& b) {
+    b.says_something_new = true;
+    const auto peer = co_await a.transport->connect(b.endpoint(), b.id(), std::nullopt);
+    REQUIRE(peer);
+    const auto is_told = [&] { return (*peer)->record().sequence == b.record_sequence; };
+    co_await until(runtime, is_told);
+    CHECK(b.record_sequence == 3);
+    CHECK(a.notifications.size() == 1);
+    CHECK(b.notifications.empty());  // nothing new is said of the other one
+}
+
+TEST_CASE("what a node says of itself while it is being met is told as well") {
+    Stage stage;
+    EchoNode a(stage.runtime, "127.0.0.1:0");
+    EchoNode b(stage.runtime, "127.0.0.1:0");
+    stage.run(meet_one_who_changes(stage.runtime, a, b));
+}
+
 asio::awaitable<void> meet_wrong_node(EchoNode& a, EchoNode& b, EchoNode& other) {
     auto peer = co_await a.transport->connect(b.endpoint(), other.id(), std::nullopt);
     REQUIRE_FALSE(peer);
