@@ -34,12 +34,15 @@ void show(const Question& question, const std::string& line, Output& output) {
         output.json(question.watch ? with_event(line, "update") : line);
         return;
     }
-    // To the top left, then everything below is cleared: less flicker than clearing first.
-    constexpr std::string_view redraw = "\x1b[H\x1b[J";
     auto text = question.render(line);
-    if (output.can_redraw()) text = folded(text, output.width());
-    const bool redraws = question.watch && output.can_redraw();
-    output.result((redraws ? std::string(redraw) : std::string()) + text);
+    if (output.can_redraw() && question.watch) {
+        // To the top left, then everything below is cleared: less flicker than clearing first.
+        constexpr std::string_view redraw = "\x1b[H\x1b[J";
+        text = std::string(redraw) + fitted(text, output.size().width, output.size().height);
+    } else if (output.can_redraw()) {
+        text = folded(text, output.size().width);
+    }
+    output.result(text);
 }
 
 /// Asks once, or until a signal comes.

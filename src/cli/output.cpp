@@ -16,11 +16,10 @@
 namespace flow29::cli {
 namespace {
 
-std::size_t terminal_width(int fd) {
-    constexpr std::size_t usual = 80;
+TerminalSize terminal_size(int fd) {
     winsize size{};
-    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return usual;
-    return size.ws_col;
+    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+    return {size.ws_col, size.ws_row};
 }
 
 bool may_colour(const GlobalOptions& global) {
@@ -32,7 +31,7 @@ ProgressStyle style_for(const GlobalOptions& global) {
     const bool terminal =
         ::isatty(STDERR_FILENO) == 1 && process_environment("TERM").value_or("") != "dumb";
     style.colour = terminal && may_colour(global);
-    style.width = terminal_width(STDERR_FILENO);
+    style.width = terminal_size(STDERR_FILENO).width;
     if (global.json || global.quiet || global.progress == ProgressMode::never) return style;
     const bool redraw = terminal || global.progress == ProgressMode::always;
     style.kind = redraw ? ProgressStyle::Kind::redraw : ProgressStyle::Kind::lines;
@@ -55,8 +54,8 @@ Output::~Output() {
     write(STDERR_FILENO, view_.on_end(core::monotonic_now()));
 }
 
-std::size_t Output::width() const {
-    return terminal_width(STDOUT_FILENO);
+TerminalSize Output::size() const {
+    return terminal_size(STDOUT_FILENO);
 }
 
 void Output::give_up_stdout() {

@@ -13,6 +13,12 @@
 
 namespace flow29::cli {
 
+/// What a terminal shows at a time, in cells; the usual size, when it does not say.
+struct TerminalSize {
+    std::size_t width = 80;
+    std::size_t height = 24;
+};
+
 /// The two standard streams. With --json, standard output carries one JSON object a line and
 /// nothing else; without, it carries results, and standard error everything that is said about
 /// them.
@@ -27,8 +33,8 @@ class Output {
     [[nodiscard]] bool is_quiet() const { return quiet_; }
     /// True when results go to a terminal that may be drawn on.
     [[nodiscard]] bool can_redraw() const { return stdout_is_terminal_; }
-    /// Cells of a line of that terminal.
-    [[nodiscard]] std::size_t width() const;
+    /// Of that terminal.
+    [[nodiscard]] TerminalSize size() const;
     [[nodiscard]] bool has_colour() const { return colour_; }
     /// The same of notes.
     [[nodiscard]] bool can_colour_notes() const { return note_colour_; }

@@ -34,6 +34,25 @@ bool is_control(unsigned char byte) {
     return byte < 0x20 || byte == 0x7f;
 }
 
+/// Whether the three octets are a UTF-8 character that turns the writing direction of what follows:
+/// U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069. A name could look like another one by it.
+bool turns_direction(std::string_view octets) {
+    if (octets.size() < 3 || octets[0] != '\xe2') return false;
+    const auto last = static_cast<unsigned char>(octets[2]);
+    if (octets[1] == '\x80')
+        return (last >= 0x8e && last <= 0x8f) || (last >= 0xaa && last <= 0xae);
+    return octets[1] == '\x81' && last >= 0xa6 && last <= 0xa9;
+}
+
+/// Of the character at the front of `text` when it must not be shown; 0 when it may.
+std::size_t unfit_octets(std::string_view text) {
+    const auto second = text.size() > 1 ? static_cast<unsigned char>(text[1]) : 0U;
+    // C1 control characters are C2 80 to C2 9F in UTF-8.
+    if (text.front() == '\xc2' && second >= 0x80 && second <= 0x9f) return 2;
+    if (turns_direction(text)) return 3;
+    return is_control(static_cast<unsigned char>(text.front())) ? 1 : 0;
+}
+
 bool continues_character(char c) {
     return (static_cast<unsigned char>(c) & 0xc0U) == 0x80;
 }
@@ -83,18 +102,12 @@ std::string shell_quote(std::string_view text) {
 std::string printable(std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const auto after = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
-        // C1 control characters are C2 80 to C2 9F in UTF-8.
-        if (byte == 0xc2 && after >= 0x80 && after <= 0x9f) {
-            out += fmt::format("\\xc2\\x{:02x}", after);
-            ++i;
-        } else if (is_control(byte)) {
-            out += fmt::format("\\x{:02x}", byte);
-        } else {
-            out.push_back(text[i]);
-        }
+    while (!text.empty()) {
+        const std::size_t unfit = unfit_octets(text);
+        for (const char octet : text.substr(0, unfit))
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(octet));
+        if (unfit == 0) out.push_back(text.front());
+        text.remove_prefix(std::max<std::size_t>(unfit, 1));
     }
     return out;
 }
@@ -225,6 +238,20 @@ std::string folded(std::string_view text, std::size_t width) {
         out.push_back('\n');
         text.remove_prefix(end + 1);
     }
+    return out;
+}
+
+std::string fitted(std::string_view text, std::size_t width, std::size_t height) {
+    const auto lines = static_cast<std::size_t>(std::ranges::count(text, '\n'));
+    const std::size_t room = std::max<std::size_t>(height, 2) - 1;
+    const std::size_t shown = lines <= room ? lines : room - 1;
+    std::string out;
+    for (std::size_t i = 0; i < shown; ++i) {
+        const auto end = text.find('\n');
+        out += cut_to(text.substr(0, end), width) + "\n";
+        text.remove_prefix(end + 1);
+    }
+    if (shown < lines) out += cut_to(fmt::format("({} more lines)", lines - shown), width) + "\n";
     return out;
 }
 

@@ -19,7 +19,8 @@ namespace flow29::cli {
 /// `text` as one word of a POSIX shell; unquoted when nothing in it needs quotes.
 [[nodiscard]] std::string shell_quote(std::string_view text);
 
-/// Control characters as \xNN: names come from peers and must not drive a terminal.
+/// Control characters, and those that turn the writing direction, as \xNN: names come from peers
+/// and must not drive a terminal or look like others.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// The same of what is said in several lines. Those after the first are set in, so that none can
@@ -42,5 +43,9 @@ namespace flow29::cli {
 /// of a table, and indented: to where the value of a field begins ("name       value"), or by four.
 /// A word that is too long stays whole.
 [[nodiscard]] std::string folded(std::string_view text, std::size_t width);
+
+/// What of these lines a screen shows that must not scroll: each cut to `width` cells, and no more
+/// than `height` with the line on which the cursor is left; the last one says how many are missing.
+[[nodiscard]] std::string fitted(std::string_view text, std::size_t width, std::size_t height);
 
 }  // namespace flow29::cli

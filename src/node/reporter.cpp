@@ -144,11 +144,15 @@ void Reporter::count_copies(const store::ObjectInfo& object, ObjectEntry& entry)
     // Whether it has fewer than the target.
     const auto is_short = [&](const proto::ItemId& item) {
         if (!planner.has_item(item)) return false;
-        // Who is away still counts for the planner, which waits for it; who asks now is told what
-        // is there now. What is published here is counted without the copy here, which may leave.
+        // Who is away still counts for the planner, which waits for it, and so does what is left
+        // with one that nobody can dial, as long as nobody has taken it over; who asks now is told
+        // what can be had now. What is published here is counted without the copy here, which may
+        // leave.
         unsigned live = object.published ? 0 : 1;
-        for (const auto& node : planner.holders(item))
-            live += peers_.find(node) != nullptr ? 1 : 0;
+        for (const auto& node : planner.holders(item)) {
+            const auto peer = peers_.find(node);
+            live += peer != nullptr && peer->record().storing ? 1 : 0;
+        }
         entry.copies_min = std::min(entry.copies_min.value_or(live), live);
         return live < entry.target;
     };

@@ -199,12 +199,15 @@ TEST_CASE("what is left where nobody gets it is no copy") {
     const auto copies_of = [&](const Object& what) {
         return swarm.health(2, what.root)->copies.min;
     };
+    const auto known = [&] { return swarm.objects(2).front().copies_min; };
     REQUIRE(copies_of(object) == 4);
+    REQUIRE(known() == 4U);
     swarm.network().shut.insert(swarm.endpoint(node));
     swarm.world().run_for(25min);
     REQUIRE(swarm.status(node).reach == Reach::unreachable);
     CHECK(has_any(swarm, object, node));
     CHECK(copies_of(object) == 3);
+    CHECK(known() == 3U);
     CHECK_FALSE(swarm.health(2, object.root)->publisher_may_leave);
 }
 

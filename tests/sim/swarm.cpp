@@ -290,6 +290,10 @@ Status Swarm::status(std::size_t number) {
     return finish(number, engine(number).status());
 }
 
+std::vector<ObjectEntry> Swarm::objects(std::size_t number) {
+    return finish(number, engine(number).reporter().objects());
+}
+
 std::vector<Holder> Swarm::locate(std::size_t number, const proto::ItemId& item) {
     auto hash = to_hex(item.extent());
     auto located = finish(

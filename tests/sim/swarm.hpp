@@ -176,6 +176,9 @@ class Swarm {
     /// Whom `node` finds for an item by its bare hash.
     [[nodiscard]] std::vector<Holder> locate(std::size_t node, const proto::ItemId& item);
 
+    /// What `node` knows of without asking anybody.
+    [[nodiscard]] std::vector<ObjectEntry> objects(std::size_t node);
+
     /// What `node` finds out about an object.
     [[nodiscard]] Result<Health> health(std::size_t node, const RootHash& root);
 

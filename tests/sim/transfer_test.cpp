@@ -8,11 +8,21 @@ using namespace flow29;
 using namespace flow29::sim;
 using namespace std::chrono_literals;
 
+namespace {
+
+node::Transfer::Options options_of(TransferKind kind) {
+    node::Transfer::Options options;
+    options.kind = kind;
+    return options;
+}
+
+}  // namespace
+
 TEST_CASE("a transfer's rate is what others sent, without what lay in the own store") {
     constexpr std::uint64_t mib = 1 << 20;
     Swarm swarm({.seed = 1});
     auto& transfers = swarm.engine(swarm.add()).transfers();
-    const auto transfer = transfers.begin({.kind = TransferKind::fetch});
+    const auto transfer = transfers.begin(options_of(TransferKind::fetch));
     const auto note = node::Transfer::noted(transfer, {});
     const auto tell = [&](std::uint64_t done, std::uint64_t own) {
         Progress now;
@@ -41,7 +51,7 @@ TEST_CASE("a publication tells whom it sends how much, and how fast, until it st
     Swarm swarm({.seed = 2});
     const auto self = swarm.add();
     auto& transfers = swarm.engine(self).transfers();
-    const auto transfer = transfers.begin({.kind = TransferKind::publish});
+    const auto transfer = transfers.begin(options_of(TransferKind::publish));
     const auto sent = node::Transfer::sent_to(transfer);
     Progress shown;
     const auto note = node::Transfer::noted(transfer, [&](const Progress& now) { shown = now; });

@@ -30,6 +30,9 @@ TEST_CASE("control characters do not reach the terminal") {
     CHECK(printable("\xc2\x9b"
                     "x") == "\\xc2\\x9bx");
     CHECK(printable("é ✓") == "é ✓");
+    CHECK(printable("a\xe2\x80\xaegpj.exe") == "a\\xe2\\x80\\xaegpj.exe");
+    CHECK(printable("\xe2\x81\xa6\xe2\x80\x8f") == "\\xe2\\x81\\xa6\\xe2\\x80\\x8f");
+    CHECK(printable("… \xe2\x80\xa9\xe2\x81\xa5 \xe2") == "… \xe2\x80\xa9\xe2\x81\xa5 \xe2");
 }
 
 TEST_CASE("of several lines none passes for another message") {
@@ -70,6 +73,14 @@ TEST_CASE("text is measured and cut in cells") {
 TEST_CASE("tables are aligned and end no line with blanks") {
     CHECK(table({{"A", "LONG"}, {"bcd", "e"}}) == "A    LONG\nbcd  e\n");
     CHECK(table({}).empty());
+}
+
+TEST_CASE("a view fits the screen, with the line of the cursor") {
+    CHECK(fitted("ab\nc\n", 2, 3) == "ab\nc\n");
+    CHECK(fitted("abc\nc\n", 2, 24) == "ab\nc\n");
+    CHECK(fitted("1\n2\n3\n", 80, 3) == "1\n(2 more lines)\n");
+    CHECK(fitted("1\n2\n3\n", 3, 1) == "(3 \n");
+    CHECK(fitted("", 80, 24).empty());
 }
 
 TEST_CASE("lines that are too long go on below, indented") {
