@@ -3,6 +3,7 @@
 
 import argparse
 import concurrent.futures
+import math
 import os
 import pathlib
 import re
@@ -19,6 +20,8 @@ PROGRAMS = BUILD / "tests/fuzz"
 GROWN = BUILD / "corpus"  # what runs on this machine have added; not in the tree
 FOUND = BUILD / "found"
 INPUT_SECONDS_MAX = 10  # of one input: whatever takes longer is a finding
+ROUND_SECONDS_MIN = 2  # what is missing less is not worth reading the corpus again
+PATIENCE = 4  # times the seconds wanted, on a machine that has others to serve
 MEMORY_MIB_MAX = 1024
 # libopendht and libstdc++ are not built with it, so containers would be reported wrongly.
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:detect_container_overflow=0",
@@ -42,7 +45,26 @@ def targets():
 
 
 def run_one(target, seconds, seed):
-    """The corpus first, then mutations for so many seconds, 0 for none."""
+    """The corpus first, then mutations for so many seconds of a processor, 0 for none.
+
+    libFuzzer counts those of the clock, so where others have the processor it is started again.
+    """
+    verdict = run_round(target, seconds, seed)
+    while not verdict.output:
+        missing = seconds - verdict.cpu_seconds
+        if missing < ROUND_SECONDS_MIN or verdict.seconds > PATIENCE * seconds:
+            break
+        seed += 1 if seed else 0  # 0 is another one every time
+        more = run_round(target, math.ceil(missing), seed)
+        verdict = Verdict(target, verdict.executions + more.executions,
+                          max(verdict.edges, more.edges), more.corpus,
+                          verdict.seconds + more.seconds, verdict.cpu_seconds + more.cpu_seconds,
+                          verdict.found + more.found, more.output)
+    return verdict
+
+
+def run_round(target, seconds, seed):
+    """The same for so many seconds of the clock."""
     grown, found = GROWN / target, FOUND / target
     grown.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)

@@ -98,7 +98,8 @@ Result<RootHash> parse_hex(const Piece& piece) {
 
 tl::unexpected<Error> wrong_length(const Piece& piece, std::string_view expected) {
     std::string message =
-        fmt::format("the hash has {} characters instead of {}", piece.text.size(), expected);
+        fmt::format("the hash has {} character{} instead of {}", piece.text.size(),
+                    piece.text.size() == 1 ? "" : "s", expected);
     for (std::size_t i = 0; i < piece.text.size(); ++i) {
         if (base32_digit(piece.text[i]) || hex_digit(piece.text[i])) continue;
         message += fmt::format(", and character {} ({}) cannot be part of one",
