@@ -13,9 +13,11 @@ are others, which are free.
     python3 scripts/lib/tutorial.py --write docs/tutorial.md    writes what was printed into it
 """
 
+import contextlib
 import difflib
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -105,8 +107,12 @@ def difference(written, printed):
 
 
 def free_ports(count):
-    """Numbers that nobody uses at any loopback address now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Numbers that nobody uses on loopback now, as long as those that they are shown as: columns stay
+    in line."""
+    sockets = []
+    while len(sockets) < count:
+        with contextlib.suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", random.randrange(3000, 10000))))
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
