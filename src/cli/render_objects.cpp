@@ -180,17 +180,18 @@ std::string render_objects(std::string_view line) {
         return "no files are known here; `flow29 publish PATH` publishes one, and `flow29 status` "
                "counts what is kept for others\n";
     std::vector<std::vector<std::string>> rows{
-        {"ROOT", "SIZE", "HERE", "COPIES", "KEPT AS", "UNTIL", "NAME"}};
+        {"SIZE", "HERE", "COPIES", "KEPT AS", "UNTIL", "NAME", "ROOT"}};
     for (const Json& object : at(json, {"objects"})) {
         const bool published = flag_at(object, {"published"});
         const bool pinned = flag_at(object, {"pinned"});
-        rows.push_back({short_root(string_at(object, {"root"})), size_at(object, {"bytes"}),
+        rows.push_back({size_at(object, {"bytes"}),
                         fmt::format("{}/{}", number_at(object, {"extents_held"}),
                                     number_at(object, {"extents"})),
                         copies_text(object),
                         published ? (pinned ? "published, pinned" : "published")
                                   : (pinned ? "pinned" : "held"),
-                        until_text(object), string_at(object, {"name"})});
+                        until_text(object), string_at(object, {"name"}),
+                        short_root(string_at(object, {"root"}))});
     }
     return table(rows);
 }

@@ -30,9 +30,12 @@ std::optional<fs::path> user_directory(const GetEnvironment& environment, const 
 }
 
 Result<FileSettings> read_config(const fs::path& path) {
+    std::error_code ignored;  // what cannot be looked at cannot be opened
+    // A directory can be opened, and throws when it is read.
+    const bool is_directory = fs::is_directory(path, ignored);
     std::ifstream file(path, std::ios::binary);
-    const int open_error = errno;
-    if (!file)
+    const int open_error = is_directory ? EISDIR : errno;
+    if (is_directory || !file)
         return fail_errno(open_error, "cannot read the configuration file " + path.string() +
                                           "; --config names another one");
     const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

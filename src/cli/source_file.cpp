@@ -57,7 +57,8 @@ Result<OpenSource> open_source(const std::string& path) {
     if (path == "-") {
         opened.fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
     } else {
-        opened.fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        // A pipe that nobody writes to would hold this thread; poll() waits for one as well.
+        opened.fd.reset(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
         opened.source.path = path;
         opened.source.name = name_of(path);
     }

@@ -60,8 +60,8 @@ Download::Download(Services services, Tasks& tasks, PeerBook& peers, core::Descr
       planner_(layout_, want, have, planner_options(options, descriptor_.level)),
       sink_(sink),
       options_(std::move(options)),
-      earlier_(have.size()),
       moved_(services.runtime),
+      earlier_(have.size()),
       last_error_{Errc::not_found, "nobody reachable holds it"} {
     if (options_.local.empty() || !peers_.local()) return;
     const auto self = peers_.local()->id();

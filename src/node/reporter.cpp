@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "node/terms.hpp"
 
 namespace flow29::node {
@@ -35,6 +37,16 @@ std::chrono::milliseconds Reporter::clock_skew() const {
 }
 
 std::string Reporter::problem(const dht::IndexStatus& index) const {
+    const auto skew = std::chrono::abs(clock_skew());
+    if (skew > limits::record_clock_tolerance) {
+        const auto minutes = [](auto time) {
+            return std::chrono::duration_cast<std::chrono::minutes>(time).count();
+        };
+        return fmt::format(
+            "this clock and those of the others differ by {} min, and beyond {} they "
+            "refuse each other's records: is it set?",
+            minutes(skew), minutes(limits::record_clock_tolerance));
+    }
     if (!peers_.open().empty()) return {};
     const auto trouble = neighbourhood_.trouble();
     if (!trouble.empty() && index.connected)

@@ -127,7 +127,9 @@ Verifier::Lacking Verifier::lacking_descriptor(const RootHash& root, WallTime wa
     return {item, ByteCount(0), std::move(lease), known_holders(item)};
 }
 
-std::vector<Verifier::Lacking> Verifier::lacking_of(const RootHash& root, WallTime wall_now) const {
+std::vector<Verifier::Lacking> Verifier::lacking_of(const RootHash& root,
+                                                    const std::set<ExtentHash>& dropped,
+                                                    WallTime wall_now) const {
     auto& store = services_.store;
     std::vector<Lacking> lacking;
     const auto object = store.object(root);
@@ -140,8 +142,8 @@ std::vector<Verifier::Lacking> Verifier::lacking_of(const RootHash& root, WallTi
     for (std::uint64_t i = 0; i < descriptor.extents.size(); ++i) {
         const auto& extent = descriptor.extents[i];
         const auto item = proto::ItemId::of(extent);
-        const bool wanted =
-            object->published || object->pinned || (lease && invited.contains(item));
+        const bool wanted = object->published || object->pinned ||
+                            (lease && (invited.contains(item) || dropped.contains(extent)));
         if (!wanted || !seen.insert(extent).second || store.has_extent(extent)) continue;
         lacking.push_back(
             {item, descriptor.layout().extent_length(ExtentIndex(i)), lease, known_holders(item)});
@@ -288,9 +290,14 @@ asio::awaitable<Result<void>> Verifier::read_extent(PassPtr pass, store::HeldExt
 }
 
 asio::awaitable<Result<void>> Verifier::heal_extents(PassPtr pass, std::vector<RootHash> roots) {
+    auto dropped = pass->damaged;
+    for (const auto& [extent, file] : pass->elsewhere)
+        dropped.erase(extent);
     for (const auto& root : roots) {
         const auto wall_now = services_.runtime.wall_now();
-        auto look = [this, root, wall_now] { return lacking_of(root, wall_now); };
+        auto look = [this, root, &dropped, wall_now] {
+            return lacking_of(root, dropped, wall_now);
+        };
         auto lacking = co_await net::offload(services_.runtime, std::move(look));
         for (auto& one : lacking) {
             const auto extent = one.item.extent();

@@ -65,7 +65,11 @@ class Verifier {
     [[nodiscard]] static Result<std::vector<store::HeldExtent>> page_after(
         store::Store& store, std::optional<RootHash> only, std::optional<ExtentHash> after);
     [[nodiscard]] static Result<ByteCount> sum(store::Store& store, std::optional<RootHash> only);
-    [[nodiscard]] std::vector<Lacking> lacking_of(const RootHash& root, WallTime wall_now) const;
+    /// `dropped`: what was found damaged in the store itself, which makes up for it even if it was
+    /// not asked to keep that, as when it was fetched.
+    [[nodiscard]] std::vector<Lacking> lacking_of(const RootHash& root,
+                                                  const std::set<ExtentHash>& dropped,
+                                                  WallTime wall_now) const;
     [[nodiscard]] Lacking lacking_descriptor(const RootHash& root, WallTime wall_now) const;
     [[nodiscard]] std::vector<proto::NodeRecord> known_holders(const proto::ItemId& item) const;
     [[nodiscard]] std::vector<proto::ItemId> marked(const RootHash& root) const;

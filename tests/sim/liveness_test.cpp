@@ -81,3 +81,16 @@ TEST_CASE("a quiet swarm's traffic grows with its nodes, not with what they hold
     const double copies = 4 * (10'000 + 2);  // over all nodes
     CHECK(extra(many) - extra(few) <= 2 * copies * limits::short_name_bytes);
 }
+
+TEST_CASE("a clock so wrong that records are refused is named as the problem") {
+    const auto problem_at = [](std::chrono::milliseconds skew) {
+        Swarm swarm({.seed = 30});
+        const auto node = swarm.add();
+        swarm.engine(node).reporter().note_clock_skew(skew);
+        return swarm.status(node).problem;
+    };
+    CHECK(problem_at(9min).empty());
+    CHECK(problem_at(-9min).empty());
+    CHECK(problem_at(1h).find("60 min") != std::string::npos);
+    CHECK(problem_at(-1h).find("60 min") != std::string::npos);
+}

@@ -48,6 +48,40 @@ TEST_CASE("what rotted is dropped, and healed from other holders") {
     CHECK(copies(swarm, object) >= 4);
 }
 
+TEST_CASE("a copy that nobody asked for is healed as well") {
+    Swarm swarm({.seed = 74});
+    swarm.grow_to(8, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 200'000, .level = 4});
+    std::size_t holder = 1;
+    while (held_by(swarm, holder, object).empty() ||
+           held_by(swarm, holder, object).size() == object.descriptor.extents.size())
+        ++holder;
+    // As a fetch that keeps a copy leaves it.
+    std::vector<ExtentHash> added;
+    for (const auto& extent : object.descriptor.extents) {
+        if (swarm.store(holder).has_extent(extent)) continue;
+        const auto chunks = core::chunks_in(*swarm.store(0).extent_length(extent));
+        auto slice = swarm.store(0).read(extent, {ChunkIndex(0), ChunkIndex(chunks.value)});
+        REQUIRE(slice);
+        const auto tree = core::GroupTree::build(slice->data.view(), limits::hash_group_level);
+        std::vector<store::NewExtent> extents;
+        extents.push_back({extent,
+                           std::move(slice->data),
+                           {tree.group_hashes().begin(), tree.group_hashes().end()}});
+        REQUIRE(swarm.store(holder).put_extents(std::move(extents)));
+        added.push_back(extent);
+    }
+    for (const auto& extent : added)
+        swarm.rot(holder, extent);
+    const auto found = swarm.verify(holder);
+    REQUIRE(found);
+    CHECK(found->damaged_extents == added.size());
+    CHECK(found->healed_extents == added.size());
+    CHECK(found->is_sound());
+    CHECK(held_by(swarm, holder, object).size() == object.descriptor.extents.size());
+}
+
 TEST_CASE("what rotted where nobody else is cannot be healed, and is missed from then on") {
     Swarm swarm({.seed = 72});
     swarm.grow_to(5, 500ms);

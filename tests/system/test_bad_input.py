@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Each mistake and each refusal: a clear message, its exit code, and nothing lost."""
 
+import json
 import os
+import pathlib
+import signal
 import socket
 import subprocess
 import threading
@@ -9,7 +12,7 @@ import unittest
 
 import harness
 from harness import (EXISTS, FILE_ERROR, NO_NETWORK, NO_NODE, NO_SPACE, NOT_FOUND, OTHER, PARTLY,
-                     REFUSED, USAGE)
+                     REFUSED, USAGE, wait_until)
 
 ROOT32 = "a" * 51 + "q"  # a well-formed root that nothing has
 ROOT64 = "00" * 32
@@ -65,6 +68,7 @@ OFFLINE = [
     (["hash", "/dev/zero"], USAGE, ["device"]),
     (["publish", "/dev/zero"], USAGE, ["device"]),
     (["--config", "missing.toml", "status"], FILE_ERROR, ["missing.toml"]),
+    (["--config", "/", "status"], FILE_ERROR, ["Is a directory"]),
     # No way into a swarm.
     (["--bootstrap", DEAD, "fetch", ROOT32, "-o", "x", "--timeout", "5s"], NO_NETWORK, []),
     (["--bootstrap", DEAD, "cat", ROOT32, "--timeout", "5s"], NO_NETWORK, []),
@@ -82,6 +86,17 @@ CONFIGURATIONS = [
     ("capacity = 'lots'\n", ["capacity"]),
     ("this is not TOML\n", [":1:"]),
 ]
+
+
+def has_open(pid, path):
+    """Whether a process of ours has this file open."""
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if os.path.samefile(entry, path):
+                return True
+        except OSError:
+            pass  # closed meanwhile
+    return False
 
 
 class Offline(harness.SystemTest):
@@ -124,6 +139,26 @@ class Offline(harness.SystemTest):
                         outcome = self.lab.run("status",
                                                environment={"FLOW29_CONFIG": str(path)})
                     self.assert_error(outcome, USAGE, *words)
+
+    def test_a_pipe_with_a_name_is_waited_for_until_a_signal(self):
+        pipe = self.lab.path / "pipe"
+        os.mkfifo(pipe)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number):
+                process = self.lab.start("hash", pipe)
+                wait_until(lambda: has_open(process.pid, pipe), "the pipe to be open", 60)
+                process.send_signal(number)
+                out, err = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 130, (out, err))
+        content = b"in a pipe" * 1000
+        process = self.lab.start("hash", pipe)
+        pipe.write_bytes(content)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        path = self.lab.path / "in-a-file"
+        path.write_bytes(content)
+        self.assertEqual(json.loads(out.splitlines()[-1])["root"],
+                         self.lab.ask("hash", path)["root"])
 
     def test_help_has_an_example_for_every_command(self):
         commands = ["node", "publish", "fetch", "cat", "hash", "locate", "health", "status",
