@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/fd_channel.hpp"
 #include "served.hpp"
 
 namespace flow29::api {

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "api/fd_channel.hpp"
 #include "api/http_guard.hpp"
 #include "served.hpp"
 
