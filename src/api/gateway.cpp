@@ -84,6 +84,7 @@ HttpResponse refusal_or_redirect(const Error& error, const Link& link, const std
     if (error.code != Errc::is_directory) return refusal(error);
     HttpResponse response = http_text(301, "it is a directory");
     response.headers.emplace_back("Location", directory_url(link, link.path.empty() ? name : ""));
+    response.headers.emplace_back("Accept-Ranges", "none");
     return response;
 }
 

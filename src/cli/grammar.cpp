@@ -55,6 +55,11 @@ CLI::Option* add_word(CLI::App& app, const std::string& name, Value& target, Wor
     return app.add_option_function<std::string>(name, take, help)->type_name(choices);
 }
 
+/// Empty is what a variable is that was not set; no file has that name.
+std::string not_empty(const std::string& path) {
+    return path.empty() ? "it is empty" : "";
+}
+
 Result<std::string> parse_name(std::string_view text) {
     if (text.size() > limits::path_component_bytes_max)
         return fail(Errc::usage, fmt::format("it has {} bytes, and file systems take {}",
@@ -128,7 +133,8 @@ Grammar::Grammar()
 void Grammar::add_global_options() {
     app_->add_option("--data", global_.data,
                      "the node's directory ($XDG_DATA_HOME/flow29; FLOW29_DATA)")
-        ->type_name("DIR");
+        ->type_name("DIR")
+        ->check(not_empty);
     app_->add_option("--config", global_.config,
                      "TOML file ($XDG_CONFIG_HOME/flow29/config.toml; FLOW29_CONFIG)")
         ->type_name("FILE");
@@ -245,7 +251,8 @@ void Grammar::add_fetch() {
             "flow29 fetch flow29:... -o holiday.mp4", [this] { return Command(fetch_); });
     add_link(app, fetch_.link);
     app.add_option("-o,--output", fetch_.output, "where to write (the name in the link)")
-        ->type_name("PATH");
+        ->type_name("PATH")
+        ->check(not_empty);
     add_parsed(app, "--range", fetch_.range, parse_range,
                "only bytes A to B, counted from 0, both included; A- goes to the end", "A-B");
     add_timeout(app, fetch_.timeout);

@@ -88,7 +88,9 @@ std::string render_fetched(std::string_view line) {
     // Of a directory more is fetched than its files have: what describes them, and what is between.
     const std::string holders = counted(number_at(json, {"holders"}), "holder", "holders");
     std::string source = "all from " + holders;
-    if (fetched == 0 && bytes != 0)
+    if (fetched == 0 && bytes == 0)
+        source = "nothing to be fetched,";
+    else if (fetched == 0)
         source = "all of it was here already,";
     else if (fetched < bytes)
         source = fmt::format("{} from {}, the rest was here already,",

@@ -38,6 +38,8 @@ OFFLINE = [
     (["fetch", "", "-o", "x"], USAGE, ["LINK"]),
     (["ls", ""], USAGE, ["LINK"]),
     (["verify", ""], USAGE, ["LINK"]),
+    (["fetch", ROOT32, "-o", ""], USAGE, ["--output", "empty"]),
+    (["--data", "", "status"], USAGE, ["--data", "empty"]),
     (["locate", "xyz"], USAGE, ["3"]),
     (["locate", ROOT64, "--in", "flow29:abc"], USAGE, ["52"]),
     # Options and arguments.

@@ -203,6 +203,7 @@ TEST_CASE("a directory has a page with a tag, and a file is not listed wherever 
 
     const auto moved = get(at, "/f/" + root + "?name=my%20photos");
     CHECK(moved.status == 301);
+    CHECK(moved.header("accept-ranges") == "none");
     CHECK(moved.header("location") == "/f/" + root + "/?name=my%20photos");
     const auto named = get(at, moved.header("location"));
     CHECK(named.body.find("<h1>my photos</h1>") != std::string::npos);

@@ -77,6 +77,9 @@ TEST_CASE("what was fetched says where it came from, and when all of it was here
           "ms)\n");
     CHECK(saved("0", "0") ==
           "saved /tmp/x (2.0 KiB, verified; all of it was here already, in 12 ms)\n");
+    CHECK(render_fetched(R"({"path":"/tmp/d","kind":"directory","files":2,"bytes":0,)"
+                         R"("elapsed_ms":12,"fetched_bytes":0,"holders":0})") ==
+          "saved /tmp/d (2 files, 0 B, verified; nothing to be fetched, in 12 ms)\n");
 }
 
 TEST_CASE("a transfer is shown with its rate and why it is no faster") {
