@@ -108,6 +108,7 @@ def main():
               flush=True)
         if options.size != 1024:
             print("The bounds are those of 1024 MiB: what is done once weighs otherwise here.")
+        lab.Lab.parents_are_removed = True
         bench = Bench(folder, options)
         failed = [name for name in options.only if not run(name, bench)]
     kept, broken = bench_measure.Bounds.kept, bench_measure.Bounds.broken
