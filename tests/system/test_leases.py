@@ -51,7 +51,7 @@ class Leases(harness.SystemTest):
         self.assertIsNone(listed["copies_min"])
         self.assertEqual(listed["target"], 0)
         shown = swarm[0].run("ls", as_json=False).stdout.decode().splitlines()[1].split()
-        self.assertEqual(shown[4], "-")
+        self.assertEqual(shown[3], "-")
         self.assertIn("expired", shown)
         health = swarm[0].ask("health", result["link"])
         self.assertEqual(health["upkeep"], "expired")

@@ -83,7 +83,7 @@ class Together(harness.SystemTest):
     def test_ls_says_what_is_known_of_copies(self):
         publisher = self.swarm[0]
         link = self.publish(publisher, self.lab.file("source", MIB))["link"]
-        self.assertEqual(row(plain(publisher, "ls"), "published")[4], "4/4")
+        self.assertEqual(row(plain(publisher, "ls"), "published")[3], "4/4")
         holders = [node for node in self.swarm[1:] if node.status()["storage"]["extents"] > 0]
         # Who is away is not counted, although it is waited for before a copy is made again.
         holders[0].kill()
@@ -94,7 +94,7 @@ class Together(harness.SystemTest):
         self.fetch(outside, link, "fetched")
         [listed] = outside.ask("ls")["objects"]
         self.assertIsNone(listed["copies_min"])
-        self.assertEqual(row(plain(outside, "ls"), "held")[4], "-")
+        self.assertEqual(row(plain(outside, "ls"), "held")[3], "-")
 
     def test_a_private_object_has_its_name_with_its_publisher_only(self):
         path = self.lab.file("diary-of-a-canary.txt", MIB)
