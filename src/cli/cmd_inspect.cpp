@@ -29,6 +29,17 @@ Result<std::string> ask_once(const Question& question, Backend& backend, Context
     return run_call(backend, {question.method, question.params, {}}, context);
 }
 
+/// From the top left over what is there, the rest of each line and all below cleared. Cleared
+/// first, it would flicker, and some terminals keep what was cleared for scrolling back.
+std::string redrawn(std::string_view text) {
+    std::string out = "\x1b[H";
+    for (const char c : text) {
+        if (c == '\n') out += "\x1b[K";
+        out.push_back(c);
+    }
+    return out + "\x1b[J";
+}
+
 void show(const Question& question, const std::string& line, Output& output) {
     if (output.is_json()) {
         output.json(question.watch ? with_event(line, "update") : line);
@@ -36,9 +47,7 @@ void show(const Question& question, const std::string& line, Output& output) {
     }
     auto text = question.render(line);
     if (output.can_redraw() && question.watch) {
-        // To the top left, then everything below is cleared: less flicker than clearing first.
-        constexpr std::string_view redraw = "\x1b[H\x1b[J";
-        text = std::string(redraw) + fitted(text, output.size().width, output.size().height);
+        text = redrawn(fitted(text, output.size().width, output.size().height));
     } else if (output.can_redraw()) {
         text = folded(text, output.size().width);
     }
