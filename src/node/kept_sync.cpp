@@ -15,6 +15,7 @@ namespace {
 constexpr Duration period = 20s;
 constexpr Duration retry = 5s;
 constexpr Duration tick = 5s;
+constexpr Duration pause = 1s;  // between looks for whom to compare with, unless one is asked for
 constexpr Duration request_timeout = 10s;
 constexpr Duration patience = 3s;  // repair waits no longer for a node to say what it keeps
 
@@ -80,7 +81,7 @@ asio::awaitable<void> KeptSync::run() {
             known.comparing = true;
             tasks_.start(compare(peer));
         }
-        wake = std::max(wake, now + Duration(20ms));
+        wake = std::max(wake, now + pause);
         co_await changed_.wait_until(wake);
     }
 }
@@ -94,7 +95,6 @@ asio::awaitable<void> KeptSync::compare(net::PeerPtr peer) {
     if (heard) known.state = state;
     known.next = services_.runtime.now() + (heard ? period : retry);
     expected_.erase(node);
-    changed_.notify_all();
 }
 
 /// Follows one answer, list or changes; `state` is then what the peer's ledger was. False when

@@ -143,8 +143,6 @@ std::vector<net::PeerPtr> PeerBook::open() const {
                 peers.push_back(peer);
                 break;
             }
-    std::sort(peers.begin(), peers.end(),
-              [](const auto& a, const auto& b) { return a->id() < b->id(); });
     return peers;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -136,7 +137,7 @@ class PeerBook {
     proto::NodeTable& table_;  // owned by the engine
     NodeChanged node_changed_;
     net::PeerPtr local_;
-    std::unordered_map<NodeId, std::vector<net::PeerPtr>> open_;
+    std::map<NodeId, std::vector<net::PeerPtr>> open_;
     std::unordered_map<net::PeerPtr, TimePoint> since_;  // when each of these was made
     std::unordered_map<core::Endpoint, std::shared_ptr<Attempt>> attempts_;
     proto::DialRules rules_;

@@ -59,7 +59,7 @@ TEST_CASE("growth from 8 to 64 nodes moves no byte, and the new ones find and fe
     const auto data = swarm.network().data_bytes();
     const auto invited = swarm.network().sent("invite").messages;
     swarm.grow_to(64, 2s);
-    swarm.world().run_for(30min);
+    swarm.world().run_for(15min);
     CHECK(swarm.network().data_bytes() == data);
     CHECK(swarm.network().sent("invite").messages == invited);
     for (std::size_t i = 0; i < objects.size(); ++i)
@@ -163,7 +163,7 @@ TEST_CASE("with enough address groups no two of the four copies share one") {
     SUBCASE("after repairs in a swarm that grew") {
         // Newcomers in the groups of the holders may rank before the holders themselves.
         swarm.grow_to(32 + 1 + 31, 500ms);
-        swarm.world().run_for(40min);
+        swarm.world().run_for(15min);
     }
     for (std::size_t victim = 1; victim < 32; victim += 6) {
         swarm.crash(victim);

@@ -43,7 +43,7 @@ Run churn_run(std::uint64_t seed) {
         if (!swarm.up(victim)) continue;
         swarm.crash(victim);
         down.push_back(victim);
-        swarm.world().run_for(30s);
+        swarm.world().run_for(15s);
     }
     for (std::size_t i = 0; i < down.size(); i += 2)
         swarm.restart(down[i]);

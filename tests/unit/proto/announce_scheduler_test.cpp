@@ -35,7 +35,7 @@ std::vector<std::pair<TimePoint, ItemId>> run(AnnounceScheduler& scheduler, Time
             puts.emplace_back(now, *item);
             scheduler.on_put(*item, true, now);
         }
-        if (step < 1000 || step % 100 == 0) scheduler.check_invariants();  // looks at every item
+        if (step < 300 || step % 100 == 0) scheduler.check_invariants();  // looks at every item
         const auto next = scheduler.next_deadline();
         if (!next) break;
         REQUIRE(*next > now);
@@ -270,12 +270,12 @@ TEST_CASE("everything is due again, soon, when the node is found by another fami
     REQUIRE(puts.size() == 200);
     CHECK(puts.back().first <= at(1h + 20s + 5s));
     CHECK(puts.back().first - puts.front().first > 15s);
-    for (std::uint32_t i = 200; i < 20'000; ++i)
+    for (std::uint32_t i = 200; i < 8'000; ++i)
         scheduler.add(fake_item(i), true, at(2h));
-    CHECK(run(scheduler, at(2h), at(3h)).size() == 19'800);
+    CHECK(run(scheduler, at(2h), at(3h)).size() == 7'800);
     scheduler.on_new_family(at(3h));
     const auto many = run(scheduler, at(3h), at(4h));
-    REQUIRE(many.size() == 20'000);
+    REQUIRE(many.size() == 8'000);
     CHECK(many.back().first <= at(3h + 10min + 5s));
     scheduler.check_invariants();
 }
