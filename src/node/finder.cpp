@@ -38,7 +38,7 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
     auto local = co_await net::offload(services_.runtime, std::move(look_in_store));
 
     const auto deadline = services_.runtime.now() + timeout;
-    stage(Stage::joining, 0);
+    if (!neighbourhood_.joined()) stage(Stage::joining, 0);
     const auto join_deadline = std::min(deadline, services_.runtime.now() + Duration(join_timeout));
     if (!at.empty() && !neighbourhood_.joined()) {
         std::vector<dht::Contact> hinted;

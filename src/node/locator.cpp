@@ -83,7 +83,7 @@ asio::awaitable<Result<Located>> Locator::locate(std::string hash, std::optional
     if (!parsed) co_return fail(parsed.error());
     const auto raw = parsed->root;
     located.hash = to_hex(raw);
-    report_stage(progress, Stage::joining, 0);
+    if (!neighbourhood_.joined()) report_stage(progress, Stage::joining, 0);
     const bool joined = co_await neighbourhood_.wait_joined(services_.runtime.now() +
                                                             std::min<Duration>(timeout, 15s));
     if (!joined) co_return fail(Errc::no_network, neighbourhood_.nobody_answered());

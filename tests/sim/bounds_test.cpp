@@ -1,52 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "sim/swarm.hpp"
-
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 
 #include <flow29/limits.hpp>
+#include "sim/object.hpp"
 
-// What a node sets itself as bounds: quotas, the budget of repair, whom and what it blocks; and how
-// leases are renewed.
+// What a node sets itself as bounds: quotas, and the budget of repair.
 
 using namespace flow29;
 using namespace flow29::sim;
 using namespace std::chrono_literals;
 
 namespace {
-
-PublishRequest request_of(Duration lease, bool renew) {
-    PublishRequest request;
-    request.extent_level = 9;
-    request.lease = std::chrono::duration_cast<std::chrono::milliseconds>(lease);
-    request.renew = renew;
-    return request;
-}
-
-template <class T>
-asio::awaitable<void> store_into(asio::awaitable<T> work, std::optional<T>* out) {
-    auto value = co_await std::move(work);
-    out->emplace(std::move(value));
-}
-
-/// Runs an operation of a node to its end.
-template <class T>
-T finish(Swarm& swarm, std::size_t node, asio::awaitable<T> work) {
-    std::optional<T> outcome;
-    net::spawn(swarm.runtime(node), store_into(std::move(work), &outcome));
-    swarm.world().run_for(5min, [&outcome] { return outcome.has_value(); });
-    REQUIRE(outcome.has_value());
-    return std::move(*outcome);
-}
-
-core::Descriptor descriptor_on(Swarm& swarm, std::size_t node, const RootHash& root) {
-    auto descriptor = swarm.store(node).descriptor(root);
-    REQUIRE(descriptor.has_value());
-    return *descriptor;
-}
 
 ByteCount used_by(Swarm& swarm, std::size_t node, std::size_t publisher) {
     return swarm.store(node).used_by(swarm.identity(publisher).public_key(),
@@ -301,76 +267,14 @@ TEST_CASE("two keys in one address group share the quota of the group") {
     CHECK(other->copies.min == 4);
 }
 
-TEST_CASE(
-    "what was published without an end is renewed, also for who was away and after a restart") {
-    Swarm swarm({.seed = 53, .grace = 90min});
-    swarm.grow_to(6, 500ms);
-    swarm.world().run_for(30s);
-    const auto result = swarm.publish(0, random_content(1, 300'000), request_of(1h, true));
-    REQUIRE(result.has_value());
-    const auto descriptor = descriptor_on(swarm, 0, result->root);
-    const auto away = swarm.keepers(descriptor, 0).front();
-    swarm.crash(away);
-    swarm.crash(0);
-    swarm.world().run_for(20min);
-    swarm.restart(0);
-    swarm.world().run_for(35min);
-    swarm.restart(away);
-    for (int hours = 0; hours < 4; ++hours) {
-        swarm.world().run_for(1h);
-        CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
-        for (const auto node : swarm.keepers(descriptor, std::nullopt)) {
-            CAPTURE(node);
-            const auto leases = swarm.store(node).leases(result->root);
-            REQUIRE(leases.size() == 1);
-            CHECK(leases[0].copies == 4);
-            CHECK(leases[0].expires > swarm.world().wall_now() + 25min);
-        }
-    }
-    // Without its publisher nobody renews it.
-    swarm.crash(0);
-    swarm.world().run_for(65min);
-    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
-}
-
-TEST_CASE("who pins an object goes on with its lease, until it unpins it") {
-    Swarm swarm({.seed = 54, .grace = 1min});
-    swarm.grow_to(6, 500ms);
-    swarm.world().run_for(30s);
-    auto request = request_of(1h, false);
-    const auto result = swarm.publish(0, random_content(1, 200'000), request);
-    REQUIRE(result.has_value());
-    const auto descriptor = descriptor_on(swarm, 0, result->root);
-    std::size_t pinner = 1;
-    while (swarm.store(pinner).object(result->root).value_or(store::ObjectInfo{}).extents_held !=
-           descriptor.extents.size())
-        ++pinner;
-    const auto pinned = finish(swarm, pinner, swarm.engine(pinner).pins().set(result->root, true));
-    REQUIRE(pinned.has_value());
-    swarm.crash(0);
-    swarm.world().run_for(3h);
-    CHECK(swarm.copies(result->root, descriptor, pinner) >= 4);
-    const auto leases = swarm.store(pinner).leases(result->root);
-    CHECK(std::ranges::any_of(leases, [&](const proto::Lease& lease) {
-        return lease.publisher == swarm.identity(pinner).public_key() &&
-               lease.expires > swarm.world().wall_now() + 24h * 300;
-    }));
-    const auto unpinned =
-        finish(swarm, pinner, swarm.engine(pinner).pins().set(result->root, false));
-    REQUIRE(unpinned.has_value());
-    swarm.world().run_for(2min);
-    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
-}
-
 TEST_CASE("repair keeps to its bytes a second over every ten seconds, and publishing does not") {
     constexpr std::uint64_t rate = 100 << 10;
     Swarm swarm({.seed = 55, .grace = 1min});
     swarm.grow_to(6, 500ms);
     swarm.world().run_for(30s);
     for (std::size_t node = 0; node < swarm.size(); ++node) {
-        const auto limits =
-            finish(swarm, node,
-                   swarm.engine(node).limit({.up = {}, .down = {}, .repair = ByteCount(rate)}));
+        const auto limits = swarm.finish(
+            node, swarm.engine(node).limit({.up = {}, .down = {}, .repair = ByteCount(rate)}));
         REQUIRE(limits.has_value());
         CHECK(limits->repair == ByteCount(rate));
     }
@@ -417,9 +321,8 @@ TEST_CASE("what is withdrawn while a copy of it is being made is not kept") {
     swarm.grow_to(6, 500ms);
     swarm.world().run_for(30s);
     for (std::size_t node = 0; node < swarm.size(); ++node)
-        (void)finish(
-            swarm, node,
-            swarm.engine(node).limit({.up = {}, .down = {}, .repair = ByteCount(50 << 10)}));
+        (void)swarm.finish(
+            node, swarm.engine(node).limit({.up = {}, .down = {}, .repair = ByteCount(50 << 10)}));
     auto request = request_of(24h, false);
     request.extent_level = 11;
     const auto result = swarm.publish(0, random_content(1, 4 << 20), request);
@@ -440,82 +343,4 @@ TEST_CASE("what is withdrawn while a copy of it is being made is not kept") {
     CHECK(swarm.engine(puller).keeper().coming() == 0);
     CHECK(swarm.keepers(descriptor, std::nullopt).empty());
     CHECK(swarm.store(puller).usage().reserved == ByteCount(0));
-}
-
-TEST_CASE("a blocked object is let go and made elsewhere, a blocked node is not counted on") {
-    Swarm swarm({.seed = 56, .grace = 30min, .audit_period = 24h});
-    swarm.grow_to(10, 500ms);
-    swarm.world().run_for(30s);
-    const auto content = random_content(1, 300'000);
-    const auto result = swarm.publish(0, content, request_of(24h, false));
-    REQUIRE(result.has_value());
-    const auto descriptor = descriptor_on(swarm, 0, result->root);
-    const auto blocker = swarm.keepers(descriptor, 0).front();
-    const auto hex = to_hex(result->root);
-
-    const auto list = finish(swarm, blocker, swarm.engine(blocker).blocker().set(hex, true));
-    REQUIRE(list.has_value());
-    CHECK(list->roots == std::vector{result->root});
-    CHECK(swarm.store(blocker).usage().extents == 0);
-    swarm.world().run_for(2min);
-    CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
-    const auto refused = swarm.fetch(blocker, result->root);
-    REQUIRE_FALSE(refused.has_value());
-    CHECK(refused.error().code == Errc::refused);
-    const auto published = swarm.publish(blocker, content, request_of(24h, false));
-    REQUIRE_FALSE(published.has_value());
-    CHECK(published.error().code == Errc::refused);
-
-    // It is durable, and asking changes nothing.
-    swarm.crash(blocker);
-    swarm.world().run_for(1s);
-    swarm.restart(blocker);
-    swarm.world().run_for(2min);
-    CHECK(swarm.store(blocker).usage().extents == 0);
-    const auto ended = finish(swarm, blocker, swarm.engine(blocker).blocker().set(hex, false));
-    REQUIRE(ended.has_value());
-    CHECK(ended->roots.empty());
-    const auto fetched = swarm.fetch(blocker, result->root);
-    REQUIRE(fetched.has_value());
-    CHECK(*fetched == content);
-
-    // A holder that blocks another one makes do without it.
-    const auto holder = swarm.keepers(descriptor, 0).front();
-    const auto other = swarm.keepers(descriptor, 0).back();
-    const auto alive = swarm.engine(holder).table().alive();
-    const auto nodes =
-        finish(swarm, holder, swarm.engine(holder).blocker().set(to_hex(swarm.id(other)), true));
-    REQUIRE(nodes.has_value());
-    CHECK(nodes->nodes == std::vector{swarm.id(other)});
-    CHECK(nodes->roots.empty());
-    swarm.world().run_for(2min);
-    CHECK_FALSE(swarm.engine(holder).table().counts(swarm.id(other)));
-    CHECK(swarm.engine(holder).table().alive() == alive - 1);
-    const auto again =
-        finish(swarm, holder, swarm.engine(holder).blocker().set(to_hex(swarm.id(other)), false));
-    REQUIRE(again.has_value());
-    swarm.world().run_for(3min);
-    CHECK(swarm.engine(holder).table().is_alive(swarm.id(other)));
-}
-
-TEST_CASE("who is turned away comes back ever more rarely, and is at home again when welcome") {
-    Swarm swarm({.seed = 57, .audit_period = 24h});
-    swarm.grow_to(5, 500ms);
-    swarm.world().run_for(30s);
-    const auto block = [&swarm](bool blocked) {
-        const auto list =
-            finish(swarm, 1, swarm.engine(1).blocker().set(to_hex(swarm.id(2)), blocked));
-        REQUIRE(list.has_value());
-    };
-    auto& dials = swarm.network().dials[swarm.endpoint(1)];
-    block(true);
-    const auto before = dials;
-    swarm.world().run_for(2min);
-    CHECK(dials > before);
-    CHECK(dials - before < 20);
-    CHECK_FALSE(swarm.engine(2).table().is_alive(swarm.id(1)));
-    block(false);
-    swarm.world().run_for(5min);
-    CHECK(swarm.engine(1).table().is_alive(swarm.id(2)));
-    CHECK(swarm.engine(2).table().is_alive(swarm.id(1)));
 }

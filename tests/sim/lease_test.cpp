@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "sim/swarm.hpp"
-
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <chrono>
+
+#include "sim/object.hpp"
 
 // What leases begin, renew and end, over hours of virtual time.
 
@@ -13,12 +11,6 @@ using namespace flow29::sim;
 using namespace std::chrono_literals;
 
 namespace {
-
-core::Descriptor descriptor_on(Swarm& swarm, std::size_t node, const RootHash& root) {
-    auto descriptor = swarm.store(node).descriptor(root);
-    REQUIRE(descriptor.has_value());
-    return *descriptor;
-}
 
 PublishRequest for_an_hour(unsigned copies = 4) {
     PublishRequest request;
@@ -285,4 +277,65 @@ TEST_CASE("a full node collects what has ended before it says that it is full") 
         const auto usage = swarm.store(node).usage();
         CHECK(usage.used <= usage.capacity);
     }
+}
+
+TEST_CASE(
+    "what was published without an end is renewed, also for who was away and after a restart") {
+    Swarm swarm({.seed = 53, .grace = 90min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    const auto result = swarm.publish(0, random_content(1, 300'000), request_of(1h, true));
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    const auto away = swarm.keepers(descriptor, 0).front();
+    swarm.crash(away);
+    swarm.crash(0);
+    swarm.world().run_for(20min);
+    swarm.restart(0);
+    swarm.world().run_for(35min);
+    swarm.restart(away);
+    for (int hours = 0; hours < 4; ++hours) {
+        swarm.world().run_for(1h);
+        CHECK(swarm.copies(result->root, descriptor, 0) >= 4);
+        for (const auto node : swarm.keepers(descriptor, std::nullopt)) {
+            CAPTURE(node);
+            const auto leases = swarm.store(node).leases(result->root);
+            REQUIRE(leases.size() == 1);
+            CHECK(leases[0].copies == 4);
+            CHECK(leases[0].expires > swarm.world().wall_now() + 25min);
+        }
+    }
+    // Without its publisher nobody renews it.
+    swarm.crash(0);
+    swarm.world().run_for(65min);
+    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
+}
+
+TEST_CASE("who pins an object goes on with its lease, until it unpins it") {
+    Swarm swarm({.seed = 54, .grace = 1min});
+    swarm.grow_to(6, 500ms);
+    swarm.world().run_for(30s);
+    auto request = request_of(1h, false);
+    const auto result = swarm.publish(0, random_content(1, 200'000), request);
+    REQUIRE(result.has_value());
+    const auto descriptor = descriptor_on(swarm, 0, result->root);
+    std::size_t pinner = 1;
+    while (swarm.store(pinner).object(result->root).value_or(store::ObjectInfo{}).extents_held !=
+           descriptor.extents.size())
+        ++pinner;
+    const auto pinned = swarm.finish(pinner, swarm.engine(pinner).pins().set(result->root, true));
+    REQUIRE(pinned.has_value());
+    swarm.crash(0);
+    swarm.world().run_for(3h);
+    CHECK(swarm.copies(result->root, descriptor, pinner) >= 4);
+    const auto leases = swarm.store(pinner).leases(result->root);
+    CHECK(std::ranges::any_of(leases, [&](const proto::Lease& lease) {
+        return lease.publisher == swarm.identity(pinner).public_key() &&
+               lease.expires > swarm.world().wall_now() + 24h * 300;
+    }));
+    const auto unpinned =
+        swarm.finish(pinner, swarm.engine(pinner).pins().set(result->root, false));
+    REQUIRE(unpinned.has_value());
+    swarm.world().run_for(2min);
+    CHECK(swarm.keepers(descriptor, std::nullopt).empty());
 }

@@ -37,6 +37,21 @@ struct ObjectOptions {
     std::optional<unsigned> level = std::nullopt;
 };
 
+/// Of small extents, under a lease.
+inline PublishRequest request_of(Duration lease, bool renew) {
+    PublishRequest request;
+    request.extent_level = 9;
+    request.lease = std::chrono::duration_cast<std::chrono::milliseconds>(lease);
+    request.renew = renew;
+    return request;
+}
+
+inline core::Descriptor descriptor_on(Swarm& swarm, std::size_t node, const RootHash& root) {
+    auto descriptor = swarm.store(node).descriptor(root);
+    REQUIRE(descriptor.has_value());
+    return std::move(*descriptor);
+}
+
 inline Object publish(Swarm& swarm, const ObjectOptions& options) {
     Object object;
     object.publisher = options.publisher;
@@ -45,9 +60,7 @@ inline Object publish(Swarm& swarm, const ObjectOptions& options) {
     REQUIRE(result.has_value());
     object.result = std::move(*result);
     object.root = object.result.root;
-    auto descriptor = swarm.store(options.publisher).descriptor(object.root);
-    REQUIRE(descriptor.has_value());
-    object.descriptor = std::move(*descriptor);
+    object.descriptor = descriptor_on(swarm, options.publisher, object.root);
     return object;
 }
 

@@ -6,14 +6,11 @@
 
 #include <algorithm>
 
-#include "core/assert.hpp"
-
 namespace flow29::sim {
 
 using namespace std::chrono_literals;
 
 namespace {
-constexpr Duration operation_timeout = 10min;
 constexpr Duration survey_timeout = 30s;
 
 core::Endpoint endpoint_of(std::size_t number, unsigned nodes_per_group) {
@@ -126,23 +123,6 @@ void Swarm::grow_to(std::size_t count, Duration between) {
     }
 }
 
-namespace {
-template <class T>
-asio::awaitable<void> run_into(std::optional<T>* outcome, asio::awaitable<T> operation) {
-    auto result = co_await std::move(operation);
-    outcome->emplace(std::move(result));
-}
-}  // namespace
-
-template <class T>
-T Swarm::finish(std::size_t number, asio::awaitable<T> operation) {
-    std::optional<T> outcome;
-    net::spawn(*nodes_[number]->runtime, run_into(&outcome, std::move(operation)));
-    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
-    FLOW29_ASSERT(outcome.has_value());
-    return std::move(*outcome);
-}
-
 Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, unsigned copies,
                                      std::optional<unsigned> level) {
     PublishRequest request;
@@ -220,7 +200,7 @@ asio::awaitable<Result<net::Reply>> ask_at(SimTransport* transport, core::Endpoi
                                            proto::Message message) {
     const auto peer = co_await transport->connect(endpoint, std::nullopt, std::nullopt);
     if (!peer) co_return fail(peer.error());
-    co_return co_await (*peer)->request(std::move(message), operation_timeout);
+    co_return co_await (*peer)->request(std::move(message), Swarm::operation_timeout);
 }
 asio::awaitable<bool> tell_at(net::Transport* transport, core::Endpoint where,
                               proto::Message notification) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/assert.hpp"
 #include "node/engine.hpp"
 #include "sim/network.hpp"
 #include "sim/world.hpp"
@@ -75,6 +76,9 @@ struct NodeOptions {
 /// A swarm of the program's own engines on a simulated network, index, clock and disk.
 class Swarm {
   public:
+    /// No operation takes longer.
+    static constexpr Duration operation_timeout = std::chrono::minutes(10);
+
     struct Options {
         std::uint64_t seed = 1;
         Duration grace = std::chrono::minutes(2);
@@ -119,6 +123,10 @@ class Swarm {
     void cut_off(const std::set<std::size_t>& nodes);
     /// Runs until `count` nodes are up and have met the swarm.
     void grow_to(std::size_t count, Duration between);
+
+    /// Runs the world until an operation of this node has ended; what it returned.
+    template <class T>
+    [[nodiscard]] T finish(std::size_t node, asio::awaitable<T> operation);
 
     /// Publishes `content` and runs until it is done.
     [[nodiscard]] Result<PublishResult> publish(std::size_t node, const Bytes& content,
@@ -216,13 +224,12 @@ class Swarm {
         std::unique_ptr<node::Engine> engine;
     };
 
+    template <class T>
+    [[nodiscard]] static asio::awaitable<void> run_into(std::optional<T>* outcome,
+                                                        asio::awaitable<T> operation);
     void boot(SimNode& node);
     [[nodiscard]] ByteCount capacity_of(const SimNode& node) const;
     [[nodiscard]] std::unique_ptr<Disk> new_disk(const SimNode& node) const;
-    /// Runs the world until the operation of this node has ended; what it returned.
-    template <class T>
-    [[nodiscard]] T finish(std::size_t node, asio::awaitable<T> operation);
-
     Options options_;
     World world_;
     Network network_;
@@ -231,6 +238,21 @@ class Swarm {
     std::vector<std::unique_ptr<Remains>> remains_;
     std::uint64_t keys_ = 0;
 };
+
+template <class T>
+asio::awaitable<void> Swarm::run_into(std::optional<T>* outcome, asio::awaitable<T> operation) {
+    auto result = co_await std::move(operation);
+    outcome->emplace(std::move(result));
+}
+
+template <class T>
+T Swarm::finish(std::size_t node, asio::awaitable<T> operation) {
+    std::optional<T> outcome;
+    net::spawn(runtime(node), run_into(&outcome, std::move(operation)));
+    world_.run_for(operation_timeout, [&outcome] { return outcome.has_value(); });
+    FLOW29_ASSERT(outcome.has_value());
+    return std::move(*outcome);
+}
 
 /// `size` bytes that depend on the seed alone.
 [[nodiscard]] Bytes random_content(std::uint64_t seed, std::size_t size);
