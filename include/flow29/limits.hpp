@@ -160,6 +160,8 @@ inline constexpr std::size_t upload_slice_bytes_max = 1024 * 1024;
 inline constexpr auto upload_idle_max = std::chrono::hours(1);
 inline constexpr std::size_t jobs_max = 512;  ///< begun from the page; running, or their outcome
 inline constexpr unsigned event_streams_max = 6;
+inline constexpr std::size_t http_head_bytes_max = 64 * 1024;         ///< of a request
+inline constexpr auto http_head_time_max = std::chrono::seconds(10);  ///< until it is there
 inline constexpr std::size_t directory_rows_max = 10'000;  ///< of a directory's page of the gateway
 
 // Programs on this machine.
@@ -167,14 +169,18 @@ inline constexpr std::size_t control_connections_max = 64;
 inline constexpr std::size_t control_line_bytes_max = 1024 * 1024;  ///< of a request
 /// Of an answer of this user's own node: it may list a million paths.
 inline constexpr std::size_t control_answer_bytes_max = 512ULL * 1024 * 1024;
+inline constexpr std::size_t json_depth_max = 32;          ///< of what others write
 inline constexpr std::size_t control_descriptors_max = 2;  ///< with one request
 /// To a caller who does not read; then only the last line is added.
 inline constexpr std::size_t control_lines_waiting_max = 256;
+/// Threads in place of workers that wait for callers.
+inline constexpr std::size_t workers_extra_max = 4 * control_connections_max;
 inline constexpr std::size_t folders_entered_max = 16;  ///< of a caller's, by one request
 inline constexpr std::size_t folder_packet_bytes_max = 64 * 1024;  ///< from and to a caller's
 
 // Directories.
 inline constexpr unsigned manifest_entries_max = 1'000'000;
+inline constexpr unsigned manifest_directories_max = 1'000'000;  ///< that its paths lie in
 /// Of one of a caller's, as he lists it: directories are in it that no manifest names.
 inline constexpr std::size_t folder_entries_max = 2 * manifest_entries_max;
 inline constexpr std::uint64_t manifest_bytes_max = 64ULL << 20;

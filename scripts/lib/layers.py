@@ -38,7 +38,7 @@ ONLY_IN = {
     "nlohmann/*": ["src/api/*", "src/cli/*", "tests/*"],
     "spdlog/*": ["src/core/*.cpp"],
     "CLI/*": ["src/cli/*.cpp", "tests/*"],
-    "httplib.h": ["src/api/http_listener.cpp"],
+    "httplib.h": ["src/api/http_listener.cpp", "src/api/http_connection.*"],
     "toml*": ["src/cli/*.cpp"],
     "doctest/*": ["tests/*"],
     "asio*": ["src/net/*", "src/dht/*", "src/node/*", "src/api/*", "tests/*"],

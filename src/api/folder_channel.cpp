@@ -12,6 +12,7 @@
 #include <flow29/limits.hpp>
 
 #include "api/folder_packet.hpp"
+#include "core/waiting.hpp"
 
 namespace flow29::api {
 namespace {
@@ -91,6 +92,8 @@ Result<Channel::Answer> Channel::ask(const FolderRequest& head, const std::strin
     packet += name;
     if (packet.size() > limits::folder_packet_bytes_max)
         return fail(Errc::usage, "a path is too long");
+    // Whoever answers is in no hurry.
+    const core::Waiting waiting;
     const std::lock_guard lock(mutex_);
     if (broken_)
         return fail(Errc::interrupted, "whoever asked for it opens no files for it any more");

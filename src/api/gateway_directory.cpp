@@ -204,7 +204,8 @@ HttpResponse answer_directory(Node& node, const HttpRequest& request, const Link
     response.headers.emplace_back("Vary", "Accept");
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("Content-Security-Policy",
-                                  "sandbox; default-src 'none'; style-src 'unsafe-inline'");
+                                  "sandbox allow-same-origin allow-downloads; default-src 'none'; "
+                                  "style-src 'unsafe-inline'; frame-ancestors 'self'");
     response.headers.emplace_back("Cross-Origin-Resource-Policy", "same-site");
     const auto condition = condition_of(request, tag);
     if (condition == Condition::fails) return http_text(412, "it is not what If-Match names");

@@ -47,6 +47,16 @@ bool is_ours(const std::string& host, const HttpRequest& request,
     return arrived && arrived->address == address->address;
 }
 
+/// Whether another site has the browser get this for a page of its own, as far as the browser says.
+bool is_for_other_site(const HttpRequest& request) {
+    if (request.header_count("sec-fetch-site") == 0) return false;  // curl, or not from a page
+    const auto site = request.header("sec-fetch-site");
+    if (site == "same-origin" || site == "same-site" || site == "none") return false;
+    return request.header("sec-fetch-mode") != "navigate" ||
+           request.header("sec-fetch-dest") != "document" ||
+           request.header_count("sec-purpose") != 0;
+}
+
 }  // namespace
 
 std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
@@ -55,8 +65,10 @@ std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
     const auto host = request.header("host");
     if (!host || !is_ours(*host, request, configured))
         return http_text(403, "the Host header names another server");
-    if (request.header_count("origin") != 0 && request.header("origin") != "http://" + *host &&
-        !is_of_page(request, page_port))
+    const bool has_foreign_origin = request.header_count("origin") != 0 &&
+                                    request.header("origin") != "http://" + *host &&
+                                    !is_of_page(request, page_port);
+    if (has_foreign_origin || is_for_other_site(request))
         return http_text(403, "requests from other sites' pages are refused");
     if (request.method != "GET" && request.method != "HEAD" && !may_change) {
         HttpResponse response = http_text(405, "only GET and HEAD");

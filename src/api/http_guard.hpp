@@ -18,6 +18,9 @@ namespace flow29::api {
 ///   name at 127.0.0.1 (DNS rebinding) sends that name.
 /// - Origin, when present, is `http://` and that Host, or `is_of_page`; else 403. Other sites'
 ///   scripts send theirs.
+/// - A browser that says another site asks (Sec-Fetch-Site, Fetch Metadata) must be following a
+///   link there, in a window of its own, and not ahead of time; else 403. Pictures, frames and
+///   scripts are asked for without Origin, and how long they take tells what is kept here.
 [[nodiscard]] std::optional<HttpResponse> refuse_foreign(const HttpRequest& request,
                                                          const core::Endpoint& configured,
                                                          bool may_change,

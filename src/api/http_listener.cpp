@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/http_listener.hpp"
 
-#include <dirent.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
+#include <mutex>
+#include <set>
 #include <system_error>
 #include <thread>
 
 #include <httplib.h>
+#include <flow29/limits.hpp>
 
+#include "api/http_connection.hpp"
 #include "api/http_guard.hpp"
 #include "api/same_user.hpp"
+#include "api/unique_fd.hpp"
 #include "core/log.hpp"
 
 namespace flow29::api {
@@ -117,33 +120,43 @@ void put_into(httplib::Response& out, HttpResponse response) {
     }
 }
 
-/// Closes every connection accepted on this port. The library gives no hold on them, and waits for
-/// one whose client reads nothing until its time is up.
-void shut_connections(std::uint16_t port) {
-    DIR* const directory = ::opendir("/proc/self/fd");
-    if (directory == nullptr) return;
-    while (const dirent* const entry = ::readdir(directory)) {
-        const int fd = std::atoi(entry->d_name);
-        sockaddr_storage address{};
-        socklen_t size = sizeof address;
-        int listening = 0;
-        socklen_t option_size = sizeof listening;
-        if (fd <= 2 || ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
-            ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &option_size) != 0 ||
-            listening != 0)
-            continue;
-        int type = 0;
-        option_size = sizeof type;
-        ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &option_size);
-        in_port_t local = 0;
-        if (address.ss_family == AF_INET)
-            local = reinterpret_cast<const sockaddr_in&>(address).sin_port;
-        else if (address.ss_family == AF_INET6)
-            local = reinterpret_cast<const sockaddr_in6&>(address).sin6_port;
-        if (type == SOCK_STREAM && local == htons(port)) ::shutdown(fd, SHUT_RDWR);
+/// The library's server, with bounds for what a client sends, and a hold on its connections.
+class BoundedServer final : public httplib::Server {
+  public:
+    void set_bounds(HttpConnection::Bounds bounds) { bounds_ = bounds; }
+
+    /// The library waits for a client that reads nothing until its time is up.
+    void shut_connections() {
+        const std::lock_guard lock(mutex_);
+        is_shut_ = true;
+        for (const int socket : sockets_)
+            ::shutdown(socket, SHUT_RDWR);
     }
-    ::closedir(directory);
-}
+
+  private:
+    /// On a thread of the library's pool; the socket becomes ours.
+    bool process_and_close_socket(socket_t socket) override {
+        const UniqueFd owned(socket);
+        {
+            const std::lock_guard lock(mutex_);
+            if (is_shut_) return false;
+            sockets_.insert(socket);
+        }
+        HttpConnection connection(socket, bounds_);
+        bool is_closed = false;
+        const bool ok =
+            connection.has_begun() && process_request(connection, true, is_closed, nullptr);
+        ::shutdown(socket, SHUT_RDWR);
+        const std::lock_guard lock(mutex_);
+        sockets_.erase(socket);
+        return ok;
+    }
+
+    HttpConnection::Bounds bounds_{};
+    std::mutex mutex_;
+    std::set<int> sockets_;  // being served
+    bool is_shut_ = false;
+};
 
 }  // namespace
 
@@ -151,7 +164,7 @@ struct HttpListener::State {
     HttpHandler handler;
     HttpListenerOptions options;
     core::Endpoint at;
-    httplib::Server server;
+    BoundedServer server;
     std::stop_source stop;
     std::atomic<bool> ended = false;
     std::thread thread;
@@ -164,11 +177,13 @@ struct HttpListener::State {
         });
         // One request a connection: an idle one would hold a thread, and the unread body of a
         // refused request would be taken for the next request.
-        server.set_keep_alive_max_count(1);
-        server.set_keep_alive_timeout(1);
-        server.set_read_timeout(5);
-        server.set_write_timeout(options.write_timeout.count());
-        server.set_payload_max_length(std::max(unread_bytes_max, options.body_bytes_max));
+        const auto body_bytes = std::max(unread_bytes_max, options.body_bytes_max);
+        server.set_payload_max_length(body_bytes);
+        server.set_bounds({.head_bytes = limits::http_head_bytes_max,
+                           .body_bytes = body_bytes,
+                           .head_time = limits::http_head_time_max,
+                           .read_time = 5s,
+                           .write_time = options.write_timeout});
         server.set_tcp_nodelay(true);
         server.new_task_queue = [threads = options.threads] {
             return new httplib::ThreadPool(threads);  // the server deletes it
@@ -249,7 +264,7 @@ HttpListener::~HttpListener() {
     if (!state_->thread.joinable()) return;
     state_->stop.request_stop();
     state_->server.stop();
-    shut_connections(state_->at.port);
+    state_->server.shut_connections();
     state_->thread.join();
 }
 

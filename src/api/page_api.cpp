@@ -7,11 +7,14 @@
 #include <initializer_list>
 #include <utility>
 
+#include <flow29/limits.hpp>
 #include <nlohmann/json.hpp>
 
 #include "api/event_stream.hpp"
 #include "api/http_json.hpp"
 #include "api/json_results.hpp"
+#include "core/json_depth.hpp"
+#include "core/private_directory.hpp"
 
 namespace flow29::api {
 namespace {
@@ -134,6 +137,8 @@ HttpResponse PageApi::events(const HttpRequest& request, const std::stop_token& 
 
 HttpResponse PageApi::begin_upload(const HttpRequest& request) {
     if (request.method != "POST") return not_allowed("POST");
+    if (core::is_nested_beyond(request.body, limits::json_depth_max))
+        return json_error({Errc::usage, "it is nested too deeply"});
     const auto json = Json::parse(request.body, nullptr, false);
     const auto field = [&](const char* name) {
         return json.is_object() && json.contains(name) ? json[name] : Json();
@@ -218,9 +223,9 @@ HttpResponse PageApi::fetch(const HttpRequest& request) {
     if (!link) return json_error(link.error());
     // A folder an object: the same link resumes, and no two objects meet.
     const auto folder = data_ / "fetched" / to_base32(link->root).substr(0, root_chars);
-    std::error_code ec;
-    std::filesystem::create_directories(folder, ec);
-    if (ec) return json_error({Errc::file_error, folder.string() + ": " + ec.message()});
+    for (const auto& directory : {folder.parent_path(), folder})
+        if (const auto made = core::make_private_directory(directory); !made)
+            return json_error(made.error());
     Jobs::Options options;
     options.kind = "fetch";
     options.name = name_for(*link);

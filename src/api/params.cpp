@@ -4,7 +4,10 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <flow29/limits.hpp>
 #include <nlohmann/json.hpp>
+
+#include "core/json_depth.hpp"
 
 namespace flow29::api {
 namespace {
@@ -16,6 +19,10 @@ constexpr auto duration_max = std::chrono::hours(24 * 365 * 100);
 Params::Params(std::string_view text)
     : fields_(std::make_unique<nlohmann::json>(nlohmann::json::object())) {
     if (text.empty()) return;
+    if (core::is_nested_beyond(text, limits::json_depth_max)) {
+        error_ = Error{Errc::usage, "params are nested too deeply"};
+        return;
+    }
     *fields_ = nlohmann::json::parse(text, nullptr, false);
     if (fields_->is_object()) return;
     error_ = Error{Errc::usage, "params must be a JSON object"};

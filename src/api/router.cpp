@@ -7,10 +7,12 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <flow29/limits.hpp>
 #include <nlohmann/json.hpp>
 
 #include "api/call.hpp"
 #include "api/content_calls.hpp"
+#include "core/json_depth.hpp"
 #include "core/log_ring.hpp"
 
 namespace flow29::api {
@@ -222,6 +224,8 @@ constexpr std::array routes{
 }  // namespace
 
 Result<Request> parse_request(std::string_view line) {
+    if (core::is_nested_beyond(line, limits::json_depth_max))
+        return fail(Errc::usage, "the request is nested too deeply");
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object()) return fail(Errc::usage, "the request is not a JSON object");
     Request request;

@@ -19,6 +19,7 @@ constexpr std::size_t remote_column = 2;
 constexpr std::size_t state_column = 3;
 constexpr std::size_t user_column = 7;
 constexpr std::string_view established = "01";
+constexpr std::string_view listening = "0A";
 
 std::vector<std::string_view> columns_of(std::string_view line) {
     std::vector<std::string_view> columns;
@@ -56,14 +57,15 @@ Owners owners_in(std::string_view table, const LocalConnection& connection, std:
         const auto end = std::min(table.find('\n'), table.size());
         const auto columns = columns_of(table.substr(0, end));
         table.remove_prefix(std::min(end + 1, table.size()));
-        // One that has ended is nobody's, and shown as root's.
-        if (columns.size() <= user_column || columns[state_column] != established) continue;
+        if (columns.size() <= user_column || columns[state_column] == listening) continue;
         if (!has_port(columns[local_column], connection.client_port) ||
             !has_port(columns[remote_column], connection.server_port))
             continue;
         const auto owner = number(columns[user_column], 10);
         owners.any = true;
-        owners.foreign = owners.foreign || !owner || (*owner != user && *owner != 0);
+        // One that is being closed may be nobody's any more, and is then shown as root's.
+        owners.foreign = owners.foreign || columns[state_column] != established || !owner ||
+                         (*owner != user && *owner != 0);
     }
     return owners;
 }

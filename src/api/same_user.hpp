@@ -19,7 +19,8 @@ struct LocalConnection {
 
 /// What a table of the form of /proc/net/tcp says of a connection: whether it is there, and whether
 /// whoever has it is `user` or root. Addresses are not looked at: somebody may have the same ports
-/// at another loopback address, and then it is nobody's.
+/// at another loopback address, and then it is nobody's, whatever becomes of his connection. Nor is
+/// it anybody's once either end is being closed.
 struct Owners {
     bool any = false;
     bool foreign = false;

@@ -12,6 +12,7 @@
 
 #include "api/unique_fd.hpp"
 #include "core/identity.hpp"
+#include "core/private_directory.hpp"
 
 namespace flow29::api {
 namespace {
@@ -32,7 +33,8 @@ bool is_relative_path(std::string_view path) {
     return true;
 }
 
-Result<void> make_directory(const std::filesystem::path& path) {
+/// Below `uploads`, which is nobody else's.
+Result<void> make_directories(const std::filesystem::path& path) {
     std::error_code ec;
     std::filesystem::create_directories(path, ec);
     if (ec) return fail(Errc::file_error, path.string() + ": " + ec.message());
@@ -111,7 +113,9 @@ Result<Uploads::State> Uploads::begin(Offer offer, Clock::time_point now) {
     const std::string id = new_id();
     Upload upload;
     upload.base = directory_ / id;
-    const auto made = make_directory(offer.is_directory ? upload.base / offer.name : upload.base);
+    if (const auto made = core::make_private_directory(directory_); !made)
+        return fail(made.error());
+    const auto made = make_directories(offer.is_directory ? upload.base / offer.name : upload.base);
     if (!made) return fail(made.error());
     std::error_code ec;
     const auto space = std::filesystem::space(directory_, ec);
@@ -148,7 +152,7 @@ Result<ByteCount> Uploads::write(const Slice& slice, Clock::time_point now) {
         return fail(Errc::usage, "there is more of it than was announced");
     auto path = upload->base / offer.name;
     if (offer.is_directory) path /= slice.path;
-    if (const auto made = make_directory(path.parent_path()); !made) return fail(made.error());
+    if (const auto made = make_directories(path.parent_path()); !made) return fail(made.error());
     if (const auto written = write_at(path, here, slice.bytes); !written)
         return fail(written.error());
     upload->files[slice.path] = here + more;

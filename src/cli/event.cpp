@@ -2,9 +2,11 @@
 #include "cli/event.hpp"
 
 #include <fmt/format.h>
+#include <flow29/limits.hpp>
 #include <nlohmann/json.hpp>
 
 #include "api/json_results.hpp"
+#include "core/json_depth.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -49,7 +51,9 @@ ProgressEvent progress_of(const Json& json) {
 }  // namespace
 
 Result<Event> parse_event(std::string_view line) {
-    const Json json = Json::parse(line, nullptr, false);
+    const Json json = core::is_nested_beyond(line, limits::json_depth_max)
+                          ? Json()
+                          : Json::parse(line, nullptr, false);
     if (!json.is_object())
         return fail(Errc::other,
                     "the node's answer is not JSON; is it of another version "

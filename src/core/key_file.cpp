@@ -2,6 +2,7 @@
 #include "core/key_file.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,12 +28,20 @@ class File {
     int fd_;
 };
 
+constexpr int pipe_patience_ms = 5'000;
+
 Result<std::string> read_all(int fd, const std::string& name) {
     std::string text(key_file_bytes_max + 1, '\0');
     std::size_t used = 0;
     while (used < text.size()) {
         const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
         if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EAGAIN) {
+            // Of a pipe whose other end writes; it is waited for, and not for ever.
+            pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
+            if (::poll(&waiting, 1, pipe_patience_ms) > 0) continue;
+            return fail(Errc::file_error, name + " is a pipe into which nobody writes");
+        }
         if (got < 0) return fail_errno(errno, "reading " + name);
         if (got == 0) break;
         used += static_cast<std::size_t>(got);
@@ -56,7 +65,7 @@ Result<void> write_all(int fd, std::string_view text, const std::string& name) {
 
 Result<std::optional<KeyFile>> read_key_file(const std::filesystem::path& path) {
     const std::string name = path.string();
-    const File file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    const File file(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!file.open() && errno == ENOENT) return std::optional<KeyFile>();
     if (!file.open()) return fail_errno(errno, "opening " + name);
     struct stat facts {};

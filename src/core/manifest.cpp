@@ -177,6 +177,11 @@ Result<void> Manifest::check() const {
         return bad_path(path, entries_[i - 1].path == path ? "it is there twice"
                                                            : "it is not in the order of paths");
     }
+    if (const auto count = directories({0, entries_.size()});
+        count > limits::manifest_directories_max)
+        return fail(Errc::refused,
+                    fmt::format("its paths lie in {} directories, and {} are the most", count,
+                                limits::manifest_directories_max));
     std::uint64_t sum = 0;
     for (const auto& entry : entries_) {
         const auto inside = below(entry.path);
@@ -191,6 +196,21 @@ Result<void> Manifest::check() const {
             return fail(Errc::refused, "its files are more than an object can hold");
     }
     return check_times();
+}
+
+std::size_t Manifest::directories(Span span) const {
+    std::size_t count = 0;
+    std::string_view before;
+    for (auto i = span.first; i < span.last; ++i) {
+        const std::string_view path = entries_[i].path;
+        // What lies in a directory is in one piece, so one that the path before did not lie in is
+        // new.
+        const auto differ = std::ranges::mismatch(path, before).in1;
+        count += static_cast<std::size_t>(std::count(differ, path.end(), '/'));
+        if (entries_[i].type == EntryType::empty_directory) ++count;
+        before = path;
+    }
+    return count;
 }
 
 bool Manifest::has_times() const {

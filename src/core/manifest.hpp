@@ -78,6 +78,8 @@ class Manifest {
     [[nodiscard]] std::optional<std::size_t> find(std::string_view path) const;
     /// What is in the directory `path`, at any depth; everything for an empty path.
     [[nodiscard]] Span below(std::string_view path) const;
+    /// How many directories these lie in or are, the one that has them all left out.
+    [[nodiscard]] std::size_t directories(Span span) const;
     /// The entry whose content covers this octet of the object, or the first after it; one past the
     /// last when there is none.
     [[nodiscard]] std::size_t at_or_after(ByteCount offset) const;

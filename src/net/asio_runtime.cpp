@@ -33,11 +33,9 @@ AsioRuntime::AsioRuntime()
       context_(std::make_unique<asio::io_context>(1)),
       work_(context_->get_executor()),
       timer_(*context_),
-      workers_(worker_count()) {}
+      workers_(std::in_place, worker_count()) {}
 
 AsioRuntime::~AsioRuntime() {
-    workers_->stop();
-    workers_->join();
     workers_.reset();
     // What is destroyed here and below may add or cancel timers while it goes.
     while (!timers_.empty()) {
@@ -109,7 +107,7 @@ void AsioRuntime::on_timer() {
 
 void AsioRuntime::run_on_worker(std::function<void()> job, std::function<void()> done) {
     auto executor = context_->get_executor();
-    asio::post(*workers_, [job = std::move(job), done = std::move(done), executor]() mutable {
+    workers_->post([job = std::move(job), done = std::move(done), executor]() mutable {
         job();
         asio::post(executor, std::move(done));
     });

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "net/runtime.hpp"
+#include "net/worker_pool.hpp"
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <asio/thread_pool.hpp>
 
 #include <map>
 
@@ -50,7 +50,7 @@ class AsioRuntime final : public Runtime {
     std::unique_ptr<asio::io_context> context_;
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
     std::optional<asio::steady_timer> timer_;
-    std::optional<asio::thread_pool> workers_;
+    std::optional<WorkerPool> workers_;
 };
 
 }  // namespace flow29::net

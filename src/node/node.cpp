@@ -10,6 +10,7 @@
 #include "core/families.hpp"
 #include "core/identity.hpp"
 #include "core/log.hpp"
+#include "core/private_directory.hpp"
 #include "dht/opendht_index.hpp"
 #include "net/asio_runtime.hpp"
 #include "net/lan_discovery.hpp"
@@ -173,9 +174,7 @@ Result<void> Node::State::find_starting_points(node::Settings& settings) const {
 }
 
 Result<void> Node::State::open() {
-    std::error_code ec;
-    std::filesystem::create_directories(config.data, ec);
-    if (ec) return fail(Errc::file_error, config.data.string() + ": " + ec.message());
+    if (auto made = core::make_private_directory(config.data); !made) return made;
     auto key = node::find_swarm_key(config);
     if (!key) return fail(key.error());
     swarm_key = *key;

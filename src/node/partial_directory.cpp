@@ -110,7 +110,7 @@ Result<void> PartialDirectory::open() {
     // Before the journal says that it is this object's again.
     auto corrected = correct(store_, options_.root, partial_, noted, verified_);
     if (!corrected) return corrected;
-    if (auto room = check_room(); !room) return room;
+    if (auto room = check_room(is_new ? manifest_->directories(span_) : 0); !room) return room;
     if (auto made = make_tree(); !made) return made;
     take_up_journal();
     if (!is_new) recover();
@@ -251,11 +251,11 @@ void PartialDirectory::recover() {
     }
 }
 
-Result<void> PartialDirectory::check_room() const {
+Result<void> PartialDirectory::check_room(std::size_t directories) const {
     struct statvfs disk {};
     if (::fstatvfs(directory_.get(), &disk) != 0) return {};
     const auto block = std::max<std::uint64_t>(1, disk.f_frsize);
-    std::uint64_t needed = 0;
+    std::uint64_t needed = directories * block;
     for (auto i = span_.first; i < span_.last; ++i) {
         const auto place = manifest_->place(i);
         if (verified_.contains(place.first.value, place.last.value)) continue;

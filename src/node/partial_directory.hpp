@@ -64,7 +64,8 @@ class PartialDirectory : public PartialOutput {
     [[nodiscard]] Result<void> make_tree();
     void take_up_journal();
     void recover();
-    [[nodiscard]] Result<void> check_room() const;
+    /// For what is missing of the files, and so many directories.
+    [[nodiscard]] Result<void> check_room(std::size_t directories) const;
     /// Makes it unless it is there.
     [[nodiscard]] Result<core::UniqueFd> open_file(std::size_t index);
     [[nodiscard]] Result<void> write(std::size_t index, std::uint64_t offset, ByteView data);

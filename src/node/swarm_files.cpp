@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/key_file.hpp"
+#include "core/private_directory.hpp"
 
 namespace flow29::node {
 
@@ -38,13 +39,6 @@ Result<std::vector<Remembered>> read_remembered(const std::filesystem::path& dat
             all.push_back(std::move(one));
     }
     return all;
-}
-
-Result<void> make_directory(const std::filesystem::path& data) {
-    std::error_code ec;
-    std::filesystem::create_directories(data, ec);
-    if (ec) return fail(Errc::file_error, data.string() + ": " + ec.message());
-    return {};
 }
 }  // namespace
 
@@ -100,7 +94,7 @@ Result<void> check_same_swarm(const std::optional<core::SwarmKey>& own,
 }
 
 Result<Joined> join_when_started(const Config& config, const core::Invite& invite) {
-    if (auto made = make_directory(config.data); !made) return fail(made.error());
+    if (auto made = core::make_private_directory(config.data); !made) return fail(made.error());
     const auto path = key_path(config);
     const auto own = core::load_swarm_key(path);
     if (!own) return fail(own.error());
@@ -124,7 +118,7 @@ Result<Joined> join_when_started(const Config& config, const core::Invite& invit
 }
 
 Result<std::filesystem::path> found_private_swarm(const Config& config) {
-    if (auto made = make_directory(config.data); !made) return fail(made.error());
+    if (auto made = core::make_private_directory(config.data); !made) return fail(made.error());
     const auto path = key_path(config);
     const auto own = core::load_swarm_key(path);
     if (!own) return fail(own.error());

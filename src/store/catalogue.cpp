@@ -81,7 +81,8 @@ Result<void> note_rebuilt(Database& database) {
 }
 
 Result<void> make_anew(const Paths& paths) {
-    core::log::warn("store", "the catalogue is damaged; it is made anew from what can be read");
+    core::log::warn("store",
+                    "the catalogue is damaged or gone; it is made anew from what can be read");
     if (auto moved = set_aside(paths); !moved) return moved;
     {
         auto fresh = Database::open(paths.fresh);
@@ -144,24 +145,24 @@ Result<Database> open_catalogue(const fs::path& directory) {
     remove_database(paths.fresh);
     const bool missing = !is_there(paths.catalogue);
     bool damaged = is_there(paths.suspect) || (missing && is_there(paths.damaged));
+    bool empty = missing;
     if (!damaged && !missing) {
-        const auto database = open_sound(paths.catalogue);
+        auto database = open_sound(paths.catalogue);
         damaged = !database && database.error().code == Errc::corrupt_store;
         if (!database && !damaged) return fail(database.error());
+        if (database) {
+            const auto version = database->integer("PRAGMA user_version");
+            if (!version) return fail(version.error());
+            empty = *version == 0;
+        }
     }
+    // It knows none of the files, and they would all be deleted.
+    if (empty && ExtentFiles(directory).any()) damaged = true;
     if (damaged)
         if (auto made = make_anew(paths); !made) return fail(std::move(made.error()));
 
     auto database = Database::open(paths.catalogue);
     if (!database) return database;
-    auto version = database->integer("PRAGMA user_version");
-    if (!version) return fail(std::move(version.error()));
-    // A new catalogue knows none of the files, and they would all be deleted.
-    if (*version == 0 && ExtentFiles(directory).any())
-        return fail(Errc::corrupt_store,
-                    "the catalogue is missing or empty, but there are extents in " +
-                        (directory / "extents").string() +
-                        ": put catalogue.db back, or move them away to begin anew");
     if (auto done = migrate(*database, schema_steps()); !done) return fail(std::move(done.error()));
     return database;
 }

@@ -10,7 +10,8 @@
 namespace flow29::store {
 
 /// Opens the catalogue of a data directory whose lock is held, up to date. One that is not there is
-/// made; one that is damaged is set aside as catalogue.db.damaged and made anew:
+/// made; one that is damaged, or empty or gone although there are extents, is set aside as
+/// catalogue.db.damaged and made anew:
 ///
 ///     catalogue.db          the catalogue
 ///     catalogue.db.damaged  what it was made anew from; nobody needs it any more
@@ -19,8 +20,7 @@ namespace flow29::store {
 ///
 /// A crash leaves either the damaged one alone, from which the next start goes on, or a whole one.
 ///
-/// Errors: corrupt_store (of a later version, some other program's, or missing although there are
-/// extents: put it back), file_error, no_space.
+/// Errors: corrupt_store (of a later version, some other program's), file_error, no_space.
 [[nodiscard]] Result<Database> open_catalogue(const std::filesystem::path& directory);
 
 /// Has the next start make the catalogue anew.

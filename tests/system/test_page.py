@@ -191,6 +191,24 @@ class Page(harness.SystemTest):
         fetching[0].terminate()
         fetching[0].communicate()
 
+    def test_what_was_published_is_shown_and_does_nothing(self):
+        nodes = self.lab.add_swarm(2, options=["--web", "off", "--gateway", "off"])
+        reader = self.lab.add_node(bootstrap=nodes[:1], options=["--web", "off", "--gateway", ANY])
+        self.lab.wait_connected(reader)
+        site = self.lab.path / "site"
+        site.mkdir()
+        (site / "index.html").write_text(
+            "<title>as written</title><link rel=stylesheet href=style.css>"
+            "<script>document.title = 'a script ran'</script><p>as it was published"
+            "<img id=beside src=picture.png><img src='http://elsewhere.example/counts-readers'>")
+        (site / "style.css").write_text("p { color: rgb(1, 2, 3) }")
+        (site / "picture.png").write_bytes(png(3, 2))
+        (site / "data.bin").write_bytes(bytes(1000))
+        (site / "film.webm").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(300_000))
+        link = self.publish(nodes[0], site, "--copies", "1")["link"]
+        root = link.removeprefix("flow29:")[:52]
+        self.play("gateway", {"directory": lambda: {"base": f"{reader.ready['gateway']}/f/{root}"}})
+
     def test_for_everybody(self):
         nodes = self.lab.add_swarm(5, options=["--web", "off", "--gateway", "off"])
         shown = self.lab.add_node(bootstrap=nodes[:2], options=["--web", ANY, "--gateway", ANY])

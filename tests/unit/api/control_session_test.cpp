@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <string>
+
 #include <flow29/limits.hpp>
 
 #include <doctest/doctest.h>
+
+#include "api/router.hpp"
 
 namespace flow29::api {
 
@@ -57,6 +61,20 @@ TEST_CASE("so many lines wait for a caller who does not read, then only the last
     CHECK(count == limits::control_lines_waiting_max + 1);
     CHECK(latest == "last");
     CHECK(closed);
+}
+
+TEST_CASE("a request is nested so deeply and no more") {
+    const auto request_of = [](std::size_t depth) {
+        // The request and its params are two.
+        return R"({"method":"status","params":{"x":)" + std::string(depth - 2, '[') +
+               std::string(depth - 2, ']') + "}}";
+    };
+    CHECK(parse_request(request_of(limits::json_depth_max)));
+    for (const std::size_t depth : {limits::json_depth_max + 1, std::size_t{200'000}}) {
+        const auto refused = parse_request(request_of(depth));
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Errc::usage);
+    }
 }
 
 }  // namespace flow29::api

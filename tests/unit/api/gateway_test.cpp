@@ -24,7 +24,7 @@ TEST_CASE("the gateway serves wholes, ranges and heads") {
     CHECK(whole.body == content);
     CHECK(whole.header("etag") == "\"" + root + "\"");
     CHECK(whole.header("content-type") == "video/mp4");
-    CHECK(whole.header("content-security-policy") == "sandbox");
+    CHECK(whole.header("content-security-policy").starts_with("sandbox allow-same-origin "));
     CHECK(whole.header("x-content-type-options") == "nosniff");
     CHECK(whole.header("content-length") == "3000001");
 
@@ -251,7 +251,7 @@ TEST_CASE("the gateway lets its own page show a file, and no other site") {
     CHECK(shown.status == 200);
     CHECK(shown.header("access-control-allow-origin") == "http://127.0.0.1:4711");
     CHECK(shown.header("vary") == "Origin");
-    CHECK(shown.header("content-security-policy") == "sandbox");
+    CHECK(shown.header("content-security-policy").starts_with("sandbox allow-same-origin "));
     for (const char* const other :
          {"null", "http://example.org:4711", "http://localhost:4711", "http://127.0.0.1:4712",
           "https://127.0.0.1:4711", "http://127.0.0.1"})
@@ -280,7 +280,7 @@ TEST_CASE("a Range that cannot be read is as if it were not there") {
         CHECK(whole.body == content);
         CHECK(whole.header("content-length") == "10000");
         CHECK(whole.header("x-content-type-options") == "nosniff");
-        CHECK(whole.header("content-security-policy") == "sandbox");
+        CHECK(whole.header("content-security-policy").starts_with("sandbox allow-same-origin "));
         CHECK(get(at, target, "Range: " + range + "\r\n", "HEAD").status == 200);
     }
     const std::string large = std::string(30, '9') + "\r\n";

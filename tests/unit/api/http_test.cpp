@@ -41,6 +41,45 @@ TEST_CASE("a Host that could be another site's is refused") {
         CHECK_MESSAGE(status_for(host) == 403, host);
 }
 
+TEST_CASE("other sites may link here, and get nothing for their own pages") {
+    const auto configured = *core::Endpoint::parse("127.0.0.1:2931");
+    struct Asked {
+        const char* site;
+        const char* mode;
+        const char* dest;
+        bool ahead = false;
+    };
+    const auto status_for = [&configured](const Asked& asked) {
+        HttpRequest request;
+        request.method = "GET";
+        request.headers = {{"host", "127.0.0.1:2931"},
+                           {"sec-fetch-site", asked.site},
+                           {"sec-fetch-mode", asked.mode},
+                           {"sec-fetch-dest", asked.dest}};
+        if (asked.ahead) request.headers.emplace_back("sec-purpose", "prefetch");
+        const auto refusal = refuse_foreign(request, configured, false);
+        return refusal ? refusal->status : 200;
+    };
+    for (const Asked& taken :
+         {Asked{"none", "navigate", "document"}, Asked{"cross-site", "navigate", "document"},
+          Asked{"same-site", "no-cors", "image"}, Asked{"same-site", "no-cors", "video"},
+          Asked{"same-origin", "cors", "empty"}, Asked{"none", "navigate", "document", true}}) {
+        CAPTURE(taken.site);
+        CAPTURE(taken.dest);
+        CHECK(status_for(taken) == 200);
+    }
+    for (const Asked& refused :
+         {Asked{"cross-site", "no-cors", "image"}, Asked{"cross-site", "no-cors", "video"},
+          Asked{"cross-site", "no-cors", "script"}, Asked{"cross-site", "navigate", "iframe"},
+          Asked{"cross-site", "navigate", "object"}, Asked{"cross-site", "no-cors", "empty"},
+          Asked{"cross-site", "cors", "document"}, Asked{"", "no-cors", "image"},
+          Asked{"cross-site", "navigate", "document", true}}) {
+        CAPTURE(refused.site);
+        CAPTURE(refused.dest);
+        CHECK(status_for(refused) == 403);
+    }
+}
+
 TEST_CASE("methods, hosts, origins and tokens are checked before anything is answered") {
     Served served;
     const auto& at = served.page_at;

@@ -2,6 +2,7 @@
 #include "api/page_api.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <nlohmann/json.hpp>
 
 #include <flow29/limits.hpp>
@@ -97,6 +98,19 @@ TEST_CASE("slices need the token before they are read, and are bounded") {
     CHECK(send(served, "POST", "uploads", "[]")["status"] == 400);
     CHECK(send(served, "POST", "uploads", R"({"name":"../x","bytes":1})")["status"] == 400);
     CHECK(send(served, "POST", "uploads", R"({"name":"x","bytes":-1})")["status"] == 400);
+}
+
+TEST_CASE("what the page fetches and takes in lies where nobody else looks") {
+    Served served(Swarm::one_holder);
+    const auto usual = ::umask(0022);
+    CHECK(send(served, "POST", "fetch?link=" + served.publish(noise(1'000)))["status"] == 200);
+    CHECK(send(served, "POST", "uploads", R"({"name":"x","bytes":1})")["status"] == 200);
+    ::umask(usual);
+    for (const char* const name : {"fetched", "uploads", "holder"}) {
+        struct stat facts {};
+        CHECK_MESSAGE(::stat((served.data / name).c_str(), &facts) == 0, name);
+        CHECK_MESSAGE((facts.st_mode & 0777U) == 0700, name);
+    }
 }
 
 TEST_CASE("a fetch goes on by itself, and how it ended is told until it is forgotten") {

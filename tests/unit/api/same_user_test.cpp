@@ -56,6 +56,18 @@ TEST_CASE("the same ports at another loopback address make it nobody's") {
     CHECK_FALSE(is_of(0xB22C, 33, both));
 }
 
+TEST_CASE("the same ports of a connection that is being closed make it nobody's") {
+    for (const char* const state : {"04", "05", "06", "08", "09", "0B"}) {
+        CAPTURE(state);
+        const std::string both = std::string(table) + "   5: 0200007F:B22C 0100007F:0B72 " + state +
+                                 " 00000000:00000000 00:00000000 00000000    33        0 35 1 "
+                                 "0000000000000000 20 4 30 10 -1\n";
+        CHECK_FALSE(is_of(0xB22C, 1000, both));
+        CHECK_FALSE(is_of(0xB22C, 33, both));
+        CHECK_FALSE(is_of(0xB22C, 0, both));
+    }
+}
+
 TEST_CASE("this process's own connection is its own") {
     const core::UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in at{};

@@ -229,6 +229,38 @@ TEST_CASE("a directory has bounds") {
     CHECK(refusal(many) == Errc::ok);
 }
 
+TEST_CASE("the paths of a directory lie in so many directories, however few they are") {
+    const auto deep = [](unsigned i) {
+        std::string path = std::to_string(1'000 + i);
+        for (unsigned level = 1; level < 2'000; ++level)
+            path += "/d";
+        return path;
+    };
+    std::vector<DirectoryEntry> entries;
+    for (unsigned i = 0; i < limits::manifest_directories_max / 2'000; ++i)
+        entries.push_back({deep(i), EntryType::empty_directory, ByteCount(0)});
+    const auto all = Manifest::make(entries);
+    REQUIRE(all);
+    CHECK(all->directories({0, entries.size()}) == limits::manifest_directories_max);
+    CHECK(all->directories({1, 3}) == 4'000);
+    entries.push_back(file("one/more", 0));
+    CHECK(refusal(entries) == Errc::refused);
+}
+
+TEST_CASE("directories are counted once") {
+    const auto count_in = [](std::vector<DirectoryEntry> entries) {
+        const auto manifest = Manifest::make(std::move(entries));
+        REQUIRE(manifest);
+        return manifest->directories({0, manifest->entries().size()});
+    };
+    CHECK(count_in({}) == 0);
+    CHECK(count_in({file("a", 1), file("b", 1)}) == 0);
+    CHECK(count_in({file("a/b", 1), file("a/c", 1)}) == 1);
+    CHECK(count_in({file("a-b/x", 1), file("a/x", 1), file("ab/x", 1)}) == 3);
+    CHECK(count_in({file("a/b/c", 1), file("a/b/d", 1), file("a/bb/c", 1)}) == 3);
+    CHECK(count_in({file("a/b/c", 1), {"a/e", EntryType::empty_directory, ByteCount(0)}}) == 3);
+}
+
 TEST_CASE("a path has bounds") {
     std::string longest;
     while (longest.size() < limits::path_bytes_max)

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "core/base32.hpp"
+#include "core/key_file.hpp"
 
 namespace flow29::core {
 namespace {
@@ -36,6 +37,16 @@ class TemporaryDirectory {
 void write(const std::filesystem::path& path, std::string_view text, unsigned mode = 0600) {
     std::ofstream(path) << text;
     REQUIRE(::chmod(path.c_str(), mode) == 0);
+}
+
+TEST_CASE("a key file that is a pipe without a writer is not waited for") {
+    const TemporaryDirectory directory;
+    const auto path = directory / "pipe";
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    const auto read = read_key_file(path);
+    REQUIRE(read);
+    REQUIRE(*read);
+    CHECK((*read)->text.empty());
 }
 
 TEST_CASE("base32 is RFC 4648's, without padding") {

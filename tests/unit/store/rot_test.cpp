@@ -258,12 +258,21 @@ TEST_CASE("no flip in the catalogue has wrong bytes served") {
 
 TEST_CASE("a catalogue of which nothing can be read is made anew from the extent files") {
     Small small;
-    {
+    std::string what;
+    for (const char* const one : {"flipped", "emptied", "removed"})
+        SUBCASE(one) {
+            what = one;
+        }
+    if (what == "flipped") {
         const int descriptor = ::open(small.catalogue().c_str(), O_RDWR | O_CLOEXEC);
         REQUIRE(descriptor >= 0);
         for (std::size_t at = 0; at < 16; ++at)
             flip(descriptor, at);
         ::close(descriptor);
+    } else if (what == "emptied") {
+        fs::resize_file(small.catalogue(), 0);
+    } else {
+        fs::remove(small.catalogue());
     }
     // One of which the name is not that of its contents, and one that was not there.
     const ExtentHash wrong = make_id<ExtentHash>(5);
