@@ -9,6 +9,9 @@ fi
 
 stage() { printf '%s==> %s%s\n' "$bold" "$*" "$plain"; }
 
+# With ccache, clones share what they compile, whose reports then name files by their place in either.
+export CCACHE_NOHASHDIR=1
+
 # configure DIR MESON_OPTION…: sets a build directory up unless it is one already.
 configure() {
   local dir=$1

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/settings.hpp"
 
-#include <cerrno>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 #include <fmt/format.h>
 
 #include "api/web_address.hpp"
 #include "cli/quantity.hpp"
+#include "core/small_file.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -30,18 +28,12 @@ std::optional<fs::path> user_directory(const GetEnvironment& environment, const 
 }
 
 Result<FileSettings> read_config(const fs::path& path) {
-    std::error_code ignored;  // what cannot be looked at cannot be opened
-    // A directory can be opened, and throws when it is read.
-    const bool is_directory = fs::is_directory(path, ignored);
-    std::ifstream file(path, std::ios::binary);
-    const int open_error = is_directory ? EISDIR : errno;
-    if (is_directory || !file)
-        return fail_errno(open_error, "cannot read the configuration file " + path.string() +
-                                          "; --config names another one");
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (file.bad())
-        return fail(Errc::file_error, "cannot read the configuration file " + path.string());
-    return parse_config(text, path.string());
+    const auto cannot = "cannot read the configuration file " + path.string() + ": ";
+    const auto file = core::read_small_file(path);
+    if (!file) return fail(file.error().code, cannot + file.error().message());
+    if (!*file)
+        return fail(Errc::file_error, cannot + "there is no such file; --config names another one");
+    return parse_config((*file)->text, path.string());
 }
 
 /// A file that is named must be there; the default one need not.

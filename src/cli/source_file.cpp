@@ -74,6 +74,13 @@ Result<OpenSource> open_source(const std::string& path) {
     // Standard input may be a file of which a part has been read: only the rest is meant.
     const bool from_start = path != "-" || ::lseek(opened.fd.get(), 0, SEEK_CUR) == 0;
     opened.is_regular = S_ISREG(facts.st_mode) && from_start;
+    if (opened.is_regular && facts.st_size == 0) {
+        // What is below /proc says of itself that it is empty.
+        char octet = 0;
+        const auto count = ::pread(opened.fd.get(), &octet, 1, 0);
+        if (count < 0) return fail_errno(errno, "cannot read " + path);
+        opened.is_regular = count == 0;
+    }
     if (opened.is_regular) opened.bytes = ByteCount(static_cast<std::uint64_t>(facts.st_size));
     return opened;
 }

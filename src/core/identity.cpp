@@ -4,7 +4,7 @@
 
 #include "core/assert.hpp"
 #include "core/hash.hpp"
-#include "core/key_file.hpp"
+#include "core/small_file.hpp"
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
@@ -133,7 +133,7 @@ Result<Identity> Identity::generate() {
 }
 
 Result<Identity> Identity::from_pem(std::string_view pem) {
-    if (pem.size() > key_file_bytes_max) return fail(Errc::usage, "too long to be a private key");
+    if (pem.size() > small_file_bytes_max) return fail(Errc::usage, "too long to be a private key");
     const gnutls_datum_t text =
         borrow({reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()});
     gnutls_x509_privkey_t parsed = nullptr;
@@ -159,7 +159,7 @@ Result<Identity> Identity::from_pem(std::string_view pem) {
 }
 
 Result<Identity> Identity::load_or_create(const std::filesystem::path& file) {
-    const auto existing = read_key_file(file);
+    const auto existing = read_small_file(file);
     if (!existing) return fail(existing.error());
     if (*existing) {
         auto identity = from_pem((*existing)->text);
@@ -172,7 +172,7 @@ Result<Identity> Identity::load_or_create(const std::filesystem::path& file) {
 
     auto identity = generate();
     if (!identity) return identity;
-    const auto written = write_key_file(file, identity->private_pem());
+    const auto written = write_small_file(file, identity->private_pem());
     if (!written) return fail(written.error());
     return identity;
 }

@@ -4,7 +4,7 @@
 #include "core/assert.hpp"
 #include "core/base32.hpp"
 #include "core/identity.hpp"
-#include "core/key_file.hpp"
+#include "core/small_file.hpp"
 
 #include <fmt/format.h>
 
@@ -53,7 +53,7 @@ std::string swarm_key_text(const SwarmKey& key) {
 }
 
 Result<std::optional<SwarmKey>> load_swarm_key(const std::filesystem::path& path) {
-    const auto file = read_key_file(path);
+    const auto file = read_small_file(path);
     if (!file) return fail(file.error());
     if (!*file) return std::optional<SwarmKey>();
     if (((*file)->mode & too_open) != 0)
@@ -66,7 +66,7 @@ Result<std::optional<SwarmKey>> load_swarm_key(const std::filesystem::path& path
 }
 
 Result<void> save_swarm_key(const std::filesystem::path& path, const SwarmKey& key) {
-    return write_key_file(path, swarm_key_text(key));
+    return write_small_file(path, swarm_key_text(key));
 }
 
 SwarmName name_of_swarm(const std::optional<SwarmKey>& key) {

@@ -107,6 +107,7 @@ void Engine::start() {
 
 asio::awaitable<void> Engine::stop() {
     tasks_.request_stop();
+    transfers_.stop();
     announcer_.wake();
     caretaker_.wake();
     hinter_.wake();

@@ -115,7 +115,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_directory(FetchRequest reque
     if (request.range)
         co_return fail(Errc::usage, "a range is one of a file, and this is a directory");
     PartialDirectory::Options options{request.path,      request.link.root, request.link.path,
-                                      request.overwrite, found.key,         request.folder};
+                                      request.overwrite, found.key,         request.folder,
+                                      request.stop};
     while (options.below.ends_with('/'))
         options.below.pop_back();
     const auto directory = std::make_shared<PartialDirectory>(services_.store, found.descriptor,

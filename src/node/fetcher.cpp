@@ -316,7 +316,8 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch_file(FetchRequest request, F
                                  .executable = target.executable,
                                  .modified = is_whole ? target.modified : std::nullopt,
                                  .key = found.key,
-                                 .folder = request.folder};
+                                 .folder = request.folder,
+                                 .stop = request.stop};
     const auto file =
         std::make_shared<PartialFile>(services_.store, *descriptor, std::move(options));
     auto open = [file] { return file->open(); };

@@ -83,6 +83,12 @@ Result<void> PartialDirectory::check_target() const {
     return {};
 }
 
+/// A manifest has room for a million directories, and a slow disk needs minutes to make them.
+Result<void> PartialDirectory::check_stop() const {
+    if (options_.stop.stop_requested()) return fail(Errc::interrupted, "stopped");
+    return {};
+}
+
 Result<void> PartialDirectory::open() {
     if (auto free = check_target(); !free) return free;
     auto& folder = *place_.folder;
@@ -123,6 +129,7 @@ Result<void> PartialDirectory::adopt() {
     std::vector<std::string> strangers;
     std::vector<std::uint64_t> sizes(present_.size());
     const VisitFn visit = [&](const std::string& path, const struct stat& facts) -> Result<bool> {
+        if (auto going = check_stop(); !going) return fail(going.error());
         const auto full = prefix + path;
         const auto index = manifest_->find(full);
         const bool is_inner = !index && !manifest_->below(full).empty();
@@ -147,8 +154,10 @@ Result<void> PartialDirectory::adopt() {
     };
     const ListFn list = [this](const std::string& path) { return inside_->list(path); };
     if (auto walked = walk(list, visit); !walked) return walked;
-    for (const auto& path : strangers)
+    for (const auto& path : strangers) {
+        if (auto going = check_stop(); !going) return going;
         if (auto gone = inside_->remove(path); !gone) return gone;
+    }
     // Notes count only as far as the files really go, and inside what is wanted.
     for (auto i = span_.first; i < span_.last; ++i) {
         const auto place = manifest_->place(i);
@@ -179,6 +188,7 @@ Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index) {
 Result<void> PartialDirectory::make_tree() {
     std::string made;
     for (auto i = span_.first; i < span_.last; ++i) {
+        if (auto going = check_stop(); !going) return going;
         const auto path = path_of(i);
         const auto& entry = manifest_->entries()[i];
         const bool is_directory = entry.type == EntryType::empty_directory;
@@ -233,7 +243,7 @@ void PartialDirectory::recover() {
         return read_exactly((*file)->get(), offset, out);
     };
     core::Buffer data;
-    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+    for (std::uint64_t i = 0; i < layout.extents() && check_stop(); ++i) {
         auto bytes = layout.extent_bytes(ExtentIndex(i));
         // What precedes the files is not fetched into them.
         const bool begins =
@@ -319,6 +329,7 @@ Result<void> PartialDirectory::set_times() {
     for (auto i = span_.first; i < span_.last; ++i) {
         const auto& time = manifest_->entries()[i].modified;
         if (!time) continue;
+        if (auto going = check_stop(); !going) return going;
         if (auto set = inside_->set_modified(path_of(i), *time); !set) return set;
     }
     return {};

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "core/descriptor.hpp"
@@ -30,6 +31,7 @@ class PartialDirectory : public PartialOutput {
         bool overwrite = false;
         std::optional<core::FileKey> key{};  ///< of a private object: it comes decrypted
         std::shared_ptr<Folder> folder{};    ///< that `path` is in; null: this process's own
+        std::stop_token stop{};  ///< ends what is done for every file there is, as interrupted
     };
 
     /// Requires `store` to outlive it. The manifest is the descriptor's.
@@ -56,6 +58,7 @@ class PartialDirectory : public PartialOutput {
     static constexpr std::uint64_t note_bytes = 64ULL << 20;
 
     [[nodiscard]] Result<void> check_target() const;
+    [[nodiscard]] Result<void> check_stop() const;
     /// To the files whose manifest says when they were changed.
     [[nodiscard]] Result<void> set_times();
     /// Removes from an earlier attempt what is not wanted now, and forgets what is not there.

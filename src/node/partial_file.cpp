@@ -112,7 +112,7 @@ Result<void> PartialFile::open() {
 void PartialFile::recover(ByteCount end) {
     const auto layout = descriptor_.layout();
     core::Buffer data;
-    for (std::uint64_t i = 0; i < layout.extents(); ++i) {
+    for (std::uint64_t i = 0; i < layout.extents() && !options_.stop.stop_requested(); ++i) {
         const auto bytes = layout.extent_bytes(ExtentIndex(i));
         const bool present = bytes.first >= options_.range.first && bytes.last <= end &&
                              bytes.last <= options_.range.last;

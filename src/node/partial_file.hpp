@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "core/descriptor.hpp"
@@ -28,6 +29,7 @@ class PartialFile : public PartialOutput {
         std::optional<FileTime> modified{};  ///< if it is to say when it was changed
         std::optional<core::FileKey> key{};  ///< of a private object: it comes decrypted
         std::shared_ptr<Folder> folder{};    ///< that `path` is in; null: this process's own
+        std::stop_token stop{};              ///< ends the reading of what is there already
     };
 
     /// Requires `store` and `descriptor` to outlive it.

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "core/key_file.hpp"
 #include "core/private_directory.hpp"
+#include "core/small_file.hpp"
 
 namespace flow29::node {
 
@@ -28,7 +28,7 @@ struct Remembered {
 };
 
 Result<std::vector<Remembered>> read_remembered(const std::filesystem::path& data) {
-    const auto file = core::read_key_file(bootstrap_path(data));
+    const auto file = core::read_small_file(bootstrap_path(data));
     if (!file) return fail(file.error());
     std::vector<Remembered> all;
     std::istringstream lines(*file ? (*file)->text : std::string());
@@ -77,7 +77,7 @@ Result<void> remember_addresses(const std::filesystem::path& data, const core::S
     std::string text;
     for (const auto& [address, of] : all)
         text += address + (of.empty() ? "" : " ") + of + "\n";
-    return core::write_key_file(bootstrap_path(data), text);
+    return core::write_small_file(bootstrap_path(data), text);
 }
 
 Result<void> check_same_swarm(const std::optional<core::SwarmKey>& own,

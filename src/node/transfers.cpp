@@ -221,4 +221,10 @@ Result<std::vector<TransferInfo>> Transfers::control(std::uint64_t id, TransferA
     return list();
 }
 
+void Transfers::stop() {
+    // Whoever lets go of one while it is told does not change the map.
+    for (const auto& [id, weak] : running_)
+        if (const auto transfer = weak.lock()) transfer->cancel();
+}
+
 }  // namespace flow29::node

@@ -94,6 +94,8 @@ class Transfers {
     /// Gives the new list. Errors: not_found.
     [[nodiscard]] Result<std::vector<TransferInfo>> control(std::uint64_t id,
                                                             TransferAction action);
+    /// Cancels all.
+    void stop();
 
   private:
     Services services_;

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-#include "core/key_file.hpp"
+#include "core/small_file.hpp"
 #include "input.hpp"
 #include "place.hpp"
 
@@ -42,8 +42,8 @@ void check_load(const fuzz::fs::path& path, std::string_view content, unsigned m
     fuzz::write_file(
         path, ByteView(reinterpret_cast<const std::uint8_t*>(content.data()), content.size()));
     FLOW29_ASSERT(::chmod(path.c_str(), mode) == 0);
-    const auto file = core::read_key_file(path);
-    FLOW29_ASSERT(file.has_value() == (content.size() <= core::key_file_bytes_max));
+    const auto file = core::read_small_file(path);
+    FLOW29_ASSERT(file.has_value() == (content.size() <= core::small_file_bytes_max));
     if (file) FLOW29_ASSERT(*file && (*file)->text == content && (*file)->mode == mode);
     const auto key = core::load_swarm_key(path);
     const auto in_it = core::parse_swarm_key(content);
@@ -80,9 +80,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FLOW29_ASSERT(core::save_swarm_key(path, key).has_value());
     const auto loaded = core::load_swarm_key(path);
     FLOW29_ASSERT(loaded && *loaded && **loaded == key);
-    FLOW29_ASSERT(core::write_key_file(path, text).has_value());
-    const auto file = core::read_key_file(path);
-    if (text.size() <= core::key_file_bytes_max)
+    FLOW29_ASSERT(core::write_small_file(path, text).has_value());
+    const auto file = core::read_small_file(path);
+    if (text.size() <= core::small_file_bytes_max)
         FLOW29_ASSERT(file && *file && (*file)->mode == 0600 && (*file)->text == text);
     FLOW29_ASSERT(!fuzz::fs::exists(path.string() + ".new"));
     fuzz::fs::remove(path);

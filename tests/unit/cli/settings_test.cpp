@@ -256,6 +256,28 @@ TEST_CASE("a configuration file that is named must be there") {
         global, {}, environment_of({{"HOME", "/nowhere"}, {"FLOW29_CONFIG", "/nowhere/c"}})));
 }
 
+TEST_CASE("a configuration file that is none is refused, whatever it is") {
+    const ScratchHome home("");
+    const auto error = [](const fs::path& path) {
+        GlobalOptions global;
+        global.config = path;
+        const auto resolved = resolve_config(global, {}, environment_of({{"HOME", "/nowhere"}}));
+        REQUIRE_FALSE(resolved);
+        CHECK(resolved.error().message().find(path.string()) != std::string::npos);
+        return resolved.error().code;
+    };
+    CHECK(error(home.path) == Errc::file_error);
+    CHECK(error("/dev/zero") == Errc::file_error);
+    const auto deep = home.path / "deep.toml";
+    std::string key = "a";
+    while (key.size() < 200'000)
+        key += ".a";
+    std::ofstream(deep) << key << " = 1\n";
+    CHECK(error(deep) == Errc::file_error);
+    std::ofstream(deep) << key.substr(0, 15'001) << " = 1\n";
+    CHECK(error(deep) == Errc::usage);
+}
+
 TEST_CASE("a relative data directory is made absolute") {
     GlobalOptions global;
     global.data = "here";

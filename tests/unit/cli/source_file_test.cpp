@@ -87,6 +87,23 @@ TEST_CASE("a pipe is copied into a file without a name") {
     CHECK(std::distance(begin(entries), end(entries)) == 1);
 }
 
+TEST_CASE("a file that has more than it says is read like a pipe") {
+    const ScratchDirectory scratch;
+    auto source = open_source("/proc/self/status");
+    REQUIRE(source);
+    CHECK_FALSE(source->is_regular);
+    GlobalOptions quiet;
+    quiet.quiet = true;
+    Output output(quiet);
+    Interrupt interrupt;
+    REQUIRE(spool(*source, scratch.path, output, interrupt));
+    CHECK(content_of(source->fd.get()).starts_with("Name:"));
+    // Its first page is not there to be read.
+    CHECK(open_source("/proc/self/mem").error().code == Errc::file_error);
+    std::ofstream(scratch.path / "empty").flush();
+    CHECK(open_source((scratch.path / "empty").string())->is_regular);
+}
+
 TEST_CASE("a path that JSON cannot carry is refused") {
     CHECK(absolute_path("/tmp/é"));
     CHECK(absolute_path("relative")->is_absolute());

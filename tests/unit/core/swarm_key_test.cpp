@@ -10,7 +10,7 @@
 #include <fstream>
 
 #include "core/base32.hpp"
-#include "core/key_file.hpp"
+#include "core/small_file.hpp"
 
 namespace flow29::core {
 namespace {
@@ -43,7 +43,7 @@ TEST_CASE("a key file that is a pipe without a writer is not waited for") {
     const TemporaryDirectory directory;
     const auto path = directory / "pipe";
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-    const auto read = read_key_file(path);
+    const auto read = read_small_file(path);
     REQUIRE(read);
     REQUIRE(*read);
     CHECK((*read)->text.empty());

@@ -171,6 +171,50 @@ TEST_CASE("an interrupted directory goes on from what was noted, and what a kill
     }
 }
 
+TEST_CASE("one that is stopped leaves what is made of it, and the next goes on") {
+    const Place place;
+    make_tree(place.directory / "source");
+    const Object object(place.directory / "source", true);
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const auto out = place.directory / "out";
+    const auto part = fs::path(out.string() + ".flow29-part");
+    std::stop_source stop;
+    auto options = object.options(out);
+    options.stop = stop.get_token();
+    {
+        PartialDirectory output(*store, object.descriptor, object.manifest, options);
+        REQUIRE(output.open().has_value());
+        object.give(output);
+        stop.request_stop();
+        const auto finished = output.finish();
+        REQUIRE_FALSE(finished.has_value());
+        CHECK(finished.error().code == Errc::interrupted);
+        CHECK_FALSE(fs::exists(out));
+    }
+    {
+        // What is taken up again is walked through first.
+        PartialDirectory output(*store, object.descriptor, object.manifest, options);
+        const auto opened = output.open();
+        REQUIRE_FALSE(opened.has_value());
+        CHECK(opened.error().code == Errc::interrupted);
+    }
+    {
+        auto elsewhere = options;
+        elsewhere.path = place.directory / "new";
+        PartialDirectory output(*store, object.descriptor, object.manifest, elsewhere);
+        const auto opened = output.open();
+        REQUIRE_FALSE(opened.has_value());
+        CHECK(opened.error().code == Errc::interrupted);
+        CHECK(fs::is_empty(place.directory / "new.flow29-part"));
+    }
+    PartialDirectory output(*store, object.descriptor, object.manifest, object.options(out));
+    REQUIRE(output.open().has_value());
+    object.give(output);
+    REQUIRE(output.finish().has_value());
+    check_tree(out);
+    CHECK_FALSE(fs::exists(part));
+}
+
 TEST_CASE("a file that is shorter than its note says, or damaged, is wanted again") {
     const Place place;
     make_tree(place.directory / "source");

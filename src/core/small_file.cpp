@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "core/key_file.hpp"
+#include "core/small_file.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -8,30 +8,17 @@
 
 #include <cerrno>
 
+#include <fmt/format.h>
+
+#include "core/unique_fd.hpp"
+
 namespace flow29::core {
 namespace {
-
-/// A file descriptor that closes itself.
-class File {
-  public:
-    explicit File(int fd) : fd_(fd) {}
-    ~File() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-
-    [[nodiscard]] int fd() const { return fd_; }
-    [[nodiscard]] bool open() const { return fd_ >= 0; }
-
-  private:
-    int fd_;
-};
 
 constexpr int pipe_patience_ms = 5'000;
 
 Result<std::string> read_all(int fd, const std::string& name) {
-    std::string text(key_file_bytes_max + 1, '\0');
+    std::string text(small_file_bytes_max + 1, '\0');
     std::size_t used = 0;
     while (used < text.size()) {
         const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
@@ -46,7 +33,10 @@ Result<std::string> read_all(int fd, const std::string& name) {
         if (got == 0) break;
         used += static_cast<std::size_t>(got);
     }
-    if (used > key_file_bytes_max) return fail(Errc::file_error, name + " is too long to be a key");
+    if (used > small_file_bytes_max)
+        return fail(Errc::file_error,
+                    fmt::format("{} is longer than the {} bytes that such a file may have", name,
+                                small_file_bytes_max));
     text.resize(used);
     return text;
 }
@@ -63,26 +53,26 @@ Result<void> write_all(int fd, std::string_view text, const std::string& name) {
 
 }  // namespace
 
-Result<std::optional<KeyFile>> read_key_file(const std::filesystem::path& path) {
+Result<std::optional<SmallFile>> read_small_file(const std::filesystem::path& path) {
     const std::string name = path.string();
-    const File file(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!file.open() && errno == ENOENT) return std::optional<KeyFile>();
-    if (!file.open()) return fail_errno(errno, "opening " + name);
+    const UniqueFd file(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!file && errno == ENOENT) return std::optional<SmallFile>();
+    if (!file) return fail_errno(errno, "opening " + name);
     struct stat facts {};
-    if (::fstat(file.fd(), &facts) != 0) return fail_errno(errno, "looking at " + name);
-    auto text = read_all(file.fd(), name);
+    if (::fstat(file.get(), &facts) != 0) return fail_errno(errno, "looking at " + name);
+    auto text = read_all(file.get(), name);
     if (!text) return fail(text.error());
-    return std::optional<KeyFile>({std::move(*text), facts.st_mode & 0777U});
+    return std::optional<SmallFile>({std::move(*text), facts.st_mode & 0777U});
 }
 
 /// Temporary, sync, rename, sync of the directory: after a power cut the file is absent or whole.
-Result<void> write_key_file(const std::filesystem::path& path, std::string_view text) {
+Result<void> write_small_file(const std::filesystem::path& path, std::string_view text) {
     const std::string temporary = path.string() + ".new";
     ::unlink(temporary.c_str());  // what a crash left behind
-    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file.open()) return fail_errno(errno, "creating " + temporary);
-    auto written = write_all(file.fd(), text, temporary);
-    if (written && ::fsync(file.fd()) != 0) written = fail_errno(errno, "syncing " + temporary);
+    const UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file) return fail_errno(errno, "creating " + temporary);
+    auto written = write_all(file.get(), text, temporary);
+    if (written && ::fsync(file.get()) != 0) written = fail_errno(errno, "syncing " + temporary);
     if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
         written = fail_errno(errno, "renaming " + temporary);
     if (!written) {
@@ -90,8 +80,8 @@ Result<void> write_key_file(const std::filesystem::path& path, std::string_view 
         return written;
     }
     const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    const File directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory.open() || ::fsync(directory.fd()) != 0)
+    const UniqueFd directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory || ::fsync(directory.get()) != 0)
         return fail_errno(errno, "syncing " + parent.string());
     return {};
 }
