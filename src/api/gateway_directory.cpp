@@ -15,6 +15,7 @@
 #include "api/http_condition.hpp"
 #include "api/http_status.hpp"
 #include "api/json_results.hpp"
+#include "core/printable.hpp"
 #include "core/size_text.hpp"
 
 namespace flow29::api {
@@ -53,9 +54,10 @@ class WaitedListing {
     };
 };
 
+/// As it may stand in a page.
 std::string escaped(std::string_view text) {
     std::string out;
-    for (const char c : text) {
+    for (const char c : core::printable(text)) {
         switch (c) {
             case '&':
                 out += "&amp;";

@@ -15,6 +15,7 @@
 #include "cli/settings.hpp"
 #include "cli/source_file.hpp"
 #include "cli/text.hpp"
+#include "core/printable.hpp"
 #include "node/source.hpp"
 
 namespace flow29::cli {
@@ -81,7 +82,7 @@ int run_config(const ConfigOptions& options, const GlobalOptions& global, Output
     std::vector<std::vector<std::string>> rows{{"SETTING", "VALUE", "FROM"}};
     for (const auto& [name, value, source] : *settings) {
         list.push_back({{"name", name}, {"value", value}, {"source", source}});
-        rows.push_back({name, printable(value), source});
+        rows.push_back({name, core::printable(value), source});
     }
     const api::Json json = {{"path", path->string()}, {"settings", std::move(list)}};
     if (output.is_json()) output.json(api::to_line(api::done_event(json)));

@@ -12,6 +12,7 @@
 #include "cli/settings.hpp"
 #include "cli/text.hpp"
 #include "core/clock.hpp"
+#include "core/printable.hpp"
 
 namespace flow29::cli {
 namespace {
@@ -127,7 +128,8 @@ int Output::end_view() {
 int Output::ended(int status) {
     if (lost_errno_ == 0) return status;
     const auto error = fail_errno(lost_errno_, "standard output").value();
-    write(STDERR_FILENO, "flow29: " + printable(error.message()) + "; this was to go there:\n");
+    write(STDERR_FILENO,
+          "flow29: " + core::printable(error.message()) + "; this was to go there:\n");
     write(STDERR_FILENO, lost_);
     return status != 0 ? status : exit_code(error.code);
 }

@@ -9,6 +9,7 @@
 #include "cli/quantity.hpp"
 #include "cli/render_fields.hpp"
 #include "cli/text.hpp"
+#include "core/printable.hpp"
 
 namespace flow29::cli {
 
@@ -100,10 +101,10 @@ std::string render_status(std::string_view line) {
 
 std::string render_peers(std::string_view line, const std::string& chosen) {
     const Json json = object_in(line);
-    std::string out =
-        chosen.empty()
-            ? "no peers are connected; `flow29 status` says why, if it is known\n"
-            : fmt::format("no peer whose id begins with {} is connected\n", printable(chosen));
+    std::string out = chosen.empty()
+                          ? "no peers are connected; `flow29 status` says why, if it is known\n"
+                          : fmt::format("no peer whose id begins with {} is connected\n",
+                                        core::printable(chosen));
     if (!at(json, {"peers"}).empty()) {
         std::vector<std::vector<std::string>> rows{
             {"NODE", "ADDRESS", "RTT", "UP", "DOWN", "RATE", "HOLDS", "SCORE", "STRIKES"}};
@@ -157,7 +158,7 @@ std::string render_blocklist(std::string_view line) {
     std::string out;
     for (const Json& node : at(json, {"nodes"}))
         if (node.is_string())
-            out += fmt::format("node  {}\n", short_id(printable(node.get<std::string>())));
+            out += fmt::format("node  {}\n", short_id(core::printable(node.get<std::string>())));
     for (const Json& root : at(json, {"roots"}))
         if (root.is_string()) out += fmt::format("root  {}\n", short_root(root.get<std::string>()));
     return out.empty() ? "nothing is blocked\n" : out;

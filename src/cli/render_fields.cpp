@@ -8,6 +8,7 @@
 
 #include "cli/quantity.hpp"
 #include "cli/text.hpp"
+#include "core/printable.hpp"
 
 namespace flow29::cli {
 
@@ -36,7 +37,7 @@ const Json& at(const Json& json, std::initializer_list<const char*> names) {
 
 std::string string_at(const Json& json, std::initializer_list<const char*> names) {
     const Json& field = at(json, names);
-    return field.is_string() ? printable(field.get<std::string>()) : std::string();
+    return field.is_string() ? core::printable(field.get<std::string>()) : std::string();
 }
 
 std::uint64_t number_at(const Json& json, std::initializer_list<const char*> names) {
@@ -79,7 +80,7 @@ std::string joined(const Json& strings) {
     std::string out;
     for (const Json& element : strings)
         if (element.is_string())
-            out += (out.empty() ? "" : ", ") + printable(element.get<std::string>());
+            out += (out.empty() ? "" : ", ") + core::printable(element.get<std::string>());
     return out;
 }
 

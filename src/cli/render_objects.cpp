@@ -11,6 +11,7 @@
 #include "cli/render.hpp"
 #include "cli/render_fields.hpp"
 #include "cli/text.hpp"
+#include "core/printable.hpp"
 
 // What is published, kept and on its way.
 namespace flow29::cli {
@@ -155,7 +156,7 @@ std::string render_health(std::string_view line) {
         std::string bar;
         for (std::uint64_t i = 0; i < filled; ++i)
             bar += "█";
-        out += fmt::format("  {:>3} {} {}\n", printable(copies), bar, format_count(count));
+        out += fmt::format("  {:>3} {} {}\n", core::printable(copies), bar, format_count(count));
     }
     out += fmt::format("groups     {}\n",
                        counted(number_at(json, {"groups"}), "address group", "address groups"));
@@ -211,7 +212,7 @@ std::string render_transfers(std::string_view line) {
         if (name.empty()) name = string_at(transfer, {"name"});
         if (name.empty() && root) name = to_base32(*root);
         out += fmt::format("{}  {} {}\n", number_at(transfer, {"id"}),
-                           string_at(transfer, {"kind"}), printable(name));
+                           string_at(transfer, {"kind"}), core::printable(name));
         std::string stage = string_at(transfer, {"stage"});
         std::ranges::replace(stage, '_', ' ');
         out += "   " + stage;
@@ -280,7 +281,7 @@ VerificationText render_verification(std::string_view line) {
         out += fmt::format("{} damaged; {} healed\n", counted(objects, "descriptor", "descriptors"),
                            format_count(number_at(json, {"healed_objects"})));
     for (const Json& complaint : complaints)
-        if (complaint.is_string()) out += printable(complaint.get<std::string>()) + "\n";
+        if (complaint.is_string()) out += core::printable(complaint.get<std::string>()) + "\n";
     if (is_whole && !complaints.empty()) out += "the rest of it is sound\n";
     return {std::move(out), sound};
 }

@@ -11,6 +11,7 @@
 
 #include "cli/text.hpp"
 #include "core/clock.hpp"
+#include "core/printable.hpp"
 #include "core/utf8.hpp"
 
 namespace flow29::cli {
@@ -122,7 +123,7 @@ Result<void> spool(OpenSource& source, const std::filesystem::path& directory, O
 
 Result<std::filesystem::path> absolute_path(const std::filesystem::path& path) {
     if (!core::is_utf8(path.string()))
-        return fail(Errc::usage, "the path is not UTF-8: " + printable(path.string()) +
+        return fail(Errc::usage, "the path is not UTF-8: " + core::printable(path.string()) +
                                      "; under another name it can be used");
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error);

@@ -19,12 +19,8 @@ namespace flow29::cli {
 /// `text` as one word of a POSIX shell; unquoted when nothing in it needs quotes.
 [[nodiscard]] std::string shell_quote(std::string_view text);
 
-/// Control characters, and those that turn the writing direction, as \xNN: names come from peers
-/// and must not drive a terminal or look like others.
-[[nodiscard]] std::string printable(std::string_view text);
-
-/// The same of what is said in several lines. Those after the first are set in, so that none can
-/// pass for something else that was said.
+/// core::printable of what is said in several lines. Those after the first are set in, so that none
+/// can pass for something else that was said.
 [[nodiscard]] std::string printable_lines(std::string_view text);
 
 /// A name for a fetched file in the working directory: the last part of the link's path or its

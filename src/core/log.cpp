@@ -3,6 +3,7 @@
 
 #include "core/clock.hpp"
 #include "core/log_ring.hpp"
+#include "core/printable.hpp"
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -66,30 +67,6 @@ spdlog::level::level_enum to_spdlog(Level level) {
     return spdlog::level::err;
 }
 
-bool is_control(std::uint8_t byte) {
-    return byte < 0x20 || byte == 0x7f;
-}
-
-/// `text` with C0 and C1 control characters as \xNN, so that it cannot forge lines or drive a
-/// terminal. C1 in UTF-8 is C2 80 to C2 9F.
-std::string escape(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    bool after_c2 = false;
-    for (const char c : text) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        const bool c1 = after_c2 && byte >= 0x80 && byte <= 0x9f;
-        if (is_control(byte) || c1) {
-            if (c1) out.replace(out.size() - 1, 1, "\\xc2");
-            out += fmt::format("\\x{:02x}", byte);
-        } else {
-            out.push_back(c);
-        }
-        after_c2 = byte == 0xc2;
-    }
-    return out;
-}
-
 }  // namespace
 
 void set_level(Level level) {
@@ -102,8 +79,8 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view component, std::string_view text) {
     if (!enabled(level)) return;
-    std::string from = escape(component);
-    std::string line = escape(text);
+    std::string from = printable(component);
+    std::string line = printable(text);
     logger().log(to_spdlog(level), "{}: {}", from, line);
     remember(level, std::move(from), std::move(line));
 }

@@ -11,6 +11,7 @@
 #include "core/assert.hpp"
 #include "core/layout.hpp"
 #include "core/pack.hpp"
+#include "core/printable.hpp"
 
 namespace flow29::core {
 namespace {
@@ -93,7 +94,7 @@ tl::unexpected<Error> malformed(std::string_view why) {
 
 tl::unexpected<Error> bad_path(std::string_view path, std::string_view why) {
     return fail(Errc::refused,
-                fmt::format("\"{}\" cannot be a path in a directory: {}", shown_path(path), why));
+                fmt::format("\"{}\" cannot be a path in a directory: {}", printable(path), why));
 }
 
 std::size_t fields_of(std::uint64_t version) {
@@ -106,17 +107,6 @@ bool is_unsafe(char c) {
 }
 
 }  // namespace
-
-std::string shown_path(std::string_view path) {
-    std::string out;
-    for (const char c : path) {
-        if (is_unsafe(c))
-            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else
-            out += c;
-    }
-    return out;
-}
 
 Result<void> check_path(std::string_view path) {
     if (path.empty()) return bad_path(path, "it is empty");
@@ -187,7 +177,7 @@ Result<void> Manifest::check() const {
         const auto inside = below(entry.path);
         if (!inside.empty())
             return bad_path(entry.path, fmt::format("\"{}\" has it as a directory",
-                                                    shown_path(entries_[inside.first].path)));
+                                                    printable(entries_[inside.first].path)));
         const auto length = entry.length.value;
         if (entry.type == EntryType::empty_directory && length != 0)
             return bad_path(entry.path, "it is an empty directory and has a length");

@@ -15,9 +15,6 @@ namespace flow29::core {
 /// within limits::path_bytes_max and limits::path_component_bytes_max.
 [[nodiscard]] Result<void> check_path(std::string_view path);
 
-/// A path as it may stand in a message: octets that would not print as \xNN.
-[[nodiscard]] std::string shown_path(std::string_view path);
-
 /// The default extent level for a directory: at most 96 extents up to 6 GiB, then 64 MiB each.
 /// Rationale: each holder of an extent puts a record of it into the DHT, and 500 of them are to be
 /// enough for a directory of 10,000 small files, with its publisher and four copies. What is

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/manifest.hpp"
+#include "core/printable.hpp"
 
 namespace flow29::node {
 
@@ -26,7 +27,7 @@ using OpenDirectory = std::unique_ptr<DIR, CloseDirectory>;
 constexpr unsigned attempts_max = 8;
 
 tl::unexpected<Error> failed(int errnum, const std::string& path) {
-    return fail_errno(errnum, core::shown_path(path.empty() ? "the directory" : path));
+    return fail_errno(errnum, core::printable(path.empty() ? "the directory" : path));
 }
 
 std::string joined(const std::string& directory, std::string_view name) {

@@ -14,6 +14,8 @@
 
 #include <flow29/limits.hpp>
 
+#include "core/printable.hpp"
+
 namespace flow29::node {
 
 namespace {
@@ -32,7 +34,7 @@ class Unfit {
                                  : S_ISFIFO(facts.st_mode) ? "a named pipe"
                                  : S_ISSOCK(facts.st_mode) ? "a socket"
                                                            : "a device";
-        add(fmt::format("\"{}\" is {}, and no file or directory", core::shown_path(path), what));
+        add(fmt::format("\"{}\" is {}, and no file or directory", core::printable(path), what));
     }
     [[nodiscard]] std::size_t count() const { return count_; }
     [[nodiscard]] Error error() const {

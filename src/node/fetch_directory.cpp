@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "core/printable.hpp"
 #include "node/fetcher.hpp"
 #include "node/partial_directory.hpp"
 
@@ -93,12 +94,12 @@ asio::awaitable<Result<Fetcher::Target>> Fetcher::resolve(FoundObject found, std
     const auto index = target.manifest->find(path);
     if (!index && target.manifest->below(path).empty())
         co_return fail(Errc::not_found,
-                       fmt::format("there is no \"{}\" in it", core::shown_path(path)));
+                       fmt::format("there is no \"{}\" in it", core::printable(path)));
     if (!index) co_return target;
     const auto type = target.manifest->entries()[*index].type;
     if (type == EntryType::empty_directory) co_return target;
     if (needs_directory)
-        co_return fail(Errc::not_found, fmt::format("\"{}\" is a file", core::shown_path(path)));
+        co_return fail(Errc::not_found, fmt::format("\"{}\" is a file", core::printable(path)));
     target.kind = ObjectKind::file;
     target.bytes = target.manifest->place(*index);
     if (target.bytes.empty()) target.bytes = ByteRange{};

@@ -15,6 +15,7 @@
 
 #include "core/log.hpp"
 #include "core/merkle.hpp"
+#include "core/printable.hpp"
 #include "node/directory_source.hpp"
 
 namespace flow29::node {
@@ -182,7 +183,7 @@ Result<core::UniqueFd> PartialDirectory::open_file(std::size_t index) {
     return fail(Errc::refused,
                 fmt::format("\"{}\" is there already in {}: another of its files has that name on "
                             "this file system, or somebody else writes there",
-                            core::shown_path(path), partial_.string()));
+                            core::printable(path), partial_.string()));
 }
 
 Result<void> PartialDirectory::make_tree() {
@@ -292,7 +293,7 @@ Result<void> PartialDirectory::write(std::size_t index, std::uint64_t offset, By
         const auto wrote =
             ::pwrite(file->get(), data.data(), data.size(), static_cast<off_t>(offset));
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return fail_errno(errno, "writing " + core::shown_path(path_of(index)));
+        if (wrote < 0) return fail_errno(errno, "writing " + core::printable(path_of(index)));
         data = data.subspan(static_cast<std::size_t>(wrote));
         offset += static_cast<std::uint64_t>(wrote);
     }

@@ -48,6 +48,11 @@ await play(async (browser) => {
   await other.getByRole("button", { name: "Fetch", exact: true }).click();
   await other.getByText("Fetched before").waitFor();
 
+  // A name that would read as another one is shown as it is.
+  await other.getByLabel("Paste a link").fill(link.replace(/name=[^&]*/, "name=trip%E2%80%AEgpj.exe"));
+  await other.getByRole("button", { name: "Fetch", exact: true }).click();
+  await other.getByRole("heading", { name: "trip\\u202egpj.exe" }).waitFor();
+
   await show(page, "Files");
   await page.getByRole("button", { name: "holiday 🏖.bin" }).click();
   const dialog = page.getByRole("dialog");

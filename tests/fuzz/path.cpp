@@ -12,6 +12,7 @@
 #include <flow29/limits.hpp>
 
 #include "core/manifest.hpp"
+#include "core/printable.hpp"
 #include "node/beneath.hpp"
 
 #include "input.hpp"
@@ -109,7 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool safe = core::check_path(path).has_value();
     FLOW29_ASSERT(safe == is_safe(path));
     if (safe) FLOW29_ASSERT(fs::path(path).lexically_normal().string() == path);
-    const auto shown = core::shown_path(path);
+    const auto shown = core::printable(path);
     for (const unsigned char c : shown)
         FLOW29_ASSERT(c >= 0x20 && c != 0x7f);
 

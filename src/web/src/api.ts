@@ -32,6 +32,14 @@ export function query(params: Record<string, string | number | undefined>): stri
   return text && `?${text}`;
 }
 
+// Characters that turn the writing direction: a name could look like another one by them.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** `json` with these as what they would be written as. */
+function visible(json: string): string {
+  return json.replace(TURNS, (turn) => `\\\\u${turn.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** The answer's fields. Throws a Refusal, or an Error in plain words when nobody answers. */
 export async function call<T = Record<string, unknown>>(
   method: "GET" | "POST" | "PATCH",
@@ -51,7 +59,7 @@ export async function call<T = Record<string, unknown>>(
     if (signal?.aborted) throw error;
     throw new Error(UNREACHABLE);
   }
-  const json = await response.json().catch(() => ({}));
+  const json = await response.text().then((text) => JSON.parse(visible(text))).catch(() => ({}));
   if (!response.ok) throw new Refusal(sentence(json.message), response.status, json);
   return json as T;
 }
@@ -91,7 +99,7 @@ async function readOnce(onUpdate: (update: Update) => void, onOpen: () => void):
       text = events.pop() ?? "";
       for (const event of events) {
         const data = event.split("\n").find((line) => line.startsWith("data: "));
-        if (data) onUpdate(JSON.parse(data.slice(6)) as Update);
+        if (data) onUpdate(JSON.parse(visible(data.slice(6))) as Update);
       }
     }
   } finally {

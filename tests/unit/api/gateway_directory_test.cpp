@@ -93,10 +93,12 @@ TEST_CASE("a name cannot put anything into the page") {
     Listing listing;
     listing.entries = {{"<script>alert(1)<!--", EntryType::file, ByteCount(1)},
                        {"\" onclick=\"x", EntryType::file, ByteCount(1)},
-                       {"javascript:alert(1)", EntryType::file, ByteCount(1)}};
+                       {"javascript:alert(1)", EntryType::file, ByteCount(1)},
+                       {"trip\xe2\x80\xaegpj.exe", EntryType::file, ByteCount(1)}};
     const auto page = directory_page(listing, "");
     CHECK_FALSE(has(page, "<script"));
     CHECK_FALSE(has(page, "\" onclick"));
     CHECK_FALSE(has(page, "href=\"javascript"));
     CHECK(has(page, "&lt;script&gt;alert(1)&lt;!--"));
+    CHECK(has(page, ">trip\\xe2\\x80\\xaegpj.exe</a>"));
 }
