@@ -175,6 +175,7 @@ std::string directory_page(const Listing& listing, const std::string& name) {
                             core::size_text(child.bytes));
     }
     page += "</table>\n";
+    if (children.empty()) page += "<p>Nothing is in it.</p>\n";
     if (children.size() > limits::directory_rows_max)
         page += fmt::format("<p>and {} more; <code>flow29 ls</code> lists them all</p>\n",
                             children.size() - limits::directory_rows_max);

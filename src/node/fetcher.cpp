@@ -57,7 +57,8 @@ Result<void> open_with(const Link& link, std::optional<core::FileKey> key, Found
     if (found.descriptor.kind == ObjectKind::encrypted) {
         if (!key)
             return fail(Errc::refused,
-                        "it is private, and this link has no key: the whole link ends with #k=...");
+                        "it is private, and this link has no key: the whole link ends with #k=..., "
+                        "and is for the page or `flow29 fetch`, not for the gateway");
         found.key = std::move(key);
     }
     if (!link.path.empty() && found.kind() == ObjectKind::file)

@@ -29,7 +29,11 @@ TEST_CASE("a directory's page shows what stands in it, and links to it") {
     CHECK(has(page,
               "<a href=\"" + top + "/sp%20ace%3F\">sp ace?</a></td><td title=\"11 B\">11 B</td>"));
     CHECK_FALSE(has(page, ".."));
+    CHECK_FALSE(has(page, "Nothing is in it."));
 
+    listing.path = "e/";
+    listing.entries = {{"e", EntryType::empty_directory, ByteCount(0)}};
+    CHECK(has(directory_page(listing, ""), "Nothing is in it."));
     listing.path = "a/b/";
     listing.entries = {{"a/b/c", EntryType::file, ByteCount(5)}};
     const auto inner = directory_page(listing, "");
