@@ -16,11 +16,15 @@ await play(async (browser) => {
   await picture(page, "fetch-wrong-link");
   await fetch(`flow29:${"a".repeat(51)}q`);
   const unknown = page.locator("article[data-state=failed]");
-  await unknown.getByText("Nobody who can be reached has it.").waitFor();
+  await unknown.getByText(/^Nobody reachable has it/).waitFor();
   await unknown.getByRole("button", { name: "Dismiss" }).click();
   await unknown.waitFor({ state: "detached" });
 
-  await fetch(link);
+  await fetch("flow29i:aeaqcbgaaaba");
+  await page.getByText("This is an invitation into a swarm.").waitFor();
+
+  // As it stands in a command.
+  await fetch(`flow29 fetch '${link}' -o film`);
   const card = page.locator("article");
   const percent = async () =>
     Number.parseInt((await card.locator(".fact", { hasText: "Done" }).locator("dd").textContent()) ?? "", 10);

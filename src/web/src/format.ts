@@ -30,6 +30,11 @@ export function duration(ms: number | null | undefined): string {
   return `${Math.floor(minutes / 1440)} d ${Math.floor(minutes / 60) % 24} h`;
 }
 
+/** What is over, and may have been short. */
+export function took(ms: number | undefined): string {
+  return ms !== undefined && ms < 1000 ? `${Math.round(ms)} ms` : duration(ms);
+}
+
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }

@@ -8,8 +8,20 @@ export function rootOf(link: string): string {
   return link.replace(/^flow29:/, "").slice(0, 52);
 }
 
-/** The root alone makes a small code; a private object's link is worth nothing without its key. */
+/** The link in what was pasted: with quotes about it, in a command, or an address at a gateway. */
+export function pasted(text: string): string {
+  const link = /flow29:[^\s'"<>]+/i.exec(text)?.[0];
+  if (link) return link;
+  const served = /^https?:\/\/[^/]+\/f\/([^\s'"<>?]+)/.exec(text.trim())?.[1];
+  if (served) return `flow29:${served.replace(/\/$/, "")}`;
+  return text.replace(/^[\s'"<]+|[\s'">]+$/g, "");
+}
+
+const CODE_CHARACTERS = 160; // more make a code that a phone does not read off a screen
+
+/** All of the link, unless its name is long. A private object's is worth nothing without its key. */
 export function qrText(link: string): string {
+  if (link.length <= CODE_CHARACTERS) return link;
   const key = /#k=.*$/.exec(link)?.[0];
   return key ? `flow29:${rootOf(link)}${key}` : `FLOW29:${rootOf(link).toUpperCase()}`;
 }

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { call, query } from "../api";
+import { pasted } from "../links";
 import { Problem, useAction } from "../parts/basics";
 import { useStore } from "../store";
 import { FetchCard } from "./transfer";
@@ -10,7 +11,12 @@ export function Fetch() {
   const state = useStore();
   const [link, setLink] = useState("");
   const [run, error, isBusy] = useAction();
-  const begin = (wanted: string) => call("POST", `fetch${query({ link: wanted.trim() })}`);
+  const begin = async (text: string) => {
+    const wanted = pasted(text);
+    if (wanted.startsWith("flow29i:"))
+      throw new Error("This is an invitation into a swarm. Overview takes it.");
+    await call("POST", `fetch${query({ link: wanted })}`);
+  };
   const jobs = state.jobs.filter((job) => job.kind === "fetch").reverse();
   return (
     <>

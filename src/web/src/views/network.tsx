@@ -77,24 +77,37 @@ export function Network() {
   );
 }
 
+/** Whether nobody outside this machine could have dialled the node. */
+function isLocal(status: Status): boolean {
+  return status.addresses.length > 0 &&
+    status.addresses.every((address) => /^(127\.|\[::1\])/.test(address));
+}
+
 export function reachText(status: Status): string {
+  if (isLocal(status)) return "other nodes of this machine reach it, and no others";
   if (status.reach === "reachable") return "others reach this node";
   if (status.reach === "unreachable") return "others cannot reach this node";
   return "nobody has dialled this node yet";
+}
+
+function Outside(props: { status: Status }) {
+  if (isLocal(props.status)) return <span class="soft">Not reachable</span>;
+  if (props.status.reach === "reachable") return <span class="good">Reachable</span>;
+  if (props.status.reach === "unreachable") return <span class="bad">Not reachable</span>;
+  return <span class="soft">Not known yet</span>;
 }
 
 const MAPPED: Record<string, string> = { natpmp: "NAT-PMP", pcp: "PCP", upnp: "UPnP" };
 
 /** Whether others can dial this node, and where. */
 function Reach(props: { status: Status }) {
-  const { reach, port_mapping: mapping, addresses, listening, port, clock_skew_ms: skew } = props.status;
-  const tone = reach === "reachable" ? "good" : reach === "unreachable" ? "bad" : "soft";
+  const { port_mapping: mapping, addresses, listening, port, clock_skew_ms: skew } = props.status;
   return (
     <Card title="Reach" note="Whether other nodes can dial this one, as far as it has seen.">
       <dl class="facts">
         <Fact
           name="From outside"
-          value={<span class={tone}>{reach === "reachable" ? "Reachable" : reach === "unreachable" ? "Not reachable" : "Not known yet"}</span>}
+          value={<Outside status={props.status} />}
           note={reachText(props.status)}
         />
         <Fact

@@ -3,7 +3,7 @@
 
 import type { ComponentChildren } from "preact";
 import { call, sentence } from "../api";
-import { count, duration, percent, rate, size, UNKNOWN } from "../format";
+import { count, duration, percent, rate, size, took, UNKNOWN } from "../format";
 import { qrText } from "../links";
 import { Bar, Problem, Qr, Takeaway, useAction } from "../parts/basics";
 import { ExtentMap } from "../parts/extentmap";
@@ -102,7 +102,7 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
         <Head name={job.name}><span class="good">Here, every byte verified</span></Head>
         <dl class="facts">
           <div class="fact"><dt>Size</dt><dd>{size(result.bytes)}</dd></div>
-          <div class="fact"><dt>Took</dt><dd>{duration(result.elapsed_ms)}</dd></div>
+          <div class="fact"><dt>Took</dt><dd>{took(result.elapsed_ms)}</dd></div>
           <div class="fact"><dt>Holders that served</dt><dd>{result.holders ?? UNKNOWN}</dd></div>
         </dl>
         <p>It is at <code class="path">{result.path}</code></p>
@@ -177,8 +177,6 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
 /** What went wrong and what to do next. */
 function explain(code: string | undefined, message: string | undefined): string {
   switch (code) {
-    case "not_found":
-      return "Nobody who can be reached has it. Check the link, or try again when more nodes are there.";
     case "no_network":
       return "No other node answers. This node must join a swarm first: see Overview.";
     case "interrupted":
@@ -216,7 +214,11 @@ export function PublishCard(props: { job: Job }) {
           <Qr text={qrText(result.link)} label={`QR code of the link to ${job.name}`} />
           <div>
             <Takeaway text={result.link} label="Copy link" what={`Link to ${job.name}`} />
-            <p class="soft">Whoever has this link can read it; so can the nodes that keep the copies.</p>
+            <p class="soft">
+              {result.link.includes("#k=")
+                ? "Whoever has all of this link can read it. The nodes that keep the copies cannot."
+                : "Whoever has this link can read it; so can the nodes that keep the copies."}
+            </p>
             <div class="buttons">
               <Open link={result.link} name={job.name} kind={undefined} />
               <button type="button" onClick={forget}>Dismiss</button>
