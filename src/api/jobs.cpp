@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view running = "running";
 constexpr std::string_view error_prefix = R"({"event":"error")";
+constexpr std::string_view cancelled_prefix = R"({"event":"error","code":"interrupted")";
 
 std::string quoted(const std::string& text) {
     return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -62,7 +63,7 @@ Result<std::uint64_t> Jobs::begin(Options options) {
             (last ? job.result : job.progress) = line.substr(0, line.find('\n'));
             if (last) job.state = good ? "done" : "failed";
         }
-        if (last && ended) ended(good);
+        if (last && ended) ended(good || line.starts_with(cancelled_prefix));
     });
     return id;
 }

@@ -26,8 +26,9 @@ class Jobs {
         std::string link{};    ///< of a fetch or check
         std::string path{};    ///< what is read or written; a transfer has the same; else empty
         std::string params{};  ///< a JSON object
-        /// Called once when it ended, on the node's thread, with whether it went well.
-        std::function<void(bool good)> ended{};
+        /// Called once when it ended, on the node's thread, with whether nobody will try it again:
+        /// it went well, or was cancelled.
+        std::function<void(bool over)> ended{};
     };
 
     /// `router` must outlive the jobs.

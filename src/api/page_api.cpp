@@ -96,8 +96,8 @@ void PageApi::tidy(const std::stop_token& stop) {
         ended_->wake.wait_for(lock, stop, tidy_period, [this] { return !ended_->uploads.empty(); });
         const auto ended = std::exchange(ended_->uploads, {});
         lock.unlock();
-        for (const auto& [id, good] : ended)
-            uploads_.release(id, good);
+        for (const auto& [id, over] : ended)
+            uploads_.release(id, over);
         uploads_.sweep(Uploads::Clock::now());
     }
 }
@@ -198,9 +198,9 @@ HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id)
     if (copies) params["copies"] = *copies;
     if (number_in(request, "private").value_or(0) != 0) params["private"] = true;
     options.params = text_of(params);
-    options.ended = [table = ended_, id](bool good) {
+    options.ended = [table = ended_, id](bool over) {
         const std::lock_guard lock(table->mutex);
-        table->uploads.emplace_back(id, good);
+        table->uploads.emplace_back(id, over);
         table->wake.notify_one();
     };
     const auto job = jobs_.begin(std::move(options));

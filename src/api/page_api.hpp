@@ -64,7 +64,7 @@ class PageApi {
     struct Ended {
         std::mutex mutex;
         std::condition_variable_any wake;
-        std::vector<std::pair<std::string, bool>> uploads;  // id; whether it went well
+        std::vector<std::pair<std::string, bool>> uploads;  // id; whether it is over
     };
     void tidy(const std::stop_token& stop);
 

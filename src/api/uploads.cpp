@@ -184,11 +184,11 @@ Result<Uploads::Complete> Uploads::close(const std::string& id) {
     return Complete{path, upload->offer.name};
 }
 
-void Uploads::release(const std::string& id, bool published) {
+void Uploads::release(const std::string& id, bool over) {
     const std::lock_guard lock(mutex_);
     Upload* const upload = find(id);
     if (upload == nullptr) return;
-    if (published) return erase(id);
+    if (over) return erase(id);
     upload->closed = false;
     upload->touched = Clock::now();
 }

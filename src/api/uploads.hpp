@@ -71,8 +71,8 @@ class Uploads {
     /// Takes no more slices until `release`. Errors: not_found, refused (not complete, or closed
     /// already).
     [[nodiscard]] Result<Complete> close(const std::string& id);
-    /// Published: it is removed. Otherwise it can be closed again.
-    void release(const std::string& id, bool published);
+    /// What is over, published or cancelled, is removed. Otherwise it can be closed again.
+    void release(const std::string& id, bool over);
     /// Errors: not_found, refused (being published).
     [[nodiscard]] Result<void> remove(const std::string& id);
     /// Removes what is stale.

@@ -140,7 +140,7 @@ export interface FlowObject {
   root: string;
   link: string;
   name: string;
-  kind: "file" | "directory";
+  kind: "file" | "directory" | "private";
   bytes: number;
   extents: number;
   extents_held: number;

@@ -85,6 +85,25 @@ TEST_CASE("an uploaded file is published, and then no longer lies there") {
         reader.next();
 }
 
+TEST_CASE("an upload whose publication is cancelled does not stay either") {
+    Served served;  // alone, so that it waits for others
+    const auto begun =
+        send(served, "POST", "uploads", R"({"name":"a","bytes":5,"tag":"1","directory":false})");
+    const std::string at = "uploads/" + begun["id"].get<std::string>();
+    CHECK(send(served, "PATCH", at + "?offset=0", "hello")["received_bytes"] == 5);
+    CHECK(send(served, "POST", at + "/publish?copies=1")["job"] == 1);
+    Json running;
+    while (running.empty())
+        running = send(served, "GET", "transfers")["transfers"];
+    CHECK_FALSE(std::filesystem::is_empty(served.data / "uploads"));
+    const auto id = std::to_string(running[0]["id"].get<std::uint64_t>());
+    CHECK(send(served, "POST", "transfers/cancel?id=" + id)["status"] == 200);
+    Jobs none(*served.router);
+    Reader reader(*served.node, none);
+    while (!std::filesystem::is_empty(served.data / "uploads"))
+        reader.next();
+}
+
 TEST_CASE("slices need the token before they are read, and are bounded") {
     Served served;
     const auto refused =

@@ -4,7 +4,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { encode } from "uqr";
+import { UNREACHABLE } from "../api";
 import { percent } from "../format";
+import { useStore } from "../store";
 
 export function Card(props: { title: string; note?: string; children: ComponentChildren }) {
   return (
@@ -137,6 +139,11 @@ export function Confirm(props: { label: string; question: string; yes: string; a
 export function useAction(): [(work: () => Promise<unknown>) => void, string, boolean] {
   const [error, setError] = useState("");
   const [isBusy, setBusy] = useState(false);
+  const { connection } = useStore();
+  // What is said of a node that does not answer is over when it does.
+  useEffect(() => {
+    if (connection === "live") setError((text) => (text === UNREACHABLE ? "" : text));
+  }, [connection]);
   const run = (work: () => Promise<unknown>) => {
     setError("");
     setBusy(true);

@@ -127,10 +127,55 @@ export function Files() {
   );
 }
 
-function Details(props: { object: FlowObject; close: () => void }) {
+/** With the copies that were just proved, if they were. */
+function counted(object: FlowObject, health: Health | null): FlowObject {
+  if (!health) return object;
+  return {
+    ...object,
+    copies_min: health.copies.min,
+    at_risk_chunks: health.at_risk_chunks,
+    target: health.target,
+  };
+}
+
+function Upkeep(props: { object: FlowObject }) {
   const { object } = props;
+  if (mayLeave(object))
+    return <p class="good">As last known, enough other nodes keep it: you may leave now.</p>;
+  if (object.expired)
+    return <p class="soft">It has expired: nobody is asked to keep it any more.</p>;
+  if (!object.published) return null;
+  if (object.copies_min === null)
+    return <p class="soft">How many copies others keep is not known here yet.</p>;
+  return (
+    <p class={toneOf(object)}>
+      Fewer copies than wanted. Keep this node running until others have taken them.
+    </p>
+  );
+}
+
+/** How others get it. Without its key nobody reads what is private, and no node knows the key. */
+function Share(props: { object: FlowObject }) {
+  const { object } = props;
+  if (object.kind === "private")
+    return (
+      <p class="soft">
+        It is private: only its whole link opens it, with the key that was shown when it was
+        published. The key is not kept here.
+      </p>
+    );
+  return (
+    <div class="share">
+      <Qr text={qrText(object.link)} label="QR code of the link" />
+      <div><Takeaway text={object.link} label="Copy link" what="Link" /></div>
+    </div>
+  );
+}
+
+function Details(props: { object: FlowObject; close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [health, setHealth] = useState<Health | null>(null);
+  const object = counted(props.object, health);
   const [run, error, isBusy] = useAction();
   useEffect(() => dialog.current?.showModal(), []);
   const link = query({ link: object.link });
@@ -145,20 +190,10 @@ function Details(props: { object: FlowObject; close: () => void }) {
         <h2 id="details-name">{object.name || "No name"}</h2>
         <button type="button" aria-label="Close" onClick={() => dialog.current?.close()}>✕</button>
       </header>
-      {mayLeave(object) && (
-        <p class="good">As last known, enough other nodes keep it: you may leave now.</p>
-      )}
-      {object.expired && (
-        <p class="soft">It has expired: nobody is asked to keep it any more.</p>
-      )}
-      {object.published && !object.expired && !mayLeave(object) && (
-        <p class={tone}>
-          Fewer copies than wanted. Keep this node running until others have taken them.
-        </p>
-      )}
+      <Upkeep object={object} />
       <dl class="facts">
         <Fact name="Size" value={size(object.bytes)} note={count(object.extents, "part")} />
-        <Fact name="Copies" value={<Copies object={object} />} note="as last known here" />
+        <Fact name="Copies" value={<Copies object={object} />} note={health ? "proved just now" : "as last known here"} />
         {atRisk(object) > 0 && (
           <Fact
             name="Chunks at risk"
@@ -173,12 +208,11 @@ function Details(props: { object: FlowObject; close: () => void }) {
           note={object.expired ? "over" : object.renewed ? "renewed by this node" : undefined}
         />
       </dl>
-      <div class="share">
-        <Qr text={qrText(object.link)} label="QR code of the link" />
-        <div><Takeaway text={object.link} label="Copy link" what="Link" /></div>
-      </div>
+      <Share object={object} />
       <div class="buttons">
-        <Open link={object.link} name={object.name} kind={object.kind} />
+        {object.kind !== "private" && (
+          <Open link={object.link} name={object.name} kind={object.kind} />
+        )}
         <button type="button" disabled={isBusy} onClick={() => ask("GET", "health")}>
           {isBusy ? "Asking…" : "Count the copies now"}
         </button>

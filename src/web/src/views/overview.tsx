@@ -49,7 +49,7 @@ function summary(state: State, status: Status): string {
   if (published.length > 0)
     parts.push(unsafe === 0
       ? `Everything published here has its copies elsewhere: this machine may be switched off.`
-      : `${count(unsafe, "published file")} ${unsafe === 1 ? "has" : "have"} too few copies: leave this node running.`);
+      : `${count(unsafe, "published file")} ${unsafe === 1 ? "has" : "have"} too few copies, as far as is known here: leave this node running.`);
   if (low > 0) parts.push(`${count(low, "part")} kept here ${low === 1 ? "has" : "have"} too few copies; they are being made again.`);
   return parts.join(" ");
 }

@@ -95,7 +95,9 @@ export function Publish() {
         <p class="soft">
           What you publish gets a link. Once enough other nodes have it, this machine may be switched
           off. Whoever has the link can read it. So can the nodes that keep it, unless it is private:
-          then it leaves this machine encrypted, and the key is in the link alone.
+          then it leaves this machine encrypted, and the key is in the link alone. Of a folder a
+          browser gives the files and their names; empty folders, and which files are programs, are
+          kept by <code>flow29 publish</code>.
         </p>
       )}
     </>

@@ -188,6 +188,14 @@ function explain(code: string | undefined, message: string | undefined): string 
   }
 }
 
+function unpublished(code: string | undefined, message: string | undefined): string {
+  if (code !== "interrupted") return sentence(message);
+  // The node says so when it has given some of it to others.
+  return message?.startsWith("stopped with")
+    ? "It was cancelled while others took copies. They keep what they took until it is removed under Files."
+    : "It was cancelled. Choose the file again to publish it.";
+}
+
 export function PublishCard(props: { job: Job }) {
   const { job } = props;
   const transfer = transferOf(job);
@@ -216,7 +224,7 @@ export function PublishCard(props: { job: Job }) {
             <Takeaway text={result.link} label="Copy link" what={`Link to ${job.name}`} />
             <p class="soft">
               {result.link.includes("#k=")
-                ? "Whoever has all of this link can read it. The nodes that keep the copies cannot."
+                ? "Whoever has all of this link can read it; the nodes that keep the copies cannot. Keep it: its key is nowhere else."
                 : "Whoever has this link can read it; so can the nodes that keep the copies."}
             </p>
             <div class="buttons">
@@ -233,9 +241,7 @@ export function PublishCard(props: { job: Job }) {
     return (
       <article class="card" data-state="failed">
         <Head name={job.name}><span class="bad">Not published</span></Head>
-        <p>{job.result?.code === "interrupted"
-          ? "It was cancelled. Choose the file again to publish it."
-          : sentence(job.result?.message)}</p>
+        <p>{unpublished(job.result?.code, job.result?.message)}</p>
         <div class="buttons"><button type="button" onClick={forget}>Dismiss</button></div>
         <Problem text={error} />
       </article>
