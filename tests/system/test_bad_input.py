@@ -217,8 +217,10 @@ class WithNodes(harness.SystemTest):
         folder.mkdir()
         (folder / "link").symlink_to("missing")
         self.assert_error(node.run("publish", folder), REFUSED, "link", "symbolic")
-        # It says that it is empty, and is not.
-        self.assert_error(node.run("publish", "/proc/version"), USAGE, "size", "publish -")
+        # Both say that they are empty, and are not.
+        self.assert_error(node.run("publish", "/proc/self/mem"), FILE_ERROR, "/proc/self/mem")
+        read = node.run("publish", "/proc/version")
+        self.assertEqual(read.result["bytes"], len(pathlib.Path("/proc/version").read_bytes()))
 
     def test_one_bad_path_of_several_is_partly_done(self):
         swarm = self.lab.add_swarm(3)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Requests to the node that served this page, and its stream of events.
 
+import { visible } from "./format";
 import type { Update } from "./types";
 
 function meta(name: string): string {
@@ -32,14 +33,6 @@ export function query(params: Record<string, string | number | undefined>): stri
   return text && `?${text}`;
 }
 
-// Characters that turn the writing direction: a name could look like another one by them.
-const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-
-/** `json` with these as what they would be written as. */
-function visible(json: string): string {
-  return json.replace(TURNS, (turn) => `\\\\u${turn.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
 /** The answer's fields. Throws a Refusal, or an Error in plain words when nobody answers. */
 export async function call<T = Record<string, unknown>>(
   method: "GET" | "POST" | "PATCH",
@@ -59,7 +52,7 @@ export async function call<T = Record<string, unknown>>(
     if (signal?.aborted) throw error;
     throw new Error(UNREACHABLE);
   }
-  const json = await response.text().then((text) => JSON.parse(visible(text))).catch(() => ({}));
+  const json = await response.text().then((text) => JSON.parse(visible(text, "\\\\"))).catch(() => ({}));
   if (!response.ok) throw new Refusal(sentence(json.message), response.status, json);
   return json as T;
 }
@@ -99,7 +92,7 @@ async function readOnce(onUpdate: (update: Update) => void, onOpen: () => void):
       text = events.pop() ?? "";
       for (const event of events) {
         const data = event.split("\n").find((line) => line.startsWith("data: "));
-        if (data) onUpdate(JSON.parse(visible(data.slice(6))) as Update);
+        if (data) onUpdate(JSON.parse(visible(data.slice(6), "\\\\")) as Update);
       }
     }
   } finally {

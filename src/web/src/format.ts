@@ -65,3 +65,12 @@ export function clock(time: Date): string {
 export function place(hex: string): number {
   return Number.parseInt(hex.slice(0, 8), 16) / 0x1_0000_0000;
 }
+
+// Characters that turn the writing direction: a name could look like another one by them.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** `text` with these as `\uNNNN`; in JSON the backslash is written `\\`. */
+export function visible(text: string, backslash = "\\"): string {
+  const written = (turn: string) => turn.charCodeAt(0).toString(16).padStart(4, "0");
+  return text.replace(TURNS, (turn) => `${backslash}u${written(turn)}`);
+}

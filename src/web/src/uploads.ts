@@ -40,9 +40,11 @@ let isRunning = false;
 
 function add(name: string, parts: Part[], isDirectory: boolean, terms: Terms): void {
   const bytes = parts.reduce((sum, part) => sum + part.file.size, 0);
+  const isEmpty = parts.length === 0;
   uploads.push({
-    key: ++lastKey, name, bytes, sent: 0, state: "waiting", message: "", parts, isDirectory, terms,
-    id: null,
+    key: ++lastKey, name, bytes, sent: 0, state: isEmpty ? "failed" : "waiting",
+    message: isEmpty ? "There is no file in it, and a browser tells of nothing else." : "",
+    parts, isDirectory, terms, id: null,
   });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 import { useRef, useState } from "preact/hooks";
-import { count, percent, size } from "../format";
+import { count, percent, size, visible } from "../format";
 import { Bar } from "../parts/basics";
 import { useStore } from "../store";
 import { type Upload, addDropped, addFiles, cancel, forget, retry, uploads } from "../uploads";
@@ -106,15 +106,16 @@ export function Publish() {
 
 function UploadCard(props: { upload: Upload }) {
   const { upload } = props;
+  const name = visible(upload.name);
   return (
     <article class="card" data-state={upload.state}>
       <header>
-        <h2 title={upload.name}>{upload.name}</h2>
+        <h2 title={name}>{name}</h2>
         {upload.state === "failed"
           ? <span class="bad">Not brought here</span>
           : <span>{upload.state === "waiting" ? "Waiting its turn" : "Bringing it here"}</span>}
       </header>
-      <Bar label={`Bringing ${upload.name} here`} done={upload.sent} total={upload.bytes} />
+      <Bar label={`Bringing ${name} here`} done={upload.sent} total={upload.bytes} />
       <p class="soft">
         {percent(upload.sent, upload.bytes)} of {size(upload.bytes)}
         {upload.isDirectory && `, ${count(upload.parts.length, "file")}`}
@@ -123,12 +124,12 @@ function UploadCard(props: { upload: Upload }) {
         ? <p class={upload.state === "failed" ? "bad" : "low"} role="alert">{upload.message}</p>
         : <Stages now={0} />}
       <div class="buttons">
-        {upload.state === "failed" && (
+        {upload.state === "failed" && upload.parts.length > 0 && (
           <button type="button" onClick={() => retry(upload)}>Try again</button>
         )}
         <button
           type="button"
-          aria-label={`Cancel ${upload.name}`}
+          aria-label={`Cancel ${name}`}
           onClick={() => (upload.state === "failed" ? forget(upload) : cancel(upload))}
         >
           {upload.state === "failed" ? "Dismiss" : "Cancel"}
