@@ -93,6 +93,9 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
         co_await tasks_.sleep_for(pause);
         pause = std::min<Duration>(pause * 2, retry_pause_max);
     }
+    if (asked == 0 && peers_.open().empty())
+        co_return fail(Errc::not_found,
+                       "nobody reachable has it: no node that is known here answers at the moment");
     co_return fail(
         Errc::not_found,
         fmt::format("nobody reachable has it (looked up in the DHT, asked {} node{}); is "

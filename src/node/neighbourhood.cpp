@@ -22,6 +22,7 @@ constexpr std::size_t neighbours_measured = 14;  // as many as a look-up lists
 constexpr std::size_t dials_at_once = 128;
 constexpr std::size_t named_max = 3;  // in a text
 constexpr Duration alone_for_long = 30s;
+constexpr Duration alone_pause = 5s;
 constexpr Duration complaint_period = 10min;
 constexpr Duration names_period = 1s;
 }  // namespace
@@ -286,15 +287,17 @@ asio::awaitable<bool> Neighbourhood::wait_joined(TimePoint deadline) {
 }
 
 asio::awaitable<void> Neighbourhood::keep_known(DhtKey self) {
-    // Short steps until the swarm is met, then doubling up to the full period.
+    // Short steps until the swarm is met, also again, then doubling up to the full period.
     Duration pause = 250ms;
     while (!tasks_.stopping()) {
         if (peers_.open().empty()) co_await dial_bootstrap();
         if (!peers_.open().empty()) joined_ = true;
         note_company();
         co_await explore(self);
-        pause =
-            joined_ ? std::min<Duration>(pause * 2, period_) : std::min<Duration>(pause * 2, 2s);
+        const Duration longest = !joined_                ? Duration(2s)
+                                 : peers_.open().empty() ? Duration(alone_pause)
+                                                         : period_;
+        pause = std::min<Duration>(pause * 2, longest);
         const bool slept = co_await tasks_.sleep_for(pause);
         if (!slept) co_return;
     }

@@ -202,7 +202,7 @@ asio::awaitable<Result<net::PeerPtr>> PeerBook::dial_target(proto::DialRules::Ta
     if (endpoint.is_unspecified()) co_return fail(Errc::peer_unreachable, "no address");
     for (;;) {
         if (auto peer = find_at(endpoint, expected, position)) co_return peer;
-        if (!rules_.may_dial(target, services_.runtime.now()))
+        if (!rules_.may_dial(target, services_.runtime.now(), open().empty()))
             co_return fail(Errc::peer_unreachable,
                            endpoint.to_string() + " did not answer just before");
         const auto running = attempts_.find(endpoint);

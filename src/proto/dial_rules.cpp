@@ -25,14 +25,17 @@ bool DialRules::may_name(const core::Endpoint& namer, const core::Endpoint& targ
     return width_of(target) >= width_of(namer);
 }
 
-bool DialRules::rests(const Place& place, TimePoint now) const {
+bool DialRules::rests(const Place& place, TimePoint now, Duration longest) const {
     const auto found = resting_.find(place);
-    return found != resting_.end() && now < found->second.until;
+    if (found == resting_.end()) return false;
+    const auto& [until, length] = found->second;
+    return now < until - length + std::min(length, longest);
 }
 
-bool DialRules::may_dial(const Target& target, TimePoint now) const {
-    if (rests({target.endpoint, std::nullopt}, now)) return false;
-    if (target.whom && rests({target.endpoint, target.whom}, now)) return false;
+bool DialRules::may_dial(const Target& target, TimePoint now, bool is_alone) const {
+    const auto longest = is_alone ? rest_alone_max : rest_max;
+    if (rests({target.endpoint, std::nullopt}, now, longest)) return false;
+    if (target.whom && rests({target.endpoint, target.whom}, now, rest_max)) return false;
     if (!target.handed_over) return true;
     const auto host = hosts_.find(target.endpoint.address);
     return host == hosts_.end() || now >= host->second.forgotten_at ||

@@ -16,7 +16,8 @@ namespace flow29::proto {
 ///
 /// Rules:
 /// 1. An address where nobody answers rests: `rest_min`, twice as long each time, `rest_max` at
-/// most.
+///    most, and `rest_alone_max` for who has no connection at all. Rationale: when it is this node
+///    that was cut off, its user waits for it to be back.
 /// 2. Where somebody else answers than was looked for, that node is not looked for there for as
 ///    long; anybody else may be. Rationale: a list may name an honest node's address for a node
 ///    that does not exist, and must not thereby make the honest one unreachable.
@@ -37,6 +38,7 @@ class DialRules {
   public:
     static constexpr Duration rest_min = std::chrono::seconds(1);
     static constexpr Duration rest_max = std::chrono::minutes(5);
+    static constexpr Duration rest_alone_max = std::chrono::seconds(10);
     static constexpr unsigned failures_per_host_max = 16;
     static constexpr Duration host_period = std::chrono::minutes(1);
     static constexpr Duration settling = std::chrono::seconds(2);
@@ -49,7 +51,8 @@ class DialRules {
         std::optional<DhtKey> whom;  ///< the position of who is expected there; nothing: anybody
         bool handed_over = false;    ///< by a peer, and not known from elsewhere
     };
-    [[nodiscard]] bool may_dial(const Target& target, TimePoint now) const;
+    /// `is_alone`: this node has no connection.
+    [[nodiscard]] bool may_dial(const Target& target, TimePoint now, bool is_alone = false) const;
     /// Nobody answered when it was last dialled, and nobody has since, whether it rests or not.
     [[nodiscard]] bool was_silent(const core::Endpoint& endpoint) const;
     /// A node that proved itself is there.
@@ -73,7 +76,7 @@ class DialRules {
         TimePoint forgotten_at;
     };
 
-    [[nodiscard]] bool rests(const Place& place, TimePoint now) const;
+    [[nodiscard]] bool rests(const Place& place, TimePoint now, Duration longest) const;
     void rest(const Place& place, TimePoint now);
 
     std::map<Place, Rest> resting_;

@@ -45,6 +45,27 @@ TEST_CASE("an address where nobody answers rests twice as long each time") {
     CHECK(rules.may_dial(target, now));
 }
 
+TEST_CASE("who is alone does not let an address rest for long") {
+    DialRules rules;
+    const DialRules::Target target{at("192.0.2.1:2929"), somebody(1), true};
+    auto now = start;
+    for (int i = 0; i < 8; ++i) {
+        rules.on_no_answer(target, now);
+        now += DialRules::rest_max;
+    }
+    rules.on_no_answer(target, now);
+    CHECK_FALSE(rules.may_dial(target, now + DialRules::rest_alone_max));
+    CHECK_FALSE(rules.may_dial(target, now + DialRules::rest_alone_max - 1ms, true));
+    CHECK(rules.may_dial(target, now + DialRules::rest_alone_max, true));
+    // A short rest is no longer by it, and who does not want this node is left in peace.
+    rules.on_answered(target.endpoint);
+    rules.on_no_answer(target, now);
+    CHECK(rules.may_dial(target, now + DialRules::rest_min, true));
+    for (int i = 0; i < 8; ++i)
+        rules.on_somebody_else(target, now);
+    CHECK_FALSE(rules.may_dial(target, now + DialRules::rest_alone_max, true));
+}
+
 TEST_CASE("an address was silent until somebody answers there, however long it has rested") {
     DialRules rules;
     const auto address = at("192.0.2.1:2929");

@@ -29,6 +29,7 @@ export function Overview() {
       <h1>Overview</h1>
       {isAlone && <FirstRun status={status} />}
       <p class="lead">{summary(state, status)}</p>
+      {!isAlone && status.problem && <p class="bad" role="alert">{sentence(status.problem)}</p>}
       <Figures state={state} status={status} />
       <UnderWay state={state} />
       {!isAlone && <Invite />}
