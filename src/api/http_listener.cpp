@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -35,6 +36,14 @@ std::string lower(std::string text) {
     return text;
 }
 
+/// One end of a connection, as the library names it.
+std::optional<core::Endpoint> end_of(const std::string& address, int port) {
+    const bool is_v6 = address.find(':') != std::string::npos;
+    const auto end = core::Endpoint::parse((is_v6 ? "[" + address + "]:" : address + ":") +
+                                           std::to_string(port));
+    return end ? std::optional(*end) : std::nullopt;
+}
+
 HttpRequest taken_from(const httplib::Request& request) {
     HttpRequest out;
     out.method = request.method;
@@ -49,9 +58,11 @@ HttpRequest taken_from(const httplib::Request& request) {
     }
     out.local_address = request.local_addr;
     out.remote_address = request.remote_addr;
-    const LocalConnection connection{static_cast<std::uint16_t>(request.remote_port),
-                                     static_cast<std::uint16_t>(request.local_port)};
-    out.is_of_same_user = [connection] { return is_of_same_user(connection); };
+    const auto client = end_of(request.remote_addr, request.remote_port);
+    const auto server = end_of(request.local_addr, request.local_port);
+    out.is_of_same_user = [client, server] {
+        return client && server && is_of_same_user({*client, *server});
+    };
     return out;
 }
 

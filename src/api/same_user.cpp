@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <array>
+#include <bit>
 #include <charconv>
 #include <fstream>
 #include <iterator>
@@ -39,9 +41,23 @@ std::optional<std::uint64_t> number(std::string_view text, int base) {
     return value;
 }
 
-bool has_port(std::string_view address, std::uint16_t port) {
-    const auto colon = address.rfind(':');
-    return colon != std::string_view::npos && number(address.substr(colon + 1), 16) == port;
+/// An address of 8 or 32 digits, words as this machine keeps them, and a port.
+std::optional<core::Endpoint> endpoint(std::string_view text) {
+    constexpr std::size_t word_digits = 8;
+    const auto colon = text.rfind(':');
+    if (colon != word_digits && colon != 4 * word_digits) return std::nullopt;
+    Bytes octets;
+    for (std::size_t at = 0; at < colon; at += word_digits) {
+        const auto value = number(text.substr(at, word_digits), 16);
+        if (!value) return std::nullopt;
+        const auto word =
+            std::bit_cast<std::array<std::uint8_t, 4>>(static_cast<std::uint32_t>(*value));
+        octets.insert(octets.end(), word.begin(), word.end());
+    }
+    const auto port = number(text.substr(colon + 1), 16);
+    if (!port) return std::nullopt;
+    const auto found = core::Endpoint::from_octets(octets, static_cast<std::uint16_t>(*port));
+    return found ? std::optional(*found) : std::nullopt;
 }
 
 std::string read_all(const char* file) {
@@ -58,11 +74,13 @@ Owners owners_in(std::string_view table, const LocalConnection& connection, std:
         const auto columns = columns_of(table.substr(0, end));
         table.remove_prefix(std::min(end + 1, table.size()));
         if (columns.size() <= user_column || columns[state_column] == listening) continue;
-        if (!has_port(columns[local_column], connection.client_port) ||
-            !has_port(columns[remote_column], connection.server_port))
+        const auto client = endpoint(columns[local_column]);
+        const auto server = endpoint(columns[remote_column]);
+        if (!client || !server || client->port != connection.client.port ||
+            server->port != connection.server.port)
             continue;
         const auto owner = number(columns[user_column], 10);
-        owners.any = true;
+        owners.any = owners.any || (*client == connection.client && *server == connection.server);
         // One that is being closed may be nobody's any more, and is then shown as root's.
         owners.foreign = owners.foreign || columns[state_column] != established || !owner ||
                          (*owner != user && *owner != 0);

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/endpoint.hpp"
+
 namespace flow29::api {
 
-/// The two ports of a TCP connection within this machine, as its client has them.
+/// Both ends of a TCP connection within this machine.
 struct LocalConnection {
-    std::uint16_t client_port = 0;
-    std::uint16_t server_port = 0;
+    core::Endpoint client;
+    core::Endpoint server;
 };
 
 /// Whether the client's end belongs to this process's user, or to root, who may do everything
@@ -17,10 +19,11 @@ struct LocalConnection {
 /// (proc(5)).
 [[nodiscard]] bool is_of_same_user(const LocalConnection& connection);
 
-/// What a table of the form of /proc/net/tcp says of a connection: whether it is there, and whether
-/// whoever has it is `user` or root. Addresses are not looked at: somebody may have the same ports
-/// at another loopback address, and then it is nobody's, whatever becomes of his connection. Nor is
-/// it anybody's once either end is being closed.
+/// What a table of the form of /proc/net/tcp or tcp6 says of a connection: whether it is there, and
+/// whether somebody else than `user` or root may have it. He may when another loopback address has
+/// the same ports, and once either end is being closed. That alone would not do: the tables are
+/// read one after the other, and a socket can move from one to the other meanwhile
+/// (IPV6_ADDRFORM), so that it is in neither.
 struct Owners {
     bool any = false;
     bool foreign = false;
