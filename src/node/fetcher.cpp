@@ -388,11 +388,13 @@ asio::awaitable<Result<FetchResult>> Fetcher::fetch(FetchRequest request, Progre
 asio::awaitable<Result<FetchResult>> Fetcher::stream(StreamRequest request, HeadFn head,
                                                      SinkFn sink, ProgressFn progress) {
     const auto started = services_.runtime.now();
-    const auto transfer = transfers_.begin({.kind = TransferKind::stream,
-                                            .root = request.link.root,
-                                            .name = request.link.name,
-                                            .path = {},
-                                            .stop = request.stop});
+    const auto& path = request.link.path;
+    const auto transfer = transfers_.begin(
+        {.kind = TransferKind::stream,
+         .root = request.link.root,
+         .name = path.empty() ? request.link.name : path.substr(path.rfind('/') + 1),
+         .path = {},
+         .stop = request.stop});
     request.stop = transfer->stop_token();
     progress = Transfer::noted(transfer, std::move(progress));
     auto found = co_await find(request.link, request.idle_timeout, request.stop, progress);

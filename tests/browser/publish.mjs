@@ -93,6 +93,7 @@ await play(async (browser) => {
   await dialog.getByRole("button", { name: "Remove" }).click();
   await dialog.getByRole("button", { name: "Remove it" }).click();
   await dialog.waitFor({ state: "hidden" });
+  await page.getByText(/ is withdrawn: [1-9] of [1-9] holders? obeyed/).waitFor();
   no_trouble(page);
   no_trouble(other);
 });

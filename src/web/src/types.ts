@@ -154,6 +154,11 @@ export interface FlowObject {
   renewed: boolean;
 }
 
+export interface Withdrawal {
+  holders_told: number;
+  holders_obeyed: number;
+}
+
 export interface Health {
   bytes: number;
   upkeep: "leased" | "expired" | "withdrawn" | "unknown";

@@ -7,7 +7,7 @@ import { Bar, Confirm, Fact, Problem, Qr, SearchField, Takeaway, useAction } fro
 import { Open } from "../parts/preview";
 import { Windowed } from "../parts/windowed";
 import { state, useStore } from "../store";
-import type { FlowObject, Health, Job } from "../types";
+import type { FlowObject, Health, Job, Withdrawal } from "../types";
 import { qrText, rootOf } from "../links";
 import { stageText } from "./transfer";
 
@@ -58,6 +58,7 @@ export function Files() {
   const [search, setSearch] = useState("");
   const [order, setOrder] = useState<Order>("name");
   const [openRoot, setOpenRoot] = useState<string | null>(null);
+  const [said, say] = useState("");
   const rows = useMemo(() => {
     const wanted = search.trim().toLowerCase();
     const found = [...state.objects.values()].filter((object) =>
@@ -74,6 +75,7 @@ export function Files() {
     return (
       <>
         <h1>Files</h1>
+        {said && <p class="soft" role="status">{said}</p>}
         <p class="soft">
           {state.areObjectsKnown
             ? <>Nothing is here yet. <a href="#/publish">Publish</a> something, or{" "}
@@ -100,6 +102,7 @@ export function Files() {
         </label>
         <span class="soft" role="status">{count(rows.length, "file")}</span>
       </div>
+      {said && <p class="soft" role="status">{said}</p>}
       <Windowed
         label="Files"
         kind="files"
@@ -122,7 +125,7 @@ export function Files() {
           </span>,
         ]}
       />
-      {open && <Details key={open.root} object={open} close={() => setOpenRoot(null)} />}
+      {open && <Details key={open.root} object={open} say={say} close={() => setOpenRoot(null)} />}
     </>
   );
 }
@@ -172,7 +175,13 @@ function Share(props: { object: FlowObject }) {
   );
 }
 
-function Details(props: { object: FlowObject; close: () => void }) {
+/** What was said to those who keep copies. */
+function withdrawn(name: string, told: number, obeyed: number): string {
+  const rest = obeyed < told ? " The others drop it when its time is over, or keep it as their own." : "";
+  return `${name || "It"} is withdrawn: ${obeyed} of ${count(told, "holder")} obeyed.${rest}`;
+}
+
+function Details(props: { object: FlowObject; say: (text: string) => void; close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [health, setHealth] = useState<Health | null>(null);
   const object = counted(props.object, health);
@@ -236,7 +245,8 @@ function Details(props: { object: FlowObject; close: () => void }) {
             question="Others will drop their copies too."
             yes="Remove it"
             act={() => run(async () => {
-              await call("POST", `rm${link}`);
+              const told = await call<Withdrawal>("POST", `rm${link}`);
+              props.say(withdrawn(object.name, told.holders_told, told.holders_obeyed));
               dialog.current?.close();
             })}
           />

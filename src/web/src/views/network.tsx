@@ -142,7 +142,7 @@ function Limits(props: { status: Status }) {
   const shown = (limit: number | null) => (limit === null ? "" : String(+(limit / MIB).toFixed(3)));
   const bytes = (text: string) => Math.round(Number(text || 0) * MIB);
   return (
-    <Card title="Limits" note="For everything this node sends and receives. Empty is no limit.">
+    <Card title="Limits" note="For everything this node sends and receives. Empty or 0 is no limit.">
       <form
         class="limits"
         onSubmit={(event) => {
@@ -206,7 +206,7 @@ function Peers(props: { state: State }) {
                 <th scope="col" class="number">Sent</th>
                 <th scope="col" class="number">Received</th>
                 <th scope="col" class="number">Rate</th>
-                <th scope="col" class="number">Parts it keeps</th>
+                <th scope="col" class="number">Parts known of it</th>
                 <th scope="col" class="number">Score</th>
                 <th scope="col">Strikes</th>
               </tr>
