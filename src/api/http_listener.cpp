@@ -131,6 +131,34 @@ void put_into(httplib::Response& out, HttpResponse response) {
     }
 }
 
+/// Of this thread: what it is to serve is closed instead.
+thread_local bool is_closing = false;
+
+/// The library's threads, with a bound for what waits until they serve it.
+class BoundedQueue final : public httplib::TaskQueue {
+  public:
+    BoundedQueue(std::size_t threads, std::size_t waiting_max)
+        : threads_(threads), waiting_max_(waiting_max) {}
+
+    void enqueue(std::function<void()> serve) override {
+        if (waiting_.fetch_add(1) < waiting_max_)
+            return threads_.enqueue([this, serve = std::move(serve)] {
+                --waiting_;
+                serve();
+            });
+        --waiting_;
+        is_closing = true;
+        serve();
+        is_closing = false;
+    }
+    void shutdown() override { threads_.shutdown(); }
+
+  private:
+    httplib::ThreadPool threads_;
+    std::size_t waiting_max_;
+    std::atomic<std::size_t> waiting_ = 0;
+};
+
 /// The library's server, with bounds for what a client sends, and a hold on its connections.
 class BoundedServer final : public httplib::Server {
   public:
@@ -148,6 +176,7 @@ class BoundedServer final : public httplib::Server {
     /// On a thread of the library's pool; the socket becomes ours.
     bool process_and_close_socket(socket_t socket) override {
         const UniqueFd owned(socket);
+        if (is_closing) return false;
         {
             const std::lock_guard lock(mutex_);
             if (is_shut_) return false;
@@ -196,8 +225,8 @@ struct HttpListener::State {
                            .read_time = 5s,
                            .write_time = options.write_timeout});
         server.set_tcp_nodelay(true);
-        server.new_task_queue = [threads = options.threads] {
-            return new httplib::ThreadPool(threads);  // the server deletes it
+        server.new_task_queue = [this] {
+            return new BoundedQueue(options.threads, options.waiting_max);  // the server deletes it
         };
         server.set_pre_routing_handler([this](const auto& request, auto& response) {
             return look_at(request, response) ? httplib::Server::HandlerResponse::Unhandled
