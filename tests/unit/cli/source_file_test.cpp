@@ -32,6 +32,14 @@ std::string content_of(int fd) {
     return content;
 }
 
+Result<void> spool_quietly(OpenSource& source, const std::filesystem::path& directory) {
+    GlobalOptions quiet;
+    quiet.quiet = true;
+    Output output(quiet);
+    Interrupt interrupt;
+    return spool(source, directory, output, interrupt);
+}
+
 }  // namespace
 
 TEST_CASE("a regular file is used where it is") {
@@ -74,11 +82,7 @@ TEST_CASE("a pipe is copied into a file without a name") {
     REQUIRE(source);
     CHECK_FALSE(source->is_regular);
 
-    GlobalOptions quiet;
-    quiet.quiet = true;
-    Output output(quiet);
-    Interrupt interrupt;
-    const auto spooled = spool(*source, scratch.path, output, interrupt);
+    const auto spooled = spool_quietly(*source, scratch.path);
     writer.join();
     REQUIRE(spooled);
     CHECK(source->bytes.value == content.size());
@@ -92,11 +96,7 @@ TEST_CASE("a file that has more than it says is read like a pipe") {
     auto source = open_source("/proc/self/status");
     REQUIRE(source);
     CHECK_FALSE(source->is_regular);
-    GlobalOptions quiet;
-    quiet.quiet = true;
-    Output output(quiet);
-    Interrupt interrupt;
-    REQUIRE(spool(*source, scratch.path, output, interrupt));
+    REQUIRE(spool_quietly(*source, scratch.path));
     CHECK(content_of(source->fd.get()).starts_with("Name:"));
     // Its first page is not there to be read.
     CHECK(open_source("/proc/self/mem").error().code == Errc::file_error);
