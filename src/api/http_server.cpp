@@ -168,7 +168,10 @@ Result<core::Endpoint> HttpServer::listen(const core::Endpoint& at) {
     if (const auto written = write_secret(options_.token_file, token_ + "\n"); !written)
         return fail(written.error());
     auto listening = listener_.listen(at);
-    if (!listening) ::unlink(options_.token_file.c_str());
+    if (listening)
+        page_api_.resume();
+    else
+        ::unlink(options_.token_file.c_str());
     return listening;
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "api/router.hpp"
 
@@ -27,8 +28,9 @@ class Jobs {
         std::string path{};    ///< what is read or written; a transfer has the same; else empty
         std::string params{};  ///< a JSON object
         /// Called once when it ended, on the node's thread, with whether nobody will try it again:
-        /// it went well, or was cancelled.
+        /// it went well, or was cancelled. Not when it ends with the jobs.
         std::function<void(bool over)> ended{};
+        std::function<void()> given_up{};  ///< called when it has failed and is forgotten
     };
 
     /// `router` must outlive the jobs.
@@ -38,7 +40,8 @@ class Jobs {
     Jobs(const Jobs&) = delete;
     Jobs& operator=(const Jobs&) = delete;
 
-    /// Begins one; its id. Errors: refused (too many run).
+    /// Begins one; its id. One of the same kind and link that runs is the answer, one that ended
+    /// gives way. Errors: refused (too many run).
     [[nodiscard]] Result<std::uint64_t> begin(Options options);
     /// Forgets one that ended. Errors: not_found, refused (it runs).
     [[nodiscard]] Result<void> forget(std::uint64_t id);
@@ -51,8 +54,9 @@ class Jobs {
   private:
     struct Job {
         std::string kind, name, link, path;
-        const char* state = "running";
+        std::string_view state = "running";
         std::string progress, result;  // JSON; empty: none yet
+        std::function<void()> given_up;
     };
     /// Shared with the callbacks of what runs, which may come after the jobs are gone.
     struct Table {

@@ -14,6 +14,7 @@
 #include "api/http_json.hpp"
 #include "api/json_results.hpp"
 #include "core/json_depth.hpp"
+#include "core/log.hpp"
 #include "core/private_directory.hpp"
 
 namespace flow29::api {
@@ -87,17 +88,24 @@ PageApi::PageApi(Node& node, Router& router, const std::filesystem::path& data)
     : node_(node),
       data_(std::filesystem::absolute(data)),
       uploads_(data_ / "uploads"),
+      begun_(data_ / "fetching"),
       jobs_(router),
       tidying_([this](const std::stop_token& stop) { tidy(stop); }) {}
 
 void PageApi::tidy(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-        std::unique_lock lock(ended_->mutex);
-        ended_->wake.wait_for(lock, stop, tidy_period, [this] { return !ended_->uploads.empty(); });
-        const auto ended = std::exchange(ended_->uploads, {});
+    for (bool last = false; !last;) {
+        std::unique_lock lock(chores_->mutex);
+        chores_->wake.wait_for(lock, stop, tidy_period, [this] {
+            return !chores_->uploads.empty() || !chores_->fetches.empty();
+        });
+        last = stop.stop_requested();
+        const auto uploads = std::exchange(chores_->uploads, {});
+        const auto fetches = std::exchange(chores_->fetches, {});
         lock.unlock();
-        for (const auto& [id, over] : ended)
+        for (const auto& [id, over] : uploads)
             uploads_.release(id, over);
+        for (const auto& [link, over] : fetches)
+            over ? begun_.remove(link) : begun_.add(link);
         uploads_.sweep(Uploads::Clock::now());
     }
 }
@@ -198,10 +206,10 @@ HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id)
     if (copies) params["copies"] = *copies;
     if (number_in(request, "private").value_or(0) != 0) params["private"] = true;
     options.params = text_of(params);
-    options.ended = [table = ended_, id](bool over) {
-        const std::lock_guard lock(table->mutex);
-        table->uploads.emplace_back(id, over);
-        table->wake.notify_one();
+    options.ended = [chores = chores_, id](bool over) {
+        const std::lock_guard lock(chores->mutex);
+        chores->uploads.emplace_back(id, over);
+        chores->wake.notify_one();
     };
     const auto job = jobs_.begin(std::move(options));
     if (job) return say({{"job", *job}});
@@ -221,19 +229,45 @@ HttpResponse PageApi::fetch(const HttpRequest& request) {
     const std::string text = text_in(request, "link");
     const auto link = Link::parse(text);
     if (!link) return json_error(link.error());
+    const auto job = begin_fetch(*link);
+    return job ? say({{"job", *job}}) : json_error(job.error());
+}
+
+Result<std::uint64_t> PageApi::begin_fetch(const Link& link) {
     // A folder an object: the same link resumes, and no two objects meet.
-    const auto folder = data_ / "fetched" / to_base32(link->root).substr(0, root_chars);
+    const auto folder = data_ / "fetched" / to_base32(link.root).substr(0, root_chars);
     for (const auto& directory : {folder.parent_path(), folder})
-        if (const auto made = core::make_private_directory(directory); !made)
-            return json_error(made.error());
+        if (auto made = core::make_private_directory(directory); !made)
+            return fail(std::move(made.error()));
     Jobs::Options options;
     options.kind = "fetch";
-    options.name = name_for(*link);
-    options.link = link->to_string();
+    options.name = name_for(link);
+    options.link = link.to_string();
     options.path = (folder / options.name).string();
     options.params = text_of({{"link", options.link}, {"path", options.path}});
-    const auto job = jobs_.begin(std::move(options));
-    return job ? say({{"job", *job}}) : json_error(job.error());
+    const auto note = [chores = chores_, text = options.link](bool over) {
+        const std::lock_guard lock(chores->mutex);
+        chores->fetches.emplace_back(text, over);
+        chores->wake.notify_one();
+    };
+    // What fails is tried again at the next start, as long as it is shown.
+    options.ended = [note](bool over) {
+        if (over) note(true);
+    };
+    options.given_up = [note] { note(true); };
+    note(false);
+    auto job = jobs_.begin(std::move(options));
+    if (!job) note(true);
+    return job;
+}
+
+void PageApi::resume() {
+    for (const auto& text : begun_.links()) {
+        const auto link = Link::parse(text);
+        if (!link) continue;
+        if (const auto job = begin_fetch(*link); !job)
+            core::log::warn("page", "{}: {}", to_base32(link->root), job.error().message());
+    }
 }
 
 HttpResponse PageApi::verify(const HttpRequest& request) {

@@ -16,6 +16,7 @@
 
 #include <flow29/node.hpp>
 
+#include "api/begun_fetches.hpp"
 #include "api/http_message.hpp"
 #include "api/jobs.hpp"
 #include "api/router.hpp"
@@ -36,13 +37,18 @@ namespace flow29::api {
 /// | POST uploads/ID/publish          | begins to publish what came, with `copies=` and           |
 /// |                                  | `private=1` if so: `{"job"}`                              |
 /// | POST uploads/ID/cancel           | removes it                                                |
-/// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`                |
+/// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`. Goes on when  |
+/// |                                  | the node starts again                                     |
 /// | POST verify?link=                | begins to check what is kept here of it: `{"job"}`        |
 /// | POST jobs/forget?id=             | forgets what has ended                                    |
 class PageApi {
   public:
-    /// `data`: where `uploads/` and `fetched/` are. `node` and `router` must outlive it.
+    /// `data`: where `uploads/`, `fetched/` and `fetching/` are. `node` and `router` must outlive
+    /// it.
     PageApi(Node& node, Router& router, const std::filesystem::path& data);
+
+    /// Goes on with the fetches that were under way when the node stopped.
+    void resume();
 
     /// `path` is what follows the API's prefix. Nothing: the path is not one of these.
     [[nodiscard]] std::optional<HttpResponse> answer(const HttpRequest& request,
@@ -58,20 +64,23 @@ class PageApi {
     [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
     [[nodiscard]] HttpResponse verify(const HttpRequest& request);
     [[nodiscard]] HttpResponse forget(const HttpRequest& request);
+    /// The job. Errors: refused, and those of the file system.
+    [[nodiscard]] Result<std::uint64_t> begin_fetch(const Link& link);
 
-    /// Publications that ended. The node's thread says so and must not wait for a disk, so that
-    /// what was uploaded for them is removed on another one.
-    struct Ended {
+    /// What is to be noted on the disk, for which neither the node's thread nor a page waits.
+    struct Chores {
         std::mutex mutex;
         std::condition_variable_any wake;
-        std::vector<std::pair<std::string, bool>> uploads;  // id; whether it is over
+        std::vector<std::pair<std::string, bool>> uploads;  // id; whether its publication is over
+        std::vector<std::pair<std::string, bool>> fetches;  // link; whether it is over
     };
     void tidy(const std::stop_token& stop);
 
     Node& node_;  // owned by whoever made this
     std::filesystem::path data_;
     Uploads uploads_;
-    std::shared_ptr<Ended> ended_ = std::make_shared<Ended>();
+    BegunFetches begun_;
+    std::shared_ptr<Chores> chores_ = std::make_shared<Chores>();
     Jobs jobs_;
     std::shared_ptr<std::atomic<unsigned>> streams_ = std::make_shared<std::atomic<unsigned>>(0U);
     std::jthread tidying_;  // last: it uses the others

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "core/size_text.hpp"
 
 namespace flow29::node {
 
@@ -312,9 +313,12 @@ asio::awaitable<ByteCount> LeaseWatch::collect_now() {
         log::warn("leases", "nothing collected: {}", gone.freed.error().message());
         co_return ByteCount(0);
     }
-    log::info("leases", "collected {} bytes", gone.freed->value);
     announcer_.remove(gone.items);
-    if (gone.freed->value > 0) events_.on_freed();
+    if (gone.freed->value > 0) {
+        log::info("leases", "freed {} that nobody wants kept any more",
+                  core::size_text(*gone.freed));
+        events_.on_freed();
+    }
     co_return *gone.freed;
 }
 

@@ -58,8 +58,8 @@ asio::awaitable<void> PartPusher::push(std::shared_ptr<PartPusher> self, Part pa
     co_await part.placer->run(std::move(lease_of), idle_timeout_, std::move(stop),
                               std::move(report), std::move(is_paused));
     const auto counts = part.placer->planner().counts();
-    log::info("publisher", "part of {} extents: {} taken in before all was hashed", counts.items,
-              counts.sum_copies);
+    log::debug("publisher", "{} copies of {} extents taken in before all was hashed",
+               counts.sum_copies, counts.items);
     placers_.end(part.placer);
     --running_;
     start_next();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "core/size_text.hpp"
 
 namespace flow29::node {
 
@@ -69,7 +70,8 @@ asio::awaitable<ByteCount> Trimmer::trim() {
             freed += co_await let_go(item);
         pledges_.end();
     }
-    if (freed.value > 0) log::info("trimmer", "let go of {} bytes held elsewhere", freed.value);
+    if (freed.value > 0)
+        log::info("trimmer", "freed {} of copies beyond those wanted", core::size_text(freed));
     co_return freed;
 }
 

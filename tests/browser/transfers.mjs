@@ -49,6 +49,14 @@ await play(async (browser) => {
   await picture(page, "fetch-paused");
   await card.getByRole("button", { name: /^Resume/ }).click();
   await until((done) => done > before, "the fetch to go on");
+
+  // A node that dies goes on with it when it starts again.
+  await ask("kill");
+  await page.getByText("The node does not answer; trying again").waitFor();
+  await ask("start");
+  await page.getByText("Live", { exact: true }).waitFor();
+  before = await percent();
+  await until((done) => done > before, "the fetch to go on after a restart");
   await card.getByRole("button", { name: /^Cancel/ }).click();
   await card.getByText("It was cancelled.").waitFor();
   await page.waitForTimeout(300);

@@ -136,9 +136,12 @@ class Page(harness.SystemTest):
         reader = self.lab.add_node(name="reader", bootstrap=holders[:1],
                                    options=["--no-store", "--web", ANY, "--down-limit", "512KiB"])
         self.lab.wait_connected(reader)
+        reader.options[reader.options.index(ANY)] = urllib.parse.urlsplit(reader.ready["web"]).netloc
 
         self.play("transfers", {
             "urls": lambda: {"reader": reader.ready["web"], "link": link},
+            "kill": reader.kill,
+            "start": lambda: bool(reader.start()),
             "no_limit": lambda: reader.ask("limit", "--down", "off"),
             "is_fetched": lambda got: lab.same_bytes(got, path),
             "down_limit": lambda: reader.status()["traffic"]["down_limit"],

@@ -5,6 +5,13 @@
 #include <sys/stat.h>
 #include <nlohmann/json.hpp>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
 #include <flow29/limits.hpp>
 
 #include "api/event_stream.hpp"
@@ -26,6 +33,12 @@ Json send(const Served& served, const std::string& method, const std::string& ta
     if (!json.is_object()) json = Json::object();
     json["status"] = reply.status;
     return json;
+}
+
+unsigned permissions_of(const std::filesystem::path& path) {
+    struct stat facts {};
+    REQUIRE_MESSAGE(::stat(path.c_str(), &facts) == 0, path.string());
+    return facts.st_mode & 0777U;
 }
 
 /// Reads a stream's updates.
@@ -125,11 +138,8 @@ TEST_CASE("what the page fetches and takes in lies where nobody else looks") {
     CHECK(send(served, "POST", "fetch?link=" + served.publish(noise(1'000)))["status"] == 200);
     CHECK(send(served, "POST", "uploads", R"({"name":"x","bytes":1})")["status"] == 200);
     ::umask(usual);
-    for (const char* const name : {"fetched", "uploads", "holder"}) {
-        struct stat facts {};
-        CHECK_MESSAGE(::stat((served.data / name).c_str(), &facts) == 0, name);
-        CHECK_MESSAGE((facts.st_mode & 0777U) == 0700, name);
-    }
+    for (const char* const name : {"fetched", "uploads", "holder"})
+        CHECK_MESSAGE(permissions_of(served.data / name) == 0700, name);
 }
 
 TEST_CASE("a fetch goes on by itself, and how it ended is told until it is forgotten") {
@@ -160,6 +170,45 @@ TEST_CASE("a fetch goes on by itself, and how it ended is told until it is forgo
     while (!update.contains("jobs"));
     CHECK(update["jobs"].empty());
     CHECK(update["version"] > 1);
+}
+
+TEST_CASE("what the page fetches goes on after a restart, until it is there or given up") {
+    Served served(Swarm::one_holder);
+    const auto fetching = served.data / "fetching";
+    const auto noted = [&] {
+        std::vector<std::filesystem::path> files;
+        if (std::filesystem::exists(fetching))
+            for (const auto& entry : std::filesystem::directory_iterator(fetching))
+                files.push_back(entry.path());
+        return files;
+    };
+    const auto wait_noted = [&](std::size_t count) {
+        while (noted().size() != count)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    };
+    const auto forget = [&](const std::string& id) {
+        while (send(served, "POST", "jobs/forget?id=" + id)["status"] == 403)  // it is under way
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    };
+    CHECK(send(served, "POST", "fetch?link=" + nobody_has)["job"] == 1);
+    wait_noted(1);
+    CHECK(permissions_of(noted()[0]) == 0600);
+    CHECK(permissions_of(fetching) == 0700);
+    // The same once more is the same.
+    CHECK(send(served, "POST", "fetch?link=flow29:" + nobody_has)["job"] == 1);
+
+    served.stop();
+    CHECK(noted().size() == 1);
+    std::ofstream(fetching / "other") << "no link";
+    std::filesystem::create_directory(fetching / "directory");
+    served.start();
+    CHECK(send(served, "POST", "jobs/forget?id=2")["status"] == 404);
+    forget("1");
+    wait_noted(2);
+
+    CHECK(send(served, "POST", "fetch?link=" + served.publish(noise(1'000)))["job"] == 2);
+    forget("2");
+    wait_noted(2);
 }
 
 TEST_CASE("changes alone are told, and objects that went by their root") {

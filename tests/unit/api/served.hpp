@@ -105,6 +105,7 @@ inline std::unique_ptr<Node> start_node(const std::filesystem::path& data,
 /// A node with its page and gateway, alone or with another one that keeps what it publishes.
 struct Served {
     std::filesystem::path data;
+    std::vector<std::string> join;  ///< whom the node is told of
     std::unique_ptr<Node> holder;
     std::unique_ptr<Node> node;
     std::optional<Router> router;
@@ -117,12 +118,14 @@ struct Served {
         std::string name = (std::filesystem::temp_directory_path() / "flow29-web-XXXXXX").string();
         REQUIRE(::mkdtemp(name.data()) != nullptr);
         data = name;
-        std::vector<std::string> join;
         if (swarm == Swarm::one_holder) {
             holder = start_node(data / "holder", {});
             join.push_back("127.0.0.1:" + std::to_string(holder->port()));
         }
-        node = start_node(data, std::move(join));
+        start();
+    }
+    void start() {
+        node = start_node(data, join);
         router.emplace(*node, 4U);
         gateway = std::make_unique<Gateway>(*node);
         const auto at = gateway->listen(any_port);
@@ -134,10 +137,14 @@ struct Served {
         REQUIRE(page);
         page_at = *page;
     }
-    ~Served() {
+    void stop() {
         server.reset();
         gateway.reset();
         node.reset();
+        router.reset();
+    }
+    ~Served() {
+        stop();
         holder.reset();
         std::filesystem::remove_all(data);
     }

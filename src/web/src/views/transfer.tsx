@@ -128,10 +128,7 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
           {!isHere && (
             <button
               type="button"
-              onClick={() => run(async () => {
-                await call("POST", `jobs/forget?id=${job.id}`);
-                props.again(job.link);
-              })}
+              onClick={() => props.again(job.link)}
             >
               Try again
             </button>
@@ -331,5 +328,6 @@ export function TransferCard(props: { transfer: Transfer }) {
 }
 
 function rootName(transfer: Transfer): string {
-  return transfer.root ? `${transfer.root.slice(0, 12)}…` : "No name";
+  if (!transfer.root) return "No name";
+  return state.objects.get(transfer.root)?.name || `${transfer.root.slice(0, 12)}…`;
 }
