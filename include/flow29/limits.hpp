@@ -160,6 +160,8 @@ inline constexpr std::size_t upload_slice_bytes_max = 1024 * 1024;
 inline constexpr auto upload_idle_max = std::chrono::hours(1);
 inline constexpr std::size_t jobs_max = 512;  ///< begun from the page; running, or their outcome
 inline constexpr unsigned event_streams_max = 6;
+/// Until the page or the gateway serves them; more are closed.
+inline constexpr std::size_t http_connections_waiting_max = 256;
 inline constexpr std::size_t http_head_bytes_max = 64 * 1024;         ///< of a request
 inline constexpr auto http_head_time_max = std::chrono::seconds(10);  ///< until it is there
 inline constexpr std::size_t directory_rows_max = 10'000;  ///< of a directory's page of the gateway

@@ -53,8 +53,9 @@ build() {
 
 # run_tests DIR PATTERN…: runs the tests whose names match, and what they need is built first.
 # Prints the summary as the last line; fails when a test does or when there is none. test_options is
-# what Meson is told besides.
+# what Meson is told besides, and test_log what its logs in DIR/meson-logs are called.
 test_options=()
+test_log=testlog
 run_tests() {
   local dir=$1 pattern name names=() verdict=0
   shift
@@ -69,10 +70,10 @@ run_tests() {
     echo "0 passed, 1 failed"
     return 1
   fi
-  rm -f "$dir/meson-logs/testlog.json"
+  rm -f "$dir/meson-logs/$test_log.json"
   # Real processes wait for each other half of the time: one more at a time than there are processors.
-  meson test -C "$dir" --num-processes $(($(nproc) + 1)) --print-errorlogs "${test_options[@]}" \
-    "${names[@]}" || verdict=$?
-  /usr/bin/env python3 -B scripts/lib/summary.py "$dir/meson-logs/testlog.json" || verdict=1
+  meson test -C "$dir" --num-processes $(($(nproc) + 1)) --print-errorlogs --logbase "$test_log" \
+    "${test_options[@]}" "${names[@]}" || verdict=$?
+  /usr/bin/env python3 -B scripts/lib/summary.py "$dir/meson-logs/$test_log.json" || verdict=1
   return "$verdict"
 }

@@ -137,11 +137,10 @@ thread_local bool is_closing = false;
 /// The library's threads, with a bound for what waits until they serve it.
 class BoundedQueue final : public httplib::TaskQueue {
   public:
-    BoundedQueue(std::size_t threads, std::size_t waiting_max)
-        : threads_(threads), waiting_max_(waiting_max) {}
+    explicit BoundedQueue(std::size_t threads) : threads_(threads) {}
 
     void enqueue(std::function<void()> serve) override {
-        if (waiting_.fetch_add(1) < waiting_max_)
+        if (waiting_.fetch_add(1) < limits::http_connections_waiting_max)
             return threads_.enqueue([this, serve = std::move(serve)] {
                 --waiting_;
                 serve();
@@ -155,7 +154,6 @@ class BoundedQueue final : public httplib::TaskQueue {
 
   private:
     httplib::ThreadPool threads_;
-    std::size_t waiting_max_;
     std::atomic<std::size_t> waiting_ = 0;
 };
 
@@ -226,7 +224,7 @@ struct HttpListener::State {
                            .write_time = options.write_timeout});
         server.set_tcp_nodelay(true);
         server.new_task_queue = [this] {
-            return new BoundedQueue(options.threads, options.waiting_max);  // the server deletes it
+            return new BoundedQueue(options.threads);  // the server deletes it
         };
         server.set_pre_routing_handler([this](const auto& request, auto& response) {
             return look_at(request, response) ? httplib::Server::HandlerResponse::Unhandled

@@ -17,8 +17,7 @@
 namespace flow29::api {
 
 struct HttpListenerOptions {
-    std::size_t threads = 8;        ///< requests answered at the same time
-    std::size_t waiting_max = 256;  ///< connections that wait for one of them; more are closed
+    std::size_t threads = 8;                 ///< requests answered at the same time
     std::chrono::seconds write_timeout{10};  ///< a client that takes nothing is dropped
     std::string post_prefix{};   ///< below this path, POST is let through; none: nowhere
     std::string patch_prefix{};  ///< likewise PATCH

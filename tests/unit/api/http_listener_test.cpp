@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include <flow29/limits.hpp>
+
 #include "core/unique_fd.hpp"
 
 namespace flow29::api {
@@ -58,7 +60,6 @@ TEST_CASE("of the connections that nobody serves yet only so many wait") {
     std::binary_semaphore may_end{0};
     HttpListenerOptions options;
     options.threads = 1;
-    options.waiting_max = 2;
     HttpListener listener(
         [&](const HttpRequest& request, const std::stop_token&) {
             if (request.path == "/slow") {
@@ -74,13 +75,13 @@ TEST_CASE("of the connections that nobody serves yet only so many wait") {
     get(slow.get(), *at, "/slow");
     has_begun.acquire();
     std::vector<core::UniqueFd> others;
-    for (std::size_t i = 0; i < options.waiting_max + 5; ++i)
+    for (std::size_t i = 0; i < limits::http_connections_waiting_max + 5; ++i)
         others.push_back(connected(*at));
-    for (std::size_t i = options.waiting_max; i < others.size(); ++i)
+    for (std::size_t i = limits::http_connections_waiting_max; i < others.size(); ++i)
         CHECK(is_closed(others[i].get()));
     may_end.release();
     CHECK(is_answered(slow.get()));
-    for (std::size_t i = 0; i < options.waiting_max; ++i) {
+    for (std::size_t i = 0; i < limits::http_connections_waiting_max; ++i) {
         get(others[i].get(), *at, "/");
         CHECK(is_answered(others[i].get()));
     }
