@@ -92,6 +92,9 @@ struct PublishRequest {
     PublishWait wait = PublishWait::copies;
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
     std::stop_token stop;
+    /// When `stop` comes after others were asked to keep it, take it back from them, unless it was
+    /// published before. Else it stays published, and its copies are made as those that are lost.
+    bool withdraw_on_stop = false;
 };
 struct PublishResult {
     RootHash root;

@@ -64,6 +64,7 @@ Result<PublishRequest> publish_request(Call& call) {
     publish.by_reference = params.flag_or("by_reference", false);
     publish.encrypt = params.flag_or("private", false);
     publish.times = params.flag_or("times", false);
+    publish.withdraw_on_stop = params.flag_or("withdraw_on_stop", false);
     // Who says how long it lasts wants it to end then.
     publish.renew = !params.has("lease_ms");
     publish.lease = params.duration_or("lease_ms", limits::lease_default);

@@ -45,7 +45,7 @@ using EmitFn = std::function<void(std::string line, bool last)>;
 /// | method  | params (optional in brackets)                                                     |
 /// |---------|-----------------------------------------------------------------------------------|
 /// | publish | path or input, [name, copies, extent_chunks, by_reference, private, times,         |
-/// |         | lease_ms, wait, idle_timeout_ms]                                                  |
+/// |         | lease_ms, wait, idle_timeout_ms, withdraw_on_stop]                                |
 /// | fetch   | link, path, [input, inside: `path` is a directory, and its folder the second one;  |
 /// |         | name, range: {first, end}, overwrite, share, keep_copy, idle_timeout_ms]          |
 /// | cat     | link and output, [range, idle_timeout_ms]                                         |

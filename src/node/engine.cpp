@@ -48,17 +48,22 @@ Engine::Engine(Services services, Settings settings)
       transfers_(services),
       fetcher_(services, settings_, tasks_, peers_, finder_, neighbourhood_, announcer_,
                pull_budget_, transfers_),
-      survey_(services, tasks_, peers_, finder_, neighbourhood_, table_),
+      survey_(services, tasks_, peers_, finder_, neighbourhood_, table_,
+              [this](const NodeId& node, const proto::Stored& stored) {
+                  caretaker_.on_stored(node, stored);
+              }),
       locator_(services, peers_, finder_, neighbourhood_, fetcher_),
       placements_(services, settings_, tasks_, peers_, neighbourhood_, table_, announcer_,
                   caretaker_, survey_, transfers_, loose_, [this] { return local_record(); },
                   {[this](bool storing) { set_storing(storing); }, [this] { return make_room(); },
                    [this] { leases_.check_renewals(); },
                    [this](const proto::Lease& lease) { leases_.on_lease(lease); },
+                   [this](RootHash root) { return withdraw(root, ProgressFn()); },
                    [this] { tasks_.start(leases_.collect()); }}),
       leases_(services, tasks_, peers_, caretaker_, announcer_, loose_,
               {[this] { return placements_.publishing(); }, [this] { keeper_.tell_of_room(); },
-               [this] { return keeper_.awaited(); }, [this] { return keeper_.give_up_parts(); }}),
+               [this] { return keeper_.awaited(); }, [this] { return settings_.blocked_roots; },
+               [this] { return keeper_.give_up_parts(); }}),
       trimmer_(services, settings_, tasks_, peers_, caretaker_, announcer_),
       blocker_(services, settings_, table_, peers_, caretaker_, announcer_, leases_),
       pins_(services, settings_, leases_,
@@ -393,8 +398,10 @@ asio::awaitable<void> Engine::announce_self() {
 }
 
 asio::awaitable<Result<Withdrawal>> Engine::withdraw(RootHash root, ProgressFn progress) {
-    auto result = co_await survey_.withdraw(root, std::move(progress));
+    auto asked = placements_.asked(root);
+    auto result = co_await survey_.withdraw(root, std::move(asked), std::move(progress));
     if (!result) co_return result;
+    placements_.forget_asked(root);
     auto& store = services_.store;
     auto read = [&store, root] { return store.leases(root); };
     const auto leases = co_await net::offload(services_.runtime, std::move(read));

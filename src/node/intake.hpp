@@ -97,7 +97,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     [[nodiscard]] bool is_part() const { return order_.is_part; }
     [[nodiscard]] bool empty() const { return open_.empty(); }
     /// At its end: whether something may be here that was awaited and that nothing keeps now.
-    [[nodiscard]] bool left_over() const { return took_over_ && fell_short_; }
+    [[nodiscard]] bool left_over() const { return (took_over_ && fell_short_) || was_refused_; }
     /// Of what is not settled yet, as its inviter named it.
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
     [[nodiscard]] const std::optional<Quotas::Asker>& asker() const { return order_.asker; }
@@ -139,7 +139,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     std::vector<std::shared_ptr<Intake>> forerunners_;
     bool ended_ = false;
     bool took_over_ = false;
-    bool fell_short_ = false;  // not all is kept
+    bool fell_short_ = false;   // not all is kept
+    bool was_refused_ = false;  // by the store, or for want of a lease
     std::uint64_t bytes_ = 0;
     std::unordered_set<proto::ItemId> open_;   // not settled
     std::unordered_set<proto::ItemId> leads_;  // others have been asked for the rest

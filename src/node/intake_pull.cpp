@@ -131,9 +131,10 @@ asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
     auto* const room = room_.get();
     auto keep = [&store, lease, wall_now, self, items, room, is_part,
                  extents = std::move(extents)]() mutable -> Result<std::vector<proto::ItemId>> {
+        const auto is_wanted = [&] { return is_part || is_in_force(store, lease, wall_now); };
+        if (!is_wanted()) return fail(Errc::refused, "withdrawn");
         if (auto put = store.put_extents(std::move(extents), room); !put) return fail(put.error());
-        if (!is_part && !is_in_force(store, lease, wall_now))
-            return fail(Errc::refused, "withdrawn");
+        if (!is_wanted()) return fail(Errc::refused, "withdrawn");
         // What is in the store now is what counts.
         std::erase_if(items, [&](const auto& item) { return !store.owns_extent(item.extent()); });
         if (is_part) return items;
@@ -155,6 +156,7 @@ asio::awaitable<void> Intake::put(std::vector<ExtentAssembler::Whole> batch) {
     }
     log::info("keeper", "not kept: {}", kept.error().message());
     fell_short_ = true;
+    was_refused_ = true;
     report({}, std::move(items));
     // A full or failing disk, or a withdrawal: the rest would fare no better.
     stop_.request_stop();

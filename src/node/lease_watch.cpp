@@ -260,7 +260,7 @@ asio::awaitable<bool> LeaseWatch::make_room() {
     const auto now = services_.runtime.now();
     if (events_.publishing() > 0 || now < next_room_) co_return false;
     next_room_ = now + room_pause;
-    const auto freed = co_await collect_now();
+    const auto freed = co_await collect_now(true);
     if (freed.value > 0) next_room_ = TimePoint{};
     co_return freed.value > 0;
 }
@@ -279,14 +279,14 @@ asio::awaitable<void> LeaseWatch::collect() {
         while (go_on && events_.publishing() > 0)
             go_on = co_await tasks_.sleep_for(1s);
         const auto covered = collections_wanted_;
-        if (go_on) co_await collect_now();
+        if (go_on) co_await collect_now(false);
         collections_done_ = covered;
         collected_.notify_all();
     }
     collecting_ = false;
 }
 
-asio::awaitable<ByteCount> LeaseWatch::collect_now() {
+asio::awaitable<ByteCount> LeaseWatch::collect_now(bool fetched_too) {
     auto& store = services_.store;
     co_await give_up_ended();
     // One that has begun meanwhile waits for nobody.
@@ -297,9 +297,14 @@ asio::awaitable<ByteCount> LeaseWatch::collect_now() {
         std::vector<proto::ItemId> items;
     };
     const auto announced = announcer_.summarised();
-    const auto awaited = events_.awaited();
-    auto job = [&store, wall_now, &announced, &awaited] {
-        Gone gone{store.collect(wall_now, awaited), {}};
+    auto kept = events_.awaited();
+    const auto blocked = events_.blocked();
+    auto job = [&store, wall_now, &announced, &kept, &blocked, fetched_too] {
+        if (!fetched_too)
+            for (const auto& root : store.fetched())
+                if (const auto object = store.descriptor(root); object && !blocked->contains(root))
+                    kept.insert(object->extents.begin(), object->extents.end());
+        Gone gone{store.collect(wall_now, kept), {}};
         for (const auto& item : announced) {
             const bool here = item.kind == proto::ItemId::Kind::extent
                                   ? store.has_extent(item.extent())

@@ -30,7 +30,9 @@ namespace flow29::node {
 /// 4. A lease of this node's own is signed anew, for as long again, when less than half of it is
 ///    left: of what was published without an end; and of what is pinned and all here, one of its
 ///    own when the widest lease has less than half of a default life left.
-/// 5. Nothing is collected while something is being published.
+/// 5. What was fetched here, and is kept for nobody, stays until its room is needed.
+///    Rationale: it is served to others; and where it lies in a file of its own, it takes no room.
+/// 6. Nothing is collected while something is being published.
 ///    Rationale: its extents are in no object yet.
 class LeaseWatch {
   public:
@@ -39,6 +41,7 @@ class LeaseWatch {
         std::function<void()> on_freed;           ///< something was collected
         /// Extents of parts, which are in no object yet either.
         std::function<std::unordered_set<ExtentHash>()> awaited;
+        std::function<std::shared_ptr<const std::set<RootHash>>()> blocked;
         /// Gives up the parts of which nothing came: whether there is something to collect.
         std::function<bool()> give_up_parts;
     };
@@ -66,9 +69,10 @@ class LeaseWatch {
     void on_stored(const NodeId& node, const proto::Stored& stored);
     /// The same as on_lease; returns when what it ended is collected.
     [[nodiscard]] asio::awaitable<void> take_in(proto::Lease lease);
-    /// Frees at once what can be freed; false when nothing could be.
+    /// Frees at once what can be freed, what was fetched included; false when nothing could be.
     [[nodiscard]] asio::awaitable<bool> make_room();
-    /// Frees what no lease, pin or publication keeps, once nothing is being published.
+    /// Frees what no lease, pin or publication keeps and was not just fetched, once nothing is
+    /// being published.
     [[nodiscard]] asio::awaitable<void> collect();
 
     /// Leases that are remembered in order to tell others of them.
@@ -96,7 +100,7 @@ class LeaseWatch {
     [[nodiscard]] asio::awaitable<bool> give_up_ended();
     [[nodiscard]] asio::awaitable<void> refresh(RootHash root);
     [[nodiscard]] asio::awaitable<void> end_publication(RootHash root);
-    [[nodiscard]] asio::awaitable<ByteCount> collect_now();
+    [[nodiscard]] asio::awaitable<ByteCount> collect_now(bool fetched_too);
     void spread(NewsKey key);
     [[nodiscard]] asio::awaitable<void> tell(NodeId node, NewsKey key);
     [[nodiscard]] asio::awaitable<void> tell_withdrawals(NodeId node);

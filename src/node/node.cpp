@@ -21,6 +21,7 @@
 #include "net/tls_transport.hpp"
 #include "node/engine.hpp"
 #include "node/membership.hpp"
+#include "node/outcome_log.hpp"
 #include "node/swarm_files.hpp"
 #include "store/store.hpp"
 
@@ -299,22 +300,24 @@ std::vector<std::string> Node::listening() const {
 
 void Node::publish(PublishRequest request, ProgressFn progress, DoneFn<PublishResult> done) {
     auto* state = state_.get();
-    state->post<PublishResult>(
-        std::move(done), [state, request = std::move(request),
-                          progress = std::move(progress)](DoneFn<PublishResult> finish) {
-            return State::deliver<PublishResult>(
-                state->engine->placements().publish(request, progress), std::move(finish));
-        });
+    state->post<PublishResult>(node::logged(std::move(done)), [state, request = std::move(request),
+                                                               progress = std::move(progress)](
+                                                                  DoneFn<PublishResult> finish) {
+        return State::deliver<PublishResult>(state->engine->placements().publish(request, progress),
+                                             std::move(finish));
+    });
 }
 
 void Node::fetch(FetchRequest request, ProgressFn progress, DoneFn<FetchResult> done) {
     auto* state = state_.get();
-    state->post<FetchResult>(
-        std::move(done), [state, request = std::move(request),
-                          progress = std::move(progress)](DoneFn<FetchResult> finish) {
-            return State::deliver<FetchResult>(state->engine->fetcher().fetch(request, progress),
-                                               std::move(finish));
-        });
+    const auto root = request.link.root;
+    state->post<FetchResult>(node::logged(root, std::move(done)),
+                             [state, request = std::move(request),
+                              progress = std::move(progress)](DoneFn<FetchResult> finish) {
+                                 return State::deliver<FetchResult>(
+                                     state->engine->fetcher().fetch(request, progress),
+                                     std::move(finish));
+                             });
 }
 
 void Node::stream(StreamRequest request, HeadFn head, SinkFn sink, ProgressFn progress,

@@ -16,6 +16,7 @@
 #include "core/log.hpp"
 #include "core/merkle.hpp"
 #include "core/printable.hpp"
+#include "core/size_text.hpp"
 #include "node/directory_source.hpp"
 
 namespace flow29::node {
@@ -274,8 +275,9 @@ Result<void> PartialDirectory::check_room(std::size_t directories) const {
     }
     const auto free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     if (needed <= free) return {};
-    return fail(Errc::no_space, fmt::format("{} needs {} more bytes and the disk has {}",
-                                            options_.path.string(), needed, free));
+    return fail(Errc::no_space,
+                fmt::format("{} needs {} more and the disk has {} free", options_.path.string(),
+                            core::size_text(ByteCount(needed)), core::size_text(ByteCount(free))));
 }
 
 Result<void> PartialDirectory::write(std::size_t index, std::uint64_t offset, ByteView data) {

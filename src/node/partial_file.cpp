@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "core/merkle.hpp"
+#include "core/size_text.hpp"
 #include "node/source.hpp"
 #include "store/checksum.hpp"
 
@@ -57,8 +58,9 @@ Result<void> PartialFile::take_room() const {
     if (fits &&
         (!taking || ::fallocate(fd_, 0, 0, static_cast<off_t>(length)) == 0 || errno != ENOSPC))
         return {};
-    return fail(Errc::no_space, fmt::format("{} needs {} more bytes and the disk has {}",
-                                            options_.path.string(), needed, free));
+    return fail(Errc::no_space,
+                fmt::format("{} needs {} more and the disk has {} free", options_.path.string(),
+                            core::size_text(ByteCount(needed)), core::size_text(ByteCount(free))));
 }
 
 Result<void> PartialFile::open() {

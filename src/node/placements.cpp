@@ -83,16 +83,26 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
                         std::move(transfer));
     ++publishing_;
     co_await loose_.set();  // what is hashed is in no object until all is
+    const bool withdraws = request.withdraw_on_stop;
     auto result = co_await publisher.run(std::move(request), std::move(progress));
     --publishing_;
     pusher->stop();
     pusher->call_off();
     std::erase(pushers_, pusher);
     std::erase(placers_, placer);
+    if (!result && !publisher.is_kept()) co_return result;
+    const auto root = publisher.root();
+    if (!result) stopped_[root] = placer->asked();
+    if (!result && withdraws && !publisher.was_published() && !tasks_.stopping()) {
+        auto withdrawing = events_.withdraw(root);
+        if (const auto withdrawn = co_await std::move(withdrawing))
+            result = fail(Errc::interrupted,
+                          "stopped; those who had begun to keep it were told to drop it");
+        co_return result;
+    }
     // From here on the copies are watched from here as well, short ones included.
-    if (result) {
+    if (result || result.error().code == Errc::interrupted) {
         auto& store = services_.store;
-        const auto root = result->root;
         auto read = [&store, root] {
             std::vector<proto::ItemId> items{proto::ItemId::of(root)};
             if (const auto descriptor = store.descriptor(root))
@@ -110,6 +120,11 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
         if (const auto lease = publisher.changed_lease()) events_.on_lease(*lease);
     }
     co_return result;
+}
+
+std::set<NodeId> Placements::asked(const RootHash& root) const {
+    const auto found = stopped_.find(root);
+    return found == stopped_.end() ? std::set<NodeId>() : found->second;
 }
 
 asio::awaitable<Result<Health>> Placements::repair(Link link, Duration timeout,

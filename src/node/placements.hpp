@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include <flow29/node.hpp>
@@ -29,6 +31,8 @@ class Placements {
         std::function<void()> on_published;
         /// A publication had a lease that takes the place of an earlier one.
         std::function<void(const proto::Lease&)> on_lease;
+        /// What was published here is so no more, and its holders are told.
+        std::function<asio::awaitable<Result<Withdrawal>>(RootHash)> withdraw;
         /// A publication failed: what it left in the store is in no object.
         std::function<void()> on_failed;
     };
@@ -72,6 +76,10 @@ class Placements {
     void on_node_changed(const NodeId& node);
     void on_candidates_changed();
 
+    /// Who was asked to keep it by a publication that was stopped, and may be at it still.
+    [[nodiscard]] std::set<NodeId> asked(const RootHash& root) const;
+    void forget_asked(const RootHash& root) { stopped_.erase(root); }
+
   private:
     [[nodiscard]] std::shared_ptr<Placer> start_placer(
         Inviter::Purpose purpose = Inviter::Purpose::publication);
@@ -94,6 +102,7 @@ class Placements {
     Events events_;
     std::vector<std::shared_ptr<Placer>> placers_;      // at work, in order of their start
     std::vector<std::shared_ptr<PartPusher>> pushers_;  // one for each publication
+    std::map<RootHash, std::set<NodeId>> stopped_;      // publications; who was asked
     std::size_t publishing_ = 0;
     bool leaving_ = false;
 };

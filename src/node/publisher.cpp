@@ -144,6 +144,8 @@ asio::awaitable<Result<void>> Publisher::keep(const PublishRequest& request) {
     // field for it.
     const auto name = request.name;
     auto job = [&store, this, renewal, name]() -> Result<void> {
+        const auto before = store.object(root_);
+        was_published_ = before && before->published;
         const auto known = store.leases(root_);
         replaces_lease_ = std::ranges::count(known, lease_.publisher, &proto::Lease::publisher) > 0;
         if (auto kept = store.put_object(root_, descriptor_, name); !kept) return kept;
@@ -286,6 +288,7 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     if (settings_.is_blocked(root_)) co_return fail(Errc::refused, blocked_text(root_));
     const auto kept = co_await keep(request);
     if (!kept) co_return fail(kept.error());
+    is_kept_ = true;
     std::vector<proto::ItemId> own;
     for (const auto& extent : descriptor_.extents)
         own.push_back(proto::ItemId::of(extent));

@@ -28,6 +28,11 @@ class Publisher {
         return replaces_lease_ ? std::optional(lease_) : std::nullopt;
     }
 
+    /// After run: whether it is among what this node publishes, also when run failed.
+    [[nodiscard]] bool is_kept() const { return is_kept_; }
+    [[nodiscard]] bool was_published() const { return was_published_; }
+    [[nodiscard]] const RootHash& root() const { return root_; }
+
   private:
     /// Hashes what is in it, derives the key, and gives it encrypted.
     [[nodiscard]] asio::awaitable<Result<std::unique_ptr<Source>>> encrypt(
@@ -61,6 +66,8 @@ class Publisher {
     RootHash root_;
     proto::Lease lease_;
     bool replaces_lease_ = false;
+    bool was_published_ = false;  // before
+    bool is_kept_ = false;
 };
 
 }  // namespace flow29::node

@@ -185,6 +185,18 @@ asio::awaitable<std::uint64_t> Survey::audit(Census& census, RootHash root) {
     co_return passed;
 }
 
+void Survey::tell_proved(const Census& census, const RootHash& root) const {
+    const auto items = items_of(root, census.descriptor);
+    std::map<NodeId, proto::Stored> proved;
+    for (std::size_t i = 0; i < items.size(); ++i)
+        for (const auto& peer : census.holders[i])
+            proved[peer->id()].items.push_back(items[i]);
+    for (auto& [node, stored] : proved) {
+        stored.root = root;
+        on_proved_(node, stored);
+    }
+}
+
 asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, ProgressFn progress) {
     const auto root = link.root;
     auto census = co_await this->census(std::move(link), timeout, std::move(progress));
@@ -196,6 +208,7 @@ asio::awaitable<Result<Health>> Survey::health(Link link, Duration timeout, Prog
     const auto lease = widest_live(known, services_.runtime.wall_now());
     health.upkeep = lease ? Upkeep::leased : upkeep_of(known);
     health.audited = co_await audit(*census, root);
+    tell_proved(*census, root);
     health.root = root;
     health.bytes = census->descriptor.length;
     health.target = lease ? lease->copies : limits::copies_default;
@@ -282,7 +295,8 @@ asio::awaitable<bool> Survey::tell_withdrawal(net::PeerPtr peer, proto::Lease le
     co_return answer != nullptr && answer->applied;
 }
 
-asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn progress) {
+asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, std::set<NodeId> asked,
+                                                     ProgressFn progress) {
     struct Local {
         Result<store::ObjectInfo> object;
         std::vector<proto::Lease> leases;
@@ -333,13 +347,21 @@ asio::awaitable<Result<Withdrawal>> Survey::withdraw(RootHash root, ProgressFn p
     Gather<bool> gather(services_.runtime, tasks_);
     for (const auto& [node, peer] : told)
         gather.start(tell_withdrawal(peer, withdrawal));
-    const auto answers = co_await gather.all();
+    // Who is about to take it is in no census yet.
+    Gather<bool> others(services_.runtime, tasks_);
+    for (const auto& node : asked)
+        if (auto peer = peers_.find(node); peer && !told.contains(node))
+            others.start(tell_withdrawal(std::move(peer), withdrawal));
+    const auto count = [](const std::vector<bool>& answers) {
+        return static_cast<std::size_t>(std::count(answers.begin(), answers.end(), true));
+    };
+    const auto by_holders = co_await gather.all();
+    const auto by_others = co_await others.all();
 
     Withdrawal result;
     result.root = root;
-    result.holders_told = told.size();
-    result.holders_obeyed =
-        static_cast<std::size_t>(std::count(answers.begin(), answers.end(), true));
+    result.holders_told = told.size() + count(by_others);
+    result.holders_obeyed = count(by_holders) + count(by_others);
     co_return result;
 }
 

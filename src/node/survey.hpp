@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <functional>
+#include <set>
+#include <utility>
+
 #include <flow29/node.hpp>
 #include "node/finder.hpp"
 #include "node/services.hpp"
@@ -11,20 +15,27 @@ namespace flow29::node {
 /// kept; and tells its holders of a withdrawal.
 class Survey {
   public:
+    /// What a node says that it keeps, and some of which it has just proved.
+    using OnProved = std::function<void(const NodeId&, const proto::Stored&)>;
+
     Survey(Services services, Tasks& tasks, PeerBook& peers, Finder& finder,
-           Neighbourhood& neighbourhood, const proto::NodeTable& table)
+           Neighbourhood& neighbourhood, const proto::NodeTable& table, OnProved on_proved)
         : services_(services),
           tasks_(tasks),
           peers_(peers),
           finder_(finder),
           neighbourhood_(neighbourhood),
-          table_(table) {}
+          table_(table),
+          on_proved_(std::move(on_proved)) {}
 
     [[nodiscard]] asio::awaitable<Result<Health>> health(Link link, Duration timeout,
                                                          ProgressFn progress);
     [[nodiscard]] asio::awaitable<Result<ObjectMap>> map(Link link, Duration timeout,
                                                          ProgressFn progress);
-    [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root, ProgressFn progress);
+    /// Tells those who hold it, and those of `asked` who may be about to.
+    [[nodiscard]] asio::awaitable<Result<Withdrawal>> withdraw(RootHash root,
+                                                               std::set<NodeId> asked,
+                                                               ProgressFn progress);
 
     /// Which live nodes keep each item of an object, by their own word just now. Entry 0 is the
     /// descriptor, then the extents in order.
@@ -50,6 +61,8 @@ class Survey {
     /// Has every holder prove some of what it says it keeps, picked at random; who cannot is no
     /// holder. How many proofs held.
     [[nodiscard]] asio::awaitable<std::uint64_t> audit(Census& census, RootHash root);
+    /// Whoever cares for it here need not wait until its holders tell of it by themselves.
+    void tell_proved(const Census& census, const RootHash& root) const;
     [[nodiscard]] asio::awaitable<std::vector<proto::Lease>> ask_leases(net::PeerPtr peer,
                                                                         RootHash root);
     struct Audited {
@@ -76,6 +89,7 @@ class Survey {
     Finder& finder_;                 // owned by the engine
     Neighbourhood& neighbourhood_;   // owned by the engine
     const proto::NodeTable& table_;  // owned by the engine
+    OnProved on_proved_;
     std::map<RootHash, Progressing> progress_;
 };
 

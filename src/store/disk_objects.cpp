@@ -129,6 +129,11 @@ std::vector<RootHash> DiskStore::roots_of(const ExtentHash& extent) {
     return objects_.roots_of(extent).value_or(std::vector<RootHash>());
 }
 
+std::vector<RootHash> DiskStore::fetched() {
+    const std::lock_guard lock(mutex_);
+    return objects_.fetched().value_or(std::vector<RootHash>());
+}
+
 Result<void> DiskStore::keep(const RootHash& root, Keep mark, bool value) {
     const std::lock_guard lock(mutex_);
     auto row = objects_.find(root);

@@ -107,6 +107,16 @@ std::vector<RootHash> MemoryStore::roots_of(const ExtentHash& extent) {
     return roots;
 }
 
+std::vector<RootHash> MemoryStore::fetched() {
+    const std::lock_guard lock(mutex_);
+    std::vector<RootHash> roots;
+    for (const auto& [root, object] : objects_)
+        if (object.info.extents_held > 0 && !object.info.published && !object.info.pinned &&
+            !leases_.contains(root))
+            roots.push_back(root);
+    return roots;
+}
+
 Result<void> MemoryStore::set_published(const RootHash& root, bool published) {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(root);

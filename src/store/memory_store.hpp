@@ -52,6 +52,7 @@ class MemoryStore final : public Store {
     std::vector<ObjectInfo> objects() override;
     Result<std::vector<RootHash>> roots() override;
     std::vector<RootHash> roots_of(const ExtentHash& extent) override;
+    std::vector<RootHash> fetched() override;
     Result<void> set_published(const RootHash& root, bool published) override;
     Result<void> set_pinned(const RootHash& root, bool pinned) override;
     Result<void> set_renewal(const RootHash& root, std::chrono::milliseconds renewal) override;

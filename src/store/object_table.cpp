@@ -132,10 +132,21 @@ Result<void> ObjectTable::replace_descriptor(std::int64_t id, ByteView encoded) 
 }
 
 Result<std::vector<RootHash>> ObjectTable::roots_of(const ExtentHash& extent) {
-    Query query = database_.query(
+    return roots_in(database_.query(
         "SELECT root FROM members JOIN objects ON objects.id = object WHERE hash = ?1 "
         "ORDER BY objects.id",
-        extent);
+        extent));
+}
+
+Result<std::vector<RootHash>> ObjectTable::fetched() {
+    return roots_in(database_.query(R"(
+        SELECT root FROM objects
+        WHERE held > 0 AND NOT published AND NOT pinned AND NOT EXISTS (
+            SELECT 1 FROM leases WHERE leases.root = objects.root)
+        ORDER BY id)"));
+}
+
+Result<std::vector<RootHash>> ObjectTable::roots_in(Query query) {
     std::vector<RootHash> roots;
     for (;;) {
         auto row = query.step();

@@ -52,12 +52,15 @@ class ObjectTable {
     [[nodiscard]] Result<core::Descriptor> descriptor(const ObjectRow& row);
     [[nodiscard]] Result<void> replace_descriptor(std::int64_t id, ByteView encoded);
     [[nodiscard]] Result<std::vector<RootHash>> roots_of(const ExtentHash& extent);
+    [[nodiscard]] Result<std::vector<RootHash>> fetched();
 
     /// Some objects, at most `count_max`, that nothing keeps at `now` and of which no extent is
     /// held.
     [[nodiscard]] Result<std::vector<ObjectRow>> collectable(WallTime now, unsigned count_max);
 
   private:
+    [[nodiscard]] static Result<std::vector<RootHash>> roots_in(Query query);
+
     Database& database_;  // the catalogue's
 };
 

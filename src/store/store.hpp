@@ -169,6 +169,9 @@ class Store {
     [[nodiscard]] virtual Result<std::vector<RootHash>> roots() = 0;
     /// Objects that contain this extent.
     [[nodiscard]] virtual std::vector<RootHash> roots_of(const ExtentHash& extent) = 0;
+    /// What was fetched: objects that are neither published nor pinned here, and of which no lease
+    /// is known, be it past or withdrawn. O(objects).
+    [[nodiscard]] virtual std::vector<RootHash> fetched() = 0;
     [[nodiscard]] virtual Result<void> set_published(const RootHash& root, bool published) = 0;
     [[nodiscard]] virtual Result<void> set_pinned(const RootHash& root, bool pinned) = 0;
     [[nodiscard]] virtual Result<void> set_renewal(const RootHash& root,

@@ -139,6 +139,34 @@ TEST_CASE("a withdrawal frees the space of every holder at once") {
         CHECK(object.swarm.store(node).usage().extents == 0);
 }
 
+TEST_CASE("what was fetched stays when something else is withdrawn, until its room is needed") {
+    Published object({.seed = 34, .capacity = ByteCount(2 << 20)}, for_an_hour());
+    const auto node = object.keepers().front();
+    auto& store = object.swarm.store(node);
+    const auto content = random_content(29, 300'000);
+    const auto tree = core::GroupTree::build(content, limits::hash_group_level);
+    const auto hash = tree.top();
+    core::Descriptor fetched;
+    fetched.length = ByteCount(content.size());
+    fetched.level = 10;
+    fetched.extents = {hash};
+    REQUIRE(store.put_object(fetched.root(), fetched, "fetched"));
+    std::vector<store::NewExtent> extents;
+    extents.push_back({hash,
+                       core::Buffer::copy_of(content),
+                       {tree.group_hashes().begin(), tree.group_hashes().end()}});
+    REQUIRE(store.put_extents(std::move(extents)));
+    REQUIRE(object.swarm.withdraw(0, object.root).has_value());
+    object.swarm.world().run_for(2min);
+    CHECK(store.usage().extents == 1);
+    CHECK(store.has_extent(hash));
+
+    // More than fits beside it.
+    const auto large = object.swarm.publish(node, random_content(30, 1'900'000), for_an_hour(1));
+    CHECK(large.has_value());
+    CHECK_FALSE(store.has_extent(hash));
+}
+
 TEST_CASE("of two publishers of one file each ends its own lease only") {
     Published object({.seed = 35, .grace = 1min}, for_an_hour(5), 9);
     auto second = for_an_hour(2);

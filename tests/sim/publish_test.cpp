@@ -13,6 +13,14 @@ std::uint64_t data_from(const Swarm& swarm, const NodeId& node) {
     return swarm.network().sent(node, "range_reply").bytes;
 }
 
+/// Bytes in the stores of all nodes but the first.
+std::uint64_t kept_by_others(Swarm& swarm) {
+    std::uint64_t bytes = 0;
+    for (std::size_t node = 1; node < swarm.size(); ++node)
+        bytes += swarm.store(node).usage().used.value;
+    return bytes;
+}
+
 }  // namespace
 
 TEST_CASE("the publisher sends everything once, and the holders get the rest from each other") {
@@ -152,4 +160,67 @@ TEST_CASE("an extent that is here without its object is kept with it, and not pu
     CHECK(swarm.store(other).has_extent(extent));
     CHECK(swarm.store(other).descriptor(object.root).has_value());
     CHECK(swarm.network().data_bytes() - moved < 10'000);
+}
+
+TEST_CASE("a publication that is stopped gets its copies in time, unless it is taken back") {
+    enum class Then { nothing, withdrawn, withdrawn_by_itself };
+    for (const auto then : {Then::nothing, Then::withdrawn, Then::withdrawn_by_itself}) {
+        CAPTURE(static_cast<int>(then));
+        Swarm swarm({.seed = 98, .audit_period = no_audits});
+        swarm.grow_to(8, 500ms);
+        swarm.world().run_for(30s);
+        // When the first of them has some of it and the others are about to.
+        std::stop_source stop;
+        swarm.world().watch([&] {
+            if (kept_by_others(swarm) >= mib) stop.request_stop();
+        });
+        auto request = request_of(24h, true);
+        request.copies = 4;
+        request.stop = stop.get_token();
+        request.withdraw_on_stop = then == Then::withdrawn_by_itself;
+        const auto result = swarm.publish(0, random_content(98, 16 * mib), request);
+        swarm.world().watch({});
+        REQUIRE(stop.stop_requested());
+        REQUIRE_FALSE(result.has_value());
+        CHECK(result.error().code == Errc::interrupted);
+        if (then == Then::withdrawn) {
+            const auto told = swarm.withdraw(0, swarm.objects(0).front().root);
+            REQUIRE(told.has_value());
+            CHECK(told->holders_told > 0);
+            CHECK(told->holders_obeyed == told->holders_told);
+        }
+        swarm.world().run_for(15min);
+        const auto objects = swarm.objects(0);
+        if (then == Then::nothing) {
+            REQUIRE(objects.size() == 1);
+            CHECK(objects.front().published);
+            CHECK(objects.front().copies_min == 4);
+        } else {
+            CHECK(objects.empty());
+            for (std::size_t node = 1; node < swarm.size(); ++node)
+                CHECK(swarm.store(node).usage().extents == 0);
+        }
+    }
+}
+
+TEST_CASE("what was published before stays so when publishing it again is stopped") {
+    Swarm swarm({.seed = 99, .audit_period = no_audits});
+    swarm.grow_to(8, 500ms);
+    swarm.world().run_for(30s);
+    const auto object = publish(swarm, {.bytes = 16 * mib, .copies = 2});
+    const auto before = kept_by_others(swarm);
+    std::stop_source stop;
+    swarm.world().watch([&] {
+        if (kept_by_others(swarm) >= before + mib) stop.request_stop();
+    });
+    PublishRequest request;
+    request.copies = 4;
+    request.stop = stop.get_token();
+    request.withdraw_on_stop = true;
+    CHECK_FALSE(swarm.publish(0, object.content, request).has_value());
+    swarm.world().watch({});
+    CHECK(stop.stop_requested());
+    swarm.world().run_for(5min);
+    CHECK(copies(swarm, object) >= 2);
+    CHECK(readable(swarm, object, 7));
 }

@@ -58,6 +58,7 @@ class ForwardingStore : public store::Store {
     std::vector<RootHash> roots_of(const ExtentHash& extent) override {
         return behind_->roots_of(extent);
     }
+    std::vector<RootHash> fetched() override { return behind_->fetched(); }
     Result<void> set_published(const RootHash& root, bool published) override {
         return behind_->set_published(root, published);
     }

@@ -56,6 +56,30 @@ TEST_CASE_TEMPLATE("an object comes back as it was put", Stored, InMemory, OnDis
     CHECK(store->roots_of(make_id<ExtentHash>(9)).empty());
 }
 
+TEST_CASE_TEMPLATE("what has no mark and no lease, not even a withdrawn one, was fetched", Stored,
+                   InMemory, OnDisk) {
+    Stored store;
+    const TwoObjects two;
+    two.put_into(*store);
+    const auto empty = object_of({make_id<ExtentHash>(9)}, 1, 512);
+    REQUIRE(store->put_object(empty.root(), empty, "of which nothing is here"));
+    auto fetched = store->fetched();
+    std::ranges::sort(fetched);
+    auto both = std::vector{two.root_1, two.root_2};
+    std::ranges::sort(both);
+    CHECK(fetched == both);
+    REQUIRE(store->set_pinned(two.root_1, true));
+    CHECK(store->fetched() == std::vector{two.root_2});
+    REQUIRE(store->set_pinned(two.root_1, false));
+    REQUIRE(store->set_published(two.root_2, true));
+    CHECK(store->fetched() == std::vector{two.root_1});
+    REQUIRE(store->set_published(two.root_2, false));
+    const core::Identity publisher = new_identity();
+    const auto lease = make_lease(publisher, two.root_1, 1, start + day);
+    REQUIRE(store->put_lease(withdrawal_of(lease, publisher, 2)));
+    CHECK(store->fetched() == std::vector{two.root_2});
+}
+
 TEST_CASE_TEMPLATE("an unknown object is not found", Stored, InMemory, OnDisk) {
     Stored store;
     const auto root = make_id<RootHash>(1);
