@@ -14,6 +14,7 @@ namespace flow29::api {
 namespace {
 
 constexpr std::string_view running = "running";
+constexpr std::string_view paused = "paused";
 constexpr std::string_view done = "done";
 constexpr std::string_view failed = "failed";
 constexpr std::string_view error_prefix = R"({"event":"error")";
@@ -29,8 +30,29 @@ Jobs::~Jobs() {
     stop_.request_stop();
 }
 
+Result<std::uint64_t> Jobs::add(const Options& options, std::function<void()>& forgotten) {
+    auto& jobs = table_->jobs;
+    if (jobs.size() >= limits::jobs_max) {
+        const auto ended = std::ranges::find_if(
+            jobs, [](const auto& entry) { return !entry.second.result.empty(); });
+        if (ended == jobs.end())
+            return fail(Errc::refused,
+                        "too much is under way already; wait until some of it has ended");
+        forgotten = std::move(ended->second.forgotten);
+        jobs.erase(ended);
+    }
+    Job& job = jobs[++table_->last_id];
+    job.kind = options.kind;
+    job.name = options.name;
+    job.link = options.link;
+    job.path = options.path;
+    job.forgotten = options.forgotten;
+    return table_->last_id;
+}
+
 Result<std::uint64_t> Jobs::begin(Options options) {
-    std::uint64_t id = 0;
+    std::function<void()> forgotten;
+    Result<std::uint64_t> id = 0;
     {
         const std::lock_guard lock(table_->mutex);
         auto& jobs = table_->jobs;
@@ -42,57 +64,65 @@ Result<std::uint64_t> Jobs::begin(Options options) {
             if (same->second.state == running) return same->first;
             jobs.erase(same);
         }
-        if (jobs.size() >= limits::jobs_max) {
-            const auto ended = std::ranges::find_if(
-                jobs, [](const auto& entry) { return entry.second.state != running; });
-            if (ended == jobs.end())
-                return fail(Errc::refused,
-                            "too much is under way already; wait until some of it has ended");
-            jobs.erase(ended);
-        }
-        id = ++table_->last_id;
-        Job& job = jobs[id];
-        job.kind = options.kind;
-        job.name = std::move(options.name);
-        job.link = std::move(options.link);
-        job.path = std::move(options.path);
-        job.given_up = std::move(options.given_up);
+        id = add(options, forgotten);
     }
+    if (forgotten) forgotten();
+    if (!id) return id;
     Request request;
     request.method = std::move(options.kind);
     request.params = std::move(options.params);
     request.may_name_paths = true;  // the paths are the server's own
     request.stop = stop_.get_token();
     router_.call(std::move(request),
-                 [table = table_, id, stop = stop_.get_token(), ended = std::move(options.ended)](
-                     const std::string& line, bool last) {
+                 [table = table_, id = *id, stop = stop_.get_token(),
+                  ended = std::move(options.ended)](const std::string& said, bool last) {
+                     const auto line = said.substr(0, said.find('\n'));
                      const bool good = !line.starts_with(error_prefix);
                      {
                          const std::lock_guard lock(table->mutex);
                          const auto found = table->jobs.find(id);
                          if (found == table->jobs.end()) return;
                          Job& job = found->second;
-                         (last ? job.result : job.progress) = line.substr(0, line.find('\n'));
+                         (last ? job.result : job.progress) = line;
                          if (last) job.state = good ? done : failed;
                      }
                      if (last && ended && !stop.stop_requested())
-                         ended(good || line.starts_with(cancelled_prefix));
+                         ended(line, good || line.starts_with(cancelled_prefix));
                  });
     return id;
 }
 
+void Jobs::restore(const Options& options, std::string result) {
+    const std::lock_guard lock(table_->mutex);
+    if (table_->jobs.size() >= limits::jobs_max) return;
+    std::function<void()> nothing;
+    const auto id = add(options, nothing);
+    if (!id) return;
+    Job& job = table_->jobs[*id];
+    job.state = result.empty() ? paused : result.starts_with(error_prefix) ? failed : done;
+    job.result = std::move(result);
+}
+
 Result<void> Jobs::forget(std::uint64_t id) {
-    std::function<void()> given_up;
+    std::function<void()> forgotten;
     {
         const std::lock_guard lock(table_->mutex);
         const auto found = table_->jobs.find(id);
         if (found == table_->jobs.end()) return fail(Errc::not_found, "there is no such job");
         if (found->second.state == running) return fail(Errc::refused, "it is under way");
-        if (found->second.state == failed) given_up = std::move(found->second.given_up);
+        forgotten = std::move(found->second.forgotten);
         table_->jobs.erase(found);
     }
-    if (given_up) given_up();
+    if (forgotten) forgotten();
     return {};
+}
+
+std::map<std::string, std::string> Jobs::fetching() const {
+    std::map<std::string, std::string> links;
+    const std::lock_guard lock(table_->mutex);
+    for (const auto& [id, job] : table_->jobs)
+        if (job.kind == "fetch" && job.state == running) links.emplace(job.path, job.link);
+    return links;
 }
 
 std::string Jobs::list() const {

@@ -27,10 +27,12 @@ class Jobs {
         std::string link{};    ///< of a fetch or check
         std::string path{};    ///< what is read or written; a transfer has the same; else empty
         std::string params{};  ///< a JSON object
-        /// Called once when it ended, on the node's thread, with whether nobody will try it again:
-        /// it went well, or was cancelled. Not when it ends with the jobs.
-        std::function<void(bool over)> ended{};
-        std::function<void()> given_up{};  ///< called when it has failed and is forgotten
+        /// Called once when it ended, on the node's thread, with the router's last line and whether
+        /// nobody will try it again: it went well, or was cancelled. Not when it ends with the
+        /// jobs.
+        std::function<void(const std::string& line, bool over)> ended{};
+        std::function<void()>
+            forgotten{};  ///< called when it is, but not when the same begins anew
     };
 
     /// `router` must outlive the jobs.
@@ -43,11 +45,17 @@ class Jobs {
     /// Begins one; its id. One of the same kind and link that runs is the answer, one that ended
     /// gives way. Errors: refused (too many run).
     [[nodiscard]] Result<std::uint64_t> begin(Options options);
-    /// Forgets one that ended. Errors: not_found, refused (it runs).
+    /// One of before the node started: with the line that it ended with, or none when it was
+    /// paused. Left out when too many are known.
+    void restore(const Options& options, std::string result);
+    /// Forgets one that does not run. Errors: not_found, refused (it runs).
     [[nodiscard]] Result<void> forget(std::uint64_t id);
     /// A JSON array, `[{"id","kind","name","link","path","state","progress","result"}]`, oldest
-    /// first. `state` is running, done or failed; `result` is the router's last line.
+    /// first. `state` is running, paused (until it is begun anew), done or failed; `result` is the
+    /// router's last line.
     [[nodiscard]] std::string list() const;
+    /// The links of the fetches that run, by where they write.
+    [[nodiscard]] std::map<std::string, std::string> fetching() const;
     /// Router::changes.
     [[nodiscard]] std::uint64_t changes() const { return router_.changes(); }
 
@@ -56,7 +64,7 @@ class Jobs {
         std::string kind, name, link, path;
         std::string_view state = "running";
         std::string progress, result;  // JSON; empty: none yet
-        std::function<void()> given_up;
+        std::function<void()> forgotten;
     };
     /// Shared with the callbacks of what runs, which may come after the jobs are gone.
     struct Table {
@@ -64,6 +72,11 @@ class Jobs {
         std::map<std::uint64_t, Job> jobs;
         std::uint64_t last_id = 0;
     };
+
+    /// Adds one, when there is room for it or something that ended to be forgotten; then
+    /// `forgotten` is for whoever calls, without the lock.
+    [[nodiscard]] Result<std::uint64_t> add(const Options& options,
+                                            std::function<void()>& forgotten);
 
     Router& router_;  // owned by whoever made this
     std::shared_ptr<Table> table_ = std::make_shared<Table>();

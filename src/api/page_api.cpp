@@ -10,6 +10,7 @@
 #include <flow29/limits.hpp>
 #include <nlohmann/json.hpp>
 
+#include "api/ask.hpp"
 #include "api/event_stream.hpp"
 #include "api/http_json.hpp"
 #include "api/json_results.hpp"
@@ -20,7 +21,11 @@
 namespace flow29::api {
 namespace {
 
-constexpr auto tidy_period = std::chrono::minutes(1);
+constexpr auto tidy_period = std::chrono::milliseconds(60'000);
+constexpr auto try_period = std::chrono::seconds(10);           // of what found no swarm
+constexpr auto look_period = std::chrono::milliseconds(2'000);  // whether a fetch is paused
+constexpr std::string_view no_network_prefix = R"({"event":"error","code":"no_network")";
+constexpr const char* paused_state = "paused";  // of a fetch's note; "": it runs, else how it ended
 constexpr std::string_view uploads_prefix = "uploads/";
 constexpr std::size_t root_chars = 16;  // of base32: 80 bits tell apart what one user fetched
 
@@ -82,31 +87,80 @@ std::string name_for(const Link& link) {
     return is_file_name(name) ? name : "object";
 }
 
+/// Whether it is how a fetch ended, as the router says it, and what came is there still.
+bool is_outcome(const std::string& line, const std::string& path) {
+    if (core::is_nested_beyond(line, limits::json_depth_max)) return false;
+    const auto json = Json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("event")) return false;
+    return json["event"] != "done" || std::filesystem::exists(path);
+}
+
 }  // namespace
 
 PageApi::PageApi(Node& node, Router& router, const std::filesystem::path& data)
     : node_(node),
       data_(std::filesystem::absolute(data)),
       uploads_(data_ / "uploads"),
-      begun_(data_ / "fetching"),
+      notes_(data_ / "fetching"),
       jobs_(router),
       tidying_([this](const std::stop_token& stop) { tidy(stop); }) {}
 
 void PageApi::tidy(const std::stop_token& stop) {
     for (bool last = false; !last;) {
+        const bool fetches_run = !jobs_.fetching().empty();
+        const bool is_short = fetches_run || !again_.empty();
         std::unique_lock lock(chores_->mutex);
-        chores_->wake.wait_for(lock, stop, tidy_period, [this] {
-            return !chores_->uploads.empty() || !chores_->fetches.empty();
+        chores_->wake.wait_for(lock, stop, is_short ? look_period : tidy_period, [this] {
+            return !chores_->uploads.empty() || !chores_->given_up.empty() ||
+                   !chores_->fetches.empty();
         });
         last = stop.stop_requested();
         const auto uploads = std::exchange(chores_->uploads, {});
+        const auto given_up = std::exchange(chores_->given_up, {});
         const auto fetches = std::exchange(chores_->fetches, {});
+        for (auto& link : std::exchange(chores_->again, {}))
+            again_.push_back(std::move(link));
         lock.unlock();
         for (const auto& [id, over] : uploads)
             uploads_.release(id, over);
-        for (const auto& [link, over] : fetches)
-            over ? begun_.remove(link) : begun_.add(link);
+        for (const auto& id : given_up)
+            (void)uploads_.remove(id);
+        for (const auto& [note, is_forgotten] : fetches) {
+            paused_.erase(note.link);
+            if (!is_forgotten) {
+                notes_.put(note);
+                continue;
+            }
+            notes_.remove(note.link);
+            std::erase_if(again_, [&](const Link& link) { return link.to_string() == note.link; });
+        }
+        if (!last) try_again();
+        if (fetches_run && !last) note_pauses(stop);
         uploads_.sweep(Uploads::Clock::now());
+    }
+}
+
+void PageApi::try_again() {
+    const auto now = std::chrono::steady_clock::now();
+    if (again_.empty() || now < next_try_) return;
+    next_try_ = now + try_period;
+    for (const auto& link : std::exchange(again_, {}))
+        if (auto options = fetch_of(link, true))
+            if (const auto job = begin_fetch(std::move(*options)); !job)
+                core::log::warn("page", "{}: {}", to_base32(link.root), job.error().message());
+}
+
+void PageApi::note_pauses(const std::stop_token& stop) {
+    const auto transfers = ask(node_, &Node::transfers, stop);
+    if (!transfers) return;
+    const auto fetching = jobs_.fetching();
+    for (const auto& transfer : *transfers) {
+        const auto job = fetching.find(transfer.path);
+        if (transfer.kind != TransferKind::fetch || job == fetching.end()) continue;
+        const std::string& link = job->second;
+        const bool changed =
+            transfer.paused ? paused_.insert(link).second : paused_.erase(link) == 1;
+        if (changed) notes_.put({link, transfer.paused ? paused_state : ""});
     }
 }
 
@@ -202,13 +256,18 @@ HttpResponse PageApi::publish(const HttpRequest& request, const std::string& id)
     options.kind = "publish";
     options.name = complete->name;
     options.path = complete->path.string();
-    Json params = {{"path", options.path}, {"name", options.name}};
+    Json params = {{"path", options.path}, {"name", options.name}, {"withdraw_on_stop", true}};
     if (copies) params["copies"] = *copies;
     if (number_in(request, "private").value_or(0) != 0) params["private"] = true;
     options.params = text_of(params);
-    options.ended = [chores = chores_, id](bool over) {
+    options.ended = [chores = chores_, id](const std::string&, bool over) {
         const std::lock_guard lock(chores->mutex);
         chores->uploads.emplace_back(id, over);
+        chores->wake.notify_one();
+    };
+    options.forgotten = [chores = chores_, id] {
+        const std::lock_guard lock(chores->mutex);
+        chores->given_up.push_back(id);
         chores->wake.notify_one();
     };
     const auto job = jobs_.begin(std::move(options));
@@ -229,11 +288,13 @@ HttpResponse PageApi::fetch(const HttpRequest& request) {
     const std::string text = text_in(request, "link");
     const auto link = Link::parse(text);
     if (!link) return json_error(link.error());
-    const auto job = begin_fetch(*link);
+    auto options = fetch_of(*link, false);
+    if (!options) return json_error(options.error());
+    const auto job = begin_fetch(std::move(*options));
     return job ? say({{"job", *job}}) : json_error(job.error());
 }
 
-Result<std::uint64_t> PageApi::begin_fetch(const Link& link) {
+Result<Jobs::Options> PageApi::fetch_of(const Link& link, bool again) {
     // A folder an object: the same link resumes, and no two objects meet.
     const auto folder = data_ / "fetched" / to_base32(link.root).substr(0, root_chars);
     for (const auto& directory : {folder.parent_path(), folder})
@@ -245,28 +306,50 @@ Result<std::uint64_t> PageApi::begin_fetch(const Link& link) {
     options.link = link.to_string();
     options.path = (folder / options.name).string();
     options.params = text_of({{"link", options.link}, {"path", options.path}});
-    const auto note = [chores = chores_, text = options.link](bool over) {
+    const auto note = [chores = chores_, text = options.link](std::string state,
+                                                              bool is_forgotten) {
         const std::lock_guard lock(chores->mutex);
-        chores->fetches.emplace_back(text, over);
+        chores->fetches.emplace_back(FetchNotes::Note{text, std::move(state)}, is_forgotten);
         chores->wake.notify_one();
     };
-    // What fails is tried again at the next start, as long as it is shown.
-    options.ended = [note](bool over) {
-        if (over) note(true);
+    // What has failed is tried again at the next start, as long as it is shown.
+    options.ended = [note, again, link, chores = chores_](const std::string& line, bool over) {
+        note(over ? line : "", false);
+        if (!again || !line.starts_with(no_network_prefix)) return;
+        const std::lock_guard lock(chores->mutex);
+        chores->again.push_back(link);
     };
-    options.given_up = [note] { note(true); };
-    note(false);
+    options.forgotten = [note] { note("", true); };
+    return options;
+}
+
+Result<std::uint64_t> PageApi::begin_fetch(Jobs::Options options) {
+    {
+        const std::lock_guard lock(chores_->mutex);
+        chores_->fetches.emplace_back(FetchNotes::Note{options.link, ""}, false);
+        chores_->wake.notify_one();
+    }
+    const auto forgotten = options.forgotten;
     auto job = jobs_.begin(std::move(options));
-    if (!job) note(true);
+    if (!job) forgotten();
     return job;
 }
 
 void PageApi::resume() {
-    for (const auto& text : begun_.links()) {
+    for (auto& [text, state] : notes_.all()) {
         const auto link = Link::parse(text);
-        if (!link) continue;
-        if (const auto job = begin_fetch(*link); !job)
-            core::log::warn("page", "{}: {}", to_base32(link->root), job.error().message());
+        auto options = link ? fetch_of(*link, true) : fail(link.error());
+        if (!options) continue;
+        if (state.empty()) {
+            if (const auto job = begin_fetch(std::move(*options)); !job)
+                core::log::warn("page", "{}: {}", to_base32(link->root), job.error().message());
+        } else if (state == paused_state) {
+            jobs_.restore(*options, "");
+        } else if (is_outcome(state, options->path)) {
+            jobs_.restore(*options, std::move(state));
+        } else {
+            notes_.remove(text);
+        }
     }
 }
 

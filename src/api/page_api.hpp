@@ -2,11 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -16,7 +18,7 @@
 
 #include <flow29/node.hpp>
 
-#include "api/begun_fetches.hpp"
+#include "api/fetch_notes.hpp"
 #include "api/http_message.hpp"
 #include "api/jobs.hpp"
 #include "api/router.hpp"
@@ -37,8 +39,8 @@ namespace flow29::api {
 /// | POST uploads/ID/publish          | begins to publish what came, with `copies=` and           |
 /// |                                  | `private=1` if so: `{"job"}`                              |
 /// | POST uploads/ID/cancel           | removes it                                                |
-/// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`. Goes on when  |
-/// |                                  | the node starts again                                     |
+/// | POST fetch?link=                 | begins to fetch into `fetched/`: `{"job"}`. Known also    |
+/// |                                  | when the node starts again, until it is forgotten         |
 /// | POST verify?link=                | begins to check what is kept here of it: `{"job"}`        |
 /// | POST jobs/forget?id=             | forgets what has ended                                    |
 class PageApi {
@@ -47,7 +49,8 @@ class PageApi {
     /// it.
     PageApi(Node& node, Router& router, const std::filesystem::path& data);
 
-    /// Goes on with the fetches that were under way when the node stopped.
+    /// Goes on with the fetches that were under way when the node stopped, and knows of those that
+    /// had ended or were paused.
     void resume();
 
     /// `path` is what follows the API's prefix. Nothing: the path is not one of these.
@@ -64,22 +67,34 @@ class PageApi {
     [[nodiscard]] HttpResponse fetch(const HttpRequest& request);
     [[nodiscard]] HttpResponse verify(const HttpRequest& request);
     [[nodiscard]] HttpResponse forget(const HttpRequest& request);
-    /// The job. Errors: refused, and those of the file system.
-    [[nodiscard]] Result<std::uint64_t> begin_fetch(const Link& link);
+    /// `again`: when it finds no swarm, it is tried again and again. Errors: those of the file
+    /// system.
+    [[nodiscard]] Result<Jobs::Options> fetch_of(const Link& link, bool again);
+    /// The job. Errors: refused.
+    [[nodiscard]] Result<std::uint64_t> begin_fetch(Jobs::Options options);
 
     /// What is to be noted on the disk, for which neither the node's thread nor a page waits.
     struct Chores {
         std::mutex mutex;
         std::condition_variable_any wake;
         std::vector<std::pair<std::string, bool>> uploads;  // id; whether its publication is over
-        std::vector<std::pair<std::string, bool>> fetches;  // link; whether it is over
+        std::vector<std::string> given_up;                  // uploads, unless published once more
+        std::vector<std::pair<FetchNotes::Note, bool>> fetches;  // whether it is forgotten
+        std::vector<Link> again;                                 // fetches that found no swarm
     };
     void tidy(const std::stop_token& stop);
+    void try_again();
+    /// Whoever paused a fetch, it is paused when the node starts again.
+    void note_pauses(const std::stop_token& stop);
 
     Node& node_;  // owned by whoever made this
     std::filesystem::path data_;
     Uploads uploads_;
-    BegunFetches begun_;
+    FetchNotes notes_;
+    // The tidying thread's own.
+    std::set<std::string> paused_;  // links
+    std::vector<Link> again_;
+    std::chrono::steady_clock::time_point next_try_{};
     std::shared_ptr<Chores> chores_ = std::make_shared<Chores>();
     Jobs jobs_;
     std::shared_ptr<std::atomic<unsigned>> streams_ = std::make_shared<std::atomic<unsigned>>(0U);

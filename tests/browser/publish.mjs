@@ -31,6 +31,15 @@ await play(async (browser) => {
   await ask("withdraw", folderLink);
   check(await ask("uploads_left") === 0, "an upload is still there");
 
+  // Of many there is a sum.
+  const small = Array.from({ length: 6 }, (_, i) => (
+    { name: `small ${i}`, mimeType: "text/plain", buffer: Buffer.from(`file ${i}`) }));
+  await page.getByLabel("Files to publish").setInputFiles(small);
+  await page.getByText("8 of 8 published").waitFor();
+  await picture(page, "published-many");
+  await page.getByRole("button", { name: "Dismiss what has ended" }).click();
+  await page.waitForFunction(() => !document.querySelector("article"));
+
   const other = await open(browser, reader);
   await show(other, "Fetch");
   await other.getByLabel("Paste a link").fill(link);

@@ -24,7 +24,7 @@ await play(async (browser) => {
   await page.getByText("This is an invitation into a swarm.").waitFor();
 
   // As it stands in a command.
-  await fetch(`flow29 fetch '${link}' -o film`);
+  await fetch(`flow29 fetch “${link}” -o film.`);
   const card = page.locator("article");
   const percent = async () =>
     Number.parseInt((await card.locator(".fact", { hasText: "Done" }).locator("dd").textContent()) ?? "", 10);
@@ -50,13 +50,25 @@ await play(async (browser) => {
   await card.getByRole("button", { name: /^Resume/ }).click();
   await until((done) => done > before, "the fetch to go on");
 
-  // A node that dies goes on with it when it starts again.
-  await ask("kill");
-  await page.getByText("The node does not answer; trying again").waitFor();
-  await ask("start");
-  await page.getByText("Live", { exact: true }).waitFor();
+  // A node that dies goes on with it when it starts again, unless it was paused.
+  const restart = async () => {
+    await ask("kill");
+    await page.getByText("The node does not answer; trying again").waitFor();
+    await card.getByText("No word from the node").waitFor();
+    await picture(page, "fetch-no-word");
+    await ask("start");
+    await page.getByText("Live", { exact: true }).waitFor();
+  };
+  await restart();
   before = await percent();
   await until((done) => done > before, "the fetch to go on after a restart");
+  await card.getByRole("button", { name: /^Pause/ }).click();
+  await ask("noted");
+  await restart();
+  await card.getByText("It was paused when the node stopped.").waitFor();
+  await picture(page, "fetch-paused-before");
+  await card.getByRole("button", { name: "Resume" }).click();
+  await until((done) => done > before, "the paused fetch to go on");
   await card.getByRole("button", { name: /^Cancel/ }).click();
   await card.getByText("It was cancelled.").waitFor();
   await page.waitForTimeout(300);
@@ -64,6 +76,10 @@ await play(async (browser) => {
   await card.getByRole("button", { name: "Try again" }).click();
   await page.getByText("Here, every byte verified").waitFor();
   check(await ask("is_fetched", await card.locator("code.path").textContent()), "it is something else");
+  await ask("kill");
+  await ask("start");
+  await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByText("Here, every byte verified").waitFor();
 
   await show(page, "Network");
   await page.getByRole("heading", { name: "Reach" }).waitFor();

@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -244,12 +245,19 @@ class Page {
         const auto link = Link::parse(text);
         FLOW29_ASSERT(is_done(line) == link.has_value());
         if (!link) return;
-        jobs_.insert(line["job"].get<std::uint64_t>());
+        note_fetch(*link, line["job"].get<std::uint64_t>());
         for (const auto& asked : fuzz::asked()) {
             FLOW29_ASSERT(asked.what == "fetch");
             FLOW29_ASSERT(asked.path.parent_path() == data_ / "fetched" / root.substr(0, 16));
             FLOW29_ASSERT(api::is_file_name(asked.path.filename().string() + ".flow29-part"));
         }
+    }
+
+    /// One of the same link gives way.
+    void note_fetch(const Link& link, std::uint64_t job) {
+        const auto [same, is_new] = fetches_.try_emplace(link.to_string(), job);
+        if (!is_new) jobs_.erase(std::exchange(same->second, job));
+        jobs_.insert(job);
     }
 
     void forget() {
@@ -290,12 +298,16 @@ class Page {
             std::array{"uploads",          "uploads/", "uploads/x",  "uploads/x/publish",
                        "uploads/x/cancel", "fetch",    "jobs/forget"}[choice / 4 % 7];
         request.body = path == "uploads" ? "{" + input_.text(60) : input_.text(60);
-        const auto named = request.query.find("id");
-        const auto job = named == request.query.end() ? std::string() : named->second;
+        const auto parameter = [&](const char* name) {
+            const auto named = request.query.find(name);
+            return named == request.query.end() ? std::string() : named->second;
+        };
+        const auto job = parameter("id");
+        const auto link = parameter("link");
         const auto line = line_of(call(std::move(request), path));
         if (!is_done(line)) return;
         // By chance it was a good one after all.
-        if (line.contains("job")) jobs_.insert(line["job"].get<std::uint64_t>());
+        if (path == "fetch") note_fetch(*Link::parse(link), line["job"].get<std::uint64_t>());
         if (line.contains("id")) give_up(line["id"].get<std::string>());
         if (path == "jobs/forget") jobs_.erase(std::stoull(job));
         FLOW29_ASSERT(path == "uploads" || path == "fetch" || path == "jobs/forget");
@@ -310,6 +322,7 @@ class Page {
     std::set<std::string> ids_;    // of those
     std::set<std::string> ended_;  // given to the node, or another page's
     std::set<std::uint64_t> jobs_;
+    std::map<std::string, std::uint64_t> fetches_;  // by link
 };
 
 }  // namespace

@@ -8,11 +8,13 @@ export function rootOf(link: string): string {
   return link.replace(/^flow29:/, "").slice(0, 52);
 }
 
-/** The link in what was pasted: with quotes about it, in a command, or an address at a gateway. */
+const QUOTES = "'\"<>“”„‘’‚«»";
+
+/** The link in what was pasted: in quotes or a sentence, in a command, or an address at a gateway. */
 export function pasted(text: string): string {
-  const link = /flow29:[^\s'"<>]+/i.exec(text)?.[0];
-  if (link) return link;
-  const served = /^https?:\/\/[^/]+\/f\/([^\s'"<>?]+)/.exec(text.trim())?.[1];
+  const link = new RegExp(`flow29:[^\\s${QUOTES}]+`, "i").exec(text)?.[0];
+  if (link) return link.replace(/[.,;]+$/, "");
+  const served = new RegExp(`^https?://[^/]+/f/([^\\s${QUOTES}?]+)`).exec(text.trim())?.[1];
   if (served) return `flow29:${served.replace(/\/$/, "")}`;
   return text.replace(/^[\s'"<]+|[\s'">]+$/g, "");
 }

@@ -74,6 +74,9 @@ function Page() {
         <span class={`state ${said.tone}`} role="status">{said.text}</span>
       </header>
       <main ref={main} tabIndex={-1}>
+        {connection === "lost" && (
+          <p class="bad">Nothing has come from the node for a while: all of this is as it was then.</p>
+        )}
         <shown.view />
       </main>
     </>

@@ -131,7 +131,7 @@ export interface Job {
   name: string;
   link: string;
   path: string;
-  state: "running" | "done" | "failed";
+  state: "running" | "paused" | "done" | "failed"; // paused when the node stopped, until it is begun anew
   progress: Progress | null;
   result: (Outcome & Partial<Verification>) | null;
 }

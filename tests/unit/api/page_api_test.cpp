@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -117,6 +118,19 @@ TEST_CASE("an upload whose publication is cancelled does not stay either") {
         reader.next();
 }
 
+TEST_CASE("an upload that could not be published goes when that is given up") {
+    Served served;
+    const auto begun =
+        send(served, "POST", "uploads", R"({"name":"a","bytes":5,"tag":"1","directory":false})");
+    const std::string at = "uploads/" + begun["id"].get<std::string>();
+    CHECK(send(served, "PATCH", at + "?offset=0", "hello")["received_bytes"] == 5);
+    CHECK(send(served, "POST", at + "/publish?copies=1000")["job"] == 1);
+    while (send(served, "POST", "jobs/forget?id=1")["status"] == 403)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    while (!std::filesystem::is_empty(served.data / "uploads"))
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
 TEST_CASE("slices need the token before they are read, and are bounded") {
     Served served;
     const auto refused =
@@ -206,9 +220,33 @@ TEST_CASE("what the page fetches goes on after a restart, until it is there or g
     forget("1");
     wait_noted(2);
 
-    CHECK(send(served, "POST", "fetch?link=" + served.publish(noise(1'000)))["job"] == 2);
-    forget("2");
+    // One that went well is known as that, as long as what was fetched is there.
+    const auto root = served.publish(noise(1'000));
+    CHECK(send(served, "POST", "fetch?link=" + root)["job"] == 2);
+    const auto is_noted_as_done = [&] {
+        return std::ranges::any_of(noted(), [](const auto& path) {
+            std::ifstream file(path);
+            std::string link, state;
+            return std::getline(file, link) && std::getline(file, state) &&
+                   state.starts_with(R"({"event":"done")");
+        });
+    };
+    while (!is_noted_as_done())
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    served.stop();
+    served.start();
+    CHECK(send(served, "POST", "jobs/forget?id=2")["status"] == 404);
+    CHECK(send(served, "POST", "jobs/forget?id=1")["status"] == 200);
     wait_noted(2);
+    std::filesystem::remove_all(served.data / "fetched");
+    CHECK(send(served, "POST", "fetch?link=" + root)["job"] == 2);
+    while (!is_noted_as_done())
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    served.stop();
+    std::filesystem::remove_all(served.data / "fetched");
+    served.start();
+    CHECK(send(served, "POST", "jobs/forget?id=1")["status"] == 404);
+    CHECK(noted().size() == 2);
 }
 
 TEST_CASE("changes alone are told, and objects that went by their root") {

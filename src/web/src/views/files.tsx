@@ -78,8 +78,8 @@ export function Files() {
         {said && <p class="soft" role="status">{said}</p>}
         <p class="soft">
           {state.areObjectsKnown
-            ? <>Nothing is here yet. <a href="#/publish">Publish</a> something, or{" "}
-                <a href="#/fetch">fetch</a> what a link names.</>
+            ? <>This node publishes, keeps and serves nothing yet. <a href="#/publish">Publish</a> something,
+                or <a href="#/fetch">fetch</a> what a link names; what was fetched on this page is there.</>
             : "…"}
         </p>
       </>
@@ -163,8 +163,8 @@ function Share(props: { object: FlowObject }) {
   if (object.kind === "private")
     return (
       <p class="soft">
-        It is private: only its whole link opens it, with the key that was shown when it was
-        published. The key is not kept here.
+        It is private: only its whole link opens it, with the key, which is not kept here. Publishing
+        the same from this node again shows the same link.
       </p>
     );
   return (
@@ -177,6 +177,7 @@ function Share(props: { object: FlowObject }) {
 
 /** What was said to those who keep copies. */
 function withdrawn(name: string, told: number, obeyed: number): string {
+  if (told === 0) return `${name || "It"} is withdrawn; nobody was found who keeps it.`;
   const rest = obeyed < told ? " The others drop it when its time is over, or keep it as their own." : "";
   return `${name || "It"} is withdrawn: ${obeyed} of ${count(told, "holder")} obeyed.${rest}`;
 }
@@ -299,6 +300,8 @@ function Check(props: { job: Job }) {
 
 function HealthFacts(props: { health: Health; repair: () => void; isBusy: boolean }) {
   const { health } = props;
+  const facts = useRef<HTMLElement>(null);
+  useEffect(() => facts.current?.scrollIntoView({ block: "nearest" }), [health]);
   const isLow = health.copies.min < health.target;
   if (health.upkeep === "expired" || health.upkeep === "withdrawn")
     return (
@@ -307,7 +310,7 @@ function HealthFacts(props: { health: Health; repair: () => void; isBusy: boolea
       </p>
     );
   return (
-    <section aria-live="polite">
+    <section aria-live="polite" ref={facts}>
       <p class={isLow ? "low" : "good"}>
         {isLow
           ? `${health.copies.min} of ${health.target} copies of its weakest part; ${size(health.repair.missing_bytes)} are still to be copied.`

@@ -216,7 +216,7 @@ function Peers(props: { state: State }) {
                 <tr key={peer.node}>
                   <td><code title={peer.node}>{short(peer.node)}</code></td>
                   <td>{peer.address}</td>
-                  <td class="number">{peer.rtt_ms > 0 ? `${peer.rtt_ms} ms` : UNKNOWN}</td>
+                  <td class="number">{peer.rtt_ms > 0 ? `${Number(peer.rtt_ms.toPrecision(2))} ms` : UNKNOWN}</td>
                   <td class="number">{size(peer.up_bytes)}</td>
                   <td class="number">{size(peer.down_bytes)}</td>
                   <td class="number">{rate(peer.rate)}</td>

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 import { useRef, useState } from "preact/hooks";
+import { call } from "../api";
 import { count, percent, size, visible } from "../format";
-import { Bar } from "../parts/basics";
+import { Bar, CopyButton, Problem, useAction } from "../parts/basics";
 import { useStore } from "../store";
+import type { Job } from "../types";
 import { type Upload, addDropped, addFiles, cancel, forget, retry, uploads } from "../uploads";
 import { PublishCard, Stages } from "./transfer";
 
 const COPIES_DEFAULT = 4;
+const MANY = 4; // cards, from which on there is a sum of them
+const WAITING_SHOWN = 3;
 
 export function Publish() {
   const state = useStore();
@@ -17,12 +21,17 @@ export function Publish() {
   const terms = { copies, isPrivate };
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
+  const [said, say] = useState("");
   const chosen = (input: HTMLInputElement) => {
-    addFiles([...(input.files ?? [])], terms);
+    const given = [...(input.files ?? [])];
+    say(given.length > 0 ? "" : "There is no file in it, and a browser tells of nothing else.");
+    addFiles(given, terms);
     input.value = ""; // the same one can be chosen again
   };
   const others = state.peers.filter((peer) => peer.storing).length;
   const jobs = state.jobs.filter((job) => job.kind === "publish").reverse();
+  const begun = uploads.filter((upload) => upload.state !== "waiting");
+  const waiting = uploads.filter((upload) => upload.state === "waiting");
   return (
     <>
       <h1>Publish</h1>
@@ -62,6 +71,7 @@ export function Publish() {
           onChange={(event) => chosen(event.currentTarget)}
           {...{ webkitdirectory: true }}
         />
+        {said && <p class="low" role="alert">{said}</p>}
         <label>
           Copies on other nodes{" "}
           <select
@@ -87,10 +97,15 @@ export function Publish() {
           </p>
         )}
       </div>
+      {uploads.length + jobs.length >= MANY && <Sum jobs={jobs} />}
       <div>
-        {uploads.map((upload) => <UploadCard key={upload.key} upload={upload} />)}
+        {begun.map((upload) => <UploadCard key={upload.key} upload={upload} />)}
         {jobs.map((job) => <PublishCard key={job.id} job={job} />)}
+        {waiting.slice(0, WAITING_SHOWN).map((upload) => <UploadCard key={upload.key} upload={upload} />)}
       </div>
+      {waiting.length > WAITING_SHOWN && (
+        <p class="soft">{count(waiting.length - WAITING_SHOWN, "more waits", "more wait")} after these.</p>
+      )}
       {uploads.length + jobs.length === 0 && (
         <p class="soft">
           What you publish gets a link. Once enough other nodes have it, this machine may be switched
@@ -101,6 +116,40 @@ export function Publish() {
         </p>
       )}
     </>
+  );
+}
+
+/** All of them together, and what can be done with all. */
+function Sum(props: { jobs: Job[] }) {
+  const { jobs } = props;
+  const [run, error, isBusy] = useAction();
+  const links = jobs.flatMap((job) => job.result?.link ?? []);
+  // The key of a private one is in its link alone, so such a card goes by its own button only.
+  const ended = jobs.filter((job) =>
+    job.state !== "running" && !job.result?.link?.includes("#k="));
+  const waiting = uploads.filter((upload) => upload.state === "waiting");
+  return (
+    <section class="tools" aria-label="All of them">
+      <strong role="status">
+        {links.length.toLocaleString("en")} of {(uploads.length + jobs.length).toLocaleString("en")} published
+      </strong>
+      {links.length > 0 && <CopyButton text={links.toReversed().join("\n")} label="Copy all links" />}
+      {ended.length > 0 && (
+        <button
+          type="button"
+          disabled={isBusy}
+          onClick={() => run(async () => {
+            for (const job of ended) await call("POST", `jobs/forget?id=${job.id}`);
+          })}
+        >
+          Dismiss what has ended
+        </button>
+      )}
+      {waiting.length > 0 && (
+        <button type="button" onClick={() => waiting.forEach(cancel)}>Cancel what waits</button>
+      )}
+      <Problem text={error} />
+    </section>
   );
 }
 

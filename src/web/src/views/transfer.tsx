@@ -30,16 +30,34 @@ export function stageText(stage: string | undefined): string {
   return (stage && STAGES[stage]) || "Beginning";
 }
 
+function nowText(transfer: Transfer | undefined, stage: string | undefined): string {
+  if (state.connection === "lost") return "No word from the node";
+  if (transfer?.paused) return "Paused";
+  if (stage === "nobody_yet" && state.peers.length === 0) return "No other node answers; trying again";
+  return stageText(stage);
+}
+
+/** Whether it has a rate: neither is it paused, nor is what is shown long ago. */
+function moves(transfer: Transfer | undefined): transfer is Transfer {
+  return transfer !== undefined && !transfer.paused && state.connection !== "lost";
+}
+
+async function dismiss(job: Job): Promise<void> {
+  await call("POST", `jobs/forget?id=${job.id}`);
+  document.querySelector("main")?.focus(); // the button that had it goes
+}
+
 /** Why it is no faster, unless that goes without saying. */
 function Why(props: { transfer: Transfer }) {
   const { transfer } = props;
-  if (!transfer.why || transfer.reason === "paused") return null;
+  if (!transfer.why || !moves(transfer)) return null;
   return <p class="soft">{sentence(transfer.why)}</p>;
 }
 
 export function Controls(props: { transfer: Transfer }) {
   const { transfer } = props;
   const [run, error, isBusy] = useAction();
+  if (state.connection === "lost") return null;
   const name = transfer.name || transfer.path.split("/").pop() || "this";
   const act = (action: string) =>
     run(() => call("POST", `transfers/${action}?id=${transfer.id}`));
@@ -94,7 +112,7 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
   const { job } = props;
   const transfer = transferOf(job);
   const [run, error] = useAction();
-  const forget = () => run(() => call("POST", `jobs/forget?id=${job.id}`));
+  const forget = () => run(() => dismiss(job));
   const result = job.result;
   if (job.state === "done" && result) {
     return (
@@ -139,23 +157,35 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
       </article>
     );
   }
+  if (job.state === "paused")
+    return (
+      <article class="card" data-state="paused">
+        <Head name={job.name}><span>Paused</span></Head>
+        <p>It was paused when the node stopped. What came is kept.</p>
+        <div class="buttons">
+          <button type="button" onClick={() => props.again(job.link)}>Resume</button>
+          <button type="button" onClick={forget}>Dismiss</button>
+        </div>
+        <Problem text={error} />
+      </article>
+    );
   const stage = transfer?.stage ?? job.progress?.stage;
   const done = transfer?.done_bytes ?? 0;
   const total = transfer?.total_bytes ?? 0;
   return (
     <article class="card" data-state={transfer?.paused ? "paused" : "running"}>
       <Head name={job.name}>
-        <span>{transfer?.paused ? "Paused" : stageText(stage)}</span>
+        <span>{nowText(transfer, stage)}</span>
       </Head>
       <Bar label={`Fetching ${job.name}`} done={done} total={total} />
       <dl class="facts">
         <div class="fact">
           <dt>Done</dt><dd>{percent(done, total)}<small>of {total ? size(total) : UNKNOWN}</small></dd>
         </div>
-        <div class="fact"><dt>Rate</dt><dd>{transfer && !transfer.paused ? rate(transfer.rate) : UNKNOWN}</dd></div>
+        <div class="fact"><dt>Rate</dt><dd>{moves(transfer) ? rate(transfer.rate) : UNKNOWN}</dd></div>
         <div class="fact">
           <dt>Time left</dt>
-          <dd>{transfer && !transfer.paused ? duration(transfer.eta_ms) : UNKNOWN}</dd>
+          <dd>{moves(transfer) ? duration(transfer.eta_ms) : UNKNOWN}</dd>
         </div>
         {transfer && transfer.own_bytes > 0 && (
           <div class="fact"><dt>From this node</dt><dd>{size(transfer.own_bytes)}<small>kept here already</small></dd></div>
@@ -187,17 +217,17 @@ function explain(code: string | undefined, message: string | undefined): string 
 
 function unpublished(code: string | undefined, message: string | undefined): string {
   if (code !== "interrupted") return sentence(message);
-  // The node says so when it has given some of it to others.
+  // The node takes back what it has given to others, unless they had it before.
   return message?.startsWith("stopped with")
-    ? "It was cancelled while others took copies. They keep what they took until it is removed under Files."
-    : "It was cancelled. Choose the file again to publish it.";
+    ? "It was cancelled. It was published before, and stays so."
+    : "It was cancelled, and others keep nothing of it. Choose the file again to publish it.";
 }
 
 export function PublishCard(props: { job: Job }) {
   const { job } = props;
   const transfer = transferOf(job);
   const [run, error] = useAction();
-  const forget = () => run(() => call("POST", `jobs/forget?id=${job.id}`));
+  const forget = () => run(() => dismiss(job));
   const result = job.result;
   if (job.state === "done" && result?.link) {
     const target = result.target ?? 0;
@@ -249,7 +279,7 @@ export function PublishCard(props: { job: Job }) {
   return (
     <article class="card" data-state={transfer?.paused ? "paused" : "running"}>
       <Head name={job.name}>
-        <span>{transfer?.paused ? "Paused" : stageText(stage)}</span>
+        <span>{nowText(transfer, stage)}</span>
       </Head>
       <Bar
         label={`Publishing ${job.name}`}
@@ -279,9 +309,9 @@ function CopyFacts(props: { transfer: Transfer }) {
       <div class="fact">
         <dt>Sent from here</dt><dd>{size(sent)}<small>the others send each other, too</small></dd>
       </div>
-      <div class="fact"><dt>Rate</dt><dd>{transfer.paused ? UNKNOWN : rate(transfer.rate)}</dd></div>
+      <div class="fact"><dt>Rate</dt><dd>{moves(transfer) ? rate(transfer.rate) : UNKNOWN}</dd></div>
       <div class="fact">
-        <dt>Time left</dt><dd>{transfer.paused ? UNKNOWN : duration(transfer.eta_ms)}</dd>
+        <dt>Time left</dt><dd>{moves(transfer) ? duration(transfer.eta_ms) : UNKNOWN}</dd>
       </div>
     </dl>
   );
@@ -311,13 +341,13 @@ export function TransferCard(props: { transfer: Transfer }) {
   const name = transfer.name || transfer.path.split("/").pop() || rootName(transfer);
   return (
     <article class="card">
-      <Head name={name}><span>{transfer.paused ? "Paused" : stageText(transfer.stage)}</span></Head>
+      <Head name={name}><span>{nowText(transfer, transfer.stage)}</span></Head>
       <Bar label={`${what} ${name}`} done={transfer.done_bytes} total={transfer.total_bytes} />
       <p class="soft">
         {what}: {percent(transfer.done_bytes, transfer.total_bytes)} of{" "}
         {transfer.stage === "copies" && "the copies"}
         {transfer.stage !== "copies" && (transfer.total_bytes ? size(transfer.total_bytes) : UNKNOWN)}
-        {!transfer.paused && `, ${rate(transfer.rate)}`}
+        {moves(transfer) && `, ${rate(transfer.rate)}`}
         {transfer.own_bytes > 0 && `, ${size(transfer.own_bytes)} were kept here already`}
       </p>
       <ExtentMap transfer={transfer} />
