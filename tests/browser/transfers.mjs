@@ -59,11 +59,12 @@ await play(async (browser) => {
     await ask("start");
     await page.getByText("Live", { exact: true }).waitFor();
   };
+  await ask("noted", false);
   await restart();
   before = await percent();
   await until((done) => done > before, "the fetch to go on after a restart");
   await card.getByRole("button", { name: /^Pause/ }).click();
-  await ask("noted");
+  await ask("noted", true);
   await restart();
   await card.getByText("It was paused when the node stopped.").waitFor();
   await picture(page, "fetch-paused-before");

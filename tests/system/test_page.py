@@ -142,10 +142,10 @@ class Page(harness.SystemTest):
             "urls": lambda: {"reader": reader.ready["web"], "link": link},
             "kill": reader.kill,
             "start": lambda: bool(reader.start()),
-            "noted": lambda: wait_until(
-                lambda: any(note.read_text().endswith("\npaused\n")
-                            for note in (reader.data / "fetching").iterdir()),
-                "the pause to be noted"),
+            "noted": lambda is_paused: wait_until(
+                lambda: is_paused == any(note.read_text().endswith("\npaused\n")
+                                         for note in (reader.data / "fetching").iterdir()),
+                "it to be noted whether the fetch is paused"),
             "no_limit": lambda: reader.ask("limit", "--down", "off"),
             "is_fetched": lambda got: lab.same_bytes(got, path),
             "down_limit": lambda: reader.status()["traffic"]["down_limit"],
