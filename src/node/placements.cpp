@@ -101,7 +101,7 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
         co_return result;
     }
     // From here on the copies are watched from here as well, short ones included.
-    if (result || result.error().code == Errc::interrupted) {
+    if (result || (result.error().code == Errc::interrupted && !tasks_.stopping())) {
         auto& store = services_.store;
         auto read = [&store, root] {
             std::vector<proto::ItemId> items{proto::ItemId::of(root)};
