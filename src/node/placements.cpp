@@ -90,10 +90,11 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
     pusher->call_off();
     std::erase(pushers_, pusher);
     std::erase(placers_, placer);
-    if (!result && !publisher.is_kept()) co_return result;
+    const bool was_stopped = !result && result.error().code == Errc::interrupted;
+    if (!result && (!was_stopped || !publisher.is_kept() || tasks_.stopping())) co_return result;
     const auto root = publisher.root();
-    if (!result) stopped_[root] = placer->asked();
-    if (!result && withdraws && !publisher.was_published() && !tasks_.stopping()) {
+    if (was_stopped) stopped_[root] = placer->asked();
+    if (was_stopped && withdraws && !publisher.was_published()) {
         auto withdrawing = events_.withdraw(root);
         if (const auto withdrawn = co_await std::move(withdrawing))
             result = fail(Errc::interrupted,
@@ -101,24 +102,22 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
         co_return result;
     }
     // From here on the copies are watched from here as well, short ones included.
-    if (result || (result.error().code == Errc::interrupted && !tasks_.stopping())) {
-        auto& store = services_.store;
-        auto read = [&store, root] {
-            std::vector<proto::ItemId> items{proto::ItemId::of(root)};
-            if (const auto descriptor = store.descriptor(root))
-                for (const auto& extent : descriptor->extents)
-                    items.push_back(proto::ItemId::of(extent));
-            return items;
-        };
-        const auto items = co_await net::offload(services_.runtime, std::move(read));
-        std::vector<store::KnownHolder> confirmed;
-        for (const auto& item : placer->items())
-            for (const auto& node : placer->planner().holders(item))
-                confirmed.push_back({item, node});
-        co_await caretaker_.take_up(root, items, std::move(confirmed));
-        // More nodes may hold it than were asked now, and go by what was wished before.
-        if (const auto lease = publisher.changed_lease()) events_.on_lease(*lease);
-    }
+    auto& store = services_.store;
+    auto read = [&store, root] {
+        std::vector<proto::ItemId> items{proto::ItemId::of(root)};
+        if (const auto descriptor = store.descriptor(root))
+            for (const auto& extent : descriptor->extents)
+                items.push_back(proto::ItemId::of(extent));
+        return items;
+    };
+    const auto items = co_await net::offload(services_.runtime, std::move(read));
+    std::vector<store::KnownHolder> confirmed;
+    for (const auto& item : placer->items())
+        for (const auto& node : placer->planner().holders(item))
+            confirmed.push_back({item, node});
+    co_await caretaker_.take_up(root, items, std::move(confirmed));
+    // More nodes may hold it than were asked now, and go by what was wished before.
+    if (const auto lease = publisher.changed_lease()) events_.on_lease(*lease);
     co_return result;
 }
 
