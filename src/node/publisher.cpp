@@ -282,6 +282,8 @@ asio::awaitable<Result<PublishResult>> Publisher::run(PublishRequest request, Pr
     if (!request.folder && !source) co_return fail_errno(errno, request.path.string());
     auto descriptor = co_await ingest(request, source.get());
     if (!descriptor) co_return fail(descriptor.error());
+    if (request.stop.stop_requested())
+        co_return fail(Errc::interrupted, "stopped before it was published");
     descriptor_ = std::move(*descriptor);
     root_ = descriptor_.root();
     transfer_->set_root(root_);
