@@ -37,7 +37,7 @@ void deliver(const std::shared_ptr<Delivery>& delivery) {
 }  // namespace
 
 std::vector<fuzz::Asked>& fuzz::asked() {
-    static std::vector<Asked> all;
+    static thread_local std::vector<Asked> all;
     return all;
 }
 api::HttpHandler& fuzz::handler() {

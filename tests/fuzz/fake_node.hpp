@@ -23,7 +23,7 @@ struct Asked {
     unsigned copies = 0;
     bool changes = true;  ///< something here or elsewhere
 };
-/// Since it was last emptied.
+/// By this thread, since it was last emptied: an API's own threads ask as well.
 std::vector<Asked>& asked();
 
 /// The handler of the listener that was made last.
