@@ -314,10 +314,11 @@ Result<Jobs::Options> PageApi::fetch_of(const Link& link, bool again) {
     };
     // What has failed is tried again at the next start, as long as it is shown.
     options.ended = [note, again, link, chores = chores_](const std::string& line, bool over) {
-        note(over ? line : "", false);
-        if (!again || !line.starts_with(no_network_prefix)) return;
-        const std::lock_guard lock(chores->mutex);
-        chores->again.push_back(link);
+        if (again && line.starts_with(no_network_prefix)) {
+            const std::lock_guard lock(chores->mutex);
+            chores->again.push_back(link);
+        }
+        note(over ? line : "", false);  // which wakes who does the chores
     };
     options.forgotten = [note] { note("", true); };
     return options;
