@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <initializer_list>
+#include <system_error>
 #include <utility>
 
 #include <flow29/limits.hpp>
@@ -92,7 +93,8 @@ bool is_outcome(const std::string& line, const std::string& path) {
     if (core::is_nested_beyond(line, limits::json_depth_max)) return false;
     const auto json = Json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("event")) return false;
-    return json["event"] != "done" || std::filesystem::exists(path);
+    std::error_code unknown;
+    return json["event"] != "done" || std::filesystem::exists(path, unknown);
 }
 
 }  // namespace

@@ -217,10 +217,10 @@ function explain(code: string | undefined, message: string | undefined): string 
 
 function unpublished(code: string | undefined, message: string | undefined): string {
   if (code !== "interrupted") return sentence(message);
-  // The node takes back what it has given to others, unless they had it before.
+  // The node takes back what it has given to others, unless it was published before.
   return message?.startsWith("stopped with")
-    ? "It was cancelled. It was published before, and stays so."
-    : "It was cancelled, and others keep nothing of it. Choose the file again to publish it.";
+    ? "It was cancelled, and stays published as it was before: see Files."
+    : `${sentence(message)} Choose the file again to publish it.`;
 }
 
 export function PublishCard(props: { job: Job }) {
