@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <system_error>
+
+#include <fmt/format.h>
 
 #include <flow29/link.hpp>
 
@@ -17,6 +20,26 @@ namespace flow29::api {
 
 namespace fs = std::filesystem;
 
+namespace {
+constexpr std::string_view paused_line = "paused";  // in place of an outcome
+
+std::string text_of(const FetchNotes::Note& note) {
+    return fmt::format("{}\n{}\n", note.link, note.paused ? paused_line : note.outcome);
+}
+
+/// Nothing when it is none.
+std::optional<FetchNotes::Note> note_in(const std::string& text) {
+    const auto split = text.find('\n');
+    const auto last = text.find('\n', split + 1);
+    if (split == std::string::npos || last + 1 != text.size()) return std::nullopt;
+    FetchNotes::Note note{text.substr(0, split), text.substr(split + 1, last - split - 1), false};
+    if (!Link::parse(note.link)) return std::nullopt;
+    note.paused = note.outcome == paused_line;
+    if (note.paused) note.outcome.clear();
+    return note;
+}
+}  // namespace
+
 fs::path FetchNotes::file_of(std::string_view link) const {
     const ByteView octets(reinterpret_cast<const std::uint8_t*>(link.data()), link.size());
     return directory_ / core::base32_of(core::sha256({octets}));
@@ -24,8 +47,7 @@ fs::path FetchNotes::file_of(std::string_view link) const {
 
 void FetchNotes::put(const Note& note) const {
     auto noted = core::make_private_directory(directory_);
-    if (noted)
-        noted = core::write_small_file(file_of(note.link), note.link + "\n" + note.state + "\n");
+    if (noted) noted = core::write_small_file(file_of(note.link), text_of(note));
     if (!noted)
         core::log::warn("page", "of a fetch nothing will be known after a restart: {}",
                         noted.error().message());
@@ -44,14 +66,10 @@ std::vector<FetchNotes::Note> FetchNotes::all() const {
          entry.increment(error)) {
         const auto file = core::read_small_file(entry->path());
         if (!file || !*file) continue;
-        const std::string& text = (*file)->text;
-        const auto split = text.find('\n');
-        const auto last = text.find('\n', split + 1);
-        if (split == std::string::npos || last + 1 != text.size()) continue;
-        Note note{text.substr(0, split), text.substr(split + 1, last - split - 1)};
-        if (!Link::parse(note.link)) continue;
+        auto note = note_in((*file)->text);
+        if (!note) continue;
         std::error_code unknown;
-        found.emplace_back(entry->last_write_time(unknown), std::move(note));
+        found.emplace_back(entry->last_write_time(unknown), std::move(*note));
     }
     std::ranges::stable_sort(found, {}, [](const auto& entry) { return entry.first; });
     std::vector<Note> notes;

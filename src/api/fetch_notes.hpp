@@ -19,7 +19,8 @@ class FetchNotes {
   public:
     struct Note {
         std::string link;
-        std::string state;  ///< a line; what it means is whoever wrote it to say
+        std::string outcome;  ///< the line with which it ended; empty: it is under way
+        bool paused = false;
     };
 
     /// A private directory, made when there is something to be in it.

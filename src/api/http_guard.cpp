@@ -42,9 +42,7 @@ bool is_ours(const std::string& host, const HttpRequest& request,
     const auto address = literal(*name);
     if (!address) return false;
     if (address->is_loopback() || address->address == configured.address) return true;
-    const bool is_v6 = request.local_address.find(':') != std::string::npos;
-    const auto arrived = literal(is_v6 ? "[" + request.local_address + "]" : request.local_address);
-    return arrived && arrived->address == address->address;
+    return request.server && request.server->address == address->address;
 }
 
 /// Whether another site has the browser get this for a page of its own, as far as the browser says.

@@ -56,11 +56,9 @@ HttpRequest taken_from(const httplib::Request& request) {
             continue;
         out.headers.emplace_back(lower(name), value);
     }
-    out.local_address = request.local_addr;
-    out.remote_address = request.remote_addr;
-    const auto client = end_of(request.remote_addr, request.remote_port);
-    const auto server = end_of(request.local_addr, request.local_port);
-    out.is_of_same_user = [client, server] {
+    out.client = end_of(request.remote_addr, request.remote_port);
+    out.server = end_of(request.local_addr, request.local_port);
+    out.is_of_same_user = [client = out.client, server = out.server] {
         return client && server && is_of_same_user({*client, *server});
     };
     return out;

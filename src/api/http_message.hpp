@@ -14,6 +14,8 @@
 
 #include <flow29/ids.hpp>
 
+#include "core/endpoint.hpp"
+
 namespace flow29::api {
 
 /// A request as it came in, its target split and percent-decoded.
@@ -22,9 +24,9 @@ struct HttpRequest {
     std::string path;
     std::map<std::string, std::string> query;                  ///< the first of each name
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
-    std::string body;           ///< of a POST or PATCH, where one is read
-    std::string local_address;  ///< where the connection arrived, a literal
-    std::string remote_address;
+    std::string body;  ///< of a POST or PATCH, where one is read
+    /// The ends of the connection, where they are known.
+    std::optional<core::Endpoint> client, server;
     /// Whether the client is a process of this user's or of root's on this machine; may be empty,
     /// and costs a look at all connections.
     std::function<bool()> is_of_same_user;

@@ -139,12 +139,6 @@ std::string gateway_beside(const std::string& url, const HttpRequest& request) {
     return fmt::format("{}localhost:{}", scheme, endpoint->port);
 }
 
-bool is_loopback(const std::string& address) {
-    const bool is_v6 = address.find(':') != std::string::npos;
-    const auto endpoint = core::Endpoint::parse((is_v6 ? "[" + address + "]" : address) + ":1");
-    return endpoint && endpoint->is_loopback();
-}
-
 }  // namespace
 
 HttpServer::HttpServer(Node& node, Router& router, HttpServerOptions options)
@@ -215,8 +209,8 @@ HttpResponse HttpServer::page(const HttpRequest& request) const {
                     gateway, gateway.empty() ? "'none'" : gateway));
     response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
     fill_in(response.body, "{{gateway}}", gateway);
-    const bool is_own =
-        is_loopback(request.remote_address) && request.is_of_same_user && request.is_of_same_user();
+    const bool is_own = request.client && request.client->is_loopback() &&
+                        request.is_of_same_user && request.is_of_same_user();
     fill_in(response.body, "{{token}}", is_own ? token_ : "");
     return response;
 }

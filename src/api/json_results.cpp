@@ -202,6 +202,7 @@ Json to_json(const Status& result) {
             {"storage",
              {{"used_bytes", result.used.value},
               {"capacity_bytes", result.capacity.value},
+              {"disk_left_bytes", result.disk_left ? Json(result.disk_left->value) : Json()},
               {"objects", result.objects},
               {"extents", result.extents}}},
             {"repair",

@@ -92,6 +92,9 @@ std::string metrics_text(const Status& status, const std::vector<PeerInfo>& peer
                             [](const PeerInfo& peer) { return peer.storing; }));
     out.gauge("storage_used_bytes", "On disk.", status.used.value);
     out.gauge("storage_capacity_bytes", "Allowed on disk.", status.capacity.value);
+    if (status.disk_left)
+        out.gauge("storage_disk_left_bytes", "What the store may still take of the disk.",
+                  status.disk_left->value);
     out.gauge("storage_objects", "Objects in the catalogue.", status.objects);
     out.gauge("storage_extents", "Extents held.", status.extents);
     out.gauge("under_target_extents", "Held extents with fewer copies than wanted.",

@@ -135,13 +135,12 @@ Result<ByteCount> Uploads::write(const Slice& slice, Clock::time_point now) {
     const std::lock_guard lock(mutex_);
     Upload* const upload = find(slice.id);
     if (upload == nullptr) return fail(Errc::not_found, "there is no such upload");
-    if (upload->closed) return fail(Errc::refused, "it is being published");
     const Offer& offer = upload->offer;
     if (offer.is_directory ? !is_relative_path(slice.path) : !slice.path.empty())
         return fail(Errc::usage, "\"path\" must name a file inside the directory");
     const auto known = upload->files.find(slice.path);
     const ByteCount here = known == upload->files.end() ? ByteCount(0) : known->second;
-    if (slice.offset != here)
+    if (slice.offset != here || upload->closed)
         return fail(Errc::exists_already, "the next slice begins at " + std::to_string(here.value));
     if (known == upload->files.end() && upload->files.size() >= limits::upload_files_max)
         return fail(Errc::usage,

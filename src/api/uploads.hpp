@@ -58,8 +58,8 @@ class Uploads {
         std::string_view bytes;
     };
     /// How much of the slice's file is here then. Errors: not_found; usage (the path; more than
-    /// announced); refused (being published); exists_already (it begins elsewhere: the message is
-    /// the right offset); no_space, file_error.
+    /// announced); exists_already (it begins elsewhere: the message is the right offset; or all of
+    /// it is here and closed); no_space, file_error.
     [[nodiscard]] Result<ByteCount> write(const Slice& slice, Clock::time_point now);
     /// What is here of a file of the upload: 0 when nothing is. Errors: not_found, usage.
     [[nodiscard]] Result<ByteCount> received(const std::string& id, const std::string& path);

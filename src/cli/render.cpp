@@ -76,6 +76,11 @@ std::string render_status(std::string_view line) {
                     counted(number_at(json, {"storage", "objects"}), "object", "objects"),
                     counted(number_at(json, {"storage", "extents"}), "extent", "extents"),
                     flag_at(json, {"storing"}) ? "" : "; holds nothing for others");
+    if (const auto left = at(json, {"storage", "disk_left_bytes"});
+        left.is_number() && number_at(json, {"storage", "used_bytes"}) + left.get<std::uint64_t>() <
+                                number_at(json, {"storage", "capacity_bytes"}))
+        out += fmt::format("disk       {} left of it, which is less than the capacity allows\n",
+                           size_at(json, {"storage", "disk_left_bytes"}));
     const auto limit = number_at(json, {"repair", "limit"});
     out += fmt::format(
         "repair     {} under target, {} in flight, {} so far{}\n",

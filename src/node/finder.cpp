@@ -17,6 +17,7 @@ constexpr Duration join_timeout = 15s;
 constexpr Duration retry_pause_min = 500ms;
 constexpr Duration retry_pause_max = 5s;
 constexpr Duration conclusive_after = 8s;
+constexpr Duration alone_for = join_timeout;  // as long as a node that has met nobody yet waits
 constexpr unsigned conclusive_searches = 2;
 constexpr std::size_t holders_enough = 2;  // of whom an answer is counted
 constexpr std::size_t table_sources = 3;
@@ -86,7 +87,8 @@ asio::awaitable<Result<FoundObject>> Finder::find_object(RootHash root,
                                      !is_somebody_away(services_.keys.root_key(root));
         conclusive = means_something ? conclusive + 1 : 0;
         if (conclusive >= conclusive_searches && now >= began + conclusive_after) break;
-        if (now + pause >= deadline) break;
+        const bool is_alone = asked == 0 && peers_.open().empty();
+        if (now + pause >= deadline || (is_alone && now >= began + alone_for)) break;
         // From now on there is nothing else to be said.
         options.stage = [stage](Stage, std::size_t) { stage(Stage::nobody_yet, 0); };
         options.stage(Stage::nobody_yet, 0);

@@ -11,6 +11,7 @@ namespace flow29::node {
 
 namespace {
 constexpr std::size_t clock_skews_max = 31;
+constexpr ByteCount disk_left_min{limits::chunk_bytes << limits::extent_level_auto_min};
 constexpr double own_records_per_hour =
     1 / std::chrono::duration<double, std::ratio<3600>>(limits::own_record_period).count();
 
@@ -20,6 +21,13 @@ void note_conduct(PeerInfo& info, const proto::PeerConduct::Entry& conduct) {
     info.disconnects = conduct.disconnects;
     info.banned = conduct.banned;
     info.reason = conduct.reason;
+}
+
+/// A capacity that is used up is as it should be; a disk that is full is not.
+std::string disk_problem(const store::Usage& usage) {
+    if (!usage.disk_left || *usage.disk_left >= disk_left_min) return {};
+    return "the disk that holds the node's data is full: nothing can be published, kept or fetched "
+           "until there is room on it";
 }
 }  // namespace
 
@@ -36,7 +44,13 @@ std::chrono::milliseconds Reporter::clock_skew() const {
     return *middle;
 }
 
-std::string Reporter::problem(const dht::IndexStatus& index) const {
+std::string Reporter::problem(const dht::IndexStatus& index, const store::Usage& usage) const {
+    const auto disk = disk_problem(usage);
+    const auto swarm = swarm_problem(index);
+    return disk + (disk.empty() || swarm.empty() ? "" : "; ") + swarm;
+}
+
+std::string Reporter::swarm_problem(const dht::IndexStatus& index) const {
     const auto skew = std::chrono::abs(clock_skew());
     if (skew > limits::record_clock_tolerance) {
         const auto minutes = [](auto time) {
@@ -78,13 +92,14 @@ asio::awaitable<Status> Reporter::status(proto::NodeRecord own_record, RateLimit
     if (!settings_.addresses.empty()) status.port = settings_.addresses.front().port;
     status.storing = settings_.storing;
     status.is_private = settings_.is_private;
-    status.problem = problem(index);
+    status.problem = problem(index, usage);
     status.dht_connected = index.connected;
     status.dht_nodes = index.good_nodes;
     status.clock_skew = clock_skew();
     status.peers = peers_.open().size();
     status.used = usage.used;
     status.capacity = usage.capacity;
+    status.disk_left = usage.disk_left;
     status.objects = usage.objects;
     status.extents = usage.extents;
     const auto counts = caretaker_.planner().counts();

@@ -38,7 +38,10 @@ class Reporter {
 
   private:
     [[nodiscard]] std::chrono::milliseconds clock_skew() const;
-    [[nodiscard]] std::string problem(const dht::IndexStatus& index) const;
+    [[nodiscard]] std::string problem(const dht::IndexStatus& index,
+                                      const store::Usage& usage) const;
+    /// Why nobody is connected, or will not be for long.
+    [[nodiscard]] std::string swarm_problem(const dht::IndexStatus& index) const;
     /// Sets the copies of the worst part that is watched over here, and what is at risk by the
     /// entry's target; neither when none is.
     void count_copies(const store::ObjectInfo& object, ObjectEntry& entry) const;

@@ -118,12 +118,22 @@ Result<void> DiskStore::check_catalogue() {
 Result<void> DiskStore::check_disk(ByteCount bytes) const {
     auto space = disk_space(directory_);
     if (!space) return fail(std::move(space.error()));
-    const ByteCount spare(std::min(space->total.value / 32, disk_reserve_bytes_max));
-    const ByteCount promised = ledger_->usage().reserved;
-    if (bytes + spare + promised <= space->free) return {};
+    if (bytes <= left_on(*space)) return {};
     return fail(Errc::no_space,
                 fmt::format("no room for {}: the disk under {} has {} free", core::size_text(bytes),
                             directory_.string(), core::size_text(space->free)));
+}
+
+ByteCount DiskStore::left_on(const DiskSpace& space) const {
+    const auto spare = std::min(space.total.value / 32, disk_reserve_bytes_max);
+    const auto taken = spare + ledger_->usage().reserved.value;
+    return ByteCount(space.free.value - std::min(space.free.value, taken));
+}
+
+Usage DiskStore::usage() {
+    Usage usage = ledger_->usage();
+    if (const auto space = disk_space(directory_)) usage.disk_left = left_on(*space);
+    return usage;
 }
 
 Result<std::unique_ptr<Reservation>> DiskStore::reserve(ByteCount bytes) {

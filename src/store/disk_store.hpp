@@ -96,7 +96,7 @@ class DiskStore final : public Store {
     Result<void> set_setting(std::string_view key, ByteView value) override;
 
     Result<void> check_catalogue() override;
-    Usage usage() override { return ledger_->usage(); }
+    Usage usage() override;
 
   private:
     /// Announces extents that are about to be written and, when destroyed, tidies up after those
@@ -139,6 +139,7 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<std::shared_ptr<const StoredExtent>> load(const ExtentHash& hash);
     [[nodiscard]] Error drop(const ExtentHash& hash, std::int64_t id, const Error& damage);
     [[nodiscard]] Result<void> check_disk(ByteCount bytes) const;
+    [[nodiscard]] ByteCount left_on(const DiskSpace& space) const;
     [[nodiscard]] Result<std::unique_ptr<Reservation>> reserve_cost(ByteCount cost);
     [[nodiscard]] Result<void> keep(const RootHash& root, Keep mark, bool value);
     [[nodiscard]] Result<ByteCount> collect_all_extents(

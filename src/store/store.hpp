@@ -89,6 +89,9 @@ struct Usage {
     ByteCount capacity;
     std::uint64_t objects = 0;
     std::uint64_t extents = 0;
+    /// What content may still take of the disk, `reserved` taken off already; nothing: it is not
+    /// known, or there is no disk.
+    std::optional<ByteCount> disk_left = {};
 };
 
 /// An extent that is here.

@@ -17,10 +17,6 @@ using net::TlsStream;
 namespace {
 constexpr auto as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
 
-void append(Bytes& out, ByteView octets) {
-    out.insert(out.end(), octets.begin(), octets.end());
-}
-
 /// Sends all of it; false when the connection ended before.
 asio::awaitable<bool> write_all(TlsStream& stream, Bytes octets) {
     for (std::size_t sent = 0; sent < octets.size();) {
@@ -85,7 +81,7 @@ asio::awaitable<bool> RawConnections::send(core::Endpoint target, proto::Hello h
     bool sent = key.has_value();
     if (sent) {
         Bytes all = frame_of(proto::encode_head(0, std::move(hello)));
-        append(all, octets);
+        all.insert(all.end(), octets.begin(), octets.end());
         sent = co_await write_all(*stream, std::move(all));
         if (sent && manner.reads) co_await drain(*stream);
         if (sent && !manner.reads) co_await net::sleep_for(runtime_, manner.patience);
@@ -103,10 +99,8 @@ asio::awaitable<void> RawConnections::stay_silent(core::Endpoint target, Duratio
 Bytes frame_of(ByteView head, std::uint32_t body) {
     const proto::FrameLengths lengths{static_cast<std::uint32_t>(head.size()), body};
     const auto raw = lengths.encode();
-    Bytes frame;
-    frame.reserve(raw.size() + head.size());
-    append(frame, raw);
-    append(frame, head);
+    Bytes frame(raw.size() + head.size());
+    std::ranges::copy(head, std::ranges::copy(raw, frame.begin()).out);
     return frame;
 }
 

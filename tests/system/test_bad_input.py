@@ -375,6 +375,24 @@ class FullDisk(harness.SystemTest):
         self.assertGreaterEqual(result["copies"]["min"], 4)
         self.assertTrue(full.running)
 
+    def test_a_full_disk_is_said_as_long_as_it_is_one(self):
+        node = self.lab.add_node(start=False)
+        node.data = self.small / "node"
+        node.start()
+        status = node.status()
+        self.assertIsNone(status["problem"])
+        left = status["storage"]["disk_left_bytes"]
+        self.assertGreater(left, 4 << 20)
+        self.assertLess(left, 8 << 20)
+        ballast = self.small / "ballast"
+        ballast.write_bytes(bytes(left - 100_000))
+        status = node.status()
+        self.assertIn("disk", status["problem"])
+        self.assertLess(status["storage"]["disk_left_bytes"], 1 << 20)
+        self.assertIn(b"disk that holds", node.run("status").stdout)
+        ballast.unlink()
+        self.assertIsNone(node.status()["problem"])
+
 
 if __name__ == "__main__":
     harness.main()

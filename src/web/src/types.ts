@@ -16,7 +16,7 @@ export interface Status {
   dht: { connected: boolean; nodes: number; puts: number; lookups: number };
   clock_skew_ms: number;
   peers: number;
-  storage: { used_bytes: number; capacity_bytes: number; objects: number; extents: number };
+  storage: { used_bytes: number; capacity_bytes: number; disk_left_bytes: number | null; objects: number; extents: number };
   repair: {
     under_target_extents: number;
     in_flight: number;

@@ -160,16 +160,18 @@ async function sendAgain(upload: Upload): Promise<void> {
 }
 
 async function send(upload: Upload): Promise<void> {
-  const tag = Math.max(0, ...upload.parts.map((part) => part.file.lastModified));
+  const { copies, isPrivate } = upload.terms;
+  const date = Math.max(0, ...upload.parts.map((part) => part.file.lastModified));
+  // Another page that sends the same meanwhile shares it if it wants the same of it.
+  const tag = `${date} ${copies} ${isPrivate}`;
   const announced = JSON.stringify({
-    name: upload.name, bytes: upload.bytes, tag: String(tag), directory: upload.isDirectory,
+    name: upload.name, bytes: upload.bytes, tag, directory: upload.isDirectory,
   });
   const begun = await patiently(upload, () => call<{ id: string }>("POST", "uploads", announced));
   upload.id = begun.id;
   upload.sent = 0;
   for (const part of upload.parts) await sendPart(upload, part);
   if (isCancelled(upload)) return;
-  const { copies, isPrivate } = upload.terms;
   await patiently(upload, () =>
     call("POST", `uploads/${upload.id}/publish${query({ copies, private: isPrivate ? 1 : 0 })}`));
   upload.state = "handed over";

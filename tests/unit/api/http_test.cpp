@@ -27,7 +27,7 @@ TEST_CASE("a Host that could be another site's is refused") {
     const auto status_for = [&](const std::string& host) {
         HttpRequest request;
         request.method = "GET";
-        request.local_address = "192.0.2.7";
+        request.server = *core::Endpoint::parse("192.0.2.7:2930");
         request.headers = {{"host", host}};
         const auto refusal = refuse_foreign(request, configured, false);
         return refusal ? refusal->status : 200;

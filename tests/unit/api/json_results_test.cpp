@@ -209,6 +209,9 @@ TEST_CASE("status groups its numbers as documented") {
     status.down_limit = ByteCount(8);
     CHECK(to_json(status)["traffic"]["up_limit"] == 7);
     CHECK(to_json(status)["traffic"]["down_limit"] == 8);
+    CHECK(json["storage"]["disk_left_bytes"].is_null());
+    status.disk_left = ByteCount(6);
+    CHECK(to_json(status)["storage"]["disk_left_bytes"] == 6);
     CHECK(json["private"] == false);
     CHECK(json["dht"]["foreign_packets"] == 0);
     CHECK(to_json(Invitation{"flow29i:a", {"a:1"}, true}).dump() ==

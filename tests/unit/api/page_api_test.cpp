@@ -131,6 +131,23 @@ TEST_CASE("an upload that could not be published goes when that is given up") {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
+TEST_CASE("two pages that send the same file publish it once") {
+    Served served;  // alone, so that it waits for others
+    const std::string offer = R"({"name":"a","bytes":5,"tag":"1","directory":false})";
+    const auto begun = send(served, "POST", "uploads", offer);
+    const std::string at = "uploads/" + begun["id"].get<std::string>();
+    CHECK(send(served, "PATCH", at + "?offset=0", "hel")["received_bytes"] == 3);
+    CHECK(send(served, "POST", "uploads", offer)["id"] == begun["id"]);
+    CHECK(send(served, "PATCH", at + "?offset=3", "lo")["received_bytes"] == 5);
+    CHECK(send(served, "POST", at + "/publish?copies=1")["job"] == 1);
+    const auto behind = send(served, "PATCH", at + "?offset=3", "lo");
+    CHECK(behind["status"] == 409);
+    CHECK(behind["received_bytes"] == 5);
+    CHECK(send(served, "PATCH", at + "?offset=5", "")["status"] == 409);
+    CHECK(send(served, "POST", at + "/publish?copies=1")["job"] == 1);
+    CHECK(send(served, "POST", "jobs/forget?id=2")["status"] == 404);
+}
+
 TEST_CASE("slices need the token before they are read, and are bounded") {
     Served served;
     const auto refused =
@@ -247,6 +264,17 @@ TEST_CASE("what the page fetches goes on after a restart, until it is there or g
     served.start();
     CHECK(send(served, "POST", "jobs/forget?id=1")["status"] == 404);
     CHECK(noted().size() == 2);
+}
+
+TEST_CASE("what has a name here is fetched under that name") {
+    Served served(Swarm::one_holder);
+    const auto root = served.publish(noise(1'000));
+    const auto target = served.data / "fetched" / root.substr(0, 16) / "given";
+    for (const char* const name : {"%3Fname%3Dgiven", ""}) {
+        CHECK(send(served, "POST", "fetch?link=flow29:" + root + name)["status"] == 200);
+        while (!std::filesystem::remove(target))
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
 }
 
 TEST_CASE("changes alone are told, and objects that went by their root") {

@@ -9,6 +9,8 @@ import { type State, useStore } from "../store";
 import type { Conduct, Status } from "../types";
 
 const MIB = 1 << 20;
+// With less a node cannot keep up its connections; 0 would stop it.
+const SLOWEST_MIB = { up: 0.008, down: 0.008, repair: 0.001 };
 
 export function Network() {
   const state = useStore();
@@ -142,7 +144,7 @@ function Limits(props: { status: Status }) {
   const shown = (limit: number | null) => (limit === null ? "" : String(+(limit / MIB).toFixed(3)));
   const bytes = (text: string) => Math.round(Number(text || 0) * MIB);
   return (
-    <Card title="Limits" note="For everything this node sends and receives. Empty or 0 is no limit.">
+    <Card title="Limits" note="For everything this node sends and receives. Empty is no limit.">
       <form
         class="limits"
         onSubmit={(event) => {
@@ -163,7 +165,7 @@ function Limits(props: { status: Status }) {
             <span class="unit">
               <input
                 type="number"
-                min={0}
+                min={SLOWEST_MIB[name]}
                 step="any"
                 inputMode="decimal"
                 value={edited[name] ?? shown(inForce[name])}

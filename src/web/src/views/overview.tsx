@@ -27,7 +27,7 @@ export function Overview() {
   return (
     <>
       <h1>Overview</h1>
-      {isAlone && <FirstRun status={status} />}
+      {isAlone && <Alone status={status} />}
       <p class="lead">{summary(state, status)}</p>
       {!isAlone && status.problem && <p class="bad" role="alert">{sentence(status.problem)}</p>}
       <Figures state={state} status={status} />
@@ -51,7 +51,11 @@ function summary(state: State, status: Status): string {
     parts.push(unsafe === 0
       ? `Everything published here has its copies elsewhere: this machine may be switched off.`
       : `${count(unsafe, "published file")} ${unsafe === 1 ? "has" : "have"} too few copies, as far as is known here: leave this node running.`);
-  if (low > 0) parts.push(`${count(low, "part")} kept here ${low === 1 ? "has" : "have"} too few copies; they are being made again.`);
+  if (low > 0)
+    parts.push(`${unsafe > 0 ? "In all, " : ""}${count(low, "part")} of what this node looks after ${low === 1 ? "has" : "have"} too few copies; ${
+      status.repair.in_flight > 0
+        ? "more are being made."
+        : "more are made once the missing holders have been away for a while and others can take them."}`);
   return parts.join(" ");
 }
 
@@ -73,6 +77,9 @@ function Figures(props: { state: State; status: Status }) {
               total={storage.capacity_bytes}
               tone={storage.used_bytes > 0.9 * storage.capacity_bytes ? "low" : undefined}
             />
+            {storage.disk_left_bytes !== null &&
+              storage.used_bytes + storage.disk_left_bytes < storage.capacity_bytes &&
+              `The disk has ${size(storage.disk_left_bytes)} left.`}
           </>
         }
       />
@@ -213,14 +220,17 @@ function Join() {
   );
 }
 
-function FirstRun(props: { status: Status }) {
+function Alone(props: { status: Status }) {
+  const { problem, storage } = props.status;
+  const isNew = storage.objects === 0;
   return (
     <section class="card first">
-      <h2>This node is alone</h2>
-      {props.status.problem && <p class="bad" role="alert">{sentence(props.status.problem)}</p>}
+      <h2>{isNew ? "This node is alone" : "No other node answers"}</h2>
+      {problem && <p class="bad" role="alert">{sentence(problem)}</p>}
       <p>
-        29 Flow keeps every file on at least four other machines. There is none yet, so first bring
-        some together:
+        {isNew
+          ? "29 Flow keeps every file on at least four other machines. There is none yet, so first bring some together:"
+          : "What is here stays here, and those that this node knows are tried again and again. If they do not come back, there are other ways into a swarm:"}
       </p>
       <ol>
         <li>

@@ -124,6 +124,9 @@ export function FetchCard(props: { job: Job; again: (link: string) => void }) {
           <div class="fact"><dt>Holders that served</dt><dd>{result.holders ?? UNKNOWN}</dd></div>
         </dl>
         <p>It is at <code class="path">{result.path}</code></p>
+        {job.link.includes("#k=") && (
+          <p class="soft">It is private: a browser is not told its key, so it is opened from there.</p>
+        )}
         <div class="buttons">
           <Open link={job.link} name={job.name} kind={result.kind} />
           <button type="button" onClick={forget}>Dismiss</button>
