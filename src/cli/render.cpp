@@ -79,7 +79,7 @@ std::string render_status(std::string_view line) {
     if (const auto left = at(json, {"storage", "disk_left_bytes"});
         left.is_number() && number_at(json, {"storage", "used_bytes"}) + left.get<std::uint64_t>() <
                                 number_at(json, {"storage", "capacity_bytes"}))
-        out += fmt::format("disk       {} left of it, which is less than the capacity allows\n",
+        out += fmt::format("disk       {} left, less than the capacity allows\n",
                            size_at(json, {"storage", "disk_left_bytes"}));
     const auto limit = number_at(json, {"repair", "limit"});
     out += fmt::format(

@@ -179,6 +179,11 @@ asio::awaitable<void> Neighbourhood::dial_bootstrap() {
 }
 
 std::string Neighbourhood::silence(std::string_view how_long) const {
+    if (joined_)
+        return fmt::format(
+            "none of the nodes that are known here has answered{}; are they away, or is this "
+            "machine off the network?",
+            how_long);
     std::string names;
     for (std::size_t i = 0; i < std::min(bootstrap_.size(), named_max); ++i)
         names += (i == 0 ? "" : ", ") + bootstrap_[i].to_string();
