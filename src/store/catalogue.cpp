@@ -108,6 +108,17 @@ Result<void> make_anew(const Paths& paths) {
     return sync_directory(paths.directory);
 }
 
+/// SQLite would wait for whoever writes to a pipe, for good.
+Result<void> check_kinds(const fs::path& database) {
+    for (const char* const suffix : {"", "-wal", "-shm"}) {
+        const fs::path path = with(database, suffix);
+        std::error_code unknown;
+        if (fs::exists(path, unknown) && !fs::is_regular_file(path, unknown))
+            return fail(Errc::file_error, path.string() + ": not a regular file");
+    }
+    return {};
+}
+
 /// What SQLite does not take for damage: versions of its format that it does not know, for which it
 /// would not write, or not read, the file (sqlite.org/fileformat.html, 1.3). Requires that it holds
 /// something.
@@ -142,6 +153,8 @@ Result<Database> open_sound(const fs::path& path) {
 
 Result<Database> open_catalogue(const fs::path& directory) {
     const Paths paths(directory);
+    for (const fs::path& database : {paths.catalogue, paths.damaged})
+        if (auto sound = check_kinds(database); !sound) return fail(std::move(sound.error()));
     remove_database(paths.fresh);
     const bool missing = !is_there(paths.catalogue);
     bool damaged = is_there(paths.suspect) || (missing && is_there(paths.damaged));

@@ -58,6 +58,10 @@ Result<void> ExtentFiles::prepare() {
     const fs::path temporary = directory_ / "tmp";
     if (auto made = make_directory(temporary); !made) return made;
     std::error_code code;
+    if (fs::is_symlink(temporary, code))
+        return fail(Errc::file_error, temporary.string() +
+                                          ": it is a link, and what is in the "
+                                          "directory would be deleted");
     for (fs::directory_iterator entry(temporary, code), end; !code && entry != end;
          entry.increment(code)) {
         std::error_code ignored;  // what cannot be deleted now only takes room
@@ -126,6 +130,13 @@ Result<void> ExtentFiles::make_folder(unsigned number) {
 
 Result<void> ExtentFiles::rename_into(unsigned number, const fs::path& from, const fs::path& to) {
     if (::rename(from.c_str(), to.c_str()) == 0) return {};
+    if (errno == EISDIR) {
+        // Nothing of ours: out of the way, and gone at the next start.
+        const fs::path aside = directory_ / "tmp" / std::to_string(next_temporary_++);
+        if (::rename(to.c_str(), aside.c_str()) != 0 || ::rename(from.c_str(), to.c_str()) != 0)
+            return fail_errno(errno, to.string());
+        return {};
+    }
     if (errno != ENOENT) return fail_errno(errno, to.string());
     // Somebody deleted folders under us: what was in them is gone, what comes need not be.
     for (auto& durable : folder_is_durable_)

@@ -162,6 +162,33 @@ TEST_CASE("a directory that cannot be made or written is a file error in the sys
     CHECK(code_of(open_disk_store({"/proc/data", default_capacity})) == Errc::file_error);
 }
 
+TEST_CASE("what is no file of a store is not opened as one, and what a link names is left alone") {
+    for (const char* const name : {"catalogue.db", "catalogue.db-wal", "catalogue.db.damaged"}) {
+        const TemporaryDirectory directory;
+        const auto path = directory.path() / name;
+        REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+        const auto opened = open_disk_store({directory.path(), ByteCount(1 << 20)});
+        CHECK(opened.error().code == Errc::file_error);
+        CHECK(opened.error().message().find(name) != std::string::npos);
+    }
+    const TemporaryDirectory directory, elsewhere;
+    std::ofstream(elsewhere.path() / "mine") << "x";
+    fs::create_directory_symlink(elsewhere.path(), directory.path() / "tmp");
+    const auto opened = open_disk_store({directory.path(), ByteCount(1 << 20)});
+    CHECK(opened.error().code == Errc::file_error);
+    CHECK(fs::exists(elsewhere.path() / "mine"));
+}
+
+TEST_CASE("a directory where an extent belongs gives way to the extent") {
+    OnDisk store;
+    const NewExtent extent = make_extent(1, 200'000);
+    const auto path = file_of(store, extent.hash);
+    fs::create_directories(path / "inside");
+    REQUIRE(store->put_extents(one(make_extent(1, 200'000))));
+    CHECK(fs::is_regular_file(path));
+    CHECK(store->scrub(extent.hash));
+}
+
 TEST_CASE("what a crash left behind is deleted at the start, and nothing else") {
     OnDisk store;
     const NewExtent kept = make_extent(1, 100'000);
