@@ -54,6 +54,8 @@ inline constexpr unsigned error_text_bytes_max = 256;
 /// Fields of a message that an earlier version does not know, and so skips, are counted too.
 inline constexpr unsigned fields_per_message_max = 32;
 inline constexpr std::uint64_t reply_bytes_max = 8 * 1024 * 1024;  ///< in the making for one peer
+/// To all peers together: replies in the making and what waits to be sent; beyond, none is begun.
+inline constexpr std::uint64_t owed_bytes_max = 128 * 1024 * 1024;
 /// To one peer, waiting to be sent; the replies among them are bounded before.
 inline constexpr std::uint64_t output_bytes_max = 4 * reply_bytes_max;
 inline constexpr unsigned records_without_data_max = 8;  ///< of TLS, one after the other
@@ -132,8 +134,9 @@ inline constexpr unsigned quota_group_default = 75;
 inline constexpr std::size_t node_prefix_min = 8;  ///< digits that may stand for a node's id
 inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an operator can block
 inline constexpr unsigned pledges_max = 65'536;    ///< in force
-inline constexpr std::uint64_t coming_bytes_max = 2ULL << 30;  ///< accepted and not here yet
-inline constexpr std::size_t coming_items_max = 131'072;       ///< likewise
+/// Accepted and not here yet; from one network no more than is left for others.
+inline constexpr std::uint64_t coming_bytes_max = 4ULL << 30;
+inline constexpr std::size_t coming_items_max = 262'144;       ///< likewise
 inline constexpr unsigned awaited_extents_max = 131'072;       ///< of parts of what is being hashed
 inline constexpr std::size_t turned_away_max = 1'024;          ///< nodes that are told of room
 inline constexpr std::size_t lease_news_max = 4'096;           ///< leases that others are told of

@@ -50,7 +50,7 @@ Bytes Descriptor::encode() const {
     return packer.take();
 }
 
-Result<Descriptor> Descriptor::decode(ByteView raw, const RootHash& root) {
+Result<Descriptor> Descriptor::parse(ByteView raw) {
     const auto malformed = [](std::string why) {
         return fail(Errc::peer_misbehaved, "malformed descriptor: " + std::move(why));
     };
@@ -71,8 +71,12 @@ Result<Descriptor> Descriptor::decode(ByteView raw, const RootHash& root) {
     if (hashes.size() != extents * ExtentHash::size)
         return malformed("its length calls for " + std::to_string(extents) + " extents");
 
-    Descriptor descriptor{static_cast<ObjectKind>(kind), length, level, split_hashes(hashes)};
-    if (descriptor.root() != root)
+    return Descriptor{static_cast<ObjectKind>(kind), length, level, split_hashes(hashes)};
+}
+
+Result<Descriptor> Descriptor::decode(ByteView raw, const RootHash& root) {
+    auto descriptor = parse(raw);
+    if (descriptor && descriptor->root() != root)
         return fail(Errc::verification_failed, "the descriptor is not that of " + to_hex(root));
     return descriptor;
 }

@@ -25,7 +25,9 @@ struct Descriptor {
 
     /// msgpack array: version 1, kind, length, level, bin of all extent hashes.
     [[nodiscard]] Bytes encode() const;
-    /// Errc::peer_misbehaved when malformed, Errc::verification_failed when it is not `root`'s.
+    /// Whatever root it has. Errc::peer_misbehaved when malformed.
+    [[nodiscard]] static Result<Descriptor> parse(ByteView raw);
+    /// The same; Errc::verification_failed when it is not `root`'s.
     [[nodiscard]] static Result<Descriptor> decode(ByteView raw, const RootHash& root);
 };
 

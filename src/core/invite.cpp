@@ -228,6 +228,14 @@ std::optional<Repair> find_repair(const std::string& text) {
 }
 
 tl::unexpected<Error> why_wrong(const Letters& letters) {
+    // First, as a wrong character may say that more follows than does.
+    const bool is_repairable = letters.text.size() <= repairable_characters_max;
+    if (const auto repair = is_repairable ? find_repair(letters.text) : std::nullopt)
+        return fail(Errc::usage,
+                    fmt::format("character {} of the invite ({}) is wrong; it was "
+                                "probably '{}'",
+                                letters.places[repair->index], shown(letters.text[repair->index]),
+                                repair->character));
     // As far as whole octets go: what is left over of a word that was cut may be anything.
     const auto octets =
         octets_of_base32(std::string_view(letters.text).substr(0, letters.text.size() / 8 * 8));
@@ -235,14 +243,8 @@ tl::unexpected<Error> why_wrong(const Letters& letters) {
         return fail(Errc::usage, fmt::format("the invite ends too early, after {} characters; was "
                                              "all of it pasted?",
                                              letters.places.empty() ? 0 : letters.places.back()));
-    if (letters.text.size() > repairable_characters_max)
+    if (!is_repairable)
         return fail(Errc::usage, "the invite's checksum is wrong; paste it anew");
-    if (const auto repair = find_repair(letters.text))
-        return fail(Errc::usage,
-                    fmt::format("character {} of the invite ({}) is wrong; it was "
-                                "probably '{}'",
-                                letters.places[repair->index], shown(letters.text[repair->index]),
-                                repair->character));
     return fail(Errc::usage,
                 "the invite's checksum is wrong: more than one character is missing, too many or "
                 "another; paste it anew");

@@ -87,6 +87,10 @@ class FrameWriter {
 
     /// Octets pushed and not yet handed to TLS.
     [[nodiscard]] ByteCount waiting() const { return ByteCount(waiting_); }
+    /// Those and the ones that stay in memory until their frame has gone.
+    [[nodiscard]] ByteCount held() const {
+        return ByteCount(waiting_ + (current_ ? current_->sent : 0));
+    }
     [[nodiscard]] std::uint64_t octets_written() const { return octets_written_; }
 
   private:

@@ -197,10 +197,30 @@ asio::awaitable<void> TlsPeer::serve(std::shared_ptr<TlsPeer> self, std::uint64_
 
 void TlsPeer::begin_waiting_requests() {
     while (open_) {
-        auto entry = inbox_.poll_start(writer_.waiting());
-        if (!entry) break;
-        spawn(runtime_, serve(shared_from_this(), entry->request, std::move(entry->message)));
+        count_owed();
+        const ByteCount room = owner_->budget().room(remote_.group(), owed_);
+        auto entry = inbox_.poll_start(writer_.waiting(), room);
+        if (entry) {
+            short_since_.reset();
+            spawn(runtime_, serve(shared_from_this(), entry->request, std::move(entry->message)));
+            continue;
+        }
+        if (!inbox_.is_short_of_room(writer_.waiting(), room)) break;
+        if (!short_since_) short_since_ = runtime_.now();
+        if (!std::exchange(waits_for_room_, true)) owner_->wait_for_room(shared_from_this());
+        break;
     }
+}
+
+void TlsPeer::count_owed() {
+    const ByteCount now = open_ ? inbox_.in_the_making() + writer_.held() : ByteCount(0);
+    const ByteCount before = std::exchange(owed_, now);
+    if (before != now) owner_->on_owed(*this, before, now);
+}
+
+void TlsPeer::go_on() {
+    waits_for_room_ = false;
+    begin_waiting_requests();
 }
 
 void TlsPeer::answer(std::uint64_t request, Result<Reply> result, proto::FairShare::Class as) {
@@ -227,6 +247,7 @@ void TlsPeer::send(std::uint64_t request, const proto::Message& message, core::B
         body = {};
     }
     writer_.push(head, std::move(body), as);
+    count_owed();
     // Replies are bounded by the inbox; this bounds what it does not count, such as pongs.
     if (writer_.waiting().value > limits::output_bytes_max) {
         close({Errc::peer_unreachable, "the peer does not read what it is sent"});
@@ -277,6 +298,8 @@ void TlsPeer::close(Error reason) {
     // A farewell that was notified a moment ago still goes out, if that needs no waiting.
     static_cast<void>(writer_.pump());
     open_ = false;
+    short_since_.reset();
+    count_owed();
     stream_->close();
     if (timer_) runtime_.cancel_timer(*timer_);
     timer_.reset();

@@ -6,6 +6,7 @@
 #include "net/tls_frames.hpp"
 #include "net/tls_stream.hpp"
 #include "net/transport.hpp"
+#include "proto/reply_budget.hpp"
 #include "proto/session.hpp"
 #include "proto/session_inbox.hpp"
 
@@ -24,6 +25,11 @@ class TlsPeerOwner {
     /// What the connections' octets share.
     [[nodiscard]] virtual Throttle& up() = 0;
     [[nodiscard]] virtual Throttle& down() = 0;
+    /// What the connections' replies share.
+    [[nodiscard]] virtual const proto::ReplyBudget& budget() = 0;
+    virtual void on_owed(const class TlsPeer& peer, ByteCount before, ByteCount now) = 0;
+    /// Has TlsPeer::go_on called when there may be room for its next reply.
+    virtual void wait_for_room(const std::shared_ptr<class TlsPeer>& peer) = 0;
     virtual void on_closed(const std::shared_ptr<class TlsPeer>& peer, const Error& reason) = 0;
 };
 
@@ -49,6 +55,14 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
                                                              OpeningPtr opening);
     /// Begins to read; from now on the handler hears of what the peer wants.
     void start();
+    /// There may be room for a reply.
+    void go_on();
+    /// Since when there has been none for the next one; nothing: there is, or none is wanted.
+    [[nodiscard]] std::optional<TimePoint> short_of_room_since() const { return short_since_; }
+    /// What is owed to it, as the owner was told.
+    [[nodiscard]] ByteCount owed() const { return owed_; }
+    /// Whether its end takes nothing just now.
+    [[nodiscard]] bool is_stalled() const { return stalled_since_.has_value(); }
     /// Where the peer says it sees us.
     [[nodiscard]] const core::Endpoint& observed() const { return observed_; }
 
@@ -82,6 +96,7 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
     void wake_writer();
     void answer(std::uint64_t request, Result<Reply> result, proto::FairShare::Class as);
     void begin_waiting_requests();
+    void count_owed();
     void complete(std::uint64_t request, Result<Reply> result);
     void abandon();
     void ask_opening(OpeningPtr opening);
@@ -111,6 +126,9 @@ class TlsPeer final : public Peer, public std::enable_shared_from_this<TlsPeer> 
     bool dialled_;
     bool open_ = true;
     bool writer_idle_ = false;
+    ByteCount owed_;
+    std::optional<TimePoint> short_since_;
+    bool waits_for_room_ = false;             // in the owner's line
     std::optional<TimePoint> stalled_since_;  // since when the socket has taken nothing
     std::optional<Runtime::TimerId> timer_;
     TimePoint timer_due_;

@@ -4,6 +4,7 @@
 #include <flow29/limits.hpp>
 
 #include "core/log.hpp"
+#include "net/reply_room.hpp"
 #include "net/sockets.hpp"
 #include "net/tls_peer.hpp"
 #include "net/tls_stream.hpp"
@@ -57,7 +58,8 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
           credentials_(std::move(credentials)),
           up_(runtime, line != nullptr ? line->up : unlimited_.up),
           down_(runtime, line != nullptr ? line->down : unlimited_.down),
-          dial_ended_(runtime) {}
+          dial_ended_(runtime),
+          room_(runtime, [this] { return std::vector(peers_.begin(), peers_.end()); }) {}
 
     void listen(std::vector<tcp::acceptor> acceptors);
     void bind_source() { bind_source_ = true; }
@@ -74,6 +76,11 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     [[nodiscard]] PeerHandler* handler() override { return handler_; }
     [[nodiscard]] Throttle& up() override { return up_; }
     [[nodiscard]] Throttle& down() override { return down_; }
+    [[nodiscard]] const proto::ReplyBudget& budget() override { return room_.budget(); }
+    void on_owed(const TlsPeer& peer, ByteCount before, ByteCount now) override {
+        room_.on_owed(peer, before, now);
+    }
+    void wait_for_room(const std::shared_ptr<TlsPeer>& peer) override { room_.wait(peer); }
     void on_closed(const std::shared_ptr<TlsPeer>& peer, const Error& reason) override;
 
     [[nodiscard]] static asio::awaitable<Result<PeerPtr>> connect(std::shared_ptr<State> self,
@@ -130,6 +137,7 @@ class TlsTransport::State final : public TlsPeerOwner, public std::enable_shared
     proto::ArrivalRules arrivals_;
     unsigned dials_ = 0;
     Signal dial_ended_;
+    ReplyRoom room_;
 };
 
 void TlsTransport::State::listen(std::vector<tcp::acceptor> acceptors) {

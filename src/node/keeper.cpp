@@ -15,6 +15,11 @@ namespace flow29::node {
 namespace log = core::log;
 
 namespace {
+/// Of who has asked for it. Requires that somebody has.
+core::AddressGroup group_of(const Intake& intake) {
+    return intake.inviter()->remote().group();
+}
+
 constexpr ByteCount memory_bytes_max{40ULL << 20};
 constexpr std::uint64_t repair_queue_s = 30;
 constexpr auto forerunners_period = std::chrono::seconds(1);
@@ -80,14 +85,33 @@ Keeper::Known Keeper::look(const proto::Invite& invite, const Quotas::Asker& ask
 
 void Keeper::count_in(const Intake& intake, std::uint64_t bytes) {
     bytes_coming_ += bytes;
+    if (intake.inviter() && bytes != 0) coming_from_[group_of(intake)].bytes += bytes;
     if (intake.is_repair()) repair_coming_ += bytes;
     if (intake.asker()) quotas_.begin(*intake.asker(), bytes);
 }
 
 void Keeper::count_out(const Intake& intake, std::uint64_t bytes) {
     bytes_coming_ -= bytes;
+    take_off(intake, 0, bytes);
     if (intake.is_repair()) repair_coming_ -= bytes;
     if (intake.asker()) quotas_.end(*intake.asker(), bytes);
+}
+
+void Keeper::take_off(const Intake& intake, std::size_t items, std::uint64_t bytes) {
+    if (!intake.inviter()) return;
+    const auto found = coming_from_.find(group_of(intake));
+    if (found == coming_from_.end()) return;
+    auto& coming = found->second;
+    coming.items -= std::min(coming.items, items);
+    coming.bytes -= std::min(coming.bytes, bytes);
+    if (coming.items == 0 && coming.bytes == 0) coming_from_.erase(found);
+}
+
+bool Keeper::has_its_share(const core::AddressGroup& group, std::uint64_t bytes) const {
+    const auto found = coming_from_.find(group);
+    const auto coming = found == coming_from_.end() ? Coming{} : found->second;
+    return coming_.size() + coming.items >= limits::coming_items_max ||
+           bytes_coming_ + coming.bytes + 2 * bytes > limits::coming_bytes_max;
 }
 
 /// What it has, and what nobody has; one extent whatever its size when there is nothing else.
@@ -139,8 +163,7 @@ Keeper::Verdict Keeper::judge(const Intake& intake, const proto::Invite::Item& i
     const auto charged = intake.bytes() + invited.length.value;
     const auto of_quota = intake.is_part() ? invited.length.value : charged;  // the rest is awaited
     if (invited.length.value > limits::extent_bytes_max) return {Answer::refused};
-    const bool is_too_much = !is_here && bytes_coming_ + charged > limits::coming_bytes_max;
-    if (coming_.size() >= limits::coming_items_max || is_too_much) return {Answer::busy};
+    if (has_its_share(asker.group, is_here ? 0 : charged)) return {Answer::busy};
     if (intake.is_part() && !awaited_.has_room()) return {Answer::busy};
     if (quotas_.is_over(asker, left, of_quota)) return {Answer::over_quota};
     if (intake.is_repair() && !may_take_repair(charged)) return {Answer::busy};
@@ -214,7 +237,7 @@ asio::awaitable<proto::InviteReply> Keeper::on_invite(net::PeerPtr from, proto::
             if (was_awaited) intake->take_over();
             if (verdict.needs_room) needing.push_back(invite.items[i]);
             if (is_on_its_way) intake->wait_for(other);
-            coming_.insert_or_assign(item, intake);
+            note_coming(intake, item);
         }
     }
     // Before the wait for room: others ask meanwhile.
@@ -295,10 +318,20 @@ void Keeper::on_settled(const Intake& intake, const std::vector<proto::ItemId>& 
     count_out(intake, bytes);
 }
 
+/// Another one may have been to bring it.
+void Keeper::note_coming(const std::shared_ptr<Intake>& intake, const proto::ItemId& item) {
+    if (const auto other = coming_.find(item); other != coming_.end())
+        take_off(*other->second, 1, 0);
+    if (intake->inviter()) ++coming_from_[group_of(*intake)].items;
+    coming_.insert_or_assign(item, intake);
+}
+
 /// Unless another one is to bring it now, after this one.
 void Keeper::forget_coming(const Intake& intake, const proto::ItemId& item) {
     const auto found = coming_.find(item);
-    if (found != coming_.end() && found->second.get() == &intake) coming_.erase(found);
+    if (found == coming_.end() || found->second.get() != &intake) return;
+    take_off(intake, 1, 0);
+    coming_.erase(found);
 }
 
 void Keeper::tell_of_room() {

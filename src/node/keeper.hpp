@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -86,6 +87,11 @@ class Keeper {
         bool needs_room = false;
     };
 
+    struct Coming {
+        std::size_t items = 0;
+        std::uint64_t bytes = 0;
+    };
+
     [[nodiscard]] asio::awaitable<Room> reserve(std::vector<proto::Invite::Item> items,
                                                 bool makes_room);
     /// On a worker.
@@ -101,6 +107,11 @@ class Keeper {
     /// The lease keeps what is here already, too.
     [[nodiscard]] asio::awaitable<Result<void>> keep_held(proto::Lease lease, Quotas::Asker asker,
                                                           std::vector<proto::ItemId> held);
+    /// Whether, with so many bytes more, one network has more on its way here than is left for all
+    /// others.
+    [[nodiscard]] bool has_its_share(const core::AddressGroup& group, std::uint64_t bytes) const;
+    void take_off(const Intake& intake, std::size_t items, std::uint64_t bytes);
+    void note_coming(const std::shared_ptr<Intake>& intake, const proto::ItemId& item);
     void forget_coming(const Intake& intake, const proto::ItemId& item);
     void count_in(const Intake& intake, std::uint64_t bytes);
     void count_out(const Intake& intake, std::uint64_t bytes);
@@ -121,6 +132,7 @@ class Keeper {
     std::unordered_map<proto::ItemId, std::shared_ptr<Intake>> coming_;
     std::vector<std::shared_ptr<Intake>> intakes_;  // in order of their start
     std::uint64_t bytes_coming_ = 0;
+    std::map<core::AddressGroup, Coming> coming_from_;  // by who invited; none of nothing
     std::uint64_t repair_coming_ = 0;
     Quotas quotas_;
     AwaitedParts awaited_;

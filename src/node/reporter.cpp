@@ -26,7 +26,7 @@ void note_conduct(PeerInfo& info, const proto::PeerConduct::Entry& conduct) {
 /// A capacity that is used up is as it should be; a disk that is full is not.
 std::string disk_problem(const store::Usage& usage) {
     if (!usage.disk_left || *usage.disk_left >= disk_left_min) return {};
-    return "the disk that holds the node's data is full: nothing can be published, kept or fetched "
+    return "the disk that holds the node's data is full: nothing more can be published or kept "
            "until there is room on it";
 }
 }  // namespace

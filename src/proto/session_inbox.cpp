@@ -34,11 +34,22 @@ Result<void> RequestInbox::on_request(std::uint64_t request, Message message) {
     return {};
 }
 
-std::optional<RequestInbox::Entry> RequestInbox::poll_start(ByteCount waiting_to_be_sent) {
+bool RequestInbox::may_begin(ByteCount weight, ByteCount waiting_to_be_sent) const {
+    const ByteCount owed = reserved_ + waiting_to_be_sent;
+    return owed.value == 0 || (owed + weight).value <= limits::reply_bytes_max;
+}
+
+bool RequestInbox::is_short_of_room(ByteCount waiting_to_be_sent, ByteCount room) const {
+    if (waiting_.empty()) return false;
+    const ByteCount weight = reply_bytes(waiting_.front().message);
+    return weight > room && may_begin(weight, waiting_to_be_sent);
+}
+
+std::optional<RequestInbox::Entry> RequestInbox::poll_start(ByteCount waiting_to_be_sent,
+                                                            ByteCount room) {
     if (waiting_.empty()) return std::nullopt;
     const ByteCount weight = reply_bytes(waiting_.front().message);
-    const ByteCount owed = reserved_ + waiting_to_be_sent;
-    if (owed.value != 0 && (owed + weight).value > limits::reply_bytes_max) return std::nullopt;
+    if (weight > room || !may_begin(weight, waiting_to_be_sent)) return std::nullopt;
     Entry entry = std::move(waiting_.front());
     waiting_.pop_front();
     running_.emplace(entry.request, weight);

@@ -21,7 +21,9 @@ namespace flow29::proto {
 ///    begin. Rationale: a peer that asks and does not read must not fill memory. The bound is on
 ///    starting work and not on reading, since two ends that stop reading each other never start
 ///    again.
-/// 3. First come, first begun.
+/// 3. Nor does it begin while its reply may weigh more than there is room for among those to all
+///    peers: see ReplyBudget.
+/// 4. First come, first begun.
 class RequestInbox {
   public:
     struct Entry {
@@ -31,17 +33,24 @@ class RequestInbox {
 
     /// A request arrived. Errc::peer_misbehaved when it breaks rule 1.
     [[nodiscard]] Result<void> on_request(std::uint64_t request, Message message);
-    /// The next request to work on, given the bytes of replies that wait to be sent.
-    [[nodiscard]] std::optional<Entry> poll_start(ByteCount waiting_to_be_sent);
+    /// The next request to work on, given the bytes of replies that wait to be sent, and what one
+    /// more may weigh.
+    [[nodiscard]] std::optional<Entry> poll_start(ByteCount waiting_to_be_sent, ByteCount room);
+    /// Whether the next request waits only since there is no room for its reply.
+    [[nodiscard]] bool is_short_of_room(ByteCount waiting_to_be_sent, ByteCount room) const;
     /// Work on a request ended and its reply was queued.
     void on_answered(std::uint64_t request);
 
     [[nodiscard]] std::size_t requests_in_flight() const {
         return waiting_.size() + running_.size();
     }
+    /// What running work may yield.
+    [[nodiscard]] ByteCount in_the_making() const { return reserved_; }
     void check_invariants() const;
 
   private:
+    [[nodiscard]] bool may_begin(ByteCount weight, ByteCount waiting_to_be_sent) const;
+
     std::deque<Entry> waiting_;
     std::map<std::uint64_t, ByteCount> running_;  // and what each may yield
     ByteCount reserved_;

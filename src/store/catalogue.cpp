@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view rebuilt_key = "rebuilt";
+constexpr std::string_view schema_key = "schema";
 // SQLite's journals lie beside their database under its name.
 constexpr std::array journals = {"-wal", "-shm"};
 
@@ -71,13 +72,48 @@ Result<void> set_aside(const Paths& paths) {
     return sync_directory(paths.directory);
 }
 
-Result<void> note_rebuilt(Database& database) {
-    const auto now = core::wall_now();
-    const std::string text = std::to_string(now.time_since_epoch().count());
+Result<void> note_number(Database& database, std::string_view key, std::int64_t number,
+                         ByteCount cost) {
+    const std::string text = std::to_string(number);
     const ByteView value(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
     NoteTable notes(database);
-    return notes.set_setting(rebuilt_key, value,
-                             cost::of_setting(rebuilt_key.size(), value.size()));
+    return notes.set_setting(key, value, cost);
+}
+
+/// Nothing when it was not noted, or cannot be read.
+std::optional<std::int64_t> noted_number(Database& database, std::string_view key) {
+    NoteTable notes(database);
+    const auto value = notes.setting(key);
+    if (!value || !*value) return std::nullopt;
+    std::int64_t number = 0;
+    for (const std::uint8_t digit : **value) {
+        if (digit < '0' || digit > '9' || number > (std::int64_t{1} << 50)) return std::nullopt;
+        number = number * 10 + (digit - '0');
+    }
+    return number;
+}
+
+Result<void> note_rebuilt(Database& database) {
+    const auto now = core::wall_now().time_since_epoch().count();
+    const auto digits = std::to_string(now).size();
+    return note_number(database, rebuilt_key, now, cost::of_setting(rebuilt_key.size(), digits));
+}
+
+/// Version and owner are in the header, where a flipped bit makes the file another program's. So
+/// they are noted inside as well.
+Result<void> mend_header(Database& database) {
+    const auto latest = static_cast<std::int64_t>(schema_steps().size());
+    const auto marked = is_marked(database, latest);
+    if (!marked) return fail(marked.error());
+    if (*marked || noted_number(database, schema_key) != latest) return {};
+    core::log::warn("store", "the catalogue's header is damaged; it is mended");
+    return mark_version(database, latest);
+}
+
+Result<void> note_schema(Database& database) {
+    const auto latest = static_cast<std::int64_t>(schema_steps().size());
+    if (noted_number(database, schema_key) == latest) return {};
+    return note_number(database, schema_key, latest, ByteCount(0));
 }
 
 Result<void> make_anew(const Paths& paths) {
@@ -164,6 +200,7 @@ Result<Database> open_catalogue(const fs::path& directory) {
         damaged = !database && database.error().code == Errc::corrupt_store;
         if (!database && !damaged) return fail(database.error());
         if (database) {
+            if (auto mended = mend_header(*database); !mended) return fail(mended.error());
             const auto version = database->integer("PRAGMA user_version");
             if (!version) return fail(version.error());
             empty = *version == 0;
@@ -171,13 +208,19 @@ Result<Database> open_catalogue(const fs::path& directory) {
     }
     // It knows none of the files, and they would all be deleted.
     if (empty && ExtentFiles(directory).any()) damaged = true;
-    if (damaged)
-        if (auto made = make_anew(paths); !made) return fail(std::move(made.error()));
-
-    auto database = Database::open(paths.catalogue);
-    if (!database) return database;
-    if (auto done = migrate(*database, schema_steps()); !done) return fail(std::move(done.error()));
-    return database;
+    for (;; damaged = true) {
+        if (damaged)
+            if (auto made = make_anew(paths); !made) return fail(std::move(made.error()));
+        auto database = Database::open(paths.catalogue);
+        if (!database) return database;
+        if (auto done = migrate(*database, schema_steps()); !done)
+            return fail(std::move(done.error()));
+        auto noted = note_schema(*database);
+        if (noted) return database;
+        // What it says of its own tables is not what it was.
+        if (damaged || noted.error().code != Errc::corrupt_store)
+            return fail(std::move(noted.error()));
+    }
 }
 
 Result<void> suspect_catalogue(const fs::path& directory) {
@@ -188,15 +231,9 @@ Result<void> suspect_catalogue(const fs::path& directory) {
 }
 
 std::optional<WallTime> rebuilt_at(Database& database) {
-    NoteTable notes(database);
-    const auto value = notes.setting(rebuilt_key);
-    if (!value || !*value) return std::nullopt;
-    std::int64_t ms = 0;
-    for (const std::uint8_t digit : **value) {
-        if (digit < '0' || digit > '9' || ms > (std::int64_t{1} << 50)) return std::nullopt;
-        ms = ms * 10 + (digit - '0');
-    }
-    return WallTime(std::chrono::milliseconds(ms));
+    const auto ms = noted_number(database, rebuilt_key);
+    if (!ms) return std::nullopt;
+    return WallTime(std::chrono::milliseconds(*ms));
 }
 
 }  // namespace flow29::store

@@ -161,6 +161,10 @@ Result<void> DiskStore::set_renewal(const RootHash& root, std::chrono::milliseco
 }
 
 Result<ByteCount> DiskStore::collect(WallTime now, const std::unordered_set<ExtentHash>& awaited) {
+    {
+        const std::lock_guard lock(mutex_);
+        note_damage();
+    }
     auto freed = collect_all_extents(now, awaited);
     if (!freed) return freed;
     {

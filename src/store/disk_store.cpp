@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace flow29::store {
 namespace {
@@ -100,6 +101,19 @@ Result<void> DiskStore::start() {
     ledger_->start_with(ByteCount(static_cast<std::uint64_t>(*used)),
                         static_cast<std::uint64_t>(*objects), static_cast<std::uint64_t>(*extents));
     return {};
+}
+
+DiskStore::~DiskStore() {
+    const std::lock_guard lock(mutex_);
+    note_damage();
+}
+
+void DiskStore::note_damage() {
+    if (!database_.met_damage() || std::exchange(noted_damage_, true)) return;
+    if (auto noted = suspect_catalogue(directory_); !noted)
+        core::log::error("store", "{}", noted.error().message());
+    else
+        core::log::error("store", "the catalogue is damaged; the next start makes it anew");
 }
 
 Result<void> DiskStore::check_catalogue() {

@@ -38,6 +38,7 @@ class DiskStore final : public Store {
   public:
     /// Requires the lock of the directory and a catalogue that is up to date.
     DiskStore(const DiskStoreOptions& options, DirectoryLock lock, Database database);
+    ~DiskStore() override;
     /// Deletes what a crash left behind and counts what is there.
     [[nodiscard]] Result<void> start();
 
@@ -145,6 +146,8 @@ class DiskStore final : public Store {
     [[nodiscard]] Result<ByteCount> collect_all_extents(
         WallTime now, const std::unordered_set<ExtentHash>& awaited);
     void shrink_catalogue();
+    /// With mutex_ held: has the next start make the catalogue anew if damage was met.
+    void note_damage();
 
     const std::filesystem::path directory_;
     const core::SwarmName swarm_;
@@ -161,6 +164,7 @@ class DiskStore final : public Store {
     NoteTable notes_{database_};
     Shares shares_;
     std::unordered_map<ExtentHash, unsigned> writing_;
+    bool noted_damage_ = false;
     WallTime orphans_kept_until_ = WallTime::min();  // extents that no object contains
 };
 

@@ -14,12 +14,22 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <bit>
 #include <functional>
 
 namespace flow29::store {
 namespace {
 
 constexpr std::uint64_t files_per_transaction = 256;
+// Of a root that is damaged itself. One of something else differs in some 128.
+constexpr int flipped_bits_max = 8;
+
+int differing_bits(const RootHash& a, const RootHash& b) {
+    int bits = 0;
+    for (std::size_t i = 0; i < RootHash::size; ++i)
+        bits += std::popcount(static_cast<std::uint8_t>(a.bytes[i] ^ b.bytes[i]));
+    return bits;
+}
 
 /// Where the rows of one table come from: from its beginning up to the first page that cannot be
 /// read, and from its end down to it.
@@ -43,8 +53,10 @@ constexpr Rows holder_rows{"SELECT item, node FROM holders ORDER BY item, node",
 constexpr Rows node_rows{"SELECT encoded, swarm FROM node_records ORDER BY seen",
                          "SELECT encoded, swarm FROM node_records ORDER BY seen DESC"};
 constexpr Rows setting_rows{
-    "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) ORDER BY key",
-    "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) ORDER BY key DESC"};
+    "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) AND key <> 'schema' "
+    "ORDER BY key",
+    "SELECT key, value FROM settings WHERE checksum = crc32c(key, value) AND key <> 'schema' "
+    "ORDER BY key DESC"};
 
 class Rebuilding {
   public:
@@ -108,11 +120,13 @@ class Rebuilding {
     }
 
     Result<void> take_object(const Query& row) {
-        const auto root = row.id<RootHash>(0);
-        const auto descriptor = core::Descriptor::decode(row.blob(6), root);
+        const auto descriptor = core::Descriptor::parse(row.blob(6));
+        if (!descriptor) return {};
+        const auto root = descriptor->root();
+        if (differing_bits(root, row.id<RootHash>(0)) > flipped_bits_max) return {};
         auto known = objects_.find(root);
         if (!known) return fail(std::move(known.error()));
-        if (!descriptor || *known) return {};
+        if (*known) return {};
         const std::string name(row.text(1));
         const auto cost =
             cost::of_object(row.blob(6).size(), descriptor->extents.size(), name.size());

@@ -129,7 +129,7 @@ constexpr std::array tables = {"extents", "extent_contents", "objects", "descrip
                                "members", "leases",          "holders", "node_records",
                                "fetches", "settings"};
 
-Result<void> quick_check(Query check) {
+Result<void> expect_sound(Query check) {
     auto row = check.step();
     if (!row) return fail(std::move(row.error()));
     if (!*row || check.text(0) != "ok")
@@ -142,14 +142,26 @@ Result<void> run_step(Database& database, const char* step, std::int64_t version
     auto transaction = Transaction::begin(database);
     if (!transaction) return fail(std::move(transaction.error()));
     if (auto done = database.execute(step); !done) return done;
-    // Pragmas take no bound values.
-    const std::string mark = fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {}",
-                                         version, application_id);
-    if (auto done = database.execute(mark.c_str()); !done) return done;
+    if (auto done = mark_version(database, version); !done) return done;
     return transaction->commit();
 }
 
 }  // namespace
+
+Result<void> mark_version(Database& database, std::int64_t version) {
+    // Pragmas take no bound values.
+    const std::string mark = fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {}",
+                                         version, application_id);
+    return database.execute(mark.c_str());
+}
+
+Result<bool> is_marked(Database& database, std::int64_t version) {
+    auto marked = database.integer("PRAGMA user_version");
+    if (!marked) return fail(std::move(marked.error()));
+    auto owner = database.integer("PRAGMA application_id");
+    if (!owner) return fail(std::move(owner.error()));
+    return *marked == version && *owner == application_id;
+}
 
 std::span<const char* const> schema_steps() {
     return steps;
@@ -168,7 +180,9 @@ Result<void> migrate(Database& database, std::span<const char* const> wanted) {
     const auto latest = static_cast<std::int64_t>(wanted.size());
     if (*version < 0 || *version > latest) {
         return fail(Errc::corrupt_store,
-                    fmt::format("catalogue: of version {}, and this program knows up to {}",
+                    fmt::format("catalogue: of version {}, and this program knows up to {}; if no "
+                                "later one made it, it is damaged: move catalogue.db away, and "
+                                "it is made anew",
                                 *version, latest));
     }
     for (std::int64_t next = *version; next < latest; ++next) {
@@ -185,7 +199,7 @@ Result<void> check_structure(Database& database) {
     if (!page_bytes) return fail(std::move(page_bytes.error()));
     if (*pages * *page_bytes > checked_bytes_max) return {};
 
-    return quick_check(database.query("PRAGMA quick_check(1)"));
+    return expect_sound(database.query("PRAGMA integrity_check(1)"));
 }
 
 std::span<const char* const> schema_tables() {
@@ -194,8 +208,8 @@ std::span<const char* const> schema_tables() {
 
 Result<void> check_table(Database& database, const char* table) {
     // Pragmas take no bound values, but there is a function of the same name that does.
-    return quick_check(
-        database.query("SELECT quick_check FROM pragma_quick_check(?1)", std::string_view(table)));
+    return expect_sound(database.query("SELECT integrity_check FROM pragma_integrity_check(?1)",
+                                       std::string_view(table)));
 }
 
 }  // namespace flow29::store

@@ -16,13 +16,19 @@ namespace flow29::store {
 /// Errc::corrupt_store when it is of a later version or is some other program's file.
 [[nodiscard]] Result<void> migrate(Database& database, std::span<const char* const> steps);
 
+/// Says in the header that the database is ours, and of which version.
+[[nodiscard]] Result<void> mark_version(Database& database, std::int64_t version);
+/// Whether the header says just that.
+[[nodiscard]] Result<bool> is_marked(Database& database, std::int64_t version);
+
 /// The tables of the newest version.
 [[nodiscard]] std::span<const char* const> schema_tables();
 
-/// Looks for structural damage in one table; Errc::corrupt_store. `table` is one of schema_tables.
+/// Looks for structural damage in one table, and whether its indices say the same;
+/// Errc::corrupt_store. `table` is one of schema_tables.
 [[nodiscard]] Result<void> check_table(Database& database, const char* table);
 
-/// Looks for structural damage; Errc::corrupt_store. Reads the whole file, so only done to small
+/// The same for all tables; Errc::corrupt_store. Reads the whole file, so only done to small
 /// ones: larger ones report damage when they meet it.
 [[nodiscard]] Result<void> check_structure(Database& database);
 

@@ -32,8 +32,9 @@ Errc code_of(int status, int system_errno) {
     }
 }
 
-tl::unexpected<Error> fail_sqlite(sqlite3* connection) {
+tl::unexpected<Error> fail_sqlite(sqlite3* connection, bool& met_damage) {
     const int status = sqlite3_extended_errcode(connection);
+    if ((status & 0xff) == SQLITE_CORRUPT || (status & 0xff) == SQLITE_NOTADB) met_damage = true;
     const bool io = (status & 0xff) == SQLITE_IOERR || (status & 0xff) == SQLITE_CANTOPEN;
     const int system_errno = io ? sqlite3_system_errno(connection) : 0;
     std::string text = std::string("catalogue: ") + sqlite3_errmsg(connection);
@@ -79,6 +80,7 @@ Query::~Query() {
 
 Query::Query(Query&& other) noexcept
     : connection_(other.connection_),
+      met_damage_(other.met_damage_),
       statement_(std::exchange(other.statement_, nullptr)),
       position_(other.position_) {}
 
@@ -101,11 +103,11 @@ void Query::bind(std::string_view value) {
 }
 
 Result<bool> Query::step() {
-    if (statement_ == nullptr) return fail_sqlite(connection_);
+    if (statement_ == nullptr) return fail_sqlite(connection_, *met_damage_);
     const int status = sqlite3_step(statement_);
     if (status == SQLITE_ROW) return true;
     if (status == SQLITE_DONE) return false;
-    return fail_sqlite(connection_);
+    return fail_sqlite(connection_, *met_damage_);
 }
 
 Result<std::uint64_t> Query::run() {
@@ -133,6 +135,7 @@ std::string_view Query::text(int column) const {
 
 struct Database::State {
     sqlite3* connection = nullptr;
+    bool met_damage = false;
     std::unordered_map<std::string_view, sqlite3_stmt*> statements;  // keyed by literals
 
     State() = default;
@@ -160,12 +163,12 @@ Result<Database> Database::open(const std::filesystem::path& file) {
     // Its journal's index is in this process's memory then and in no -shm file: a page of a mapped
     // file that a failing disk does not give would end the process instead of a call.
     if (sqlite3_open_v2(file.c_str(), &state->connection, flags, "unix-excl") != SQLITE_OK)
-        return fail_sqlite(state->connection);
+        return fail_sqlite(state->connection, state->met_damage);
     constexpr int any_count = -1;
     if (sqlite3_create_function_v2(state->connection, "crc32c", any_count,
                                    SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,
                                    crc32c_of_values, nullptr, nullptr, nullptr) != SQLITE_OK)
-        return fail_sqlite(state->connection);
+        return fail_sqlite(state->connection, state->met_damage);
     Database database(std::move(state));
     if (auto set = database.execute(connection_settings); !set) return fail(std::move(set.error()));
     return database;
@@ -173,7 +176,7 @@ Result<Database> Database::open(const std::filesystem::path& file) {
 
 Result<void> Database::execute(const char* script) {
     if (sqlite3_exec(state_->connection, script, nullptr, nullptr, nullptr) != SQLITE_OK)
-        return fail_sqlite(state_->connection);
+        return fail_sqlite(state_->connection, state_->met_damage);
     return {};
 }
 
@@ -184,7 +187,7 @@ Query Database::prepared(std::string_view sql) {
                            SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
     }
     FLOW29_ASSERT(statement == nullptr || sqlite3_stmt_busy(statement) == 0);
-    return {state_->connection, statement};
+    return {state_->connection, state_->met_damage, statement};
 }
 
 Result<std::int64_t> Database::integer(std::string_view sql) {
@@ -192,6 +195,10 @@ Result<std::int64_t> Database::integer(std::string_view sql) {
     auto row = query.step();
     if (!row) return fail(std::move(row.error()));
     return *row ? query.integer(0) : 0;
+}
+
+bool Database::met_damage() const {
+    return state_->met_damage;
 }
 
 std::int64_t Database::last_row_id() const {

@@ -19,8 +19,8 @@ namespace flow29::store {
 /// One use of a prepared statement, which becomes free again when this is destroyed.
 class Query {
   public:
-    Query(sqlite3* connection, sqlite3_stmt* statement)
-        : connection_(connection), statement_(statement) {}
+    Query(sqlite3* connection, bool& met_damage, sqlite3_stmt* statement)
+        : connection_(connection), met_damage_(&met_damage), statement_(statement) {}
     ~Query();
     Query(Query&& other) noexcept;
     Query& operator=(Query&&) = delete;
@@ -63,6 +63,7 @@ class Query {
 
   private:
     sqlite3* connection_;
+    bool* met_damage_;         // owned by the database, as the connection is
     sqlite3_stmt* statement_;  // null when it could not be prepared
     int position_ = 0;
 };
@@ -90,6 +91,8 @@ class Database {
     /// The first column of the first row; 0 when there is none.
     [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);
     [[nodiscard]] std::int64_t last_row_id() const;
+    /// Whether anything has failed since the file is not what SQLite wrote.
+    [[nodiscard]] bool met_damage() const;
 
   private:
     struct State;

@@ -33,13 +33,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 FLOW29_ASSERT(taken.error().code == Errc::peer_misbehaved);
         } else if (choice % 3 == 1) {
             const ByteCount unsent(choice < 64 ? 0 : input.number(1ULL << 24));
-            const auto entry = inbox.poll_start(unsent);
+            const ByteCount room(choice < 64 ? ~std::uint64_t{0} : input.number(1ULL << 23));
+            const bool is_short = inbox.is_short_of_room(unsent, room);
+            const auto entry = inbox.poll_start(unsent, room);
+            FLOW29_ASSERT(!(entry && is_short));
             if (entry) {
                 FLOW29_ASSERT(!waiting.empty() && entry->request == waiting.front());
                 FLOW29_ASSERT(unsent.value <= limits::reply_bytes_max);
                 waiting.pop_front();
                 running.push_back(entry->request);
-            } else if (running.empty() && unsent.value == 0) {
+            } else if (running.empty() && unsent.value == 0 && !is_short) {
                 FLOW29_ASSERT(waiting.empty());  // or it would never go on
             }
         } else if (!running.empty()) {

@@ -21,7 +21,7 @@ enum class Behaviour {
     floods_requests,       ///< asks as much as it may all the time, and at times more than it may
     floods_connections,    ///< opens connections and says nothing on them
     lies_about_addresses,  ///< names nodes that do not exist, and addresses where nobody answers
-    reads_nothing,         ///< asks for all it may and takes nothing of it
+    reads_nothing,         ///< asks for all it may, under many names, and takes nothing of it
     msgpack_bombs,         ///< sends what would unpack to gigabytes, or nests without end
 };
 

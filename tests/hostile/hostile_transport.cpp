@@ -19,6 +19,7 @@ constexpr Duration silent_for = 5s;
 constexpr Duration raw_pause = 2s;
 constexpr Duration raw_patience = 5s;
 constexpr Duration unread_for = 15s;
+constexpr std::size_t unread_names = 40;  // under which one victim is asked
 constexpr std::size_t known_ranges_max = 64;
 
 template <class Id>
@@ -38,8 +39,9 @@ HostileTransport::HostileTransport(net::Runtime& runtime, const core::Identity& 
       options_(options),
       raw_(runtime, identity, options.address),
       never_(runtime) {
-    if (options_.behaviour != Behaviour::lies_about_addresses) return;
-    for (std::size_t i = 0; i < invented_nodes; ++i)
+    const bool lies = options_.behaviour == Behaviour::lies_about_addresses;
+    const bool hoards = options_.behaviour == Behaviour::reads_nothing;
+    for (std::size_t i = 0; i < (lies ? invented_nodes : hoards ? unread_names : 0); ++i)
         if (auto somebody = core::Identity::generate()) nobodies_.push_back(std::move(*somebody));
 }
 
@@ -314,7 +316,8 @@ void HostileTransport::attack(const core::Endpoint& target) {
     if (options_.behaviour == Behaviour::msgpack_bombs) net::spawn(runtime_, throw_bombs(target));
     if (options_.behaviour == Behaviour::floods_requests) net::spawn(runtime_, overask(target));
     if (options_.behaviour == Behaviour::reads_nothing)
-        net::spawn(runtime_, ask_and_not_read(target));
+        for (const auto& nobody : nobodies_)
+            net::spawn(runtime_, ask_and_not_read(target, nobody));
 }
 
 proto::Message HostileTransport::random_question() {
@@ -360,7 +363,7 @@ asio::awaitable<void> HostileTransport::overask(core::Endpoint target) {
             octets.insert(octets.end(), frame.begin(), frame.end());
         }
         const RawConnections::Manner manner{.patience = raw_patience};
-        co_await send_raw(target, std::move(octets), manner);
+        co_await send_raw(raw_, local_record(), target, std::move(octets), manner);
     }
 }
 
@@ -369,12 +372,14 @@ asio::awaitable<void> HostileTransport::throw_bombs(core::Endpoint target) {
     for (std::size_t next = 0;; ++next) {
         Bytes octets = frame_of(all[next % all.size()]);
         const RawConnections::Manner manner{.patience = raw_patience};
-        co_await send_raw(target, std::move(octets), manner);
+        co_await send_raw(raw_, local_record(), target, std::move(octets), manner);
     }
 }
 
 /// All the requests that may be open, of ranges as long as they may be; and not an octet is read.
-asio::awaitable<void> HostileTransport::ask_and_not_read(core::Endpoint target) {
+asio::awaitable<void> HostileTransport::ask_and_not_read(core::Endpoint target,
+                                                         const core::Identity& as) {
+    RawConnections raw(runtime_, as, options_.address);
     for (;;) {
         Bytes octets;
         for (std::uint64_t i = 0; i < limits::requests_in_flight_per_peer_max; ++i) {
@@ -383,19 +388,23 @@ asio::awaitable<void> HostileTransport::ask_and_not_read(core::Endpoint target) 
             const auto frame = frame_of(head);
             octets.insert(octets.end(), frame.begin(), frame.end());
         }
+        auto record = local_record();
+        record.storing = false;
+        record.sign(as);
         const RawConnections::Manner manner{.patience = unread_for, .reads = false};
-        co_await send_raw(target, std::move(octets), manner);
+        co_await send_raw(raw, std::move(record), target, std::move(octets), manner);
     }
 }
 
-asio::awaitable<void> HostileTransport::send_raw(core::Endpoint target, Bytes octets,
+asio::awaitable<void> HostileTransport::send_raw(RawConnections& raw, proto::NodeRecord record,
+                                                 core::Endpoint target, Bytes octets,
                                                  RawConnections::Manner manner) {
     proto::Hello hello;
-    hello.record = local_record();
+    hello.record = std::move(record);
     hello.observed = target;
     hello.unix_ms = to_unix_ms(runtime_.wall_now());
     hello.agent = "hostile";
-    (void)co_await raw_.send(target, std::move(hello), std::move(octets), manner);
+    (void)co_await raw.send(target, std::move(hello), std::move(octets), manner);
     co_await net::sleep_for(runtime_, raw_pause);
 }
 

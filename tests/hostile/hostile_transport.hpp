@@ -59,8 +59,11 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     [[nodiscard]] asio::awaitable<void> flood_connections(core::Endpoint target);
     [[nodiscard]] asio::awaitable<void> throw_bombs(core::Endpoint target);
     [[nodiscard]] asio::awaitable<void> overask(core::Endpoint target);
-    [[nodiscard]] asio::awaitable<void> ask_and_not_read(core::Endpoint target);
-    [[nodiscard]] asio::awaitable<void> send_raw(core::Endpoint target, Bytes octets,
+    [[nodiscard]] asio::awaitable<void> ask_and_not_read(core::Endpoint target,
+                                                         const core::Identity& as);
+    /// `record`: of the identity that `raw` proves.
+    [[nodiscard]] asio::awaitable<void> send_raw(RawConnections& raw, proto::NodeRecord record,
+                                                 core::Endpoint target, Bytes octets,
                                                  RawConnections::Manner manner);
     [[nodiscard]] proto::Message random_question();
     void turn_on(const net::PeerPtr& peer);
@@ -78,7 +81,7 @@ class HostileTransport final : public net::Transport, public net::PeerHandler {
     std::set<core::Endpoint> met_;
     std::set<core::Endpoint> attacked_;
     std::vector<proto::GetRange> known_ranges_;  // of extents that it was invited to keep
-    std::vector<core::Identity> nobodies_;       // of nodes that do not exist
+    std::vector<core::Identity> nobodies_;       // of nodes that do not exist; fixed
 };
 
 }  // namespace flow29::hostile

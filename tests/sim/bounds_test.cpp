@@ -192,13 +192,13 @@ proto::Lease lease_of_nothing(Swarm& swarm, std::size_t publisher) {
     return lease;
 }
 
-TEST_CASE("so many bytes are accepted that are not here yet") {
+TEST_CASE("so many bytes are accepted that are not here yet, of one network half of them") {
     Swarm swarm({.seed = 61, .capacity = ByteCount(4 * limits::coming_bytes_max)});
-    swarm.grow_to(2, 500ms);
+    swarm.grow_to(3, 500ms);
     swarm.world().run_for(30s);
     proto::Invite invite;
     invite.lease = lease_of_nothing(swarm, 0);
-    constexpr auto fitting = limits::coming_bytes_max / limits::extent_bytes_max;
+    constexpr auto fitting = limits::coming_bytes_max / 2 / limits::extent_bytes_max;
     for (std::uint32_t i = 0; i <= fitting; ++i)
         invite.items.push_back(nowhere(i, limits::extent_bytes_max));
     const auto reply = swarm.ask(0, 1, std::move(invite));
@@ -208,14 +208,22 @@ TEST_CASE("so many bytes are accepted that are not here yet") {
     for (std::size_t i = 0; i < fitting; ++i)
         CHECK(answers[i] == proto::InviteAnswer::accepted);
     CHECK(answers.back() == proto::InviteAnswer::busy);
+    // Another network is not kept out by it.
+    proto::Invite another;
+    another.lease = lease_of_nothing(swarm, 2);
+    another.items.push_back(nowhere(0, limits::extent_bytes_max - 1));
+    const auto other = swarm.ask(2, 1, std::move(another));
+    REQUIRE(other.has_value());
+    CHECK(std::get<proto::InviteReply>(other->message).answers.front() ==
+          proto::InviteAnswer::accepted);
 }
 
-TEST_CASE("so many items are accepted that are not here yet") {
+TEST_CASE("so many items are accepted that are not here yet, of one network half of them") {
     Swarm swarm({.seed = 62, .capacity = ByteCount(limits::coming_items_max * 4'096)});
     swarm.grow_to(2, 500ms);
     swarm.world().run_for(30s);
-    constexpr unsigned messages = limits::coming_items_max / limits::items_per_message_max;
-    static_assert(messages * limits::items_per_message_max == limits::coming_items_max);
+    constexpr unsigned messages = limits::coming_items_max / 2 / limits::items_per_message_max;
+    static_assert(2 * messages * limits::items_per_message_max == limits::coming_items_max);
     std::vector<std::optional<Result<net::Reply>>> replies(messages + 1);
     std::uint32_t number = 0;
     for (auto& reply : replies) {
@@ -238,7 +246,7 @@ TEST_CASE("so many items are accepted that are not here yet") {
             busy += answer == proto::InviteAnswer::busy ? 1 : 0;
         }
     }
-    CHECK(accepted == limits::coming_items_max);
+    CHECK(accepted == limits::coming_items_max / 2);
     CHECK(busy == limits::items_per_message_max);
 }
 

@@ -67,9 +67,27 @@ class OneHostileHolder(harness.SystemTest):
         # Of the honest one nothing bad is said, whatever the other did.
         said = self.said_of(reader, honest)
         self.assertEqual((said["strikes"], said["disconnects"], said["banned"]), (0, 0, False))
+        if behaviour == "reads-nothing":
+            self.check_service_beside_hoarders(honest)
         for node in (honest, reader):
             self.assertTrue(node.running)
             self.assertLess(node.proc_status("VmHWM"), MEMORY_MAX)
+
+    def check_service_beside_hoarders(self, honest):
+        """Many ask for all they may and take nothing; who comes then is served all the same."""
+        wait_until(lambda: honest.status()["peers"] > 30, "those who read nothing")
+        late = self.lab.add_node(name="late", bootstrap=[honest], options=["--no-store"])
+        self.lab.wait_connected(late)
+        path = self.lab.path / "source"
+        _, target = self.fetch(late, harness.file_root(path), "fetched late")
+        self.assert_same(path, target)
+        memory = [0]
+
+        def is_still():
+            memory.append(honest.proc_status("VmHWM"))
+            return memory[-1] == memory[-2]
+
+        wait_until(is_still, "all that is worked on for them", interval=1)
 
 
 class StallingLeader(harness.SystemTest):

@@ -348,6 +348,8 @@ TEST_CASE("a session keeps its invariants under any sequence of events") {
     }
 }
 
+constexpr ByteCount plenty{limits::owed_bytes_max};
+
 TEST_CASE("an inbox refuses too many requests and a number used twice") {
     RequestInbox inbox;
     CHECK(inbox.on_request(1, GetDescriptor{}).has_value());
@@ -355,7 +357,7 @@ TEST_CASE("an inbox refuses too many requests and a number used twice") {
     for (unsigned i = 2; i <= limits::requests_in_flight_per_peer_max; ++i)
         REQUIRE(inbox.on_request(i, GetClosest{}).has_value());
     CHECK(inbox.on_request(1000, GetClosest{}).error().code == Errc::peer_misbehaved);
-    const auto entry = inbox.poll_start(ByteCount(0));
+    const auto entry = inbox.poll_start(ByteCount(0), plenty);
     REQUIRE(entry);
     CHECK(entry->request == 1);
     CHECK(inbox.on_request(1, GetDescriptor{}).error().code == Errc::peer_misbehaved);
@@ -371,16 +373,25 @@ TEST_CASE("an inbox begins work while its replies and those waiting stay within 
     for (unsigned i = 1; i <= 20; ++i)
         REQUIRE(inbox.on_request(i, mebibyte).has_value());
     // One may always begin, whatever its size, when nothing else is owed; not otherwise.
-    CHECK_FALSE(inbox.poll_start(ByteCount(limits::reply_bytes_max)));
+    CHECK_FALSE(inbox.poll_start(ByteCount(limits::reply_bytes_max), plenty));
     for (unsigned i = 1; i <= 7; ++i)
-        CHECK(inbox.poll_start(ByteCount(1 << 20)).has_value());
-    CHECK_FALSE(inbox.poll_start(ByteCount(1 << 20)));
-    CHECK(inbox.poll_start(ByteCount(0)).has_value());
-    CHECK_FALSE(inbox.poll_start(ByteCount(0)));
+        CHECK(inbox.poll_start(ByteCount(1 << 20), plenty).has_value());
+    CHECK_FALSE(inbox.poll_start(ByteCount(1 << 20), plenty));
+    CHECK(inbox.poll_start(ByteCount(0), plenty).has_value());
+    CHECK_FALSE(inbox.poll_start(ByteCount(0), plenty));
     inbox.check_invariants();
     inbox.on_answered(1);
-    CHECK(inbox.poll_start(ByteCount(0))->request == 9);
+    CHECK(inbox.poll_start(ByteCount(0), plenty)->request == 9);
     inbox.check_invariants();
+
+    // Short of room only when nothing else is in the way.
+    const ByteCount less((1 << 20) - 1);
+    CHECK_FALSE(inbox.is_short_of_room(ByteCount(0), less));
+    inbox.on_answered(9);
+    CHECK(inbox.is_short_of_room(ByteCount(0), less));
+    CHECK_FALSE(inbox.poll_start(ByteCount(0), less));
+    CHECK_FALSE(inbox.is_short_of_room(ByteCount(0), plenty));
+    CHECK(inbox.poll_start(ByteCount(0), plenty)->request == 10);
 }
 
 }  // namespace

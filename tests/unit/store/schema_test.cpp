@@ -72,7 +72,10 @@ TEST_CASE("a catalogue of a later version is refused") {
         Database database = open_new(store.path() / "catalogue.db");
         const auto version = static_cast<std::int64_t>(schema_steps().size());
         CHECK(database.integer("PRAGMA user_version") == version);
-        REQUIRE(database.execute("PRAGMA user_version = 1000"));
+        REQUIRE(
+            database.execute("PRAGMA user_version = 1000;"
+                             "UPDATE settings SET value = x'31303030', checksum = "
+                             "crc32c(key, x'31303030') WHERE key = 'schema'"));
     }
     const auto later = open_disk_store({store.path(), default_capacity});
     REQUIRE(code_of(later) == Errc::corrupt_store);
