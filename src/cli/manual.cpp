@@ -25,7 +25,7 @@ nodes other than the one that published it, so that one may leave; whoever has t
 any of them. Every 512 bytes are checked against the link before they are written.
 
 *flow29 node* is the daemon. The other commands ask the one that runs on the same data directory;
-*publish*, *fetch*, *cat*, *hash* and *locate* also work without one.
+*publish*, *fetch*, *cat*, *hash*, *locate*, *health* and *ls LINK* also work without one.
 
 # LINKS
 
