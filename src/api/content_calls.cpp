@@ -106,8 +106,8 @@ mode_t type_of(const UniqueFd& fd) {
 /// The folders of whoever asks. What a member's process claims to be of this user is not.
 Result<std::vector<std::shared_ptr<node::Folder>>> folders_of(Request& request, std::size_t count) {
     constexpr auto nobody = static_cast<uid_t>(-1);
-    return remote_folders(std::move(request.input), count,
-                          request.is_member ? nobody : ::geteuid());
+    return remote_folders(std::move(request.input), count, request.is_member ? nobody : ::geteuid(),
+                          request.gone);
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ void ControlSession::refuse(const Error& error) {
 void ControlSession::cancel() {
     if (phase_ == Phase::reading) return close();
     stop_.request_stop();
+    gone_.request_stop();
     if (output_) output_->abort();
 }
 
@@ -107,6 +108,7 @@ void ControlSession::on_request(const std::string& line) {
     // Of what a member cannot open itself, no path is of use to it.
     request->may_name_paths = !request->is_member || !descriptors_.empty();
     request->stop = stop_.get_token();
+    request->gone = gone_.get_token();
     if (!descriptors_.empty() && request->method == "cat") {
         asio::local::stream_protocol::socket target(*io_);
         asio::error_code error;

@@ -68,6 +68,7 @@ class ControlSession : public std::enable_shared_from_this<ControlSession> {
     std::shared_ptr<ByteOutput> output_;
     std::deque<std::string> outgoing_;
     std::stop_source stop_;
+    std::stop_source gone_;
 };
 
 }  // namespace flow29::api

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -25,7 +26,9 @@ constexpr timeval answer_timeout{30, 0};
 /// The node's end of the socket. Any thread; one asks at a time.
 class Channel {
   public:
-    explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
+    Channel(UniqueFd socket, std::stop_token gone)
+        : socket_(std::move(socket)),
+          on_gone_(std::move(gone), [this] { ::shutdown(socket_.get(), SHUT_RDWR); }) {}
 
     struct Answer {
         std::uint32_t value = 0;
@@ -42,7 +45,8 @@ class Channel {
 
     UniqueFd socket_;
     std::mutex mutex_;
-    bool broken_ = false;  // guarded by mutex_
+    bool broken_ = false;                                // guarded by mutex_
+    std::stop_callback<std::function<void()>> on_gone_;  // last: it uses the socket
 };
 
 tl::unexpected<Error> Channel::give_up(const Error& why) {
@@ -178,8 +182,8 @@ class RemoteFolder final : public node::Folder {
 }  // namespace
 
 Result<std::vector<std::shared_ptr<node::Folder>>> remote_folders(UniqueFd socket,
-                                                                  std::size_t count,
-                                                                  uid_t own_user) {
+                                                                  std::size_t count, uid_t own_user,
+                                                                  std::stop_token gone) {
     int type = 0;
     socklen_t size = sizeof type;
     ucred peer{};
@@ -192,7 +196,7 @@ Result<std::vector<std::shared_ptr<node::Folder>>> remote_folders(UniqueFd socke
                       ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &answer_timeout,
                                    sizeof answer_timeout) == 0;
     if (!good) return fail(Errc::usage, "what came with the request is no socket for its files");
-    const auto channel = std::make_shared<Channel>(std::move(socket));
+    const auto channel = std::make_shared<Channel>(std::move(socket), std::move(gone));
     std::vector<std::shared_ptr<node::Folder>> folders;
     for (std::uint32_t i = 0; i < count; ++i)
         folders.push_back(

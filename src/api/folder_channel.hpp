@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -52,10 +53,9 @@ class FolderServer {
 
 /// The folders that are at the other end, `count` of them. An answer that does not come for half a
 /// minute, or makes no sense, ends the channel: from then on everything is Errc::interrupted.
-/// When the other end is `own_user`, what is entered is used without it. Errc::usage when `socket`
-/// is no such socket.
-[[nodiscard]] Result<std::vector<std::shared_ptr<node::Folder>>> remote_folders(UniqueFd socket,
-                                                                                std::size_t count,
-                                                                                uid_t own_user);
+/// So does `gone`. When the other end is `own_user`, what is entered is used without it.
+/// Errc::usage when `socket` is no such socket.
+[[nodiscard]] Result<std::vector<std::shared_ptr<node::Folder>>> remote_folders(
+    UniqueFd socket, std::size_t count, uid_t own_user, std::stop_token gone = {});
 
 }  // namespace flow29::api

@@ -30,6 +30,7 @@ struct Request {
     /// Of the group that the node is shared with, and not its owner: see Router.
     bool is_member = false;
     std::stop_token stop;
+    std::stop_token gone;  ///< whoever asked hears nothing any more, nor opens files for it
 };
 
 /// Takes one JSON line (newline included). Any number of progress lines come first; exactly one

@@ -277,7 +277,7 @@ asio::awaitable<Result<std::shared_ptr<Download>>> Fetcher::fill(
     *ended = true;
     auto verified = output->verified();
     auto close = [output, verified, done = outcome.has_value()] {
-        return done ? output->finish() : output->note(verified);
+        return done ? output->finish() : output->leave(verified);
     };
     const auto closed = co_await net::offload(services_.runtime, std::move(close));
     if (!outcome) co_return fail(outcome.error());

@@ -199,6 +199,12 @@ Result<void> PartialFile::note(const core::RangeSet& verified) {
     return store_.set_fetch_progress(options_.root, notes(), verified);
 }
 
+Result<void> PartialFile::leave(const core::RangeSet& verified) {
+    // Who said how long it is may have meant just that.
+    if (verified.empty() && ::ftruncate(fd_, 0) != 0) return fail_errno(errno, partial_.string());
+    return note(verified);
+}
+
 Result<void> PartialFile::finish() {
     if (::ftruncate(fd_, static_cast<off_t>(options_.range.count().value)) != 0)
         return fail_errno(errno, partial_.string());

@@ -45,6 +45,7 @@ class PartialFile : public PartialOutput {
     void deliver(const Piece& piece, core::Buffer& data) override;
 
     [[nodiscard]] Result<void> note(const core::RangeSet& verified) override;
+    [[nodiscard]] Result<void> leave(const core::RangeSet& verified) override;
     [[nodiscard]] Result<void> finish() override;
 
     /// References for every extent that is whole in it; those that came in an earlier attempt are

@@ -28,6 +28,11 @@ class PartialOutput : public PieceSink {
     /// Syncs and notes what is verified; `verified` is a copy taken on the executor. Blocks.
     [[nodiscard]] virtual Result<void> note(const core::RangeSet& verified) = 0;
     void on_noted() { unnoted_ = 0; }
+    /// As `note`, when nothing more will come; where nothing came, the room that was taken for it
+    /// is given back. Blocks.
+    [[nodiscard]] virtual Result<void> leave(const core::RangeSet& verified) {
+        return note(verified);
+    }
 
     /// Syncs, moves it into place and forgets the notes. Blocks.
     [[nodiscard]] virtual Result<void> finish() = 0;

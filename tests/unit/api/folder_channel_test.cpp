@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <thread>
+#include <stop_token>
 
 #include <flow29/limits.hpp>
 
@@ -62,7 +62,8 @@ struct Liar {
         int ends[2] = {-1, -1};
         REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
         end.reset(ends[1]);
-        const auto folders = api::remote_folders(api::UniqueFd(ends[0]), 1, ::geteuid());
+        const auto folders =
+            api::remote_folders(api::UniqueFd(ends[0]), 1, ::geteuid(), gone.get_token());
         REQUIRE(folders);
         folder = folders->front();
     }
@@ -72,6 +73,7 @@ struct Liar {
     }
 
     api::UniqueFd end;
+    std::stop_source gone;
     std::shared_ptr<node::Folder> folder;
 };
 
@@ -285,6 +287,16 @@ TEST_CASE("a path that a packet does not hold is not asked for") {
     CHECK(open(limits::folder_packet_bytes_max - head_bytes) == Errc::file_error);
     CHECK(open(limits::folder_packet_bytes_max - head_bytes + 1) == Errc::usage);
     CHECK(folder->list(""));
+}
+
+TEST_CASE("whoever is gone is not waited for") {
+    Liar liar;
+    std::thread asking([&liar] { CHECK(code_of(liar.folder->sync()) == Errc::interrupted); });
+    char octet = 0;
+    REQUIRE(::recv(liar.end.get(), &octet, 1, 0) == 1);
+    liar.gone.request_stop();
+    asking.join();
+    CHECK(code_of(liar.folder->sync()) == Errc::interrupted);
 }
 
 TEST_CASE("answers that make no sense end the channel") {

@@ -451,3 +451,25 @@ TEST_CASE("what is large takes its room before the first byte, and once") {
         REQUIRE(file.store(piece, extent, hashes_of(extent)).has_value());
     }
 }
+
+TEST_CASE("where nothing came, the room that was taken is given back") {
+    const Place place;
+    const auto store = store::make_memory_store(ByteCount(1 << 30));
+    const Bytes extent(1 << 20, 7);
+    core::Descriptor descriptor{ObjectKind::file, ByteCount(96 << 20), 11, {}};
+    descriptor.extents.assign(96, core::tree_hash(extent));
+    const ByteRange everything{ByteCount(0), descriptor.length};
+    const auto partial = place.directory / "out.flow29-part";
+    const PartialFile::Options options{place.directory / "out", descriptor.root(), everything};
+    {
+        PartialFile file(*store, descriptor, options);
+        REQUIRE(file.open().has_value());
+        REQUIRE(file.leave(file.verified()).has_value());
+        CHECK(std::filesystem::file_size(partial) == 0);
+    }
+    PartialFile file(*store, descriptor, options);
+    REQUIRE(file.open().has_value());
+    give(file, whole_extent(descriptor, 0), extent);
+    REQUIRE(file.leave(file.verified()).has_value());
+    CHECK(std::filesystem::file_size(partial) >= extent.size());
+}
