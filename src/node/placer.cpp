@@ -106,6 +106,7 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
     };
     auto last_progress = services_.runtime.now();
     auto last_counts = planner_.counts();
+    auto most_in_flight = last_counts.in_flight;  // since a copy was made
     auto next_invite = last_progress;
     while (planner_.counts().under_target > 0 && !tasks_.stopping() && !stop.stop_requested()) {
         const bool paused = is_paused && is_paused();
@@ -118,9 +119,10 @@ asio::awaitable<void> Placer::run(Inviter::LeaseOf lease_of, Duration idle_timeo
         inviter_.call_off(planner_);
         const auto counts = planner_.counts();
         report(counts);
-        if (paused || counts.sum_copies != last_counts.sum_copies ||
-            counts.in_flight != last_counts.in_flight)
-            last_progress = now;
+        // To be turned away, and ask again, is none.
+        const bool is_copied = counts.sum_copies > last_counts.sum_copies;
+        if (paused || is_copied || counts.in_flight > most_in_flight) last_progress = now;
+        most_in_flight = is_copied ? counts.in_flight : std::max(most_in_flight, counts.in_flight);
         last_counts = counts;
         if (all_stuck(now) && now > last_progress + Duration(stuck_patience)) break;
         if (now > last_progress + idle_timeout) break;
