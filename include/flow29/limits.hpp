@@ -136,12 +136,12 @@ inline constexpr unsigned blocked_max = 4'096;     ///< nodes, and objects, an o
 inline constexpr unsigned pledges_max = 65'536;    ///< in force
 /// Accepted and not here yet; from one network no more than is left for others.
 inline constexpr std::uint64_t coming_bytes_max = 4ULL << 30;
-inline constexpr std::size_t coming_items_max = 262'144;       ///< likewise
-inline constexpr unsigned awaited_extents_max = 131'072;       ///< of parts of what is being hashed
-inline constexpr std::size_t turned_away_max = 1'024;          ///< nodes that are told of room
-inline constexpr std::size_t lease_news_max = 4'096;           ///< leases that others are told of
-inline constexpr std::size_t leases_told_max = 256;            ///< at a time; the others later
-inline constexpr std::size_t withdrawals_told_max = 1'024;     ///< to one who appears
+inline constexpr std::size_t coming_items_max = 262'144;    ///< likewise
+inline constexpr unsigned awaited_extents_max = 131'072;    ///< of parts of what is being hashed
+inline constexpr std::size_t turned_away_max = 1'024;       ///< nodes that are told of room
+inline constexpr std::size_t lease_news_max = 4'096;        ///< leases that others are told of
+inline constexpr std::size_t leases_told_max = 256;         ///< at a time; the others later
+inline constexpr std::size_t withdrawals_told_max = 1'024;  ///< to one who appears
 /// Of the nodes that one peer names as near to a key so many are dialled.
 inline constexpr std::size_t closest_named_max = candidates_max;
 

@@ -243,8 +243,7 @@ tl::unexpected<Error> why_wrong(const Letters& letters) {
         return fail(Errc::usage, fmt::format("the invite ends too early, after {} characters; was "
                                              "all of it pasted?",
                                              letters.places.empty() ? 0 : letters.places.back()));
-    if (!is_repairable)
-        return fail(Errc::usage, "the invite's checksum is wrong; paste it anew");
+    if (!is_repairable) return fail(Errc::usage, "the invite's checksum is wrong; paste it anew");
     return fail(Errc::usage,
                 "the invite's checksum is wrong: more than one character is missing, too many or "
                 "another; paste it anew");

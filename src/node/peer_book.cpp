@@ -31,7 +31,8 @@ PeerBook::PeerBook(Services services, Tasks& tasks, proto::NodeTable& table,
 void PeerBook::on_peer(const net::PeerPtr& peer) {
     if (is_shunned(peer->id())) {
         // Whoever names the address has it dialled again and again.
-        if (peer->dialled()) rules_.on_no_answer({peer->remote()}, services_.runtime.now());
+        if (peer->dialled())
+            rules_.on_no_answer({peer->remote(), std::nullopt}, services_.runtime.now());
         peer->close(Error{Errc::refused, "not welcome here"});
         return;
     }

@@ -81,11 +81,11 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
     const auto pusher = start_pusher(transfer);
     Publisher publisher(services_, settings_, tasks_, peers_, table_, announcer_, placer, pusher,
                         std::move(transfer));
-    ++publishing_;
+    publishers_.push_back(&publisher);
     co_await loose_.set();  // what is hashed is in no object until all is
     const bool withdraws = request.withdraw_on_stop;
     auto result = co_await publisher.run(std::move(request), std::move(progress));
-    --publishing_;
+    std::erase(publishers_, &publisher);
     pusher->stop();
     pusher->call_off();
     std::erase(pushers_, pusher);
@@ -94,7 +94,12 @@ asio::awaitable<Result<PublishResult>> Placements::publish_once(
     if (!result && (!was_stopped || !publisher.is_kept() || tasks_.stopping())) co_return result;
     const auto root = publisher.root();
     if (was_stopped) stopped_[root] = placer->asked();
-    if (was_stopped && withdraws && !publisher.was_published()) {
+    const auto another = std::ranges::find_if(publishers_, [&root](const Publisher* other) {
+        return other->is_kept() && other->root() == root;
+    });
+    const bool goes_on = another != publishers_.end();
+    if (was_stopped && goes_on) (*another)->take_over_from(publisher);
+    if (was_stopped && withdraws && !goes_on && !publisher.was_published()) {
         auto withdrawing = events_.withdraw(root);
         if (const auto withdrawn = co_await std::move(withdrawing))
             result = fail(Errc::interrupted,

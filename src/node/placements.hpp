@@ -19,6 +19,8 @@
 
 namespace flow29::node {
 
+class Publisher;
+
 /// What a user asks for that makes others take copies: publishing, repairing, leaving. Each is one
 /// Placer with its own idea of what is to be placed.
 class Placements {
@@ -64,7 +66,7 @@ class Placements {
     [[nodiscard]] asio::awaitable<Result<Departure>> leave(LeaveRequest request,
                                                            ProgressFn progress);
     /// Publications under way: their extents are in no object yet.
-    [[nodiscard]] std::size_t publishing() const { return publishing_; }
+    [[nodiscard]] std::size_t publishing() const { return publishers_.size(); }
 
     /// The descriptor of a part of what is being published.
     [[nodiscard]] std::optional<core::Descriptor> part(const RootHash& root) const;
@@ -103,7 +105,7 @@ class Placements {
     std::vector<std::shared_ptr<Placer>> placers_;      // at work, in order of their start
     std::vector<std::shared_ptr<PartPusher>> pushers_;  // one for each publication
     std::map<RootHash, std::set<NodeId>> stopped_;      // publications; who was asked
-    std::size_t publishing_ = 0;
+    std::vector<Publisher*> publishers_;                // of those under way
     bool leaving_ = false;
 };
 

@@ -30,7 +30,12 @@ class Publisher {
 
     /// After run: whether it is among what this node publishes, also when run failed.
     [[nodiscard]] bool is_kept() const { return is_kept_; }
+    /// Before this and those that it has taken over from.
     [[nodiscard]] bool was_published() const { return was_published_; }
+    /// Another one of the same was stopped.
+    void take_over_from(const Publisher& other) {
+        was_published_ = was_published_ && other.was_published_;
+    }
     [[nodiscard]] const RootHash& root() const { return root_; }
 
   private:

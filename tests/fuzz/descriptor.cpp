@@ -9,6 +9,9 @@ using namespace flow29;
 
 void decode(ByteView raw, const RootHash& root) {
     const auto descriptor = core::Descriptor::decode(raw, root);
+    const auto any = core::Descriptor::parse(raw);
+    FLOW29_ASSERT(!any || any->root() == root || !descriptor);
+    FLOW29_ASSERT(any || !descriptor);
     if (!descriptor) {
         FLOW29_ASSERT(descriptor.error().code == Errc::peer_misbehaved ||
                       descriptor.error().code == Errc::verification_failed);

@@ -203,6 +203,50 @@ TEST_CASE("a publication that is stopped gets its copies in time, unless it is t
     }
 }
 
+TEST_CASE("of two that publish the same one may be stopped, and with both it is withdrawn") {
+    bool both = false;
+    SUBCASE("one") {}
+    SUBCASE("both") {
+        both = true;
+    }
+    Swarm swarm({.seed = 100, .audit_period = no_audits});
+    swarm.grow_to(8, 500ms);
+    swarm.world().run_for(30s);
+    const auto content = random_content(100, 16 * mib);
+    std::stop_source first_stop, second_stop;
+    const auto request_with = [](const std::stop_source& stop, unsigned copies) {
+        PublishRequest request;
+        request.copies = copies;
+        request.stop = stop.get_token();
+        request.withdraw_on_stop = true;
+        return request;
+    };
+    swarm.world().watch([&] {
+        if (kept_by_others(swarm) < mib) return;
+        first_stop.request_stop();
+        if (both) second_stop.request_stop();
+    });
+    std::optional<Result<PublishResult>> first, second;
+    swarm.begin_to_publish(0, content, request_with(first_stop, 2), &first);
+    swarm.begin_to_publish(0, content, request_with(second_stop, 4), &second);
+    swarm.world().run_for(5min, [&] { return first && second; });
+    swarm.world().watch({});
+    REQUIRE((first && second));
+    CHECK_FALSE(first->has_value());
+    CHECK(second->has_value() != both);
+    swarm.world().run_for(15min);
+    const auto objects = swarm.objects(0);
+    if (both) {
+        CHECK(objects.empty());
+        for (std::size_t node = 1; node < swarm.size(); ++node)
+            CHECK(swarm.store(node).usage().extents == 0);
+    } else {
+        REQUIRE(objects.size() == 1);
+        CHECK(objects.front().published);
+        CHECK(objects.front().copies_min == 4);
+    }
+}
+
 TEST_CASE("what was published before stays so when publishing it again is stopped") {
     Swarm swarm({.seed = 99, .audit_period = no_audits});
     swarm.grow_to(8, 500ms);

@@ -131,20 +131,38 @@ Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content, u
     return publish(number, content, std::move(request));
 }
 
-Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content,
-                                     PublishRequest request) {
-    const int fd = ::memfd_create("content", MFD_CLOEXEC);
-    FLOW29_ASSERT(fd >= 0);
+namespace {
+core::UniqueFd file_of(const Bytes& content) {
+    core::UniqueFd file(::memfd_create("content", MFD_CLOEXEC));
+    FLOW29_ASSERT(file.get() >= 0);
     std::size_t written = 0;
     while (written < content.size()) {
-        const auto wrote = ::write(fd, content.data() + written, content.size() - written);
+        const auto wrote = ::write(file.get(), content.data() + written, content.size() - written);
         FLOW29_ASSERT(wrote > 0);
         written += static_cast<std::size_t>(wrote);
     }
-    request.fd = fd;
-    auto result = finish(number, engine(number).placements().publish(std::move(request), {}));
-    ::close(fd);
-    return result;
+    return file;
+}
+
+asio::awaitable<Result<PublishResult>> publish_from(core::UniqueFd file, node::Placements& by,
+                                                    PublishRequest request) {
+    request.fd = file.get();
+    ProgressFn untold;
+    co_return co_await by.publish(std::move(request), std::move(untold));
+}
+}  // namespace
+
+Result<PublishResult> Swarm::publish(std::size_t number, const Bytes& content,
+                                     PublishRequest request) {
+    auto& placements = engine(number).placements();
+    return finish(number, publish_from(file_of(content), placements, std::move(request)));
+}
+
+void Swarm::begin_to_publish(std::size_t number, const Bytes& content, PublishRequest request,
+                             std::optional<Result<PublishResult>>* result) {
+    auto& placements = engine(number).placements();
+    net::spawn(*nodes_[number]->runtime,
+               run_into(result, publish_from(file_of(content), placements, std::move(request))));
 }
 
 Result<Duration> Swarm::first_byte(std::size_t number, const RootHash& root) {

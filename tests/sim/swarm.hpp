@@ -135,6 +135,9 @@ class Swarm {
     /// The same with what else a request may say; `request` names no source.
     [[nodiscard]] Result<PublishResult> publish(std::size_t node, const Bytes& content,
                                                 PublishRequest request);
+    /// Begins that; how it ended is in `result` then.
+    void begin_to_publish(std::size_t node, const Bytes& content, PublishRequest request,
+                          std::optional<Result<PublishResult>>* result);
     /// Limits what repair takes in on each node that is up.
     void limit_repair(ByteCount bytes_per_second);
     /// Has a node withdraw what it published.

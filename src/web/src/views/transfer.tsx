@@ -222,7 +222,7 @@ function unpublished(code: string | undefined, message: string | undefined): str
   if (code !== "interrupted") return sentence(message);
   // The node takes back what it has given to others, unless it was published before.
   return message?.startsWith("stopped with")
-    ? "It was cancelled, and stays published as it was before: see Files."
+    ? "It was published before, or elsewhere on this node, and stays so: see Files."
     : `${sentence(message)} Choose the file again to publish it.`;
 }
 
@@ -270,7 +270,11 @@ export function PublishCard(props: { job: Job }) {
   if (job.state === "failed")
     return (
       <article class="card" data-state="failed">
-        <Head name={job.name}><span class="bad">Not published</span></Head>
+        <Head name={job.name}>
+          {job.result?.code === "interrupted"
+            ? <span class="low">Cancelled</span>
+            : <span class="bad">Not published</span>}
+        </Head>
         <p>{unpublished(job.result?.code, job.result?.message)}</p>
         <div class="buttons"><button type="button" onClick={forget}>Dismiss</button></div>
         <Problem text={error} />
