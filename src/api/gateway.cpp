@@ -148,7 +148,7 @@ std::string_view content_type_of(std::string_view name) {
 
 std::string content_disposition(std::string_view name) {
     // Only the last part, so that no client is led out of its folder.
-    const auto slash = name.find_last_of("/\\");
+    const auto slash = name.find_last_of('/');
     if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
     name = cut(name);
     if (name.empty() || name == "." || name == "..") return {};
@@ -156,10 +156,13 @@ std::string content_disposition(std::string_view name) {
     std::string encoded;
     for (const char c : name) {
         const auto octet = static_cast<unsigned char>(c);
-        const bool is_plain = octet >= 0x20 && octet < 0x7f && c != '"' && c != '%';
+        // To some clients a backslash is a slash.
+        const bool is_plain = octet >= 0x20 && octet < 0x7f && c != '"' && c != '%' && c != '\\';
         ascii += is_plain ? c : '_';
         if (is_alphanumeric(c) || c == '.' || c == '-' || c == '_')
             encoded += c;
+        else if (c == '\\')
+            encoded += '_';
         else
             encoded += fmt::format("%{:02X}", octet);
     }

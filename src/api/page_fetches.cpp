@@ -22,7 +22,23 @@ namespace {
 
 constexpr auto try_period = std::chrono::seconds(10);
 constexpr std::string_view no_network_prefix = R"({"event":"error","code":"no_network")";
+constexpr std::size_t name_bytes_max = limits::path_component_bytes_max - 16;
+constexpr std::size_t extension_bytes_max = 16;
 constexpr std::size_t root_chars = 16;  // of base32: 80 bits tell apart what one user fetched
+
+/// So that NAME.flow29-part, which lies beside it, is a file's name as well. An extension stays.
+std::string shortened(const std::string& name) {
+    if (name.size() <= name_bytes_max) return name;
+    const auto dot = std::min(name.rfind('.'), name.size());
+    const auto extension = name.size() - dot <= extension_bytes_max ? name.substr(dot) : "";
+    auto end = name_bytes_max - extension.size();
+    const auto is_inside_character = [&](std::size_t at) {
+        return (static_cast<unsigned char>(name[at]) & 0xc0U) == 0x80;
+    };
+    while (end > 0 && is_inside_character(end))
+        --end;
+    return name.substr(0, end) + extension;
+}
 
 /// What a fetched object is called here: names come from others.
 std::string name_for(const Link& link) {
@@ -39,9 +55,10 @@ std::string name_for(const Link& link) {
             if (static_cast<unsigned char>(c) >= 0x80) c = '_';
     for (char& c : name)
         if (c == '/' || static_cast<unsigned char>(c) < 0x20) c = '_';
-    // Beside it lies NAME.flow29-part.
-    if (name.size() > limits::path_component_bytes_max - 16 || name.starts_with('.'))
-        return "object";
+    // Seen in a folder, whatever it is.
+    for (std::size_t i = 0; i < name.size() && name[i] == '.'; ++i)
+        name[i] = '_';
+    name = shortened(name);
     return is_file_name(name) ? name : "object";
 }
 

@@ -147,6 +147,22 @@ async function patiently<T>(upload: Upload, work: () => Promise<T>): Promise<T> 
   }
 }
 
+/** As often as the node says that too many are on their way: those before it end some time. */
+async function inTurn<T>(upload: Upload, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await patiently(upload, work);
+    } catch (error) {
+      const isCrowded = error instanceof Refusal && error.json.code === "refused";
+      if (!isCrowded || isCancelled(upload)) throw error;
+      upload.message = "It waits until some of the others are published.";
+      changed();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    upload.message = "";
+  }
+}
+
 /** From the beginning when the node was started anew, and so knows nothing of it. */
 async function sendAgain(upload: Upload): Promise<void> {
   for (let tries = 1; ; ++tries) {
@@ -167,7 +183,7 @@ async function send(upload: Upload): Promise<void> {
   const announced = JSON.stringify({
     name: upload.name, bytes: upload.bytes, tag, directory: upload.isDirectory,
   });
-  const begun = await patiently(upload, () => call<{ id: string }>("POST", "uploads", announced));
+  const begun = await inTurn(upload, () => call<{ id: string }>("POST", "uploads", announced));
   upload.id = begun.id;
   upload.sent = 0;
   for (const part of upload.parts) await sendPart(upload, part);

@@ -250,6 +250,7 @@ TEST_CASE("a name says the type, and is made harmless in a header") {
           "inline; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt");
     CHECK(content_disposition("../../x\"\r\nSet-Cookie: a") ==
           "inline; filename=\"x___Set-Cookie: a\"; filename*=UTF-8''x%22%0D%0ASet-Cookie%3A%20a");
+    CHECK(content_disposition("a\\b") == "inline; filename=\"a_b\"; filename*=UTF-8''a_b");
     CHECK(content_disposition("..").empty());
     CHECK(content_disposition("dir/").empty());
 }

@@ -277,6 +277,26 @@ TEST_CASE("what has a name here is fetched under that name") {
     }
 }
 
+TEST_CASE("what others call a file is made a name that can be one here, and looks like it") {
+    Served served(Swarm::one_holder);
+    const auto root = served.publish(noise(1'000));
+    const auto folder = served.data / "fetched" / root.substr(0, 16);
+    const std::string long_stem(251, 'a');
+    const std::pair<std::string, std::string> names[] = {
+        {".dot", "_dot"},
+        {"..hidden.txt", "__hidden.txt"},
+        {"...", "___"},
+        {long_stem + ".txt", long_stem.substr(0, 235) + ".txt"},
+    };
+    for (const auto& [name, here] : names) {
+        CAPTURE(name);
+        CHECK(send(served, "POST", "fetch?link=flow29:" + root + "%3Fname%3D" + name)["status"] ==
+              200);
+        while (!std::filesystem::exists(folder / here))
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
 TEST_CASE("changes alone are told, and objects that went by their root") {
     Served served(Swarm::one_holder);
     Jobs jobs(*served.router);

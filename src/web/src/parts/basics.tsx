@@ -2,7 +2,7 @@
 // Small pieces that every view is made of.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { encode } from "uqr";
 import { UNREACHABLE } from "../api";
 import { percent } from "../format";
@@ -85,8 +85,13 @@ export function Takeaway(props: { text: string; label: string; what: string }) {
   );
 }
 
+/** Made once: it takes milliseconds, and a page of hundreds is drawn anew whenever anything changes. */
 export function Qr(props: { text: string; label: string }) {
-  const code = encode(props.text, { ecc: "M", border: 2 });
+  return useMemo(() => drawQr(props.text, props.label), [props.text, props.label]);
+}
+
+function drawQr(text: string, label: string) {
+  const code = encode(text, { ecc: "M", border: 2 });
   let path = "";
   code.data.forEach((row, y) =>
     row.forEach((isDark, x) => {
@@ -96,7 +101,7 @@ export function Qr(props: { text: string; label: string }) {
     <svg
       class="qr"
       role="img"
-      aria-label={props.label}
+      aria-label={label}
       viewBox={`0 0 ${code.size} ${code.size}`}
       shapeRendering="crispEdges"
     >
