@@ -33,6 +33,10 @@ PageApi::PageApi(Node& node, Router& router, const std::filesystem::path& data)
                    },
                .pause = [this] { return fetches_.has_to_look() ? look_period : tidy_period; }}) {}
 
+PageApi::~PageApi() {
+    desk_.hand_in([this] { fetches_.note_pauses(std::stop_token()); });
+}
+
 std::optional<HttpResponse> PageApi::answer(const HttpRequest& request, std::string_view path,
                                             const std::stop_token& stop) {
     if (path == "events") return events(request, stop);

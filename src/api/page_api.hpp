@@ -41,6 +41,10 @@ class PageApi {
     /// `data`: where `uploads/`, `fetched/` and `fetching/` are. `node` and `router` must outlive
     /// it.
     PageApi(Node& node, Router& router, const std::filesystem::path& data);
+    /// Notes what is paused now.
+    ~PageApi();
+    PageApi(const PageApi&) = delete;
+    PageApi& operator=(const PageApi&) = delete;
 
     /// Goes on with the fetches that were under way when the node stopped, and knows of those that
     /// had ended or were paused.

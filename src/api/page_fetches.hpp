@@ -38,8 +38,9 @@ class PageFetches {
     /// At the start.
     void resume();
 
-    /// A chore.
+    // Chores.
     void tidy(const std::stop_token& stop);
+    void note_pauses(const std::stop_token& stop);
     /// Whether it is to be done soon again.
     [[nodiscard]] bool has_to_look() const;
 
@@ -52,7 +53,6 @@ class PageFetches {
     /// As it is called here, when the link does not say.
     [[nodiscard]] std::string known_name(const RootHash& root, const std::stop_token& stop);
     void try_again();
-    void note_pauses(const std::stop_token& stop);
 
     Node& node_;  // owned by whoever made this, as the jobs are
     Jobs& jobs_;

@@ -53,7 +53,7 @@ export function Network() {
           title="Repair"
           times={times}
           lines={[
-            { label: "parts with too few copies", colour: "low" },
+            { label: "parts to be copied again", colour: "low" },
             { label: "copies being made", colour: "accent" },
           ]}
           values={[

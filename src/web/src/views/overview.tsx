@@ -44,7 +44,7 @@ function summary(state: State, status: Status): string {
   const unsafe = published.filter((object) => (object.copies_min ?? 0) < object.target).length;
   if (status.peers === 0)
     return status.dht.nodes > 0
-      ? "Other nodes are known and none is connected at the moment; that changes when there is something to do."
+      ? "No other node is connected at the moment; those that are known are tried again and again."
       : "No other node is connected.";
   const parts = [`Connected to ${count(status.peers, "node")}.`];
   if (published.length > 0)
@@ -104,9 +104,9 @@ function Figures(props: { state: State; status: Status }) {
         note={`${size(traffic.down_bytes)} so far${traffic.down_limit ? `, at most ${rate(traffic.down_limit)}` : ""}`}
       />
       <Fact
-        name="Too few copies"
+        name="Copies to be made"
         value={<span class={repair.under_target_extents > 0 ? "low" : ""}>{count(repair.under_target_extents, "part")}</span>}
-        note={`${count(repair.in_flight, "copy", "copies")} being made, ${size(repair.bytes_total)} made so far`}
+        note={`${count(repair.in_flight, "copy", "copies")} being made, ${size(repair.bytes_total)} made so far. Holders that are away are waited for first.`}
       />
       <Fact
         name="Files"

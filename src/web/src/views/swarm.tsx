@@ -7,15 +7,21 @@ import { call, query } from "../api";
 import { count, place, short, size, UNKNOWN } from "../format";
 import { Problem } from "../parts/basics";
 import { useStore } from "../store";
-import type { ObjectMap, Peer } from "../types";
+import type { FlowObject, ObjectMap, Peer } from "../types";
 
 const REFRESH_MS = 5000;
+const CHOICES = 500;
 const NODES_R = 150;
 const PARTS_R = 196;
 
 function at(hex: string, radius: number): [number, number] {
   const angle = 2 * Math.PI * place(hex) - Math.PI / 2;
   return [radius * Math.cos(angle), radius * Math.sin(angle)];
+}
+
+/** What its user knows comes first. */
+function rank(object: FlowObject): number {
+  return object.published ? 0 : object.pinned ? 1 : object.name ? 2 : 3;
 }
 
 function degrees(hex: string): string {
@@ -161,7 +167,7 @@ export function Swarm() {
       </>
     );
   const objects = [...state.objects.values()]
-    .sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, 500);
+    .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
   const target = object?.target || 4;
   const partsOf = (node: string): number | null => {
     if (!map) return null;
@@ -181,11 +187,14 @@ export function Swarm() {
           Show where this is{" "}
           <select value={root} onChange={(event) => setRoot(event.currentTarget.value)}>
             <option value="">nothing: nodes alone</option>
-            {objects.map((entry) => (
+            {objects.slice(0, CHOICES).map((entry) => (
               <option key={entry.root} value={entry.root}>
                 {entry.name || entry.root.slice(0, 12)}
               </option>
             ))}
+            {objects.length > CHOICES && (
+              <option disabled>and {(objects.length - CHOICES).toLocaleString("en")} more</option>
+            )}
           </select>
         </label>
         <span class="soft" role="status">
