@@ -266,6 +266,22 @@ TEST_CASE("what the page fetches goes on after a restart, until it is there or g
     CHECK(noted().size() == 2);
 }
 
+TEST_CASE("what is paused when the node stops is noted as that") {
+    Served served(Swarm::one_holder);
+    CHECK(send(served, "POST", "fetch?link=" + nobody_has)["job"] == 1);
+    Json running;
+    while (running.empty())
+        running = send(served, "GET", "transfers")["transfers"];
+    const auto id = std::to_string(running[0]["id"].get<std::uint64_t>());
+    CHECK(send(served, "POST", "transfers/pause?id=" + id)["status"] == 200);
+    served.stop();
+    const std::filesystem::directory_iterator noted(served.data / "fetching");
+    std::ifstream file(noted->path());
+    std::string link, state;
+    REQUIRE((std::getline(file, link) && std::getline(file, state)));
+    CHECK(state == "paused");
+}
+
 TEST_CASE("what has a name here is fetched under that name") {
     Served served(Swarm::one_holder);
     const auto root = served.publish(noise(1'000));
