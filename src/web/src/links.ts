@@ -14,8 +14,9 @@ const QUOTES = "'\"<>“”„‘’‚«»";
 export function pasted(text: string): string {
   const link = new RegExp(`flow29:[^\\s${QUOTES}]+`, "i").exec(text)?.[0];
   if (link) return link.replace(/[.,;]+$/, "");
-  const served = new RegExp(`^https?://[^/]+/f/([^\\s${QUOTES}?]+)`).exec(text.trim())?.[1];
-  if (served) return `flow29:${served.replace(/\/$/, "")}`;
+  const served = new RegExp(`^https?://[^/]+/f/([^\\s${QUOTES}?]+)(\\?name=[^\\s${QUOTES}&]+)?`)
+    .exec(text.trim());
+  if (served) return `flow29:${served[1]!.replace(/\/$/, "")}${served[2] ?? ""}`;
   return text.replace(/^[\s'"<]+|[\s'">]+$/g, "");
 }
 
