@@ -290,6 +290,9 @@ TEST_CASE("what has a name here is fetched under that name") {
         CHECK(send(served, "POST", "fetch?link=flow29:" + root + name)["status"] == 200);
         while (!std::filesystem::remove(target))
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        // It is known by that name a moment later.
+        while (send(served, "GET", "ls")["objects"][0]["name"] != "given")
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
 }
 
