@@ -8,6 +8,7 @@
 
 #include <flow29/link.hpp>
 
+#include "api/cut_text.hpp"
 #include "api/gateway_directory.hpp"
 #include "api/http_condition.hpp"
 #include "api/http_guard.hpp"
@@ -123,18 +124,6 @@ void add_headers(HttpResponse& response, const std::string& tag, const std::stri
     if (!disposition.empty()) response.headers.emplace_back("Content-Disposition", disposition);
 }
 
-/// At most as long as a file's name can be, and no character in parts.
-std::string_view cut(std::string_view name) {
-    if (name.size() <= name_bytes_max) return name;
-    constexpr auto is_inside = [](char c) {
-        return (static_cast<unsigned char>(c) & 0xc0U) == 0x80;
-    };
-    std::size_t end = name_bytes_max;
-    while (end > 0 && is_inside(name[end]))
-        --end;
-    return name.substr(0, end);
-}
-
 }  // namespace
 
 std::string_view content_type_of(std::string_view name) {
@@ -150,7 +139,7 @@ std::string content_disposition(std::string_view name) {
     // Only the last part, so that no client is led out of its folder.
     const auto slash = name.find_last_of('/');
     if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
-    name = cut(name);
+    name = cut_text(name, name_bytes_max);
     if (name.empty() || name == "." || name == "..") return {};
     std::string ascii;
     std::string encoded;

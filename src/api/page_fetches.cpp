@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/ask.hpp"
+#include "api/cut_text.hpp"
 #include "api/http_json.hpp"
 #include "api/page_request.hpp"
 #include "api/uploads.hpp"
@@ -31,13 +32,7 @@ std::string shortened(const std::string& name) {
     if (name.size() <= name_bytes_max) return name;
     const auto dot = std::min(name.rfind('.'), name.size());
     const auto extension = name.size() - dot <= extension_bytes_max ? name.substr(dot) : "";
-    auto end = name_bytes_max - extension.size();
-    const auto is_inside_character = [&](std::size_t at) {
-        return (static_cast<unsigned char>(name[at]) & 0xc0U) == 0x80;
-    };
-    while (end > 0 && is_inside_character(end))
-        --end;
-    return name.substr(0, end) + extension;
+    return std::string(cut_text(name, name_bytes_max - extension.size())) + extension;
 }
 
 /// What a fetched object is called here: names come from others.

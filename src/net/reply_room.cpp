@@ -8,7 +8,6 @@
 
 #include <flow29/limits.hpp>
 
-#include "core/log.hpp"
 #include "net/tls_peer.hpp"
 
 namespace flow29::net {

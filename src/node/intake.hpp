@@ -93,6 +93,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
 
     [[nodiscard]] const RootHash& root() const { return order_.lease.root; }
     [[nodiscard]] const net::PeerPtr& inviter() const { return order_.inviter; }
+    /// Of whoever invited, when he did: he may come back from elsewhere.
+    [[nodiscard]] const std::optional<core::AddressGroup>& group() const { return group_; }
     [[nodiscard]] bool is_repair() const { return order_.is_repair; }
     [[nodiscard]] bool is_part() const { return order_.is_part; }
     [[nodiscard]] bool empty() const { return open_.empty(); }
@@ -135,6 +137,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
     proto::PullBudget& budget_;     // owned by the engine
     const Events& events_;          // owned by the keeper
     Order order_;
+    const std::optional<core::AddressGroup> group_ =
+        order_.inviter ? std::optional(order_.inviter->remote().group()) : std::nullopt;
     std::unique_ptr<store::Reservation> room_;
     std::vector<std::shared_ptr<Intake>> forerunners_;
     bool ended_ = false;

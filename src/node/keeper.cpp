@@ -15,11 +15,6 @@ namespace flow29::node {
 namespace log = core::log;
 
 namespace {
-/// Of who has asked for it. Requires that somebody has.
-core::AddressGroup group_of(const Intake& intake) {
-    return intake.inviter()->remote().group();
-}
-
 constexpr ByteCount memory_bytes_max{40ULL << 20};
 constexpr std::uint64_t repair_queue_s = 30;
 constexpr auto forerunners_period = std::chrono::seconds(1);
@@ -85,7 +80,7 @@ Keeper::Known Keeper::look(const proto::Invite& invite, const Quotas::Asker& ask
 
 void Keeper::count_in(const Intake& intake, std::uint64_t bytes) {
     bytes_coming_ += bytes;
-    if (intake.inviter() && bytes != 0) coming_from_[group_of(intake)].bytes += bytes;
+    if (intake.group() && bytes != 0) coming_from_[*intake.group()].bytes += bytes;
     if (intake.is_repair()) repair_coming_ += bytes;
     if (intake.asker()) quotas_.begin(*intake.asker(), bytes);
 }
@@ -98,8 +93,8 @@ void Keeper::count_out(const Intake& intake, std::uint64_t bytes) {
 }
 
 void Keeper::take_off(const Intake& intake, std::size_t items, std::uint64_t bytes) {
-    if (!intake.inviter()) return;
-    const auto found = coming_from_.find(group_of(intake));
+    if (!intake.group()) return;
+    const auto found = coming_from_.find(*intake.group());
     if (found == coming_from_.end()) return;
     auto& coming = found->second;
     coming.items -= std::min(coming.items, items);
@@ -322,7 +317,7 @@ void Keeper::on_settled(const Intake& intake, const std::vector<proto::ItemId>& 
 void Keeper::note_coming(const std::shared_ptr<Intake>& intake, const proto::ItemId& item) {
     if (const auto other = coming_.find(item); other != coming_.end())
         take_off(*other->second, 1, 0);
-    if (intake->inviter()) ++coming_from_[group_of(*intake)].items;
+    if (intake->group()) ++coming_from_[*intake->group()].items;
     coming_.insert_or_assign(item, intake);
 }
 
